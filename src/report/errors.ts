@@ -1,0 +1,69 @@
+/** How a run can end badly; each kind has its exit code (see exitCode). */
+export type FailureKind =
+  /** Something went wrong that a later run may find mended. */
+  | 'failed'
+  /** The spec or the values are wrong: running again is no use. */
+  | 'invalid'
+  /** Going on would destroy or contradict what exists. */
+  | 'refused';
+
+export interface FailureDetails {
+  readonly kind: FailureKind;
+  /** What failed, in one sentence, without a full stop. */
+  readonly what: string;
+  /** The node's name as the spec writes it (host, or host:port where hosts repeat). */
+  readonly node?: string | undefined;
+  readonly database?: string | undefined;
+  /** PostgreSQL's or the system's own words, SQLSTATE included where there is one. Holds no secret. */
+  readonly cause?: string | undefined;
+  /** What to do next, in one or more sentences. */
+  readonly next?: string | undefined;
+}
+
+/**
+ * An error meant for the person who runs the program. It always says what failed, where, why and what to do next.
+ * Anything else that is thrown is a defect of this program and is reported as such.
+ */
+export class Failure extends Error {
+  readonly details: FailureDetails;
+
+  constructor(details: FailureDetails, options?: { cause?: unknown }) {
+    super(formatFailure(details), options);
+    this.name = 'Failure';
+    this.details = details;
+  }
+}
+
+/** The run was stopped by a signal: not an error of its own, but nothing may be called ready. */
+export class Interrupted extends Error {
+  readonly signal: 'SIGINT' | 'SIGTERM';
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(`Stopped by ${signal}`);
+    this.name = 'Interrupted';
+    this.signal = signal;
+  }
+}
+
+/** `what` (node N, database D), then the cause and the next step on lines of their own, indented by two. */
+export function formatFailure(details: FailureDetails): string {
+  const place = [
+    details.node === undefined ? [] : [`node ${details.node}`],
+    details.database === undefined ? [] : [`database ${details.database}`],
+  ].flat();
+  const lines = [place.length === 0 ? details.what : `${details.what} (${place.join(', ')})`];
+  if (details.cause !== undefined) lines.push(`  Cause: ${indentRest(details.cause)}`);
+  if (details.next !== undefined) lines.push(`  Next: ${indentRest(details.next)}`);
+  return lines.join('\n');
+}
+
+function indentRest(text: string): string {
+  return text.trimEnd().replaceAll('\n', '\n    ');
+}
+
+/** Exit codes of the program (README, "Exit codes"). */
+export function exitCode(error: unknown): number {
+  if (error instanceof Interrupted) return error.signal === 'SIGINT' ? 130 : 143;
+  if (error instanceof Failure) return error.details.kind === 'invalid' ? 2 : error.details.kind === 'refused' ? 3 : 1;
+  return 1;
+}

@@ -1,0 +1,85 @@
+/**
+ * The spec after validation: every default filled in, nothing optional left to guess.
+ * The untrusted document's shape is in schema.ts; parse.ts turns the one into the other.
+ */
+
+/** One PostgreSQL server group: where this program connects, and the name the other nodes use. */
+export interface NodeSpec {
+  /** Patroni's citus group; 0 is the coordinator. */
+  readonly group: number;
+  readonly host: string;
+  readonly port: number;
+  /** What pg_dist_node holds; `host` unless the nodes reach each other under another name. */
+  readonly nodeName: string;
+  readonly nodePort: number;
+}
+
+export interface ClusterSpec {
+  readonly name: string;
+  /** false: one plain PostgreSQL server, no Citus object is ever touched. */
+  readonly citus: boolean;
+  readonly user: string;
+  readonly passwordFile: string | undefined;
+  /** The database Patroni manages; workers are discovered in it when `workers` is undefined. */
+  readonly database: string;
+  readonly coordinator: NodeSpec;
+  /** undefined: discover. Never empty when `citus` is true; always [] when it is false. Ordered by group. */
+  readonly workers: readonly NodeSpec[] | undefined;
+}
+
+/** libpq's sslmode values, with libpq's meanings (PostgreSQL documentation, "SSL Support" in libpq). */
+export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+export interface SslSpec {
+  readonly enabled: boolean;
+  readonly mode: SslMode;
+  /** As this program reads the files. */
+  readonly directory: string;
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** The same files as the nodes see them; goes into pg_dist_authinfo. */
+  readonly nodeDirectory: string;
+}
+
+export interface ExtensionSpec {
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly schema: string | undefined;
+}
+
+export interface SchemaSpec {
+  readonly name: string;
+  /** undefined: the database's owner. */
+  readonly owner: string | undefined;
+}
+
+export type InitSqlPolicy = 'once' | 'always' | 'adopt' | 'baseline';
+
+export interface DatabaseSpec {
+  readonly name: string;
+  readonly owner: string;
+  readonly maxAttempts: number;
+  readonly retryDelaySeconds: number;
+  /** Read by the chart only. */
+  readonly backoffLimit: number;
+  /** undefined: every worker. Never empty. */
+  readonly workerGroups: readonly number[] | undefined;
+  /** Without `citus` itself, which is always there when `cluster.citus` is true. */
+  readonly extensions: readonly ExtensionSpec[];
+  readonly schemas: readonly SchemaSpec[];
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly encoding: string | undefined;
+  readonly locale: string | undefined;
+  readonly template: string | undefined;
+  /** undefined: left as it is. -1: no limit. */
+  readonly connectionLimit: number | undefined;
+  readonly initSQLPolicy: InitSqlPolicy;
+  readonly initSQL: string | undefined;
+}
+
+export interface Spec {
+  readonly cluster: ClusterSpec;
+  readonly ssl: SslSpec;
+  readonly databases: readonly DatabaseSpec[];
+}
