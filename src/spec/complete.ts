@@ -1,0 +1,73 @@
+import { type DatabaseDocument, type SpecDocument, sslDocument } from './schema.ts';
+import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec } from './types.ts';
+
+type NodeDocument = SpecDocument['cluster']['coordinator'];
+
+/** The validated document as a Spec: the defaults that depend on other fields, and one shape for each thing. */
+export function complete(document: SpecDocument): Spec {
+  return {
+    cluster: completeCluster(document.cluster),
+    ssl: completeSsl(document.ssl),
+    databases: completeDatabases(document, document.cluster.citus),
+  };
+}
+
+function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
+  const { name, citus, user, passwordFile } = cluster;
+  const workers = cluster.workers?.map(completeNode).toSorted((left, right) => left.group - right.group);
+  return {
+    name,
+    citus,
+    user,
+    passwordFile,
+    database: cluster.database ?? (citus ? 'citus' : 'postgres'),
+    coordinator: completeNode(cluster.coordinator),
+    workers: citus ? workers : [],
+  };
+}
+
+function completeNode({ group, host, port, nodeName, nodePort }: NodeDocument): NodeSpec {
+  return { group: Number(group), host, port, nodeName: nodeName ?? host, nodePort: nodePort ?? port };
+}
+
+function completeSsl(given: SpecDocument['ssl']): SslSpec {
+  const { enabled = false, mode, ...files } = given ?? sslDocument.parse({});
+  return { enabled, mode: sslMode(enabled, mode), ...files };
+}
+
+/** Without certificates there is nothing to verify with; prefer is what libpq itself does when nothing is said. */
+function sslMode(enabled: boolean, mode: SslMode | undefined): SslMode {
+  if (enabled) return mode ?? 'verify-ca';
+  return mode === undefined || mode === 'verify-ca' || mode === 'verify-full' ? 'prefer' : mode;
+}
+
+function completeDatabases({ databases, additionalDatabases }: SpecDocument, citus: boolean): readonly DatabaseSpec[] {
+  const given = databases ?? additionalDatabases ?? [];
+  if (Array.isArray(given)) return given.map((database) => completeDatabase(database.name, database, citus));
+  return Object.entries(given).flatMap(([name, database]) =>
+    database === null ? [] : [completeDatabase(name, database, citus)],
+  );
+}
+
+function completeDatabase(name: string, document: Omit<DatabaseDocument, 'name'>, citus: boolean): DatabaseSpec {
+  const { initSQL, ...database } = document;
+  return {
+    ...database,
+    name,
+    workerGroups: citus ? database.workerGroups?.map(Number) : undefined,
+    extensions: database.extensions.map(completeExtension).filter((extension) => extension.name !== 'citus'),
+    schemas: database.schemas.map((schema) =>
+      typeof schema === 'string' ? { name: schema, owner: undefined } : schema,
+    ),
+    parameters: Object.fromEntries(
+      Object.entries(database.parameters).map(([parameter, value]) => [parameter.toLowerCase(), String(value)]),
+    ),
+    initSQL: initSQL === undefined || initSQL.trim() === '' ? undefined : initSQL,
+  };
+}
+
+function completeExtension(extension: DatabaseDocument['extensions'][number]): ExtensionSpec {
+  if (typeof extension === 'string') return { name: extension, version: undefined, schema: undefined };
+  const { name, version, schema } = extension;
+  return { name, version, schema };
+}

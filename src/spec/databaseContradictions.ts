@@ -1,0 +1,109 @@
+import type { Plain, PlainMapping } from './plain.ts';
+import { formatPath, type Problem, show } from './problems.ts';
+import {
+  type DatabaseEntry,
+  groupOf,
+  isAbsent,
+  isList,
+  isMapping,
+  type Keyed,
+  mappingOr,
+  namesIn,
+  repeated,
+} from './tolerant.ts';
+
+/** What the databases say against each other, against themselves and against `cluster`. */
+export function databaseContradictions(entries: readonly DatabaseEntry[], cluster: PlainMapping): readonly Problem[] {
+  return [
+    ...repeated(
+      entries.map(({ path, keyed, name }) => ({ path: keyed ? path : [...path, 'name'], key: name })),
+      (key, first) => `${show(key)} is also the name of ${formatPath(first.slice(0, 2))}`,
+    ),
+    ...entries.flatMap((entry) => [
+      ...nameProblems(entry, cluster),
+      ...groupProblems(entry, cluster),
+      ...extensionProblems(entry, cluster),
+      ...repeatedNames(entry, 'extensions'),
+      ...repeatedNames(entry, 'schemas'),
+      ...parameterProblems(entry),
+    ]),
+  ];
+}
+
+function nameProblems({ path, keyed, name, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
+  const problems: Problem[] = [];
+  if (name === undefined) return problems;
+  if (name === mainDatabase(cluster)) {
+    const message = `${show(name)} is cluster.database, which Patroni manages`;
+    problems.push({ path: keyed ? path : [...path, 'name'], message });
+  }
+  const given = fields['name'];
+  if (keyed && typeof given === 'string' && given !== name) {
+    problems.push({ path: [...path, 'name'], message: `${show(given)} differs from the key above it` });
+  }
+  if (fields['template'] === name) problems.push({ path: [...path, 'template'], message: 'is the database itself' });
+  return problems;
+}
+
+/** undefined for `postgres`: as a server's own database it is refused in any case. */
+function mainDatabase(cluster: PlainMapping): Plain | undefined {
+  const { database } = cluster;
+  if (!isAbsent(database)) return database === 'postgres' ? undefined : database;
+  return cluster['citus'] === false ? undefined : 'citus';
+}
+
+function groupProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
+  const groups = fields['workerGroups'];
+  const groupsPath = [...path, 'workerGroups'];
+  if (isAbsent(groups)) return [];
+  if (cluster['citus'] === false) {
+    const message = 'must be left out where cluster.citus is false: plain PostgreSQL has no workers';
+    return [{ path: groupsPath, message }];
+  }
+  if (!isList(groups)) return [];
+  const keys = groups.map((value, index): Keyed => ({ path: [...groupsPath, index], key: groupOf(value) }));
+  return [...repeated(keys, (key) => `group ${key} is listed twice`), ...unknownGroups(keys, cluster['workers'])];
+}
+
+function unknownGroups(groups: readonly Keyed[], workers: Plain | undefined): readonly Problem[] {
+  if (!isList(workers)) return [];
+  const known = workers.map((worker) => groupOf(mappingOr(worker)['group']));
+  // A worker whose group cannot be read may be the one that is missed.
+  if (known.length === 0 || known.includes(undefined)) return [];
+  const message = (key: string) => `there is no worker group ${key}; the groups are ${known.join(', ')}`;
+  return groups.flatMap(({ path, key }) =>
+    key === undefined || key === '0' || known.includes(key) ? [] : [{ path, message: message(key) }],
+  );
+}
+
+function extensionProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
+  const extensions = fields['extensions'];
+  if (!isList(extensions)) return [];
+  return extensions.flatMap((value, index): readonly Problem[] => {
+    const extension = isMapping(value) ? value : { name: value };
+    if (extension['name'] !== 'citus') return [];
+    const at = [...path, 'extensions', index];
+    if (cluster['citus'] === false) {
+      return [{ path: at, message: "'citus' cannot be listed where cluster.citus is false" }];
+    }
+    if (isAbsent(extension['version']) && isAbsent(extension['schema'])) return [];
+    return [{ path: at, message: "'citus' takes no version and no schema: it follows the library the servers load" }];
+  });
+}
+
+function repeatedNames({ path, fields }: DatabaseEntry, field: 'extensions' | 'schemas'): readonly Problem[] {
+  return repeated(
+    namesIn(fields[field]).map(({ index, name }) => ({ path: [...path, field, index], key: name })),
+    (key) => `${show(key)} is listed twice`,
+  );
+}
+
+function parameterProblems({ path, fields }: DatabaseEntry): readonly Problem[] {
+  return repeated(
+    Object.keys(mappingOr(fields['parameters'])).map((name) => ({
+      path: [...path, 'parameters', name],
+      key: name.toLowerCase(),
+    })),
+    (key) => `names the parameter ${key} a second time (PostgreSQL does not tell case apart)`,
+  );
+}
