@@ -22,7 +22,9 @@ interface Findings {
 const NOTHING: Findings = { blots: [], dynamic: false };
 const BLOT = "'***'";
 /** No secret is recognised without one of these. */
-const WORTH_A_LOOK = /pass|pwd|secret|scram|md5|identified|:\/\//i;
+const WORTH_A_LOOK = /pass|pwd|secret|scram|md5|identified|:\/\/|\\(?:set|c|connect)\s/i;
+/** psql's commands whose arguments may be secret. */
+const SECRET_COMMAND = /^\\(?:set|c|connect|password)(?=\s)/;
 const SECRET_NAME = /passw(?:or)?d|passphrase|secret|^pwd$/i;
 const SECRET_KEY = /^[\w.-]*(?:passw(?:or)?d|passphrase|secret)$/i;
 const CONNECTORS = new Set(['=', '=>', ':', 'to', 'by', ':=']);
@@ -55,7 +57,8 @@ function find(text: string, depth: number, nature: 'code' | 'literal'): Findings
   if (depth > DEEPEST) return { blots: [{ start: 0, end: text.length, replacement: '***' }], dynamic: false };
   const tokens = tokenize(text);
   const code = tokens.filter((token) => token.kind !== 'comment');
-  const direct = namedSecrets(text, code);
+  const patterns = textPatternBlots(text, nature);
+  const direct = namedSecrets(text, code, patterns.blots);
   const blots = [...direct.blots];
   const dynamicStrings: Token[] = [];
   for (const token of tokens) {
@@ -65,13 +68,12 @@ function find(text: string, depth: number, nature: 'code' | 'literal'): Findings
     if (inner.dynamic && token.kind !== 'comment') dynamicStrings.push(token);
   }
   for (const template of dynamicStrings) blots.push(...otherStrings(text, code, template, depth));
-  const patterns = textPatternBlots(text, nature);
   // Patterns first: a conninfo's password looks the same afterwards, whether it was quoted or not.
   return { blots: merge([...patterns.blots, ...blots]), dynamic: direct.dynamic || patterns.dynamic };
 }
 
 /** `PASSWORD 'x'`, `password => 'x'`, `IDENTIFIED BY 'x'`, `'password', 'x'`: a name, and the literal that belongs to it. */
-function namedSecrets(text: string, tokens: readonly Token[]): Findings {
+function namedSecrets(text: string, tokens: readonly Token[], known: readonly Blot[]): Findings {
   const blots: Blot[] = [];
   let inRoleStatement = false;
   let dynamic = false;
@@ -88,6 +90,9 @@ function namedSecrets(text: string, tokens: readonly Token[]): Findings {
     if (!isSecretName(token, word)) continue;
     const valueIndex = skipConnectors(text, tokens, index + 1);
     const value = tokens[valueIndex];
+    // A conninfo's quotes end elsewhere than SQL's.
+    if (value !== undefined && text.charAt(value.start) === "'" && known.some((blot) => blot.start === value.start))
+      continue;
     const literals = literalsFrom(tokens, valueIndex);
     blots.push(...literals);
     if (literals.some((literal) => literal.end === text.length)) dynamic ||= isOpen(text, value);
@@ -137,6 +142,12 @@ function restOfLine(text: string, start: number): Blot {
 
 /** What lies within a token, its blots moved to the places they have in the whole text. */
 function within(text: string, token: Token, depth: number): Findings {
+  if (token.kind === 'metaCommand') {
+    const [command] = SECRET_COMMAND.exec(text.slice(token.start, token.end)) ?? [];
+    if (command !== undefined) {
+      return { blots: [{ start: token.start + command.length, end: token.end, replacement: ' ***' }], dynamic: false };
+    }
+  }
   if (token.kind === 'string') {
     const inner = decode(text, token);
     const findings = find(inner.text, depth + 1, 'literal');

@@ -68,9 +68,7 @@ function classifyTransaction(statement: TransactionStmt): StatementClass {
     case 'TRANS_STMT_ROLLBACK_TO':
       return blockOnly('savepoints are possible only between BEGIN and COMMIT');
     default:
-      return refused(
-        'two-phase commit (PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED) is not supported here',
-      );
+      return kind === 'TRANS_STMT_PREPARE' ? { kind: 'rollback', why: TWO_PHASE } : refused(TWO_PHASE);
   }
 }
 

@@ -107,14 +107,17 @@ export function refusal(decision: Refused, database?: string): Failure {
 /** Of a statement whose outcome cannot be looked up, or was looked up in vain. */
 export function unknownOutcome(decision: UnknownOutcome, database?: string): Failure {
   const { unit, lookup } = decision;
-  const whenUnclear = lookup.kind === 'query' ? lookup.whenUnclear : '';
   const forget = `DELETE FROM ${LEDGER_TABLE} WHERE state = 'running'`;
+  const next =
+    lookup.kind === 'query' && lookup.whenUnclear !== ''
+      ? `${lookup.whenUnclear} Then run again.`
+      : `Look at the database. If it took effect, remove it from initSQL and run again. If it did not, undo what is left of it, then on the coordinator, in this database: ${forget}; and run again.`;
   return new Failure({
     kind: 'refused',
     what: `It is unknown whether line ${unit.line} of initSQL took effect`,
     database,
     cause: `An earlier run ended while this statement was being executed, which cannot run in a transaction: ${unit.display}`,
-    next: `${whenUnclear === '' ? 'Look at the database.' : whenUnclear} If it took effect, remove it from initSQL and run again. If it did not, undo what is left of it, then on the coordinator, in this database: ${forget}; and run again.`,
+    next,
   });
 }
 

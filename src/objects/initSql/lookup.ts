@@ -88,7 +88,7 @@ function byName(text: string, name: string | undefined): Lookup {
 
 function invalidIndex(name: string): string {
   const index = quoteIdentifier(name);
-  return `Index ${index} exists but is invalid: drop it (DROP INDEX CONCURRENTLY ${index}) and run again.`;
+  return `Index ${index} exists but is invalid: drop it (DROP INDEX CONCURRENTLY ${index}).`;
 }
 
 function detachLookup(node: Extract<Node, { AlterTableStmt: unknown }>): Lookup {

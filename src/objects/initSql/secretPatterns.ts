@@ -17,8 +17,7 @@ const PATTERNS: readonly Pattern[] = [
   { pattern: /[?&](?:ssl)?password=(?<secret>[^\s&'"]+)/gi, in: 'anything' },
   // libpq, "Keyword/Value Connection Strings": values quoted or with backslashes.
   {
-    pattern:
-      /(?<!\w)(?:ssl|pg)?password\s*=\s*(?<secret>'(?:[^'\\]|\\[\s\S])*(?:'|$)|(?:[^\s'\\%]|\\[\s\S])(?:[^\s'\\]|\\[\s\S])*)/gi,
+    pattern: /(?<!\w)(?:ssl|pg)?password\s*=\s*(?<secret>'(?:[^'\\]|\\[\s\S])*(?:'|$)|(?:[^\s'\\]|\\[\s\S])+)/gi,
     in: 'literal',
   },
   { pattern: /(?<!\w)(?:ssl|pg)?password=(?<secret>[^\s'",;()]+)/gi, in: 'code' },
@@ -26,7 +25,7 @@ const PATTERNS: readonly Pattern[] = [
 ];
 
 /** `password=` whose value comes from a placeholder or a concatenation. */
-const FILLED_IN = /(?<!\w)(?:ssl|pg)?password\s*=\s*'?(?:%|$)/i;
+const FILLED_IN = /(?<!\w)(?:ssl|pg)?password\s*=\s*'?(?:%(?:\d+\$)?-?\d*[sIL]|$)/i;
 
 export function textPatternBlots(
   text: string,
