@@ -1,0 +1,156 @@
+{{/* Entries of additionalDatabases: from values to what Jobs need. */}}
+
+{{/*
+Name of an entry's Job and Secret, for {cluster, name}. A database's name may be anything; Kubernetes takes 63 lower-case letters,
+digits and hyphens. A name that had to change gets a hash of the whole name, so that MyApp and my_app stay apart.
+*/}}
+{{- define "citus-cluster.jobName" -}}
+{{- $prefix := printf "%s-create-db-" .cluster -}}
+{{- $plain := regexReplaceAll "[^a-z0-9-]+" (lower .name) "-" | trimAll "-" -}}
+{{- if and (eq $plain .name) (le (add (len $prefix) (len $plain)) 63) -}}
+{{- printf "%s%s" $prefix $plain -}}
+{{- else -}}
+{{- $room := sub 63 (len $prefix) 9 | int -}}
+{{- $hash := sha256sum .name | trunc 8 -}}
+{{- $kept := $plain | trunc $room | trimAll "-" -}}
+{{- if $kept -}}{{- printf "%s%s-%s" $prefix $kept $hash -}}{{- else -}}{{- printf "%s%s" $prefix $hash -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The entry's number under "key", or "default" when it is absent. `default` of the template language would replace 0. */}}
+{{- define "citus-cluster.number" -}}
+{{- if kindIs "invalid" (get .entry .key) -}}{{- .default -}}{{- else -}}{{- int (get .entry .key) -}}{{- end -}}
+{{- end -}}
+
+{{/*
+Seconds that cover all attempts of an entry: each may wait for nodes maxAttempts × retryDelaySeconds and work for 10 minutes;
+between attempts Kubernetes waits 10 s, 20 s, 40 s ... up to 360 s.
+*/}}
+{{- define "citus-cluster.deadline" -}}
+{{- $maxAttempts := include "citus-cluster.number" (dict "entry" . "key" "maxAttempts" "default" 60) | int -}}
+{{- $delay := include "citus-cluster.number" (dict "entry" . "key" "retryDelaySeconds" "default" 5) | int -}}
+{{- $retries := include "citus-cluster.number" (dict "entry" . "key" "backoffLimit" "default" 3) | int -}}
+{{- $pauses := 0 -}}
+{{- $pause := 10 -}}
+{{- range until $retries -}}
+  {{- $pauses = add $pauses $pause -}}
+  {{- $pause = min (mul $pause 2) 360 -}}
+{{- end -}}
+{{- add (mul (add (mul $maxAttempts $delay) 600) (add $retries 1)) $pauses -}}
+{{- end -}}
+
+{{/* Where an entry stands in the values, for messages. */}}
+{{- define "citus-cluster.entryPath" -}}
+{{- if kindIs "string" .key -}}additionalDatabases.{{ .key }}{{- else -}}additionalDatabases[{{ .key }}]{{- end -}}
+{{- end -}}
+
+{{/* The entry as the spec has it (design: all parameters are strings there); fails where it cannot be right. */}}
+{{- define "citus-cluster.entry" -}}
+{{- $entry := deepCopy .entry -}}
+{{- $path := include "citus-cluster.entryPath" . -}}
+{{- $name := $entry.name | toString -}}
+{{- if gt (len $name) 63 -}}
+  {{- fail (printf "%s: the name %q has %d bytes; PostgreSQL keeps 63." $path $name (len $name)) -}}
+{{- end -}}
+{{- if has $name (list "" "template0" "template1") -}}
+  {{- fail (printf "%s: %q cannot be the name of a database to make." $path $name) -}}
+{{- end -}}
+{{- if hasPrefix "pg_" (toString $entry.owner) -}}
+  {{- fail (printf "%s.owner: %q is a name that PostgreSQL keeps for itself." $path $entry.owner) -}}
+{{- end -}}
+{{- if hasKey $entry "workerGroups" -}}
+  {{- if kindIs "invalid" $entry.workerGroups -}}
+    {{- $_ := unset $entry "workerGroups" -}}
+  {{- else -}}
+    {{- $wanted := list -}}
+    {{- range $index, $group := $entry.workerGroups -}}
+      {{- $group = include "citus-cluster.scalar" $group -}}
+      {{- if not (has $group $.workerGroups) -}}
+        {{- fail (printf "%s.workerGroups[%d]: there is no worker group %s. `workers` declares: %s." $path $index $group (join ", " $.workerGroups | default "none")) -}}
+      {{- end -}}
+      {{- $wanted = append $wanted $group -}}
+    {{- end -}}
+    {{- if not $wanted -}}
+      {{- fail (printf "%s.workerGroups: the list is empty. Leave it out to use all workers." $path) -}}
+    {{- end -}}
+    {{- $_ := set $entry "workerGroups" $wanted -}}
+  {{- end -}}
+{{- end -}}
+{{- if $entry.parameters -}}
+  {{- $parameters := dict -}}
+  {{- range $key, $value := $entry.parameters -}}
+    {{- $_ := set $parameters $key (include "citus-cluster.scalar" $value) -}}
+  {{- end -}}
+  {{- $_ := set $entry "parameters" $parameters -}}
+{{- end -}}
+{{- range $key, $value := $entry -}}
+  {{- if kindIs "invalid" $value -}}{{- $_ := unset $entry $key -}}{{- end -}}
+{{- end -}}
+{{- toRawJson $entry -}}
+{{- end -}}
+
+{{/*
+All entries as a JSON list of {job, entry, deadline, backoffLimit}, in the order of the list or of the map's keys. A map's
+entry that is null counts as absent: that is how `--set additionalDatabases.orders=null` takes one away.
+*/}}
+{{- define "citus-cluster.databases" -}}
+{{- $cluster := include "citus-cluster.name" . -}}
+{{- $workerGroups := list -}}
+{{- range include "citus-cluster.groups" . | fromJsonArray -}}
+  {{- if eq .type "worker" -}}{{- $workerGroups = append $workerGroups (include "citus-cluster.scalar" .group) -}}{{- end -}}
+{{- end -}}
+{{- $result := list -}}
+{{- $pathOfName := dict -}}
+{{- $nameOfJob := dict -}}
+{{- range $key, $declared := .Values.additionalDatabases | default list -}}
+  {{- if not (kindIs "invalid" $declared) -}}
+    {{- $path := include "citus-cluster.entryPath" (dict "key" $key) -}}
+    {{- if and (kindIs "string" $key) (kindIs "invalid" $declared.name) -}}
+      {{- $declared = set (deepCopy $declared) "name" $key -}}
+    {{- end -}}
+    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups) | fromJson -}}
+    {{- if hasKey $pathOfName $entry.name -}}
+      {{- fail (printf "%s: database %q is declared twice, first in %s." $path $entry.name (get $pathOfName $entry.name)) -}}
+    {{- end -}}
+    {{- $_ := set $pathOfName $entry.name $path -}}
+    {{- $job := include "citus-cluster.jobName" (dict "cluster" $cluster "name" $entry.name) -}}
+    {{- if hasKey $nameOfJob $job -}}
+      {{- fail (printf "%s: the Jobs of the databases %q and %q would both be named %s." $path $entry.name (get $nameOfJob $job) $job) -}}
+    {{- end -}}
+    {{- $_ := set $nameOfJob $job $entry.name -}}
+    {{- $result = append $result (dict "job" $job "entry" $entry "deadline" (include "citus-cluster.deadline" $entry | int) "backoffLimit" (include "citus-cluster.number" (dict "entry" $entry "key" "backoffLimit" "default" 3) | int)) -}}
+  {{- end -}}
+{{- end -}}
+{{- toRawJson $result -}}
+{{- end -}}
+
+{{/*
+The document that the program reads, for the entries in "databases". As JSON, which is YAML too: no string can turn into a number
+or a date on the way.
+*/}}
+{{- define "citus-cluster.spec" -}}
+{{- $root := .root -}}
+{{- $coordinator := dict -}}
+{{- $workers := list -}}
+{{- range include "citus-cluster.groups" $root | fromJsonArray -}}
+  {{- $node := dict "group" .group "host" .name "port" 5432 -}}
+  {{- if eq .type "coordinator" -}}{{- $coordinator = $node -}}{{- else -}}{{- $workers = append $workers $node -}}{{- end -}}
+{{- end -}}
+{{- $cluster := dict
+  "name" (include "citus-cluster.name" $root)
+  "citus" true
+  "user" $root.Values.patroni.superuser.username
+  "passwordFile" "/etc/citus-databases/superuser/password"
+  "database" $root.Values.patroni.database
+  "coordinator" $coordinator
+  "workers" $workers -}}
+{{- $ssl := dict
+  "enabled" $root.Values.ssl.enabled
+  "mode" $root.Values.ssl.mode
+  "directory" "/etc/citus-databases/ssl"
+  "ca" "ca.crt"
+  "certificate" "server.crt"
+  "key" "server.key"
+  "nodeDirectory" (include "citus-cluster.sslDirectory" $root) -}}
+{{- dict "cluster" $cluster "ssl" $ssl "databases" .databases | toPrettyJson -}}
+{{- end -}}

@@ -1,0 +1,83 @@
+{{/*
+The pod of a Job that runs the program, for {root, command, secret}: the spec, the superuser's password and the certificates as
+files, no rights in the cluster, nothing writable but /tmp.
+*/}}
+{{- define "citus-cluster.jobPod" -}}
+{{- $values := .root.Values -}}
+restartPolicy: Never
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with $values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.jobs.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.jobs.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 1000
+  runAsGroup: 1000
+  fsGroup: 1000
+  seccompProfile: { type: RuntimeDefault }
+containers:
+  - name: citus-databases
+    image: {{ include "citus-cluster.image" (dict "image" $values.jobs.image "root" .root) | quote }}
+    imagePullPolicy: {{ $values.jobs.image.pullPolicy }}
+    args: {{ concat (list .command) $values.jobs.extraArgs | toJson }}
+    # The program writes its last message itself; a pod that died before it could shows the end of its log.
+    terminationMessagePolicy: FallbackToLogsOnError
+    securityContext:
+      allowPrivilegeEscalation: false
+      readOnlyRootFilesystem: true
+      capabilities: { drop: [ALL] }
+    resources:
+      {{- toYaml $values.jobs.resources | nindent 6 }}
+    volumeMounts:
+      - { name: spec, mountPath: /etc/citus-databases/spec.yaml, subPath: spec.yaml, readOnly: true }
+      - { name: superuser, mountPath: /etc/citus-databases/superuser, readOnly: true }
+      {{- if $values.ssl.enabled }}
+      - { name: ssl, mountPath: /etc/citus-databases/ssl, readOnly: true }
+      {{- end }}
+      - { name: tmp, mountPath: /tmp }
+volumes:
+  - name: spec
+    secret: { secretName: {{ .secret }}, defaultMode: 0440 }
+  - name: superuser
+    secret:
+      secretName: {{ include "citus-cluster.credentialsSecret" .root }}
+      defaultMode: 0440
+      items: [{ key: {{ $values.secret.keys.superuserPassword | quote }}, path: password }]
+  {{- if $values.ssl.enabled }}
+  - name: ssl
+    secret:
+      secretName: {{ include "citus-cluster.sslSecret" .root }}
+      defaultMode: 0440
+      items:
+        {{- include "citus-cluster.sslItems" .root | nindent 8 }}
+  {{- end }}
+  - name: tmp
+    emptyDir: {}
+{{- end -}}
+
+{{/* Exit codes 2 (the spec is wrong) and 3 (refused) do not change by trying again; a pod taken away by Kubernetes is no attempt. */}}
+{{- define "citus-cluster.podFailurePolicy" -}}
+rules:
+  - action: FailJob
+    onExitCodes: { containerName: citus-databases, operator: In, values: [2, 3] }
+  - action: Ignore
+    onPodConditions: [{ type: DisruptionTarget }]
+{{- end -}}
+
+{{- define "citus-cluster.jobLabels" -}}
+{{ include "citus-cluster.labels" . }}
+app.kubernetes.io/component: databases
+{{- with .Values.jobs.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
