@@ -1,9 +1,6 @@
 import { Failure } from '../../report/errors.ts';
-import { OWN_SCHEMA } from '../bookkeeping.ts';
+import { LEDGER_TABLE } from './ledgerTable.ts';
 import type { LedgerRow, Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit, UnitKey } from './types.ts';
-
-/** The ledger's table, in each managed database on the coordinator. */
-export const LEDGER_TABLE = `${OWN_SCHEMA}.init_sql`;
 
 /** What is left to do, first the replay of the session's settings. */
 export interface Remaining {
