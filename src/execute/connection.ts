@@ -1,0 +1,287 @@
+import type { Socket } from 'node:net';
+import pg from 'pg';
+import type { Access } from '../cluster/credentials.ts';
+import { Failure } from '../report/errors.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { NoAnswer, withLimit } from './limit.ts';
+import { createSession, type Session } from './session.ts';
+import { codeOf } from './sqlstate.ts';
+import { startupOptions } from './startup.ts';
+import {
+  HandshakeFailed,
+  isSocketDirectory,
+  openStream,
+  placeOf,
+  type Stream,
+  sendCancel,
+  type Way,
+} from './stream.ts';
+import { rejectedByServer } from './tls.ts';
+import type { Probe } from './watch.ts';
+
+export type { QueryOptions, QueryResult, Session } from './session.ts';
+
+/** PostgreSQL's own database, where locks and bookkeeping live and where a node is asked whether it is ready. */
+export const MAINTENANCE_DATABASE = 'postgres';
+
+export interface ConnectTarget {
+  readonly node: NodeSpec;
+  readonly database: string;
+}
+
+export interface ConnectOptions {
+  /** See applicationName() in startup.ts. */
+  readonly applicationName?: string | undefined;
+  /** false for sessions that run the user's own SQL. Default true. */
+  readonly pinned?: boolean | undefined;
+  /** Settings for the startup message, beside the pinned ones. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** For name resolution, TCP, TLS and authentication together. Default 10 seconds. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** A statement without an answer for so long has its server looked after. Default 30 seconds. */
+  readonly probeAfterMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onNotice?: ((notice: Notice) => void) | undefined;
+}
+
+/** A NOTICE or WARNING of the server. */
+export interface Notice {
+  readonly severity: string;
+  readonly message: string;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CANCEL_TIMEOUT_MS = 5_000;
+const PROBE_AFTER_MS = 30_000;
+
+/** Opens a session. Throws PostgreSQL's or the system's error (sqlstate.ts reads both), or a Failure about TLS. */
+export async function connect(target: ConnectTarget, access: Access, options: ConnectOptions = {}): Promise<Session> {
+  const milliseconds = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+  const expired = () => new NoAnswer(`No answer from ${placeOf(target.node)} within ${milliseconds / 1000} s`);
+  return withLimit({ milliseconds, signal: options.signal, expired }, (limit) =>
+    connectInMode({ target, access, options, limit }),
+  );
+}
+
+interface Attempt {
+  readonly target: ConnectTarget;
+  readonly access: Access;
+  readonly options: ConnectOptions;
+  readonly limit: AbortSignal;
+}
+
+/**
+ * `allow` goes without TLS first, `prefer` with it; each tries the other way when the handshake failed, or when the
+ * server turned the first one down before it had let us in (libpq, src/interfaces/libpq/fe-connect.c).
+ */
+async function connectInMode(attempt: Attempt): Promise<Session> {
+  const [first, second] = waysOf(attempt);
+  try {
+    return await connectOnce(attempt, first);
+  } catch (error) {
+    if (!canTryOtherWay(error) || second === undefined) throw unwrap(error);
+    try {
+      return await connectOnce(attempt, second);
+    } catch (secondError) {
+      throw moreTelling(unwrap(error), unwrap(secondError));
+    }
+  }
+}
+
+function waysOf({ access, target }: Attempt): readonly [Way, Way?] {
+  // a local socket has no TLS, whatever the mode
+  if (isSocketDirectory(target.node.host)) return ['plain'];
+  switch (access.tls.mode) {
+    case 'disable':
+      return ['plain'];
+    case 'allow':
+      return ['plain', 'tls'];
+    case 'prefer':
+      return ['tls', 'plain'];
+    default:
+      return ['tls'];
+  }
+}
+
+/** The server turned the connection down before authentication was through. */
+class TurnedDown extends Error {}
+
+function canTryOtherWay(error: unknown): boolean {
+  return error instanceof TurnedDown || error instanceof HandshakeFailed;
+}
+
+function unwrap(error: unknown): unknown {
+  return error instanceof TurnedDown || error instanceof HandshakeFailed ? error.cause : error;
+}
+
+/** `no pg_hba.conf entry` (28000) often says only that this was the wrong one of two ways. */
+function moreTelling(first: unknown, second: unknown): unknown {
+  return codeOf(second) === '28000' && codeOf(first) !== '28000' ? first : second;
+}
+
+async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
+  const { target, access, options, limit } = attempt;
+  const { node } = target;
+  const stream = await openStream(node, node.host, access.tls, way, limit);
+  const login: Login = { authenticated: false, clearText: false, backendPid: 0, secretKey: 0, serverMajor: 0 };
+  const client = new pg.Client(clientConfig(attempt, stream, login));
+  followLogin(client, login);
+  // without a listener the end of an idle connection would be an uncaught exception
+  client.on('error', () => undefined);
+  client.on('notice', (notice) =>
+    options.onNotice?.({ severity: notice.severity ?? 'NOTICE', message: notice.message ?? '' }),
+  );
+  try {
+    await client.connect();
+    // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
+    if (options.pinned !== false && login.serverMajor >= 17) await client.query('SET transaction_timeout = 0');
+  } catch (error) {
+    stream.tcp.destroy();
+    if (error instanceof pg.DatabaseError && !login.authenticated)
+      throw new TurnedDown(error.message, { cause: error });
+    throw rejectedByServer(error, placeOf(node)) ?? error;
+  }
+  return createSession({
+    client,
+    tcp: stream.tcp,
+    ...target,
+    backendPid: login.backendPid,
+    serverMajor: login.serverMajor,
+    encrypted: stream.encrypted,
+    probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
+    probe: probeOf(attempt, login.backendPid),
+    sendCancel: () => cancel(attempt, stream, login),
+  });
+}
+
+/** What the server says while it lets us in. */
+interface Login {
+  authenticated: boolean;
+  /** The server asked for the password itself instead of a proof of it. */
+  clearText: boolean;
+  backendPid: number;
+  secretKey: number;
+  serverMajor: number;
+}
+
+/**
+ * Every field is given, and none is empty: pg takes what is missing from PGUSER, PGPASSWORD, PGOPTIONS, PGSSLMODE and
+ * so on, or from ~/.pgpass (pg, lib/connection-parameters.js).
+ */
+function clientConfig({ target, access, options }: Attempt, stream: Stream, login: Login): pg.ClientConfig {
+  const { pinned = true, settings, applicationName = 'citus-databases' } = options;
+  const config: pg.ClientConfig & { readonly replication: string } = {
+    user: access.user,
+    password: () => passwordFor(target.node, access, login),
+    host: target.node.host,
+    port: target.node.port,
+    database: target.database,
+    application_name: applicationName,
+    options: startupOptions({ pinned, settings }),
+    client_encoding: 'UTF8',
+    // else PGREPLICATION would make this a replication connection
+    replication: 'false',
+    // TLS is spoken already (stream.ts): pg's own way does not have libpq's modes
+    ssl: false,
+    sslnegotiation: 'postgres',
+    // binds the password exchange to the TLS channel where the server offers it, as libpq does
+    enableChannelBinding: stream.encrypted,
+    connectionTimeoutMillis: 0,
+    stream: () => handOver(stream.socket),
+  };
+  return config;
+}
+
+/** pg connects every stream that it is given; this one is connected already and just says so. */
+function handOver(socket: Socket): Socket {
+  socket.connect = () => {
+    setImmediate(() => {
+      socket.emit('connect');
+      // stream.ts left it paused, so that no byte is lost between two readers
+      socket.resume();
+    });
+    return socket;
+  };
+  return socket;
+}
+
+function followLogin(client: pg.Client, login: Login): void {
+  const { connection } = client;
+  connection.once('authenticationOk', () => {
+    login.authenticated = true;
+  });
+  connection.once('authenticationCleartextPassword', () => {
+    login.clearText = true;
+  });
+  connection.once('backendKeyData', (key: { readonly processID: number; readonly secretKey: number }) => {
+    login.backendPid = key.processID;
+    login.secretKey = key.secretKey;
+  });
+  connection.on('parameterStatus', (status: { readonly parameterName: string; readonly parameterValue: string }) => {
+    if (status.parameterName === 'server_version') login.serverMajor = Number.parseInt(status.parameterValue, 10);
+  });
+}
+
+function passwordFor(node: NodeSpec, access: Access, login: Login): string {
+  if (access.password === undefined) {
+    throw new Failure({
+      kind: 'failed',
+      what: `The server asks for the password of user ${access.user}, and none is given`,
+      node: placeOf(node),
+      next: 'Give cluster.passwordFile, or let pg_hba.conf of that server accept the certificate',
+    });
+  }
+  if (login.clearText) {
+    throw new Failure({
+      kind: 'failed',
+      what: 'The server asks for the password in clear text, which this program never sends',
+      node: placeOf(node),
+      next: 'Use scram-sha-256 instead of password in pg_hba.conf of that server',
+    });
+  }
+  return access.password;
+}
+
+/** Looks, over a connection of its own, whether the server still has the session. */
+function probeOf({ target, access }: Attempt, backendPid: number): () => Promise<Probe> {
+  let startedAt: string | undefined;
+  return async () => {
+    const session = await openProbe(target, access);
+    if (session === undefined) return 'alive';
+    try {
+      const { rows } = await session.query<{ started: string }>(
+        'SELECT backend_start::text AS started FROM pg_stat_activity WHERE pid = $1 AND datname = $2',
+        [backendPid, target.database],
+        { deadlineMs: CANCEL_TIMEOUT_MS },
+      );
+      const started = rows[0]?.started;
+      // another server, behind the same name, may have a process of the same number
+      startedAt ??= started;
+      return started !== undefined && started === startedAt ? 'alive' : 'gone';
+    } finally {
+      await session.close();
+    }
+  };
+}
+
+/** undefined: the server answered, if only to turn us down (no slot free, for instance): it is alive. */
+async function openProbe({ node }: ConnectTarget, access: Access): Promise<Session | undefined> {
+  try {
+    return await connect({ node, database: MAINTENANCE_DATABASE }, access, {
+      applicationName: 'citus-databases probe',
+    });
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return undefined;
+    throw error;
+  }
+}
+
+async function cancel({ target: { node }, access }: Attempt, stream: Stream, login: Login): Promise<void> {
+  const expired = () => new NoAnswer(`${placeOf(node)} did not take the request to cancel`);
+  await withLimit({ milliseconds: CANCEL_TIMEOUT_MS, expired }, async (limit) => {
+    // the very server of the session, where the name stands for several
+    const address = isSocketDirectory(node.host) ? node.host : (stream.tcp.remoteAddress ?? node.host);
+    const way = stream.encrypted ? 'tls' : 'plain';
+    await sendCancel(await openStream(node, address, access.tls, way, limit), login.backendPid, login.secretKey);
+  });
+}

@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Failure } from '../report/errors.ts';
+import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
+import { placeOf } from './stream.ts';
+
+/**
+ * What two runs take turns at. Advisory locks belong to the database of the session (PostgreSQL documentation,
+ * "Advisory Locks"), so everybody has to take them in the coordinator's maintenance database.
+ */
+export interface LockKey {
+  /** A signed 64-bit number in decimal. */
+  readonly key: string;
+  /** As in "… is held by another run". */
+  readonly subject: string;
+}
+
+/** One run at a time per declared database. */
+export function databaseLock(database: string): LockKey {
+  return { key: keyOf(`database:${database}`), subject: `The lock of database '${database}'` };
+}
+
+/** Worker registration copies roles to workers and so collides between databases: one at a time in the cluster. */
+export function registrationLock(): LockKey {
+  return { key: keyOf('worker-registration'), subject: 'The lock of worker registration' };
+}
+
+/** The prefix must never change: runs of different versions have to meet at the same key. */
+function keyOf(name: string): string {
+  return createHash('sha256').update(`citus-databases:lock:${name}`).digest().readBigInt64BE(0).toString();
+}
+
+export interface LockHolder {
+  readonly pid: number;
+  readonly applicationName: string;
+  /** undefined: over a local socket. */
+  readonly clientAddress: string | undefined;
+  /** When the holder's session began. */
+  readonly since: Date;
+}
+
+export interface LockOptions {
+  /** Milliseconds since the epoch (Date.now()) after which the wait is given up. */
+  readonly deadline: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Called once for each holder that is waited for. */
+  readonly onWait?: ((holder: LockHolder) => void) | undefined;
+}
+
+export interface HeldLock {
+  /** One round trip. Throws when the session, and the lock with it, was lost, or the server was demoted. */
+  assertHeld(): Promise<void>;
+}
+
+const FIRST_POLL_MS = 250;
+const LONGEST_POLL_MS = 1_000;
+const CHECK_DEADLINE_MS = 30_000;
+
+/**
+ * Runs `body` while the session holds the lock. Polling instead of waiting inside PostgreSQL keeps deadlines and
+ * signals in our hands, and leaves no snapshot open that would hold CREATE INDEX CONCURRENTLY up.
+ */
+export async function withLock<T>(
+  session: Session,
+  lock: LockKey,
+  options: LockOptions,
+  body: (held: HeldLock) => Promise<T>,
+): Promise<T> {
+  await acquire(session, lock, options);
+  try {
+    return await body({ assertHeld: () => assertHeld(session, lock) });
+  } finally {
+    await release(session, lock);
+  }
+}
+
+async function acquire(session: Session, lock: LockKey, options: LockOptions): Promise<void> {
+  let told: number | undefined;
+  for (let pause = FIRST_POLL_MS; ; pause = Math.min(LONGEST_POLL_MS, pause * 1.5)) {
+    options.signal?.throwIfAborted();
+    const { rows } = await session.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1::bigint) AS taken', [
+      lock.key,
+    ]);
+    if (rows[0]?.taken === true) return;
+    const holder = await findHolder(session, lock);
+    if (holder !== undefined && holder.pid !== told) {
+      told = holder.pid;
+      options.onWait?.(holder);
+    }
+    const left = options.deadline - Date.now();
+    if (left <= 0) throw heldByOther(session, lock, holder);
+    await sleep(Math.min(pause, left), options.signal);
+  }
+}
+
+/** A bigint key shows in pg_locks as two halves, with objsubid 1 (PostgreSQL documentation, "pg_locks"). */
+const SAME_LOCK = `l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+async function findHolder(session: Session, lock: LockKey): Promise<LockHolder | undefined> {
+  const { rows } = await session.query<{
+    readonly pid: number;
+    readonly application_name: string | null;
+    readonly client_addr: string | null;
+    readonly since: Date;
+  }>(
+    `SELECT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
+       FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE ${SAME_LOCK}`,
+    [lock.key],
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  return {
+    pid: row.pid,
+    applicationName: row.application_name ?? '',
+    clientAddress: row.client_addr ?? undefined,
+    since: row.since,
+  };
+}
+
+async function assertHeld(session: Session, lock: LockKey): Promise<void> {
+  let held: boolean;
+  try {
+    const { rows } = await session.query<{ held: boolean }>(
+      `SELECT EXISTS (SELECT FROM pg_locks l WHERE ${SAME_LOCK} AND l.pid = pg_backend_pid())
+          AND NOT pg_is_in_recovery() AS held`,
+      [lock.key],
+      { deadlineMs: CHECK_DEADLINE_MS },
+    );
+    held = rows[0]?.held === true;
+  } catch (error) {
+    throw lost(session, lock, error);
+  }
+  if (!held) throw lost(session, lock);
+}
+
+/** The end of the session lets the lock go as well, so a connection that broke is no reason to fail. */
+async function release(session: Session, lock: LockKey): Promise<void> {
+  if (!session.isAlive) return;
+  try {
+    await session.query('SELECT pg_advisory_unlock($1::bigint)', [lock.key], { deadlineMs: CHECK_DEADLINE_MS });
+  } catch {
+    await session.close();
+  }
+}
+
+function lost(session: Session, lock: LockKey, error?: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'failed',
+      what: `${lock.subject} was lost on the way`,
+      node: placeOf(session.node),
+      database: session.database,
+      cause: error instanceof Error ? error.message : 'the session no longer holds it',
+      next: 'Run again: nothing more was changed after the loss was noticed, and what is done already is kept',
+    },
+    { cause: error },
+  );
+}
+
+function heldByOther(session: Session, lock: LockKey, holder: LockHolder | undefined): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `${lock.subject} was not free in time`,
+    node: placeOf(session.node),
+    database: session.database,
+    cause: holder === undefined ? undefined : describeHolder(holder),
+    next:
+      'Let the other run end, then run again. If it is dead, end its session: ' +
+      `SELECT pg_terminate_backend(${holder?.pid ?? 'pid'}) in database ${MAINTENANCE_DATABASE} of that node`,
+  });
+}
+
+/** `held by citus-databases apply skymap (process 4711, from 10.0.0.7, since 2026-01-01T00:00:00.000Z)` */
+export function describeHolder(holder: LockHolder): string {
+  const address = holder.clientAddress === undefined ? 'a local socket' : holder.clientAddress;
+  const name = holder.applicationName === '' ? 'a session without a name' : holder.applicationName;
+  return `held by ${name} (process ${holder.pid}, from ${address}, since ${holder.since.toISOString()})`;
+}
+
+async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await delay(milliseconds, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}

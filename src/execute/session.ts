@@ -1,0 +1,233 @@
+import type { Socket } from 'node:net';
+import pg from 'pg';
+import type { NodeSpec } from '../spec/types.ts';
+import { asError, NoAnswer } from './limit.ts';
+import { placeOf } from './stream.ts';
+import { type Probe, watch } from './watch.ts';
+
+export interface QueryResult<Row> {
+  readonly rows: readonly Row[];
+  /** 0 for statements that count nothing. */
+  readonly rowCount: number;
+  readonly command: string;
+}
+
+export interface QueryOptions {
+  /**
+   * After so long the statement is cancelled and the call fails. Default 30 minutes for query, none for script: CREATE
+   * DATABASE, CREATE EXTENSION and the user's own SQL may rightly take long, and a dead server is found by other means.
+   */
+  readonly deadlineMs?: number | undefined;
+  /** Cancels the statement. It is waited for, so that what it did or did not do is known. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One connection to one database of one node. Calls wait for each other; none is sent before the last has ended. */
+export interface Session {
+  readonly node: NodeSpec;
+  readonly database: string;
+  readonly backendPid: number;
+  readonly serverMajor: number;
+  readonly encrypted: boolean;
+  /** Round trips that the callers asked for. */
+  readonly queries: number;
+  readonly isAlive: boolean;
+  /** As after the last statement: idle, in a transaction, in a failed one. */
+  readonly transactionStatus: 'I' | 'T' | 'E';
+  /** One statement, by the extended protocol. */
+  query<Row = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>;
+  /** Any number of statements, by the simple protocol; without BEGIN of their own they are one transaction. */
+  script<Row = Record<string, unknown>>(text: string, options?: QueryOptions): Promise<readonly QueryResult<Row>[]>;
+  /** Cancels the statement under way, over a connection of its own. */
+  cancel(): Promise<void>;
+  /** Never throws, never hangs. */
+  close(): Promise<void>;
+}
+
+/** The connection broke under a statement, or before it. Whether the statement took effect is not known. */
+export class ConnectionLost extends Error {
+  readonly code = 'ECONNRESET';
+}
+
+export interface SessionParts {
+  readonly client: pg.Client;
+  readonly tcp: Socket;
+  readonly node: NodeSpec;
+  readonly database: string;
+  readonly backendPid: number;
+  readonly serverMajor: number;
+  readonly encrypted: boolean;
+  readonly probeAfterMs: number;
+  readonly probe: () => Promise<Probe>;
+  readonly sendCancel: () => Promise<void>;
+}
+
+const QUERY_DEADLINE_MS = 30 * 60_000;
+const CANCEL_GRACE_MS = 5_000;
+const CLOSE_GRACE_MS = 2_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+interface ExtendedQuery extends pg.QueryConfig<unknown[]> {
+  // left out of @types/pg; without it a query without values would go by the simple protocol
+  readonly queryMode: 'extended';
+}
+
+export function createSession(parts: SessionParts): Session {
+  return new ClientSession(parts);
+}
+
+class ClientSession implements Session {
+  readonly node: NodeSpec;
+  readonly database: string;
+  readonly backendPid: number;
+  readonly serverMajor: number;
+  readonly encrypted: boolean;
+  readonly #parts: SessionParts;
+  #queries = 0;
+  #lost: Error | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #cancelling: Promise<void> = Promise.resolve();
+
+  constructor(parts: SessionParts) {
+    this.node = parts.node;
+    this.database = parts.database;
+    this.backendPid = parts.backendPid;
+    this.serverMajor = parts.serverMajor;
+    this.encrypted = parts.encrypted;
+    this.#parts = parts;
+    parts.client.on('error', (error) => {
+      this.#lost ??= error;
+    });
+    parts.client.on('end', () => {
+      this.#lost ??= new Error('the server closed it');
+    });
+  }
+
+  get queries(): number {
+    return this.#queries;
+  }
+
+  get isAlive(): boolean {
+    return this.#lost === undefined && !this.#parts.tcp.destroyed;
+  }
+
+  get transactionStatus(): 'I' | 'T' | 'E' {
+    return this.#parts.client.getTransactionStatus() ?? 'I';
+  }
+
+  async query<Row>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}) {
+    const query: ExtendedQuery = { text, values: [...values], queryMode: 'extended' };
+    return this.#inTurn(async () => toResult<Row>(await this.#parts.client.query(query)), {
+      deadlineMs: QUERY_DEADLINE_MS,
+      ...options,
+    });
+  }
+
+  async script<Row>(text: string, options: QueryOptions = {}) {
+    return this.#inTurn(async () => {
+      const result: unknown = await this.#parts.client.query(text);
+      return [result].flat().map((each) => toResult<Row>(each as pg.QueryResult));
+    }, options);
+  }
+
+  cancel(): Promise<void> {
+    this.#cancelling = this.#parts.sendCancel();
+    return this.#cancelling;
+  }
+
+  async close(): Promise<void> {
+    const { client, tcp } = this.#parts;
+    this.#lost ??= new Error('it was closed by this program');
+    const timer = setTimeout(() => tcp.destroy(), CLOSE_GRACE_MS);
+    try {
+      await client.end();
+    } catch {
+      // nothing depends on a goodbye
+    } finally {
+      clearTimeout(timer);
+      tcp.destroy();
+    }
+  }
+
+  #inTurn<T>(send: () => Promise<T>, options: QueryOptions): Promise<T> {
+    const turn = this.#turn.then(() => this.#execute(send, options));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #execute<T>(send: () => Promise<T>, { deadlineMs, signal }: QueryOptions): Promise<T> {
+    // a cancel request on its way would hit the next statement
+    await this.#cancelling.catch(() => undefined);
+    signal?.throwIfAborted();
+    if (!this.isAlive) throw this.#connectionLost(this.#lost);
+    this.#queries += 1;
+    const stop = this.#stopper();
+    const onAbort = () => stop.now(asError(signal?.reason));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = this.#deadlineTimer(deadlineMs, stop.now);
+    const watching = this.#watch();
+    try {
+      return await send();
+    } catch (error) {
+      if (stop.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw stop.reason();
+      if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;
+      throw this.#connectionLost(error);
+    } finally {
+      watching.stop();
+      stop.end();
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Cancels the statement; if it goes on all the same, ends the connection. */
+  #stopper() {
+    let why: Error | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    return {
+      now: (reason: Error) => {
+        if (why !== undefined) return;
+        why = reason;
+        this.cancel().catch(() => undefined);
+        timer = setTimeout(() => this.#parts.tcp.destroy(reason), CANCEL_GRACE_MS);
+      },
+      reason: () => why,
+      end: () => clearTimeout(timer),
+    };
+  }
+
+  #deadlineTimer(deadlineMs: number | undefined, stop: (reason: Error) => void): NodeJS.Timeout | undefined {
+    if (deadlineMs === undefined || deadlineMs > LONGEST_TIMER_MS) return undefined;
+    const seconds = deadlineMs / 1000;
+    return setTimeout(
+      () => stop(new NoAnswer(`The statement on ${placeOf(this.node)} did not end within ${seconds} s`)),
+      deadlineMs,
+    );
+  }
+
+  #watch() {
+    return watch({
+      everyMs: this.#parts.probeAfterMs,
+      probe: this.#parts.probe,
+      onDead: (reason) =>
+        this.#parts.tcp.destroy(new NoAnswer(`${placeOf(this.node)} does not answer any more: ${reason}`)),
+    });
+  }
+
+  #connectionLost(cause: unknown): ConnectionLost {
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    return new ConnectionLost(`The connection to ${placeOf(this.node)} was lost${reason}`, { cause });
+  }
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '57014';
+}
+
+function toResult<Row>(result: pg.QueryResult): QueryResult<Row> {
+  return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
+}

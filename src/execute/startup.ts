@@ -1,0 +1,61 @@
+/**
+ * Settings that a session starts with. They travel in the startup message and so cost no round trip, and they win over
+ * ALTER ROLE SET and ALTER DATABASE SET (PostgreSQL documentation, "Setting Parameters"). Only settings that any user
+ * may change are here: one that needs a superuser would lock everybody else out.
+ */
+
+/** The server notices within half a minute that this program is gone, and lets its locks go. */
+const KEEPALIVES = {
+  tcp_keepalives_idle: '10',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+  tcp_user_timeout: '30000',
+} as const;
+
+const PINNED = {
+  // an empty path but for the catalog: every other name is written with its schema
+  search_path: 'pg_catalog',
+  role: 'none',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  default_tablespace: '',
+  default_table_access_method: 'heap',
+  row_security: 'on',
+  check_function_bodies: 'on',
+  client_min_messages: 'notice',
+  standard_conforming_strings: 'on',
+  backslash_quote: 'safe_encoding',
+  quote_all_identifiers: 'off',
+  transform_null_equals: 'off',
+  array_nulls: 'on',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  datestyle: 'ISO, MDY',
+  intervalstyle: 'postgres',
+  timezone: 'UTC',
+} as const;
+
+export interface StartupSettings {
+  /** false: the role's and the database's own settings hold, as the user's SQL expects. */
+  readonly pinned: boolean;
+  /** Further settings; they win over the pinned ones. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The `options` field of the startup message: `-c name=value`, blanks and backslashes escaped (libpq documentation). */
+export function startupOptions({ pinned, settings }: StartupSettings): string {
+  const all = { ...KEEPALIVES, client_encoding: 'UTF8', ...(pinned ? PINNED : {}), ...settings };
+  return Object.entries(all)
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
+    .join(' ');
+}
+
+/** What pg_stat_activity shows, and another run that waits for a lock tells. `database`: the declared one. */
+export function applicationName(command: string, database?: string): string {
+  return ['citus-databases', command, ...(database === undefined ? [] : [database])].join(' ');
+}

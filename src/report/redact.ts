@@ -1,0 +1,90 @@
+/**
+ * Keeps secrets out of everything that is printed. Secrets are known by value: whoever reads one adds it, and every
+ * output passes through `redact`, so that it does not matter which message or driver carries it.
+ */
+export interface Redactor {
+  /** Registers one secret; an empty one is ignored, because it would match everywhere. */
+  add(secret: string): void;
+  redact(text: string): string;
+}
+
+export const REDACTED = '[redacted]';
+
+export function createRedactor(): Redactor {
+  const forms = new Set<string>();
+  return {
+    add(secret) {
+      if (secret === '') return;
+      for (const form of writtenForms(secret)) forms.add(form);
+    },
+    redact(text) {
+      return blotOut(text, forms);
+    },
+  };
+}
+
+/** The ways in which a secret is written elsewhere: URLs, SQL literals, conninfo strings, JSON, identifiers. */
+function writtenForms(secret: string): readonly string[] {
+  const bytes = new TextEncoder().encode(secret);
+  const urlEncoded = Array.from(bytes, percentEncode).join('');
+  const strictUrlEncoded = Array.from(bytes, (byte) => `%${hex(byte)}`).join('');
+  const sql = secret.replaceAll("'", "''");
+  return [
+    secret,
+    urlEncoded,
+    lowerCaseEscapes(urlEncoded),
+    // application/x-www-form-urlencoded writes a space as a plus sign
+    urlEncoded.replaceAll('%20', '+'),
+    encodeURI(toWellFormed(secret)),
+    strictUrlEncoded,
+    sql,
+    sql.replaceAll('\\', '\\\\'),
+    secret.replaceAll('\\', '\\\\').replaceAll("'", "\\'"),
+    secret.replaceAll('"', '""'),
+    JSON.stringify(secret).slice(1, -1),
+  ];
+}
+
+function percentEncode(byte: number): string {
+  const character = String.fromCharCode(byte);
+  return /[A-Za-z0-9_.~!*'()-]/.test(character) && byte < 0x80 ? character : `%${hex(byte)}`;
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).toUpperCase().padStart(2, '0');
+}
+
+function lowerCaseEscapes(text: string): string {
+  return text.replaceAll(/%[0-9A-F]{2}/g, (sequence) => sequence.toLowerCase());
+}
+
+/** encodeURI throws on lone surrogates. */
+function toWellFormed(text: string): string {
+  return new TextDecoder().decode(new TextEncoder().encode(text));
+}
+
+/**
+ * All occurrences are found before any is replaced, and overlapping ones become one: replacing secret after secret
+ * would leave the rest of a longer secret readable, and could match inside a replacement.
+ */
+function blotOut(text: string, forms: ReadonlySet<string>): string {
+  const spans: [start: number, end: number][] = [];
+  for (const form of forms) {
+    for (let at = text.indexOf(form); at !== -1; at = text.indexOf(form, at + 1)) spans.push([at, at + form.length]);
+  }
+  if (spans.length === 0) return text;
+  spans.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+  let output = '';
+  let copied = 0;
+  let blotted = -1;
+  for (const [start, end] of spans) {
+    if (start >= blotted) {
+      output += text.slice(copied, start) + REDACTED;
+      blotted = end;
+    } else {
+      blotted = Math.max(blotted, end);
+    }
+    copied = blotted;
+  }
+  return output + text.slice(copied);
+}
