@@ -1,0 +1,134 @@
+import { isSection } from './values.mjs';
+
+const scalar = { type: ['string', 'number', 'boolean', 'null'] };
+const stringMap = { type: 'object', additionalProperties: { type: 'string' } };
+const freeMap = { type: 'object' };
+const freeMaps = { type: 'array', items: { type: 'object' } };
+const strings = { type: 'array', items: { type: 'string', minLength: 1 } };
+const pullPolicy = { enum: ['Always', 'IfNotPresent', 'Never'] };
+const seconds = { type: 'integer', minimum: 1 };
+const storage = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { size: { type: ['string', 'number'] }, storageClassName: { type: 'string' }, accessModes: strings },
+};
+const replicas = { type: 'integer', minimum: 1 };
+
+/** What the type of a default does not say. */
+const known = {
+  'coordinator.replicas': replicas,
+  'coordinator.resources': freeMap,
+  'coordinator.storage': storage,
+  workers: {
+    type: 'array',
+    items: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['citusGroup'],
+      properties: {
+        citusGroup: { type: ['string', 'integer'], pattern: '^[0-9]{1,6}$' },
+        replicas,
+        resources: freeMap,
+        storage,
+      },
+    },
+  },
+  'image.pullPolicy': pullPolicy,
+  imagePullSecrets: freeMaps,
+  'secret.keys.superuserPassword': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
+  'secret.keys.replicationPassword': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
+  'secret.keys.restApiPassword': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
+  // The value of a label: scope_label of Patroni.
+  'patroni.scope': { type: 'string', pattern: '^([a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?)?$' },
+  'patroni.database': { type: 'string', minLength: 1, maxLength: 63 },
+  // They stand in pg_hba.conf and pg_ident.conf.
+  'patroni.superuser.username': { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_-]{0,62}$' },
+  'patroni.replication.username': { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_-]{0,62}$' },
+  'patroni.restApi.username': { type: 'string', minLength: 1 },
+  'patroni.ttl': { type: 'integer', minimum: 20 },
+  'patroni.loopWait': seconds,
+  'patroni.retryTimeout': { type: 'integer', minimum: 3 },
+  'patroni.postgresql.parameters': { type: 'object', additionalProperties: scalar },
+  'patroni.postgresql.pgHba': strings,
+  'ssl.mode': { enum: ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] },
+  'ssl.validityDays': seconds,
+  'ssl.keys.ca': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
+  'ssl.keys.certificate': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
+  'ssl.keys.key': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
+  'storage.size': storage.properties.size,
+  'storage.accessModes': strings,
+  'service.type': { enum: ['ClusterIP', 'NodePort', 'LoadBalancer'] },
+  'service.annotations': stringMap,
+  'serviceAccount.annotations': stringMap,
+  'podAntiAffinity.type': { enum: ['preferred', 'required', 'none'] },
+  'networkPolicy.clients': freeMaps,
+  podSpec: freeMap,
+  podAnnotations: stringMap,
+  'jobs.image.pullPolicy': pullPolicy,
+  'jobs.resources': freeMap,
+  'jobs.activeDeadlineSeconds': { type: ['integer', 'null'], minimum: 1 },
+  'jobs.ttlSecondsAfterFinished': { type: ['integer', 'null'], minimum: 0 },
+  'jobs.extraArgs': strings,
+  'jobs.labels': stringMap,
+  'jobs.annotations': stringMap,
+  'jobs.tolerations': freeMaps,
+  'jobs.nodeSelector': stringMap,
+};
+
+/** Let through here, so that templates/_checks.tpl can say the key's new name. */
+export const renamedKeys = ['databases', 'postgresql', 'existingSecret', 'persistence', 'tls'];
+
+export function valuesSchema(entries, specSchema) {
+  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', ...section() };
+  // Helm hands `global` to every chart.
+  schema.properties.global = freeMap;
+  for (const key of renamedKeys) schema.properties[key] = { description: 'Renamed; the chart says how.' };
+  for (const entry of entries) {
+    const parent = entry.path.slice(0, -1).reduce((at, key) => at.properties[key], schema);
+    parent.properties[entry.path.at(-1)] = { ...schemaOf(entry, entries), description: entry.description };
+  }
+  schema.definitions = Object.fromEntries(
+    Object.entries(specSchema.$defs).map(([name, definition]) => [name, simplified(definition)]),
+  );
+  return schema;
+}
+
+function section() {
+  return { type: 'object', additionalProperties: false, properties: {} };
+}
+
+function schemaOf(entry, entries) {
+  const path = entry.path.join('.');
+  if (path === 'additionalDatabases') {
+    return {
+      type: ['array', 'object', 'null'],
+      items: { $ref: '#/definitions/listedDatabase' },
+      additionalProperties: { anyOf: [{ type: 'null' }, { $ref: '#/definitions/keyedDatabase' }] },
+    };
+  }
+  if (known[path] !== undefined) return { ...known[path], default: entry.value };
+  if (isSection(entry, entries)) return section();
+  if (typeof entry.value === 'string' || typeof entry.value === 'boolean') {
+    return { type: typeof entry.value, default: entry.value };
+  }
+  throw new Error(`values.yaml: say the type of ${path} in scripts/chart-docs/schema.mjs`);
+}
+
+/**
+ * The same schema with alternatives of different types as one list of types: Helm's messages then name the field that is wrong
+ * instead of "must validate at least one schema". Keywords speak about one type each, so joining them changes nothing.
+ */
+function simplified(schema) {
+  if (Array.isArray(schema)) return schema.map(simplified);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const result = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, simplified(value)]));
+  if (result.anyOf === undefined) return result;
+  const { anyOf, ...rest } = result;
+  const types = anyOf.flatMap(({ type }) => type);
+  if (types.includes(undefined) || new Set(types).size < types.length) return result;
+  const enums = anyOf.some((option) => option.enum !== undefined);
+  if (enums && anyOf.some((option) => option.enum === undefined && option.type !== 'null')) return result;
+  const joined = Object.assign({}, ...anyOf, rest, { type: types });
+  if (enums) joined.enum = anyOf.flatMap((option) => option.enum ?? [null]);
+  return joined;
+}

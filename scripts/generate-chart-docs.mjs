@@ -1,0 +1,29 @@
+// Writes chart/README.md and chart/values.schema.json from chart/values.yaml and schema/spec.schema.json.
+// With --check it writes nothing and fails when a file on disk differs.
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { renderReadme } from './chart-docs/readme.mjs';
+import { valuesSchema } from './chart-docs/schema.mjs';
+import { readValues } from './chart-docs/values.mjs';
+
+const root = new URL('..', import.meta.url);
+const read = (path) => readFile(new URL(path, root), 'utf8');
+
+const values = readValues(await read('chart/values.yaml'));
+const specSchema = JSON.parse(await read('schema/spec.schema.json'));
+const outputs = [
+  ['chart/README.md', renderReadme(await read('scripts/chart-docs/head.md'), values, specSchema)],
+  ['chart/values.schema.json', `${JSON.stringify(valuesSchema(values, specSchema), undefined, 2)}\n`],
+];
+
+for (const [path, text] of outputs) {
+  if (!process.argv.includes('--check')) {
+    await writeFile(new URL(path, root), text);
+    continue;
+  }
+  const found = await read(path).catch(() => '');
+  if (found !== text) {
+    console.error(`${fileURLToPath(new URL(path, root))} is out of date: run node scripts/generate-chart-docs.mjs`);
+    process.exitCode = 1;
+  }
+}
