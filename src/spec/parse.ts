@@ -1,7 +1,7 @@
 import { complete } from './complete.ts';
 import { contradictions } from './contradictions.ts';
 import { issueMessage, problemsOf } from './issues.ts';
-import { invalidSpec, type Problem, sortProblems } from './problems.ts';
+import { invalidSpec, type Problem } from './problems.ts';
 import { specDocument } from './schema.ts';
 import type { Spec } from './types.ts';
 import { parseYaml } from './yaml.ts';
@@ -18,12 +18,13 @@ export function parseSpec(text: string, source: string): Spec {
     ...document.problems,
     ...withoutEchoes([...issues, ...contradictions(document.value)], document.problems),
   ];
-  if (!result.success || problems.length > 0) throw invalidSpec(source, sortProblems(problems));
+  if (!result.success || problems.length > 0) throw invalidSpec(source, problems);
   return complete(result.data);
 }
 
 /** A value that could not be read stands as null in the document: what follows from that is no problem of its own. */
 function withoutEchoes(problems: readonly Problem[], causes: readonly Problem[]): readonly Problem[] {
+  if (causes.length === 0) return problems;
   const known = new Set(causes.map(({ path }) => JSON.stringify(path)));
   return problems.filter(({ path }) => !known.has(JSON.stringify(path)));
 }

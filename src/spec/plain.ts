@@ -21,6 +21,9 @@ const plainTags: ReadonlySet<string> = new Set([
   ...['map', 'seq', 'str', 'int', 'float', 'bool', 'null'].map((name) => `tag:yaml.org,2002:${name}`),
 ]);
 
+/** Twice what the spec has; bounds the recursion below. */
+const maxDepth = 20;
+
 interface Converted {
   readonly value: Plain;
   readonly size: number;
@@ -60,6 +63,7 @@ export function toPlain(document: Document.Parsed, position: (offset: number) =>
       const hint = 'text that begins with * needs quotes';
       return { value: report(path, node, `is an alias without an anchor before it; ${hint}`), size: 1 };
     }
+    if (path.length > maxDepth) return { value: report(path, node, 'is nested too deeply'), size: 1 };
     const { anchor } = node;
     if (anchor !== undefined) anchors.set(anchor, 'open');
     const before = values;

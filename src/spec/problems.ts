@@ -16,7 +16,7 @@ const maxProblemsShown = 1000;
 
 /** The Failure that lists the problems, one a line. */
 export function invalidSpec(source: string, problems: readonly Problem[]): Failure {
-  const lines = problems.slice(0, maxProblemsShown).map((problem) => `\n  ${formatProblem(problem)}`);
+  const lines = sortProblems(problems.slice(0, maxProblemsShown)).map((problem) => `\n  ${formatProblem(problem)}`);
   const rest = problems.length - lines.length;
   if (rest > 0) lines.push(`\n  and ${rest} more`);
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
@@ -57,7 +57,7 @@ export function show(text: string): string {
 const sections: readonly Path[] = [['cluster'], ['ssl'], ['databases'], ['additionalDatabases']];
 
 /** In the order of the document's sections and of list entries; all that is wrong with one thing stands together. */
-export function sortProblems(problems: readonly Problem[]): readonly Problem[] {
+function sortProblems(problems: readonly Problem[]): readonly Problem[] {
   const ranks = new Map<string, number>();
   for (const path of [...sections, ...problems.map((problem) => problem.path)]) {
     for (const prefix of prefixes(path)) if (!ranks.has(prefix)) ranks.set(prefix, ranks.size);
