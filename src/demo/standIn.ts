@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '../report/errors.ts';
@@ -21,7 +21,8 @@ export async function prepareStandIn(install: PostgresInstall, scratch: string):
   const extensions = path.join(scratch, 'citus-stand-in', 'extension');
   const libraries = path.join(scratch, 'citus-stand-in', 'lib');
   await mkdir(libraries, { recursive: true });
-  await cp(await sourceFolder(), extensions, { recursive: true });
+  await mkdir(extensions);
+  await installExtension(await sourceFolder(), extensions);
   const modules = path.join(install.bin, '..', 'lib', 'postgresql');
   const library = (await readdir(modules)).find((file) => path.parse(file).name === harmlessLibrary);
   if (library === undefined) {
@@ -33,9 +34,22 @@ export async function prepareStandIn(install: PostgresInstall, scratch: string):
     dynamic_library_path: `$libdir:${libraries}`,
     // Citus sets it by itself to twice max_connections.
     max_prepared_transactions: '200',
+    'citus.version': '13.2.0',
     'citus.node_conninfo': 'sslmode=prefer',
     'citus.enable_ddl_propagation': 'on',
   };
+}
+
+/**
+ * The extension's script is the numbered files one after the other, as its previous version; an update leads to the
+ * default version, so that tests can update citus too.
+ */
+async function installExtension(folder: string, target: string): Promise<void> {
+  const parts = (await readdir(folder)).filter((file) => /^\d-.*\.sql$/.test(file)).toSorted();
+  const script = await Promise.all(parts.map((part) => readFile(path.join(folder, part), 'utf8')));
+  await writeFile(path.join(target, 'citus--13.1-1.sql'), script.join('\n'));
+  await copyFile(path.join(folder, 'update.sql'), path.join(target, 'citus--13.1-1--13.2-1.sql'));
+  await copyFile(path.join(folder, 'citus.control'), path.join(target, 'citus.control'));
 }
 
 /** The stand-in lies in the checkout's test folder, which is above this file in the sources as in the bundle. */
