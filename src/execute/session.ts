@@ -42,7 +42,7 @@ export interface Session {
   ): Promise<QueryResult<Row>>;
   /** Any number of statements, by the simple protocol; without BEGIN of their own they are one transaction. */
   script<Row = Record<string, unknown>>(text: string, options?: QueryOptions): Promise<readonly QueryResult<Row>[]>;
-  /** Cancels the statement under way, over a connection of its own. */
+  /** Cancels the statement under way, over a connection of its own; without one it does nothing. */
   cancel(): Promise<void>;
   /** Never throws, never hangs. */
   close(): Promise<void>;
@@ -90,7 +90,9 @@ class ClientSession implements Session {
   #queries = 0;
   #lost: Error | undefined;
   #turn: Promise<unknown> = Promise.resolve();
-  #cancelling: Promise<void> = Promise.resolve();
+  #cancelling: Promise<void> | undefined;
+  /** Statements under way or waiting for their turn. */
+  #open = 0;
 
   constructor(parts: SessionParts) {
     this.node = parts.node;
@@ -135,7 +137,9 @@ class ClientSession implements Session {
   }
 
   cancel(): Promise<void> {
-    this.#cancelling = this.#parts.sendCancel();
+    // a request that finds no statement would hit the next one
+    if (this.#open === 0) return Promise.resolve();
+    this.#cancelling ??= this.#parts.sendCancel();
     return this.#cancelling;
   }
 
@@ -154,14 +158,21 @@ class ClientSession implements Session {
   }
 
   #inTurn<T>(send: () => Promise<T>, options: QueryOptions): Promise<T> {
-    const turn = this.#turn.then(() => this.#execute(send, options));
+    this.#open += 1;
+    const turn = this.#turn.then(async () => {
+      try {
+        return await this.#execute(send, options);
+      } finally {
+        await this.#cancelling?.catch(() => undefined);
+        this.#cancelling = undefined;
+        this.#open -= 1;
+      }
+    });
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
   async #execute<T>(send: () => Promise<T>, { deadlineMs, signal }: QueryOptions): Promise<T> {
-    // a cancel request on its way would hit the next statement
-    await this.#cancelling.catch(() => undefined);
     signal?.throwIfAborted();
     if (!this.isAlive) throw this.#connectionLost(this.#lost);
     this.#queries += 1;

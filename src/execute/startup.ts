@@ -43,13 +43,17 @@ const PINNED = {
 export interface StartupSettings {
   /** false: the role's and the database's own settings hold, as the user's SQL expects. */
   readonly pinned: boolean;
+  /** Pinned, but for search_path: what some extensions do to it starts from the database's own value. */
+  readonly ownSearchPath?: boolean | undefined;
   /** Further settings; they win over the pinned ones. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The `options` field of the startup message: `-c name=value`, blanks and backslashes escaped (libpq documentation). */
-export function startupOptions({ pinned, settings }: StartupSettings): string {
-  const all = { ...KEEPALIVES, client_encoding: 'UTF8', ...(pinned ? PINNED : {}), ...settings };
+export function startupOptions({ pinned, ownSearchPath, settings }: StartupSettings): string {
+  const { search_path, ...others } = PINNED;
+  const chosen = !pinned ? {} : ownSearchPath === true ? others : { search_path, ...others };
+  const all = { ...KEEPALIVES, client_encoding: 'UTF8', ...chosen, ...settings };
   return Object.entries(all)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
     .join(' ');

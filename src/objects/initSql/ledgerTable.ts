@@ -66,16 +66,19 @@ export interface LedgerEntry {
 }
 
 /**
- * The row of a unit, for the end of its transaction. The unit may have changed the role (SET ROLE), so the row is
- * written as the session's own user; the change of role ends with the transaction.
+ * The unit may have changed the role (SET ROLE, SET LOCAL SESSION AUTHORIZATION): its row is written as the user who
+ * logged in. The change ends with the transaction.
  */
+const AS_OURSELVES = 'SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE none';
+
+/** The row of a unit, for the end of its transaction. */
 export function recordDone(entry: LedgerEntry): string {
-  return `SET LOCAL ROLE none;\n${insertRow(entry, 'done')}`;
+  return `${AS_OURSELVES};\n${insertRow(entry, 'done')}`;
 }
 
 /** The intent, in a transaction of its own before a statement that cannot run in one. */
 export function recordRunning(entry: LedgerEntry): string {
-  return `BEGIN;\nSET LOCAL ROLE none;\n${insertRow(entry, 'running')};\nCOMMIT`;
+  return `BEGIN;\n${AS_OURSELVES};\n${insertRow(entry, 'running')};\nCOMMIT`;
 }
 
 export function recordOutcome(entry: LedgerEntry, outcome: 'done' | 'failed'): string {
@@ -84,7 +87,7 @@ export function recordOutcome(entry: LedgerEntry, outcome: 'done' | 'failed'): s
     outcome === 'done'
       ? `UPDATE ${LEDGER_TABLE} SET state = 'done', executed_at = pg_catalog.now() ${row}`
       : `DELETE FROM ${LEDGER_TABLE} ${row} AND state = 'running'`;
-  return `BEGIN;\nSET LOCAL ROLE none;\n${change};\nCOMMIT`;
+  return `BEGIN;\n${AS_OURSELVES};\n${change};\nCOMMIT`;
 }
 
 function insertRow(entry: LedgerEntry, state: LedgerRow['state']): string {

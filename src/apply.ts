@@ -1,0 +1,54 @@
+import { applyDatabase } from './applyDatabase.ts';
+import { type Joined, joinCluster } from './cluster/join.ts';
+import type { Context } from './context.ts';
+import { connect } from './execute/connection.ts';
+import { throwIfInterrupted } from './execute/run.ts';
+import { locked, takeTurns } from './locked.ts';
+import { check, decide, look } from './look.ts';
+import type { Script } from './objects/initSql/types.ts';
+import { reportOutcome } from './outcome.ts';
+import { prepareScripts } from './prepareScripts.ts';
+import type { DatabaseSpec } from './spec/types.ts';
+
+/** Makes every declared database so. One that fails does not stop the others; the worst counts (outcome.ts). */
+export async function apply(context: Context): Promise<void> {
+  const scripts = await prepareScripts(context.spec);
+  const joined = await joinCluster(context);
+  try {
+    await reportOutcome(context, (database) => applyOne(context, joined, database, scripts.get(database.name)));
+  } finally {
+    await joined.sessions.close();
+  }
+}
+
+async function applyOne(
+  context: Context,
+  joined: Joined,
+  database: DatabaseSpec,
+  script: Script | undefined,
+): Promise<void> {
+  const log = context.log.about({ database: database.name });
+  log.frame(`Creating database: ${database.name}`);
+  log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
+  const changes = await locked(context, joined, database, async (run) => {
+    const situation = await look(context, joined, run, database);
+    const { warnings } = await check(run, situation);
+    for (const text of warnings) log.warn(text);
+    return await applyDatabase(situation, {
+      run,
+      log,
+      initSql: decide(situation, script) ?? { kind: 'none' },
+      openInitSqlSession: () =>
+        connect({ node: joined.coordinator, database: database.name }, context.access, {
+          applicationName: `citus-databases initSQL ${database.name}`,
+          pinned: false,
+          signal: context.signal,
+        }),
+      withRegistrationLock: (body) => takeTurns(context, joined, database, body),
+    });
+  });
+  throwIfInterrupted(context.signal);
+  log.blank();
+  if (changes === 0) log.line('Nothing was changed');
+  log.frame(`Database '${database.name}' is ready!`);
+}

@@ -1,0 +1,215 @@
+import { databaseNodes } from './cluster/topology.ts';
+import type { Session } from './execute/connection.ts';
+import { executeInitSql } from './execute/initSql.ts';
+import { executeInParallel, executeItems, type NodeWork } from './execute/lanes.ts';
+import { observeDatabaseOf, observeServerOf } from './execute/observe.ts';
+import { forAll } from './execute/parallel.ts';
+import type { Run } from './execute/run.ts';
+import { probeDistributedTable, verifyNodes } from './execute/verify.ts';
+import type { AcceptedInitSql } from './look.ts';
+import { type Item, isChange, type StepNumber } from './objects/change.ts';
+import { type Situation, withInside } from './plan/situation.ts';
+import {
+  authenticationNotes,
+  authinfoItems,
+  coordinatorCitusItems,
+  coordinatorDatabaseItems,
+  coordinatorExtensionItems,
+  intentItems,
+  parameterItems,
+  parameterWarningItems,
+  registrationItems,
+  roleItems,
+  schemaItems,
+  stepTitle,
+  workerInsideItems,
+  workerServerItems,
+} from './plan/steps.ts';
+import type { StepLog } from './report/stepLog.ts';
+import type { NodeSpec } from './spec/types.ts';
+
+export interface ApplyTools {
+  readonly run: Run;
+  readonly log: StepLog;
+  readonly initSql: AcceptedInitSql | { readonly kind: 'none' };
+  /** A session with the role's and the database's own settings, for initSQL. */
+  readonly openInitSqlSession: () => Promise<Session>;
+  /** One registration at a time in the whole cluster: Citus updates the roles of workers while it adds a node. */
+  readonly withRegistrationLock: <Result>(body: () => Promise<Result>) => Promise<Result>;
+}
+
+/**
+ * Makes one database so, in the eight steps, and proves it. The situation was observed under the lock. Returns how many
+ * changes it took.
+ */
+export async function applyDatabase(before: Situation, tools: ApplyTools): Promise<number> {
+  const { run, log } = tools;
+  const { database, topology, spec } = before;
+  const { coordinator } = topology;
+  const citus = spec.cluster.citus;
+  let situation = before;
+  let changes = 0;
+
+  function begin(step: StepNumber): StepLog {
+    log.step(step, stepTitle(step, database.name));
+    return log.about({ step });
+  }
+  async function onCoordinator(items: readonly Item[], to: StepLog): Promise<void> {
+    changes += await executeItems(run, items, to, 1);
+  }
+  async function look(node: NodeSpec): Promise<void> {
+    if (situation.inside.has(node.group)) return;
+    situation = withInside(situation, node, await observeDatabaseOf(run, node, database));
+  }
+
+  async function lookAtServers(): Promise<void> {
+    const observed = await forAll(
+      databaseNodes(topology),
+      async (node) => [node.group, await observeServerOf(run, node, database, [])] as const,
+    );
+    situation = { ...situation, servers: new Map([...situation.servers, ...observed]) };
+  }
+
+  if (citus) {
+    const step = begin(1);
+    changes += await executeItems(run, intentItems(situation), step, 1);
+    const works: NodeWork[] = topology.workers.map((worker) => ({
+      node: worker,
+      run: async (lane) => {
+        const name = run.label(worker);
+        lane.line(`Configuring worker: ${name}`, 1);
+        lane.line(`Worker ${name} is ready!`, 2);
+        const made = await executeItems(run, workerServerItems(situation, worker), lane, 2);
+        await look(worker);
+        const filled = await executeItems(run, workerInsideItems(situation, worker), lane, 2);
+        lane.line(`Worker ${name} configured successfully!`, 2);
+        return { changes: made + filled, quiet: `ready; database '${database.name}' and its extensions already exist` };
+      },
+    }));
+    for (const node of topology.otherWorkers) {
+      const items = roleItems(situation, node);
+      if (items.length > 0) works.push(nodeWork(run, node, items, 'roles already exist'));
+    }
+    changes += await executeInParallel(run, works, step);
+  } else {
+    changes += await executeItems(run, intentItems(situation), log, 1);
+  }
+
+  await onCoordinator(coordinatorDatabaseItems(situation), begin(2));
+  await look(coordinator);
+  if (citus) await onCoordinator(coordinatorCitusItems(situation), begin(3));
+  const step4 = begin(4);
+  const extensions = coordinatorExtensionItems(situation);
+  await onCoordinator(extensions, step4);
+  if (extensions.some(isChange)) step4.line('Additional extensions enabled on coordinator!', 1);
+
+  if (citus) {
+    await authenticate();
+    await register();
+  }
+  await onCoordinator(schemaItems(situation), citus ? log.about({ step: 6 }) : log);
+  await initialise();
+  await setParameters();
+
+  const verification = log.about({});
+  verification.blank();
+  verification.line(`Verifying database '${database.name}' from every node...`);
+  const proof = await verifyNodes(run, situation);
+  if (citus) {
+    verification.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);
+    if (changes > 0) {
+      await probeDistributedTable(run, situation);
+      verification.line('✓ a distributed table was created, written and read on every worker, and rolled back', 1);
+    }
+  } else verification.line('✓ the database answers and holds what was declared', 1);
+  return changes;
+
+  async function authenticate(): Promise<void> {
+    const step = begin(5);
+    await executeItems(run, authenticationNotes(situation), step, 1);
+    const nodes = databaseNodes(topology);
+    const works = nodes.map((node) => ({ node, items: authinfoItems(situation, node) }));
+    const due = works.filter(({ items }) => items.length > 0);
+    if (due.length === 0) {
+      step.line('Authentication between nodes is already configured on every node', 1);
+      return;
+    }
+    step.line('Configuring authentication for coordinator (nodeid=0)...', 1);
+    changes += await executeInParallel(
+      run,
+      due.map(({ node, items }) => nodeWork(run, node, items, '')),
+      step,
+    );
+    step.line('Coordinator authentication configured!', 1);
+    step.line(`Written on ${due.map(({ node }) => run.label(node)).join(', ')}: nodeid 0 stands for every node`, 1);
+  }
+
+  async function register(): Promise<void> {
+    const step = begin(6);
+    const items = registrationItems(situation);
+    if (!items.some(isChange)) {
+      await onCoordinator(compactRegistration(items, topology.workers.length), step);
+      return;
+    }
+    await tools.withRegistrationLock(() => onCoordinator(items, step));
+    step.line('Workers added successfully!', 1);
+  }
+
+  async function initialise(): Promise<void> {
+    const { initSql } = tools;
+    const step = begin(7);
+    if (initSql.kind === 'none') return step.line('No custom SQL specified', 1);
+    if (initSql.kind === 'skip') return step.warn(initSql.warning, 1);
+    if (initSql.kind === 'run' && initSql.pending.every((unit) => unit.kind === 'session')) {
+      return step.line('Custom SQL was already executed', 1);
+    }
+    if (initSql.kind === 'record') {
+      if (initSql.warning !== undefined) step.warn(initSql.warning, 1);
+      if (initSql.units.length === 0) return step.line('Custom SQL is already recorded as executed', 1);
+    }
+    const session = await tools.openInitSqlSession();
+    try {
+      const executed = await executeInitSql(run, session, initSql, step);
+      if (initSql.kind === 'record') changes += initSql.units.length;
+      else changes += executed;
+      if (executed > 0) step.line('Custom SQL executed successfully!', 1);
+    } finally {
+      await session.close();
+    }
+  }
+
+  async function setParameters(): Promise<void> {
+    const step = begin(8);
+    await executeItems(run, parameterWarningItems(situation), step, 1);
+    // Extensions and initSQL may have changed the database's settings since they were observed.
+    if (changes > 0 && Object.keys(database.parameters).length > 0) await lookAtServers();
+    const works = databaseNodes(topology).map((node) => ({ node, items: parameterItems(situation, node) }));
+    const due = works.filter(({ items }) => items.length > 0);
+    if (due.length === 0) {
+      const declared = Object.keys(database.parameters).length;
+      step.line(declared === 0 ? 'No database parameters specified' : 'Database parameters are already set', 1);
+      return;
+    }
+    const names = new Set(due.flatMap(({ items }) => items.map((item) => item.summary)));
+    for (const summary of names) step.line(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}`, 1);
+    changes += await executeInParallel(
+      run,
+      due.map(({ node, items }) => nodeWork(run, node, items, '')),
+      step,
+    );
+    step.line(`Database parameters set on ${due.map(({ node }) => run.label(node)).join(', ')}!`, 1);
+  }
+}
+
+function nodeWork(run: Run, node: NodeSpec, items: readonly Item[], quiet: string): NodeWork {
+  return { node, run: async (lane) => ({ changes: await executeItems(run, items, lane, 2), quiet }) };
+}
+
+/** With many workers, one line instead of one for each. */
+function compactRegistration(items: readonly Item[], workers: number): readonly Item[] {
+  const others = items.filter((item) => item.kind !== 'note');
+  return [
+    { kind: 'note', text: `${workers} ${workers === 1 ? 'worker is' : 'workers are'} already registered` },
+    ...others,
+  ];
+}

@@ -1,0 +1,80 @@
+import type { Context } from '../context.ts';
+import { connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
+import { Sessions } from '../execute/sessions.ts';
+import { applicationName } from '../execute/startup.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { discoverWorkers } from './discover.ts';
+import { waitForNodes } from './ready.ts';
+import { nodeLabels } from './topology.ts';
+
+/** The cluster once every node accepts writes. */
+export interface Joined {
+  readonly coordinator: NodeSpec;
+  readonly workers: readonly NodeSpec[];
+  readonly labels: ReadonlyMap<number, string>;
+  /** Holds one open connection to each node's maintenance database. */
+  readonly sessions: Sessions;
+}
+
+/** The longest patience that any database of the spec declares: the nodes are waited for once. */
+function patience(context: Context): { readonly maxAttempts: number; readonly retryDelaySeconds: number } {
+  const [first, ...others] = context.spec.databases;
+  if (first === undefined) return { maxAttempts: 60, retryDelaySeconds: 5 };
+  return others.reduce(
+    (longest, candidate) =>
+      candidate.maxAttempts * candidate.retryDelaySeconds > longest.maxAttempts * longest.retryDelaySeconds
+        ? candidate
+        : longest,
+    first,
+  );
+}
+
+/** Waits for all nodes at the same time, the coordinator being asked for the workers first where the spec has none. */
+export async function joinCluster(context: Context): Promise<Joined> {
+  const { coordinator, workers: declared } = context.spec.cluster;
+  const sessions = new Sessions((node, database) =>
+    connect({ node, database }, context.access, {
+      applicationName: applicationName(context.command, database),
+      // Some extensions change the database's search_path (postgis_topology): they have to start from its own.
+      ...(database === MAINTENANCE_DATABASE ? { settings: maintenanceSettings(context) } : { ownSearchPath: true }),
+      signal: context.signal,
+    }),
+  );
+  try {
+    if (declared !== undefined) {
+      const nodes = [coordinator, ...declared];
+      for (const session of await waitFor(context, nodes)) sessions.adopt(session);
+      return { coordinator, workers: declared, labels: nodeLabels(nodes), sessions };
+    }
+    for (const session of await waitFor(context, [coordinator])) sessions.adopt(session);
+    const workers = await discoverWorkers(context, sessions);
+    for (const session of await waitFor(context, workers)) sessions.adopt(session);
+    return { coordinator, workers, labels: nodeLabels([coordinator, ...workers]), sessions };
+  } catch (error) {
+    await sessions.close();
+    throw error;
+  }
+}
+
+async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<readonly Session[]> {
+  const labels = nodeLabels(nodes);
+  return await waitForNodes(nodes, context.access, {
+    ...patience(context),
+    signal: context.signal,
+    applicationName: applicationName(context.command),
+    settings: maintenanceSettings(context),
+    onProgress: ({ node, attempt, maxAttempts, reason }) => {
+      const label = labels.get(node.group) ?? node.nodeName;
+      const who = node.group === 0 ? 'PostgreSQL coordinator' : `worker ${label}`;
+      context.log.about({ node: label }).line(`Waiting for ${who}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
+    },
+  });
+}
+
+/**
+ * The maintenance database may have Citus too (images that install it into every database): it would then carry roles
+ * and ALTER DATABASE to the workers, which are dealt with one by one.
+ */
+function maintenanceSettings(context: Context): Readonly<Record<string, string>> {
+  return context.spec.cluster.citus ? { 'citus.enable_ddl_propagation': 'off' } : {};
+}

@@ -1,0 +1,17 @@
+import type { Access } from './cluster/credentials.ts';
+import type { LogLevel } from './report/log.ts';
+import type { StepLog } from './report/stepLog.ts';
+import type { Spec } from './spec/types.ts';
+
+/** What every command gets: the validated spec, a way into the nodes, the log, and the signal that stops it. */
+export interface Context {
+  readonly command: string;
+  readonly spec: Spec;
+  readonly access: Access;
+  readonly log: StepLog;
+  readonly logLevel: LogLevel;
+  /** Aborted with an Interrupted as its reason. */
+  readonly signal: AbortSignal;
+  /** Where reports (`plan`, `verify`) go; the log goes elsewhere when they are JSON. */
+  readonly print: (text: string) => void;
+}

@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { apply } from './apply.ts';
+import { loadAccess } from './cluster/credentials.ts';
+import type { Context } from './context.ts';
+import { demoSpec } from './demo/example.ts';
+import type { LocalCluster } from './demo/localCluster.ts';
+import { Failure } from './report/errors.ts';
+import { textLog } from './report/log.ts';
+import type { Redactor } from './report/redact.ts';
+import { createStepLog } from './report/stepLog.ts';
+import { parseSpec } from './spec/parse.ts';
+import { verify } from './verify.ts';
+
+export interface DemoOptions {
+  readonly once?: boolean;
+  readonly docker: boolean;
+}
+
+const PORTS = [5600, 5601, 5602] as const;
+
+/**
+ * Starts a coordinator and two workers on this machine, applies an example and verifies it. Stays up until Ctrl-C,
+ * unless it was told to end or nobody is at the terminal.
+ */
+export async function demo(
+  surroundings: { readonly stdout: Writable; readonly interactive: boolean },
+  redactor: Redactor,
+  signal: AbortSignal,
+  options: DemoOptions,
+): Promise<number> {
+  const log = createStepLog(textLog({ level: 'info', stream: surroundings.stdout, redact: redactor.redact }));
+  log.line('Starting a coordinator and two workers on ports 5600, 5601 and 5602...');
+  const cluster = await startCluster(options.docker);
+  try {
+    log.line(`They run ${cluster.description}`);
+    const extensions = ['hstore', 'pg_trgm'];
+    log.line(`The example asks for ${extensions.join(' and ')}: PostGIS does not come with this PostgreSQL`);
+    log.blank();
+    const spec = parseSpec(demoSpec(cluster.nodes, cluster.passwordFile, extensions), 'the demo');
+    const context: Context = {
+      command: 'demo',
+      spec,
+      access: await loadAccess(spec, redactor),
+      log,
+      logLevel: 'info',
+      signal,
+      print: (text) => surroundings.stdout.write(redactor.redact(text)),
+    };
+    await apply(context);
+    log.blank();
+    await verify(context, 'text');
+    log.blank();
+    log.line('Connect with:');
+    for (const node of cluster.nodes) {
+      const what = node.group === 0 ? 'coordinator' : `worker ${node.group}`;
+      log.line(`psql -h ${node.host} -p ${node.port} -U readonly -d skymap   # ${what}, password: changeme`, 1);
+    }
+    if (options.once ?? !surroundings.interactive) return 0;
+    log.line('The cluster stays up until Ctrl-C.');
+    if (!signal.aborted) await once(signal, 'abort');
+    return 0;
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function startCluster(docker: boolean): Promise<LocalCluster> {
+  if (docker) {
+    throw new Failure({
+      kind: 'failed',
+      what: 'demo --docker is not there yet',
+      next: 'Leave --docker out: the demo then uses a local PostgreSQL',
+    });
+  }
+  const { startLocalCluster } = await import('./demo/localCluster.ts');
+  return await startLocalCluster({ workers: 2, ports: PORTS, host: 'localhost' });
+}

@@ -1,0 +1,78 @@
+import type { AvailableExtension } from '../objects/extension.ts';
+import {
+  availabilityScript,
+  type DatabaseObservation,
+  databaseScript,
+  readAvailability,
+  readDatabaseObservation,
+  readServerObservation,
+  type ServerObservation,
+  serverScript,
+} from '../objects/observations.ts';
+import { readVerification, type VerificationReport } from '../objects/verification.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import { retryTransient } from './retry.ts';
+import type { Run } from './run.ts';
+import { describe } from './sqlstate.ts';
+
+/** What the server of a node says of itself and of one database. One round trip. */
+export async function observeServerOf(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+  roles: readonly string[],
+): Promise<ServerObservation> {
+  return readServerObservation(await observed(run, node, 'server', serverScript(database, roles)));
+}
+
+/** What the database on a node holds. One round trip. */
+export async function observeDatabaseOf(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+): Promise<DatabaseObservation> {
+  return readDatabaseObservation(await observed(run, node, 'database', databaseScript(database)));
+}
+
+export async function observeAvailabilityOf(
+  run: Run,
+  node: NodeSpec,
+  names: readonly string[],
+): Promise<readonly AvailableExtension[]> {
+  return readAvailability(await observed(run, node, 'server', availabilityScript(names)));
+}
+
+export async function observeVerificationOf(run: Run, node: NodeSpec, script: string): Promise<VerificationReport> {
+  return readVerification(await observed(run, node, 'database', script));
+}
+
+async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', script: string): Promise<string> {
+  try {
+    return await retryTransient(
+      async () => {
+        const session = await run.session({ node, scope });
+        return await run.interruptible(session, async () => {
+          const result = await session.script(script);
+          const row = result.at(-1)?.rows[0] as { readonly observed: string } | undefined;
+          if (row === undefined) throw new Error('the observation returned no row');
+          return row.observed;
+        });
+      },
+      { deadline: run.deadline(), signal: run.signal },
+    );
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: 'Failed to look at what is there',
+        node: run.label(node),
+        database: scope === 'database' ? run.database : undefined,
+        cause: describe(error),
+        next: 'Remove the cause and run again: nothing was changed by looking',
+      },
+      { cause: error },
+    );
+  }
+}

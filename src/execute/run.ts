@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Interrupted } from '../report/errors.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
+import type { Sessions } from './sessions.ts';
+
+/** How long a statement may go on after a signal before it is cancelled, and so rolled back. */
+const GRACE_MILLISECONDS = 5000;
+
+/** What executing steps for one database needs: sessions, the lock, the signal, the deadline. */
+export interface Run {
+  readonly database: string;
+  /** What the log calls the coordinator. */
+  readonly coordinator: string;
+  readonly sessions: Sessions;
+  readonly signal: AbortSignal;
+  /** Throws when the lock was lost: another run may be at work by then. */
+  readonly assertLock: () => Promise<void>;
+  readonly label: (node: NodeSpec) => string;
+  /** The latest moment (milliseconds since the epoch) at which something that fails may be tried again. */
+  readonly deadline: () => number;
+  session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
+  /** Runs one statement so that a signal lets it end or cancels it, and then throws Interrupted. */
+  interruptible<Result>(session: Session, action: () => Promise<Result>): Promise<Result>;
+}
+
+export interface RunOptions {
+  readonly database: DatabaseSpec;
+  readonly sessions: Sessions;
+  readonly signal: AbortSignal;
+  readonly assertLock: () => Promise<void>;
+  readonly labels: ReadonlyMap<number, string>;
+}
+
+export function createRun(options: RunOptions): Run {
+  const { database, sessions, signal } = options;
+  return {
+    database: database.name,
+    coordinator: options.labels.get(0) ?? 'coordinator',
+    sessions,
+    signal,
+    assertLock: options.assertLock,
+    label: (node) => options.labels.get(node.group) ?? node.nodeName,
+    deadline: () => Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+    session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
+    interruptible: (session, action) => interruptible(session, signal, action),
+  };
+}
+
+async function interruptible<Result>(
+  session: Session,
+  signal: AbortSignal,
+  action: () => Promise<Result>,
+): Promise<Result> {
+  throwIfInterrupted(signal);
+  const finished = new AbortController();
+  const onAbort = () => {
+    void sleep(GRACE_MILLISECONDS, undefined, { signal: finished.signal })
+      .then(() => session.cancel())
+      .catch(() => undefined);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await action();
+  } catch (error) {
+    throwIfInterrupted(signal);
+    throw error;
+  } finally {
+    finished.abort();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The abort reason is the Interrupted that names the signal. */
+export function throwIfInterrupted(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  throw signal.reason instanceof Interrupted ? signal.reason : new Interrupted('SIGTERM');
+}

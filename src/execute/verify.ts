@@ -1,0 +1,76 @@
+import { databaseNodes } from '../cluster/topology.ts';
+import {
+  plainVerificationScript,
+  probeScript,
+  type VerificationReport,
+  verificationScript,
+} from '../objects/verification.ts';
+import type { Situation } from '../plan/situation.ts';
+import { judge, provedLinks } from '../plan/verification.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import { observeVerificationOf } from './observe.ts';
+import { forAll } from './parallel.ts';
+import type { Run } from './run.ts';
+import { describe } from './sqlstate.ts';
+
+/**
+ * How many nodes reach out to all others at the same time: each of them takes one connection on every node, and nodes
+ * have max_connections (100 by default) to share with everybody else.
+ */
+const NODES_AT_A_TIME = 8;
+
+export interface Proof {
+  readonly nodes: number;
+  readonly links: number;
+  readonly reports: ReadonlyMap<number, VerificationReport>;
+}
+
+/** Asks every node of the database at the same time; throws a Failure that lists all that is wrong. */
+export async function verifyNodes(run: Run, situation: Situation): Promise<Proof> {
+  const nodes = databaseNodes(situation.topology);
+  const script = situation.spec.cluster.citus ? verificationScript() : plainVerificationScript();
+  const gathered = await forAll(
+    nodes,
+    async (node) => [node.group, await observeVerificationOf(run, node, script)] as const,
+    NODES_AT_A_TIME,
+  );
+  const reports = new Map(gathered);
+  const wrong = judge(situation, reports);
+  if (wrong.length > 0) {
+    throw new Failure({
+      kind: 'failed',
+      what: `Verification failed: database '${run.database}' is not ready`,
+      database: run.database,
+      cause: wrong.join('\n'),
+      next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md tells of each',
+    });
+  }
+  return { nodes: nodes.length, links: provedLinks(reports), reports };
+}
+
+/** Makes, writes and reads a distributed table with a shard on each worker, and rolls all of it back. */
+export async function probeDistributedTable(run: Run, situation: Situation): Promise<void> {
+  const { coordinator, workers } = situation.topology;
+  const rows = workers.length * 8;
+  const session = await run.session({ node: coordinator, scope: 'database' });
+  try {
+    const results = await run.interruptible(session, () => session.script(probeScript(workers.length, rows)));
+    const read = (results.at(-1)?.rows[0] as { readonly rows: number } | undefined)?.rows;
+    if (read !== rows) throw new Error(`${rows} rows were written and ${read ?? 'none'} read`);
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `Verification failed: a distributed table cannot be made, written and read in database '${run.database}'`,
+        node: run.coordinator,
+        database: run.database,
+        cause: describe(error),
+        next: 'Look at the cause: a worker that lost its database or its metadata is repaired by running again',
+      },
+      { cause: error },
+    );
+  } finally {
+    if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
+  }
+}

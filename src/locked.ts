@@ -1,0 +1,60 @@
+import type { Joined } from './cluster/join.ts';
+import type { Context } from './context.ts';
+import { MAINTENANCE_DATABASE } from './execute/connection.ts';
+import { databaseLock, describeHolder, registrationLock, withLock } from './execute/lock.ts';
+import { createRun, type Run } from './execute/run.ts';
+import type { DatabaseSpec } from './spec/types.ts';
+
+/** One run at a time for one database; who comes second waits, says for whom, and gives up at its deadline. */
+export async function locked<Result>(
+  context: Context,
+  joined: Joined,
+  database: DatabaseSpec,
+  body: (run: Run) => Promise<Result>,
+): Promise<Result> {
+  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
+  const log = context.log.about({ database: database.name });
+  return await withLock(
+    session,
+    databaseLock(database.name),
+    {
+      deadline: Date.now() + database.maxAttempts * database.retryDelaySeconds * 1000,
+      signal: context.signal,
+      onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
+    },
+    (lock) =>
+      body(
+        createRun({
+          database,
+          sessions: joined.sessions,
+          signal: context.signal,
+          assertLock: () => lock.assertHeld(),
+          labels: joined.labels,
+        }),
+      ),
+  );
+}
+
+/**
+ * One registration at a time in the whole cluster: while a node is added, Citus copies roles to it, and two such copies
+ * at once end in "tuple concurrently updated".
+ */
+export async function takeTurns<Result>(
+  context: Context,
+  joined: Joined,
+  database: DatabaseSpec,
+  body: () => Promise<Result>,
+): Promise<Result> {
+  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
+  const log = context.log.about({ database: database.name });
+  return await withLock(
+    session,
+    registrationLock(),
+    {
+      deadline: Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+      signal: context.signal,
+      onWait: (holder) => log.line(`Waiting for another registration of workers: ${describeHolder(holder)}`, 1),
+    },
+    body,
+  );
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import type { NodeSpec, SslSpec } from '../spec/types.ts';
+import type { Change } from './change.ts';
+import { type Fragment, jsonRows } from './observe.ts';
+import { quoteConninfoValue, quoteIdentifier } from './quote.ts';
+
+/** A row of pg_dist_authinfo, with the SHA-256 of its secret in the secret's place. */
+export interface ObservedAuthinfo {
+  readonly nodeid: number;
+  readonly rolename: string;
+  readonly digest: string;
+}
+
+export function observeAuthinfo(): Fragment {
+  return {
+    key: 'authinfo',
+    when: "pg_catalog.to_regclass('pg_catalog.pg_dist_authinfo') IS NOT NULL",
+    value: jsonRows(`
+      SELECT nodeid, rolename,
+             pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(authinfo, 'UTF8')), 'hex') AS digest
+      FROM pg_catalog.pg_dist_authinfo`),
+  };
+}
+
+/**
+ * What a role uses to log in from one node to another: conninfo with the keys password, sslcert and sslkey, the only
+ * ones Citus takes (its constraint authinfo_valid). undefined: there is nothing to say.
+ */
+export function authinfoOf(password: string | undefined, ssl: SslSpec): string | undefined {
+  const parts = [
+    password === undefined ? [] : `password=${quoteConninfoValue(password)}`,
+    ssl.enabled
+      ? [
+          `sslcert=${quoteConninfoValue(`${ssl.nodeDirectory}/${ssl.certificate}`)}`,
+          `sslkey=${quoteConninfoValue(`${ssl.nodeDirectory}/${ssl.key}`)}`,
+        ]
+      : [],
+  ].flat();
+  return parts.length === 0 ? undefined : parts.join(' ');
+}
+
+/**
+ * The row is needed on every node, in every database: Citus does not propagate pg_dist_authinfo, and each node logs in
+ * to all others with its own rows. nodeid 0 stands for every node (Citus: connection_configuration.c, GetAuthinfo).
+ */
+export function diffAuthinfo(
+  role: string,
+  authinfo: string | undefined,
+  observed: readonly ObservedAuthinfo[],
+  node: NodeSpec,
+): readonly Change[] {
+  if (authinfo === undefined) return [];
+  const digest = createHash('sha256').update(authinfo, 'utf8').digest('hex');
+  const existing = observed.find((row) => row.nodeid === 0 && row.rolename === role);
+  if (existing?.digest === digest) return [];
+  return [
+    {
+      kind: 'change',
+      node,
+      scope: 'database',
+      summary: `${existing === undefined ? 'write' : 'replace'} the pg_dist_authinfo row of role ${quoteIdentifier(role)}`,
+      statements: [
+        {
+          text: `INSERT INTO pg_catalog.pg_dist_authinfo (nodeid, rolename, authinfo) VALUES (0, $1, $2)
+                 ON CONFLICT (nodeid, rolename) DO UPDATE SET authinfo = EXCLUDED.authinfo`,
+          values: [role, authinfo],
+        },
+      ],
+      failure: `Failed to write pg_dist_authinfo for role '${role}'`,
+      next: 'Citus accepts password, sslcert and sslkey there; look at the password file and the certificate paths',
+      doneOnRetry: [],
+      // A rejected row is printed whole in DETAIL.
+      secret: true,
+    },
+  ];
+}

@@ -1,0 +1,127 @@
+import type { NodeSpec } from '../spec/types.ts';
+import type { Change, Problem } from './change.ts';
+import type { Fragment } from './observe.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
+
+/**
+ * What this program remembers in the coordinator's maintenance database: one row per database that it made. It is
+ * written before CREATE DATABASE (creating) and bound to the database's OID after (managed), so that a half-made
+ * database of ours differs from one that existed before. Citus does not propagate it, and it holds no secret.
+ */
+export interface ManagedRow {
+  readonly oid: number | null;
+  readonly state: 'creating' | 'managed' | 'dropping';
+}
+
+export interface Bookkeeping {
+  /** Who owns the table, when that is not a superuser: then nothing in it can be trusted. */
+  readonly untrustedOwner: string | null;
+  readonly row: ManagedRow | null;
+}
+
+/** The schema for everything of this program's own, in whichever database. */
+export const OWN_SCHEMA = 'citus_databases';
+const TABLE = `${OWN_SCHEMA}.managed_database`;
+
+export function observeBookkeeping(database: string): Fragment {
+  return {
+    key: 'bookkeeping',
+    when: `pg_catalog.to_regclass('${TABLE}') IS NOT NULL`,
+    value: `pg_catalog.jsonb_build_object(
+      'untrustedOwner', (SELECT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+         WHERE c.oid = pg_catalog.to_regclass('${TABLE}') AND NOT r.rolsuper),
+      'row', (SELECT pg_catalog.jsonb_build_object('oid', m.oid::pg_catalog.int8, 'state', m.state)
+         FROM ${TABLE} m WHERE m.name = ${quoteLiteral(database)}))`,
+  };
+}
+
+/** Whose database it is, from the row and the database's OID. */
+export type Origin =
+  /** Not there: this program makes it. */
+  | 'absent'
+  /** Made by this program, wholly or not. */
+  | 'ours'
+  /** There before, or made again by somebody else since: initSQL is not run on it. */
+  | 'existing';
+
+export function originOf(row: ManagedRow | null, databaseOid: number | undefined): Origin {
+  if (databaseOid === undefined) return 'absent';
+  if (row === null) return 'existing';
+  return row.oid === null || row.oid === databaseOid ? 'ours' : 'existing';
+}
+
+export function bookkeepingProblems(bookkeeping: Bookkeeping | undefined, database: string): readonly Problem[] {
+  if (bookkeeping === undefined) return [];
+  if (bookkeeping.untrustedOwner !== null) {
+    return [
+      {
+        kind: 'refused',
+        what: `Table ${TABLE} in the coordinator's maintenance database belongs to '${bookkeeping.untrustedOwner}', who is no superuser`,
+        next: `Find out who made it; then: ALTER SCHEMA ${OWN_SCHEMA} OWNER TO postgres; ALTER TABLE ${TABLE} OWNER TO postgres`,
+      },
+    ];
+  }
+  if (bookkeeping.row?.state !== 'dropping') return [];
+  return [
+    {
+      kind: 'refused',
+      what: `Database '${database}' is half dropped: an earlier drop did not finish`,
+      next: `Finish it: citus-databases drop ${quoteIdentifier(database)} --confirm ${quoteIdentifier(database)}`,
+    },
+  ];
+}
+
+const ENSURE = [
+  `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
+  `CREATE TABLE IF NOT EXISTS ${TABLE} (
+    name pg_catalog.text PRIMARY KEY,
+    oid pg_catalog.oid,
+    state pg_catalog.text NOT NULL CHECK (state IN ('creating', 'managed', 'dropping')),
+    created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+];
+
+/** Several first runs may make the schema at the same moment: whoever comes second tries again. */
+const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
+
+export function recordIntent(database: string, coordinator: NodeSpec): Change {
+  return own(database, coordinator, 'remember that this program makes', [
+    ...ENSURE,
+    `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'creating')
+     ON CONFLICT (name) DO UPDATE SET oid = NULL, state = 'creating', updated_at = pg_catalog.now()`,
+  ]);
+}
+
+export function bindToOid(database: string, coordinator: NodeSpec): Change {
+  return own(database, coordinator, 'remember the OID of', [
+    `UPDATE ${TABLE} SET state = 'managed', updated_at = pg_catalog.now(),
+       oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})
+     WHERE name = ${quoteLiteral(database)}`,
+  ]);
+}
+
+export function recordDrop(database: string, coordinator: NodeSpec): Change {
+  return own(database, coordinator, 'remember the drop of', [
+    ...ENSURE,
+    `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'dropping')
+     ON CONFLICT (name) DO UPDATE SET state = 'dropping', updated_at = pg_catalog.now()`,
+  ]);
+}
+
+export function forget(database: string, coordinator: NodeSpec): Change {
+  return own(database, coordinator, 'forget', [`DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`]);
+}
+
+function own(database: string, node: NodeSpec, verb: string, statements: readonly string[]): Change {
+  return {
+    kind: 'change',
+    node,
+    scope: 'server',
+    summary: `${verb} database ${quoteIdentifier(database)} (${TABLE})`,
+    statements: statements.map((text) => ({ text })),
+    failure: `Failed to ${verb} database '${database}' in ${TABLE}`,
+    doneOnRetry: [],
+    retryOn: CREATED_MEANWHILE,
+    secret: false,
+  };
+}

@@ -1,0 +1,78 @@
+import type { NodeSpec } from '../spec/types.ts';
+
+/** The eight steps of a run, in their order. */
+export type StepNumber = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+
+export interface Statement {
+  readonly text: string;
+  /** Bound parameters; with any, the statement goes by the extended protocol. */
+  readonly values?: readonly (string | number | null)[];
+}
+
+/**
+ * One thing to do on one node, as data: it can be printed (`plan`) or executed (`apply`).
+ */
+export interface Change {
+  readonly kind: 'change';
+  readonly node: NodeSpec;
+  /** server: in the maintenance database; database: inside the database that is being made. */
+  readonly scope: 'server' | 'database';
+  /** For `plan`: an imperative without a full stop, without the node. */
+  readonly summary: string;
+  /** Several statements form one transaction. */
+  readonly statements: readonly Statement[];
+  /** Log lines before and after. */
+  readonly starting?: string;
+  readonly done?: string;
+  /** What a failure is called: "Failed to create extension postgis on worker". */
+  readonly failure: string;
+  readonly next?: string;
+  /**
+   * SQLSTATEs that, on a second attempt after a lost connection, mean that the first attempt had succeeded
+   * (duplicate_database after CREATE DATABASE).
+   */
+  readonly doneOnRetry: readonly string[];
+  /** SQLSTATEs that are worth another attempt here, beside those that always are. */
+  readonly retryOn?: readonly string[];
+  /**
+   * For a change that does many things at once, all or nothing: the same things one by one. When the whole fails they
+   * are tried in turn, so that the failure names the one that is to blame.
+   */
+  readonly oneByOne?: readonly Change[];
+  /** The statements carry a password or a verifier: nothing of them may reach the server's log or an error message. */
+  readonly secret: boolean;
+}
+
+/** A line that tells something true about the step without changing anything. */
+export interface Note {
+  readonly kind: 'note';
+  readonly text: string;
+}
+
+/** Something a person should know of; the run goes on. */
+export interface Warning {
+  readonly kind: 'warning';
+  readonly text: string;
+}
+
+export type Item = Change | Note | Warning;
+
+export function note(text: string): Note {
+  return { kind: 'note', text };
+}
+
+export function warning(text: string): Warning {
+  return { kind: 'warning', text };
+}
+
+export function isChange(item: Item): item is Change {
+  return item.kind === 'change';
+}
+
+/** Why a database cannot be made so; found before anything is changed. */
+export interface Problem {
+  readonly kind: 'failed' | 'invalid' | 'refused';
+  readonly what: string;
+  readonly node?: string;
+  readonly next: string;
+}

@@ -1,0 +1,67 @@
+import type { Fragment } from './observe.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
+
+/** What keeps a database from being dropped on one node. */
+export interface Obstacles {
+  /** null: the database is not there. */
+  readonly database: { readonly oid: number; readonly allowConnections: boolean } | null;
+  readonly sessions: number;
+  /** Identifiers of prepared transactions; they can be ended only inside the database. */
+  readonly prepared: readonly string[];
+  /** Names of logical replication slots of this database. */
+  readonly slots: readonly string[];
+}
+
+export function observeObstacles(name: string): readonly Fragment[] {
+  const is = (column: string) => `${column}::pg_catalog.text = ${quoteLiteral(name)}`;
+  return [
+    {
+      key: 'database',
+      value: `(SELECT pg_catalog.jsonb_build_object('oid', oid::pg_catalog.int8, 'allowConnections', datallowconn)
+        FROM pg_catalog.pg_database WHERE ${is('datname')})`,
+    },
+    {
+      key: 'sessions',
+      value: `(SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE ${is('datname')} AND pid <> pg_catalog.pg_backend_pid())`,
+    },
+    {
+      key: 'prepared',
+      value: `(SELECT coalesce(pg_catalog.jsonb_agg(gid), '[]') FROM pg_catalog.pg_prepared_xacts WHERE ${is('database')})`,
+    },
+    {
+      key: 'slots',
+      value: `(SELECT coalesce(pg_catalog.jsonb_agg(slot_name), '[]') FROM pg_catalog.pg_replication_slots WHERE ${is('database')})`,
+    },
+  ];
+}
+
+export function readObstacles(observed: string): Obstacles {
+  return JSON.parse(observed) as Obstacles;
+}
+
+/** From here on nobody gets in, not even the daemons of other nodes, which otherwise come back at once. */
+export function closeDoor(name: string): string {
+  return `ALTER DATABASE ${quoteIdentifier(name)} WITH ALLOW_CONNECTIONS false`;
+}
+
+/** Prepared transactions can be ended only from inside. */
+export function openDoor(name: string): string {
+  return `ALTER DATABASE ${quoteIdentifier(name)} WITH ALLOW_CONNECTIONS true`;
+}
+
+export function endSessions(name: string): string {
+  return `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+    WHERE datname::pg_catalog.text = ${quoteLiteral(name)} AND pid <> pg_catalog.pg_backend_pid()`;
+}
+
+export function dropSlot(slot: string): string {
+  return `SELECT pg_catalog.pg_drop_replication_slot(${quoteLiteral(slot)})`;
+}
+
+export function rollBackPrepared(identifier: string): string {
+  return `ROLLBACK PREPARED ${quoteLiteral(identifier).trim()}`;
+}
+
+export function dropDatabase(name: string): string {
+  return `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`;
+}

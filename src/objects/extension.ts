@@ -1,0 +1,217 @@
+import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
+import type { Change, Item, Problem } from './change.ts';
+import { note } from './change.ts';
+import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
+
+export interface ObservedExtension {
+  readonly name: string;
+  readonly version: string;
+  readonly schema: string;
+}
+
+/** A row of pg_available_extensions, with the versions that can be installed or updated to. */
+export interface AvailableExtension {
+  readonly name: string;
+  readonly defaultVersion: string;
+  readonly versions: readonly string[];
+}
+
+export function observeExtensions(): Fragment {
+  return {
+    key: 'extensions',
+    value: jsonRows(`
+      SELECT e.extname AS name, e.extversion AS version, n.nspname AS schema
+      FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace`),
+  };
+}
+
+/** Reads every control file on the server, so it is asked only where something may have to be made. */
+export function observeAvailableExtensions(names: readonly string[]): Fragment {
+  return {
+    key: 'availableExtensions',
+    value: jsonRows(`
+      SELECT a.name, a.default_version AS "defaultVersion",
+             (SELECT pg_catalog.jsonb_agg(v.version) FROM pg_catalog.pg_available_extension_versions v WHERE v.name = a.name) AS versions
+      FROM pg_catalog.pg_available_extensions a WHERE a.name::pg_catalog.text = ANY (${textArray(names)})`),
+  };
+}
+
+export interface ExtensionContext {
+  readonly node: NodeSpec;
+  readonly label: string;
+  readonly coordinator: boolean;
+  /** On a worker that Citus has registered, plain CREATE EXTENSION is refused: "operation is not allowed on this node". */
+  readonly registered: boolean;
+  /** What the coordinator has: there a registered worker gets its extensions from. */
+  readonly onCoordinator: readonly ObservedExtension[];
+  /** Default version of the installed citus library, where it is known. */
+  readonly citusVersion: string | undefined;
+}
+
+/** citus itself: made where it is missing, updated where the installed library is newer. */
+export function diffCitus(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {
+  const { node, label, coordinator } = context;
+  const existing = observed.find((extension) => extension.name === 'citus');
+  const base = { kind: 'change', node, scope: 'database', secret: false } as const;
+  if (existing === undefined) {
+    return [
+      {
+        ...base,
+        summary: 'create extension citus',
+        statements: [{ text: 'CREATE EXTENSION citus' }],
+        ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
+        ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
+        failure: coordinator ? 'Failed to create extension citus' : 'Failed to create extension citus on worker',
+        doneOnRetry: ['42710'],
+      },
+    ];
+  }
+  if (context.citusVersion !== undefined && existing.version !== context.citusVersion) {
+    return [
+      {
+        ...base,
+        summary: `update extension citus from ${existing.version} to ${context.citusVersion}`,
+        statements: withoutPropagation(`ALTER EXTENSION citus UPDATE TO ${quoteLiteral(context.citusVersion)}`),
+        starting: `Updating Citus extension on ${label} from ${existing.version} to ${context.citusVersion}...`,
+        failure: 'Failed to update extension citus',
+        doneOnRetry: [],
+      },
+    ];
+  }
+  return [note(`Citus extension ${existing.version} already exists on ${coordinator ? 'coordinator' : label}`)];
+}
+
+/** The declared extensions, in the order of the spec. */
+export function diffExtensions(
+  wanted: readonly ExtensionSpec[],
+  observed: readonly ObservedExtension[],
+  context: ExtensionContext,
+): readonly Item[] {
+  const items: Item[] = [];
+  const present: string[] = [];
+  for (const extension of wanted) {
+    const existing = observed.find((candidate) => candidate.name === extension.name);
+    if (existing === undefined) {
+      // Citus carries what the coordinator creates to the workers it has registered; only what the coordinator has
+      // already and the worker lost is mended on the worker itself.
+      const carried =
+        context.registered && !context.onCoordinator.some((candidate) => candidate.name === extension.name);
+      items.push(
+        carried
+          ? note(`Extension ${extension.name} comes to ${context.label} through the coordinator (Step 4)`)
+          : create(extension, context),
+      );
+    } else if (extension.version !== undefined && existing.version !== extension.version) {
+      const carried =
+        context.registered &&
+        !context.onCoordinator.some(
+          (candidate) => candidate.name === extension.name && candidate.version === extension.version,
+        );
+      items.push(
+        carried
+          ? note(`Extension ${extension.name} is updated on ${context.label} through the coordinator (Step 4)`)
+          : update(extension.name, existing.version, extension.version, context),
+      );
+    } else {
+      present.push(`${extension.name} ${existing.version}`);
+    }
+  }
+  if (present.length > 0) items.push(note(`Already enabled: ${present.join(', ')}`));
+  return items;
+}
+
+function create(extension: ExtensionSpec, context: ExtensionContext): Change {
+  const { node, label, coordinator, registered } = context;
+  const options = [
+    extension.schema === undefined ? [] : `SCHEMA ${quoteIdentifier(extension.schema)}`,
+    extension.version === undefined ? [] : `VERSION ${quoteLiteral(extension.version)}`,
+  ].flat();
+  const text = [`CREATE EXTENSION ${quoteIdentifier(extension.name)} WITH`, ...options, 'CASCADE'].join(' ');
+  const schema =
+    extension.schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(extension.schema)}`];
+  // Without SCHEMA, and when the control file fixes none, an extension goes into the first schema of search_path
+  // (PostgreSQL documentation, CREATE EXTENSION), which our sessions keep empty.
+  const statements = ['SET LOCAL search_path = public', ...schema, text].map((statement) => ({ text: statement }));
+  return {
+    kind: 'change',
+    node,
+    scope: 'database',
+    summary: `create extension ${extension.name}${extension.version === undefined ? '' : ` ${extension.version}`}`,
+    statements: registered ? [NO_PROPAGATION, ...statements] : statements,
+    starting: coordinator
+      ? `- Enabling extension: ${extension.name}`
+      : `Enabling extension ${extension.name} on ${label}...`,
+    failure: `Failed to create extension ${extension.name}${coordinator ? '' : ' on worker'}`,
+    next: `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
+    doneOnRetry: ['42710'],
+    secret: false,
+  };
+}
+
+function update(name: string, from: string, to: string, context: ExtensionContext): Change {
+  const text = `ALTER EXTENSION ${quoteIdentifier(name)} UPDATE TO ${quoteLiteral(to)}`;
+  return {
+    kind: 'change',
+    node: context.node,
+    scope: 'database',
+    summary: `update extension ${name} from ${from} to ${to}`,
+    statements: context.registered ? withoutPropagation(text) : [{ text }],
+    starting: `Updating extension ${name} on ${context.label} from ${from} to ${to}...`,
+    failure: `Failed to update extension ${name}`,
+    next: `Look at pg_extension_update_paths('${name}') for the versions it can go to`,
+    doneOnRetry: [],
+    secret: false,
+  };
+}
+
+/** An extension cannot be moved without danger to what uses it, so a wanted schema that differs is refused. */
+export function extensionProblems(
+  wanted: readonly ExtensionSpec[],
+  observed: readonly ObservedExtension[],
+  label: string,
+): readonly Problem[] {
+  return wanted.flatMap((extension): Problem[] => {
+    const existing = observed.find((candidate) => candidate.name === extension.name);
+    if (existing === undefined || extension.schema === undefined || existing.schema === extension.schema) return [];
+    return [
+      {
+        kind: 'refused',
+        what: `Extension ${extension.name} is in schema '${existing.schema}', not in '${extension.schema}'`,
+        node: label,
+        next: `Declare schema: ${existing.schema}, or move it by hand: ALTER EXTENSION ${quoteIdentifier(extension.name)} SET SCHEMA ${quoteIdentifier(extension.schema)}`,
+      },
+    ];
+  });
+}
+
+/** All extensions that a node cannot install, at once. */
+export function availabilityProblems(
+  wanted: readonly ExtensionSpec[],
+  available: readonly AvailableExtension[],
+  label: string,
+): readonly Problem[] {
+  const missing: string[] = [];
+  for (const extension of wanted) {
+    const found = available.find((candidate) => candidate.name === extension.name);
+    if (found === undefined) missing.push(extension.name);
+    else if (extension.version !== undefined && !found.versions.includes(extension.version)) {
+      missing.push(`${extension.name} ${extension.version} (it has ${found.versions.toSorted().join(', ')})`);
+    }
+  }
+  if (missing.length === 0) return [];
+  return [
+    {
+      kind: 'failed',
+      what: `Not installed on the server: ${missing.length === 1 ? 'extension' : 'extensions'} ${missing.join(', ')}`,
+      node: label,
+      next: "Add their packages to the nodes' image (Dockerfile.citus), or take them out of `extensions`",
+    },
+  ];
+}
+
+const NO_PROPAGATION = { text: 'SET LOCAL citus.enable_ddl_propagation = off' } as const;
+
+function withoutPropagation(text: string): Change['statements'] {
+  return [NO_PROPAGATION, { text }];
+}

@@ -1,0 +1,85 @@
+import type { DatabaseSpec } from '../spec/types.ts';
+import { type ObservedAuthinfo, observeAuthinfo } from './authinfo.ts';
+import { type Bookkeeping, observeBookkeeping } from './bookkeeping.ts';
+import { type ObservedMetadata, observeMetadata } from './citusNode.ts';
+import { type ObservedDatabase, observeDatabase } from './database.ts';
+import {
+  type AvailableExtension,
+  type ObservedExtension,
+  observeAvailableExtensions,
+  observeExtensions,
+} from './extension.ts';
+import { type ObservedLedger, observeLedger } from './initSql/ledgerTable.ts';
+import { observationScript } from './observe.ts';
+import {
+  type KnownParameter,
+  type ObservedParameters,
+  observeKnownParameters,
+  observeParameters,
+} from './parameter.ts';
+import { type ObservedRole, observeRoles } from './role.ts';
+import { type ObservedSchema, observeSchemas } from './schema.ts';
+import { observeServer, type ServerSettings } from './server.ts';
+
+/** What a node's maintenance database tells about itself and about one database. */
+export interface ServerObservation {
+  readonly settings: ServerSettings;
+  readonly roles: readonly ObservedRole[];
+  readonly database: ObservedDatabase | null;
+  readonly parameters: ObservedParameters;
+  readonly knownParameters: readonly KnownParameter[];
+  /** Absent: the table has never been made (it stands on the coordinator only). */
+  readonly bookkeeping?: Bookkeeping;
+}
+
+/** What the database on a node holds. Absent keys: the tables are not there. */
+export interface DatabaseObservation {
+  readonly extensions: readonly ObservedExtension[];
+  readonly schemas: readonly ObservedSchema[];
+  readonly metadata?: ObservedMetadata;
+  readonly authinfo?: readonly ObservedAuthinfo[];
+  readonly ledger?: ObservedLedger;
+}
+
+export const EMPTY_DATABASE: DatabaseObservation = { extensions: [], schemas: [] };
+
+export function serverScript(database: DatabaseSpec, roles: readonly string[]): string {
+  return observationScript([
+    observeServer(),
+    observeRoles(roles),
+    observeDatabase(database.name),
+    observeParameters(database.name),
+    observeKnownParameters(Object.keys(database.parameters)),
+    observeBookkeeping(database.name),
+  ]);
+}
+
+export function databaseScript(database: DatabaseSpec): string {
+  return observationScript([
+    observeExtensions(),
+    observeSchemas(database.schemas.map((schema) => schema.name)),
+    observeMetadata(),
+    observeAuthinfo(),
+    observeLedger(),
+  ]);
+}
+
+export function availabilityScript(names: readonly string[]): string {
+  return observationScript([observeAvailableExtensions(names)]);
+}
+
+/**
+ * The observation comes back as one JSON document that our own SQL composed; its shape is held by the integration
+ * tests rather than checked again at run time.
+ */
+export function readServerObservation(observed: string): ServerObservation {
+  return JSON.parse(observed) as ServerObservation;
+}
+
+export function readDatabaseObservation(observed: string): DatabaseObservation {
+  return JSON.parse(observed) as DatabaseObservation;
+}
+
+export function readAvailability(observed: string): readonly AvailableExtension[] {
+  return (JSON.parse(observed) as { availableExtensions: readonly AvailableExtension[] }).availableExtensions;
+}

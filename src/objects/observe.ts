@@ -1,0 +1,57 @@
+import { quoteLiteral } from './quote.ts';
+
+/**
+ * One part of what is looked up on a node: an SQL expression that gives JSON, and the condition under which its
+ * tables exist. Kinds of objects contribute one each; a node answers all of them in one round trip.
+ */
+export interface Fragment {
+  readonly key: string;
+  /** SQL condition; without it the fragment is always looked up. */
+  readonly when?: string;
+  /** SQL expression of type jsonb. */
+  readonly value: string;
+}
+
+/** For the message's transaction only: nothing that a database's search_path names may stand in for PostgreSQL's own. */
+export const PIN_SEARCH_PATH = 'SET LOCAL search_path = pg_catalog';
+
+const SETTING = 'citus_databases.observed';
+
+/**
+ * One script for all fragments. PL/pgSQL plans a statement only when it is reached (PostgreSQL documentation,
+ * "Plan Caching"), so a fragment may name tables that do not exist as long as its condition is false. A DO block
+ * returns no rows: the result travels in a transaction-local setting. Both statements go in one simple-protocol
+ * message and so in one implicit transaction.
+ */
+export function observationScript(fragments: readonly Fragment[]): string {
+  const lines = fragments.map((fragment) => {
+    const add = `observed := observed || pg_catalog.jsonb_build_object(${quoteLiteral(fragment.key)}, ${fragment.value});`;
+    return fragment.when === undefined ? `  ${add}` : `  IF ${fragment.when} THEN ${add} END IF;`;
+  });
+  const body = [
+    '#variable_conflict use_column',
+    "DECLARE observed pg_catalog.jsonb := '{}';",
+    'BEGIN',
+    ...lines,
+    `  PERFORM pg_catalog.set_config('${SETTING}', observed::pg_catalog.text, true);`,
+    'END',
+  ].join('\n');
+  return `${PIN_SEARCH_PATH};\nDO ${dollarQuote(`\n${body}\n`)};\nSELECT pg_catalog.current_setting('${SETTING}') AS observed`;
+}
+
+/** Dollar quoting with a tag that the text does not contain (names in a spec may hold any character). */
+export function dollarQuote(text: string): string {
+  let tag = 'observe';
+  while (text.includes(`$${tag}`)) tag += '_';
+  return `$${tag}$${text}$${tag}$`;
+}
+
+/** `ARRAY['a','b']::text[]`, empty arrays included. */
+export function textArray(values: readonly string[]): string {
+  return `ARRAY[${values.map(quoteLiteral).join(', ')}]::pg_catalog.text[]`;
+}
+
+/** A jsonb array of the rows of a query, `[]` when there are none. */
+export function jsonRows(query: string): string {
+  return `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(found)), '[]') FROM (${query}) found)`;
+}

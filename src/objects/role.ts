@@ -1,0 +1,75 @@
+import type { NodeSpec } from '../spec/types.ts';
+import type { Change } from './change.ts';
+import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
+
+/** A role as pg_authid has it. `verifier` is as secret as a password. */
+export interface ObservedRole {
+  readonly name: string;
+  readonly superuser: boolean;
+  readonly inherit: boolean;
+  readonly createRole: boolean;
+  readonly createDatabase: boolean;
+  readonly login: boolean;
+  readonly replication: boolean;
+  readonly bypassRls: boolean;
+  readonly connectionLimit: number;
+  readonly verifier: string | null;
+}
+
+export function observeRoles(names: readonly string[]): Fragment {
+  return {
+    key: 'roles',
+    value: jsonRows(`
+      SELECT rolname AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS "createRole",
+             rolcreatedb AS "createDatabase", rolcanlogin AS login, rolreplication AS replication,
+             rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", rolpassword AS verifier
+      FROM pg_catalog.pg_authid WHERE rolname::pg_catalog.text = ANY (${textArray(names)})`),
+  };
+}
+
+/**
+ * Roles belong to servers and Citus propagates them only from a database that has Citus (Citus documentation,
+ * "Manage roles"); our maintenance database may have none. So a role that the coordinator has and another node lacks
+ * is copied, with the same verifier: Citus itself would overwrite workers' passwords with the coordinator's when a
+ * node is added.
+ */
+export function diffRoleCopy(
+  wanted: ObservedRole,
+  observed: readonly ObservedRole[],
+  node: NodeSpec,
+  label: string,
+): readonly Change[] {
+  const existing = observed.find((role) => role.name === wanted.name);
+  if (existing !== undefined && roleOptions(existing) === roleOptions(wanted)) return [];
+  const verb = existing === undefined ? 'CREATE' : 'ALTER';
+  const what = existing === undefined ? 'create' : 'align';
+  return [
+    {
+      kind: 'change',
+      node,
+      scope: 'server',
+      summary: `${what} role ${quoteIdentifier(wanted.name)} as on the coordinator`,
+      statements: [{ text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` }],
+      starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
+      failure: `Failed to ${what} role '${wanted.name}'`,
+      doneOnRetry: ['42710'],
+      secret: true,
+    },
+  ];
+}
+
+function roleOptions(role: ObservedRole): string {
+  const flag = (on: boolean, name: string) => (on ? name : `NO${name}`);
+  return [
+    flag(role.superuser, 'SUPERUSER'),
+    flag(role.inherit, 'INHERIT'),
+    flag(role.createRole, 'CREATEROLE'),
+    flag(role.createDatabase, 'CREATEDB'),
+    flag(role.login, 'LOGIN'),
+    flag(role.replication, 'REPLICATION'),
+    flag(role.bypassRls, 'BYPASSRLS'),
+    `CONNECTION LIMIT ${role.connectionLimit}`,
+    role.verifier === null ? 'PASSWORD NULL' : `PASSWORD ${quoteLiteral(role.verifier)}`,
+  ].join(' ');
+}

@@ -1,0 +1,53 @@
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import type { Item } from './change.ts';
+import { note } from './change.ts';
+import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { quoteIdentifier } from './quote.ts';
+
+export interface ObservedSchema {
+  readonly name: string;
+  readonly owner: string;
+}
+
+export function observeSchemas(names: readonly string[]): Fragment {
+  return {
+    key: 'schemas',
+    value: jsonRows(`
+      SELECT nspname AS name, pg_catalog.pg_get_userbyid(nspowner) AS owner
+      FROM pg_catalog.pg_namespace WHERE nspname::pg_catalog.text = ANY (${textArray(names)})`),
+  };
+}
+
+/** Made on the coordinator once the workers are registered: Citus carries schemas to them. */
+export function diffSchemas(
+  wanted: DatabaseSpec,
+  observed: readonly ObservedSchema[],
+  coordinator: NodeSpec,
+): readonly Item[] {
+  return wanted.schemas.map((schema): Item => {
+    const owner = schema.owner ?? wanted.owner;
+    const existing = observed.find((candidate) => candidate.name === schema.name);
+    const base = { kind: 'change', node: coordinator, scope: 'database', secret: false, doneOnRetry: [] } as const;
+    const name = quoteIdentifier(schema.name);
+    if (existing === undefined) {
+      return {
+        ...base,
+        summary: `create schema ${name} owned by ${quoteIdentifier(owner)}`,
+        statements: [{ text: `CREATE SCHEMA ${name} AUTHORIZATION ${quoteIdentifier(owner)}` }],
+        starting: `Creating schema: ${schema.name}`,
+        failure: `Failed to create schema '${schema.name}'`,
+        doneOnRetry: ['42P06'],
+      };
+    }
+    if (existing.owner !== owner) {
+      return {
+        ...base,
+        summary: `change the owner of schema ${name} from ${quoteIdentifier(existing.owner)} to ${quoteIdentifier(owner)}`,
+        statements: [{ text: `ALTER SCHEMA ${name} OWNER TO ${quoteIdentifier(owner)}` }],
+        starting: `Changing the owner of schema ${schema.name} to ${owner}`,
+        failure: `Failed to change the owner of schema '${schema.name}'`,
+      };
+    }
+    return note(`Schema '${schema.name}' already exists`);
+  });
+}

@@ -1,0 +1,46 @@
+import type { Fragment } from './observe.ts';
+
+/** What one server says of itself, in its maintenance database. */
+export interface ServerSettings {
+  /** server_version_num, for example 150020. */
+  readonly version: number;
+  readonly superuser: boolean;
+  readonly preloadLibraries: string;
+  readonly maxWorkerProcesses: number;
+  readonly maxConnections: number;
+  readonly reservedConnections: number;
+  readonly connections: number;
+  /** Background workers that stay: Citus' maintenance daemons, the logical replication launcher and the like. */
+  readonly backgroundWorkers: number;
+  /** citus.node_conninfo; null where the citus library is not loaded. */
+  readonly nodeConninfo: string | null;
+  /** Default version of the citus extension that is installed; null where there is none. */
+  readonly citusVersion: string | null;
+}
+
+/**
+ * Backend types that are no background worker, or one that comes and goes with a query (PostgreSQL documentation,
+ * "The Cumulative Statistics System", pg_stat_activity.backend_type).
+ */
+const NO_LASTING_WORKER = `'client backend', 'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer',
+  'walwriter', 'walsender', 'walreceiver', 'walsummarizer', 'startup', 'archiver', 'logger', 'standalone backend',
+  'slotsync worker', 'io worker', 'parallel worker'`;
+
+export function observeServer(): Fragment {
+  const number = (name: string) => `pg_catalog.current_setting('${name}')::pg_catalog.int4`;
+  return {
+    key: 'settings',
+    value: `pg_catalog.jsonb_build_object(
+      'version', ${number('server_version_num')},
+      'superuser', (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
+      'preloadLibraries', pg_catalog.current_setting('shared_preload_libraries'),
+      'maxWorkerProcesses', ${number('max_worker_processes')},
+      'maxConnections', ${number('max_connections')},
+      'reservedConnections', ${number('superuser_reserved_connections')},
+      'connections', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'),
+      'backgroundWorkers', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
+         WHERE backend_type IS NOT NULL AND backend_type NOT IN (${NO_LASTING_WORKER})),
+      'nodeConninfo', pg_catalog.current_setting('citus.node_conninfo', true),
+      'citusVersion', (SELECT default_version FROM pg_catalog.pg_available_extensions WHERE name = 'citus'))`,
+  };
+}

@@ -1,0 +1,37 @@
+import { joinCluster } from './cluster/join.ts';
+import type { Context } from './context.ts';
+import { createRun } from './execute/run.ts';
+import { check, decide, look } from './look.ts';
+import { reportOutcome } from './outcome.ts';
+import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from './plan/planDatabase.ts';
+import { prepareScripts } from './prepareScripts.ts';
+
+/** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
+export async function plan(context: Context, output: 'text' | 'json'): Promise<boolean> {
+  const scripts = await prepareScripts(context.spec);
+  const joined = await joinCluster(context);
+  const plans: DatabasePlan[] = [];
+  let changes = false;
+  try {
+    await reportOutcome(context, async (database) => {
+      const run = createRun({
+        database,
+        sessions: joined.sessions,
+        signal: context.signal,
+        assertLock: async () => undefined,
+        labels: joined.labels,
+      });
+      const situation = await look(context, joined, run, database);
+      const { warnings } = await check(run, situation);
+      const decision = decide(situation, scripts.get(database.name));
+      const planned = planDatabase(situation, decision, warnings);
+      plans.push(planned);
+      changes ||= hasChanges(planned, decision?.kind === 'runAlways');
+      if (output === 'text') context.print(`${plans.length > 1 ? '\n' : ''}${formatPlan(planned)}\n`);
+    });
+  } finally {
+    await joined.sessions.close();
+  }
+  if (output === 'json') context.print(`${JSON.stringify({ changes, databases: plans }, undefined, 2)}\n`);
+  return changes;
+}

@@ -1,0 +1,196 @@
+import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
+import { bindToOid, recordIntent } from '../objects/bookkeeping.ts';
+import { type Change, type Item, note, type StepNumber, warning } from '../objects/change.ts';
+import {
+  activateWorker,
+  diffCoordinatorHost,
+  missingWorkers,
+  type ObservedMetadata,
+  registerWorkers,
+  staleReason,
+  surplusWorkers,
+} from '../objects/citusNode.ts';
+import { diffDatabase } from '../objects/database.ts';
+import { diffCitus, diffExtensions, type ExtensionContext } from '../objects/extension.ts';
+import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
+import { diffRoleCopy } from '../objects/role.ts';
+import { diffSchemas } from '../objects/schema.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { inside, label, origin, type Situation, server } from './situation.ts';
+
+/**
+ * What each of the eight steps has to do, from what was observed. Nothing here talks to a server: `plan` prints these
+ * items, `apply` executes them. The order of the steps is the seed's: workers first, so that citus_add_node() finds
+ * the database and its extensions there.
+ */
+
+export function stepTitle(step: StepNumber, database: string): string {
+  const titles: Readonly<Record<StepNumber, string>> = {
+    1: `Creating database '${database}' on worker nodes first...`,
+    2: `Creating database '${database}' on coordinator...`,
+    3: 'Enabling Citus extension on coordinator...',
+    4: 'Enabling additional extensions on coordinator...',
+    5: 'Configuring SSL certificate authentication (pg_dist_authinfo)...',
+    6: 'Adding worker nodes to Citus metadata...',
+    7: 'Running custom initialization SQL...',
+    8: 'Setting database parameters...',
+  };
+  return titles[step];
+}
+
+/** Before anything is made: the intent, which tells a half-made database of ours from one that was there before. */
+export function intentItems(situation: Situation): readonly Change[] {
+  const { coordinator } = situation.topology;
+  const row = server(situation, coordinator).bookkeeping?.row ?? null;
+  if (origin(situation) !== 'absent' || row?.state === 'creating') return [];
+  return [recordIntent(situation.database.name, coordinator)];
+}
+
+/** Step 1, on the server of a worker: the owner's role as the coordinator has it, and the database. */
+export function workerServerItems(situation: Situation, worker: NodeSpec): readonly Item[] {
+  const { database, topology } = situation;
+  const name = label(situation, worker);
+  const observed = server(situation, worker);
+  const changes = diffDatabase(
+    database,
+    observed.database,
+    server(situation, topology.coordinator).database,
+    worker,
+    name,
+  ).map((change) =>
+    observed.database !== null
+      ? change
+      : {
+          ...change,
+          starting: `Creating database '${database.name}' on ${name}...`,
+          done: `Database created successfully on ${name}!`,
+        },
+  );
+  const existing = observed.database === null ? [] : [note(`Database '${database.name}' already exists on ${name}`)];
+  return [...roleItems(situation, worker), ...existing, ...changes];
+}
+
+/** Roles belong to servers: nodes that the database leaves out get them as well. */
+export function roleItems(situation: Situation, node: NodeSpec): readonly Item[] {
+  const { coordinator } = situation.topology;
+  const owner = server(situation, coordinator).roles.find((role) => role.name === situation.database.owner);
+  if (owner === undefined || owner.name === situation.spec.cluster.user) return [];
+  return diffRoleCopy(owner, server(situation, node).roles, node, label(situation, node));
+}
+
+/** Step 1, inside the worker's database. */
+export function workerInsideItems(situation: Situation, worker: NodeSpec): readonly Item[] {
+  const observed = inside(situation, worker);
+  const context = extensionContext(situation, worker, false);
+  return [
+    ...diffCitus(observed.extensions, context),
+    ...diffExtensions(situation.database.extensions, observed.extensions, context),
+  ];
+}
+
+export function coordinatorDatabaseItems(situation: Situation): readonly Item[] {
+  const { database, topology } = situation;
+  const { coordinator } = topology;
+  const observed = server(situation, coordinator);
+  const changes = diffDatabase(database, observed.database, null, coordinator, 'coordinator').map((change) =>
+    observed.database !== null
+      ? change
+      : { ...change, done: `Database '${database.name}' created successfully on coordinator!` },
+  );
+  const existing =
+    observed.database === null ? [] : [note(`Database '${database.name}' already exists on coordinator`)];
+  const row = observed.bookkeeping?.row ?? null;
+  const bound = observed.database !== null && row?.state === 'managed' && row.oid === observed.database.oid;
+  const bind = origin(situation) === 'existing' || bound ? [] : [bindToOid(database.name, coordinator)];
+  return [...existing, ...changes, ...bind];
+}
+
+export function coordinatorCitusItems(situation: Situation): readonly Item[] {
+  const { coordinator } = situation.topology;
+  return diffCitus(inside(situation, coordinator).extensions, extensionContext(situation, coordinator, true));
+}
+
+export function coordinatorExtensionItems(situation: Situation): readonly Item[] {
+  const { coordinator } = situation.topology;
+  const wanted = situation.database.extensions;
+  if (wanted.length === 0) return [note('No additional extensions specified')];
+  const items = diffExtensions(
+    wanted,
+    inside(situation, coordinator).extensions,
+    extensionContext(situation, coordinator, true),
+  );
+  return items;
+}
+
+/** Step 5, on one node: the superuser's row. */
+export function authinfoItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  const authinfo = authinfoOf(situation.password, situation.spec.ssl);
+  return diffAuthinfo(situation.spec.cluster.user, authinfo, inside(situation, node).authinfo ?? [], node);
+}
+
+/** What there is to say about authentication between nodes before the rows are written. */
+export function authenticationNotes(situation: Situation): readonly Item[] {
+  const { ssl } = situation.spec;
+  const conninfo = server(situation, situation.topology.coordinator).settings.nodeConninfo ?? '';
+  const items: Item[] = [note(`Current citus.node_conninfo: ${conninfo === '' ? '(empty)' : conninfo}`)];
+  if (!ssl.enabled) items.push(note('SSL is not enabled in the spec: nodes log in with the password alone'));
+  else if (conninfo.includes('sslcert=')) items.push(note('✓ SSL certificate authentication is configured globally'));
+  else items.push(note('citus.node_conninfo names no sslcert: the certificate comes from pg_dist_authinfo'));
+  if (authinfoOf(situation.password, ssl) === undefined) {
+    items.push(note('Neither a password nor a certificate is declared: pg_dist_authinfo is left alone'));
+  }
+  return items;
+}
+
+/** Step 6, all of it on the coordinator. */
+export function registrationItems(situation: Situation): readonly Item[] {
+  const { topology } = situation;
+  const metadata = inside(situation, topology.coordinator).metadata ?? NO_METADATA;
+  const missing = missingWorkers(topology.workers, metadata);
+  const items: Item[] = [...diffCoordinatorHost(topology.coordinator, metadata)];
+  for (const worker of topology.workers) {
+    const name = `${worker.nodeName}:${worker.nodePort}`;
+    items.push(note(missing.includes(worker) ? `Adding worker: ${name}` : `Worker already registered: ${name}`));
+  }
+  if (missing.length > 0) items.push(registerWorkers(topology.coordinator, missing));
+  for (const worker of topology.workers) {
+    const reason = staleReason(worker, metadata, inside(situation, worker).metadata);
+    if (reason !== undefined) items.push(activateWorker(topology.coordinator, worker, reason));
+  }
+  for (const surplus of surplusWorkers(topology.workers, metadata)) {
+    items.push(
+      warning(
+        `Worker ${surplus.nodename}:${surplus.nodeport} (group ${surplus.groupid}) is registered and no longer declared; it stays. To remove it: SELECT citus_drain_node('${surplus.nodename}', ${surplus.nodeport}); SELECT citus_remove_node('${surplus.nodename}', ${surplus.nodeport})`,
+      ),
+    );
+  }
+  return items;
+}
+
+export function schemaItems(situation: Situation): readonly Item[] {
+  const { coordinator } = situation.topology;
+  return diffSchemas(situation.database, inside(situation, coordinator).schemas, coordinator);
+}
+
+/** Step 8, on one node: ALTER DATABASE SET belongs to the server, so every node gets it. */
+export function parameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  return diffParameters(situation.database, server(situation, node).parameters, node);
+}
+
+export function parameterWarningItems(situation: Situation): readonly Item[] {
+  return parameterWarnings(situation.database).map(warning);
+}
+
+const NO_METADATA: ObservedMetadata = { nodes: [], localGroup: 0, tables: '' };
+
+function extensionContext(situation: Situation, node: NodeSpec, coordinator: boolean): ExtensionContext {
+  const own = inside(situation, node).metadata;
+  return {
+    node,
+    label: label(situation, node),
+    coordinator,
+    registered: !coordinator && own !== undefined && (own.localGroup !== 0 || own.nodes.length > 0),
+    onCoordinator: inside(situation, situation.topology.coordinator).extensions,
+    citusVersion: server(situation, node).settings.citusVersion ?? undefined,
+  };
+}

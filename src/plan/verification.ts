@@ -1,0 +1,81 @@
+import { registration } from '../objects/citusNode.ts';
+import type { VerificationReport } from '../objects/verification.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import type { Situation } from './situation.ts';
+import { label } from './situation.ts';
+
+/**
+ * What the nodes' reports prove wrong, one sentence each; empty means proved. Pure: the reports were gathered at the
+ * same time, one from each node.
+ */
+export function judge(situation: Situation, reports: ReadonlyMap<number, VerificationReport>): readonly string[] {
+  const { topology, database, spec } = situation;
+  const coordinator = reports.get(topology.coordinator.group);
+  if (coordinator === undefined) return ['the coordinator did not report'];
+  const wrong: string[] = [];
+  const nodes = [topology.coordinator, ...topology.workers];
+  for (const node of nodes) {
+    const report = reports.get(node.group);
+    const name = label(situation, node);
+    if (report === undefined) {
+      wrong.push(`${name} did not report`);
+      continue;
+    }
+    const wanted = spec.cluster.citus ? ['citus', ...database.extensions.map(({ name }) => name)] : [];
+    for (const extension of wanted) {
+      const here = report.extensions.find((candidate) => candidate.name === extension)?.version;
+      const there = coordinator.extensions.find((candidate) => candidate.name === extension)?.version;
+      if (here === undefined) wrong.push(`extension ${extension} is missing on ${name}`);
+      else if (here !== there)
+        wrong.push(`extension ${extension} is ${here} on ${name} and ${there ?? 'missing'} on the coordinator`);
+    }
+    for (const extension of database.extensions) {
+      const here = report.extensions.find((candidate) => candidate.name === extension.name);
+      if (here === undefined && !spec.cluster.citus) wrong.push(`extension ${extension.name} is missing on ${name}`);
+      if (here !== undefined && extension.version !== undefined && here.version !== extension.version) {
+        wrong.push(`extension ${extension.name} is ${here.version} on ${name}, not ${extension.version}`);
+      }
+    }
+    if (spec.cluster.citus) wrong.push(...metadataFaults(node, name, report, coordinator));
+  }
+  for (const node of spec.cluster.citus ? nodes : []) {
+    if (registration(node, coordinator.metadata) === undefined) {
+      wrong.push(`the coordinator does not know ${node.nodeName}:${node.nodePort}`);
+    }
+  }
+  return wrong;
+}
+
+function metadataFaults(
+  node: NodeSpec,
+  name: string,
+  report: VerificationReport,
+  coordinator: VerificationReport,
+): readonly string[] {
+  const wrong: string[] = [];
+  const rows = (from: VerificationReport) =>
+    JSON.stringify(
+      from.metadata.nodes.map((row) => [row.nodeid, row.groupid, row.nodename, row.nodeport, row.isactive]),
+    );
+  if (report.metadata.localGroup !== node.group) {
+    wrong.push(`${name} takes itself for group ${report.metadata.localGroup}, not ${node.group}`);
+  }
+  if (rows(report) !== rows(coordinator)) wrong.push(`${name} knows other nodes (pg_dist_node) than the coordinator`);
+  if (report.metadata.tables !== coordinator.metadata.tables) {
+    wrong.push(`${name} knows other distributed tables than the coordinator`);
+  }
+  for (const row of coordinator.metadata.nodes) {
+    const target = `${row.nodename}:${row.nodeport}`;
+    const link = report.links.find((candidate) => candidate.nodeid === row.nodeid);
+    if (link === undefined) wrong.push(`${name} did not reach ${target}`);
+    else if (!link.success) wrong.push(`${name} cannot reach ${target}: ${link.result.trim()}`);
+  }
+  return wrong;
+}
+
+/** Number of links that the reports proved. */
+export function provedLinks(reports: ReadonlyMap<number, VerificationReport>): number {
+  let links = 0;
+  for (const report of reports.values()) links += (report.links ?? []).filter((link) => link.success).length;
+  return links;
+}

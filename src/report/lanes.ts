@@ -1,0 +1,134 @@
+import type { LineLog } from './stepLog.ts';
+
+interface Line {
+  readonly text: string;
+  readonly depth: number;
+  readonly level: 'info' | 'warn';
+}
+
+interface LaneState {
+  readonly label: string;
+  readonly held: Line[];
+  status: 'running' | 'done' | 'failed';
+  latest: string;
+  /** Nothing was changed here: its lines may be told in one. */
+  quiet: string | undefined;
+}
+
+export interface Lane extends LineLog {
+  /** `quiet`: what to say in a few words when nothing was changed; the lane's own lines are then left out. */
+  finish(quiet?: string): void;
+  /** A lane that fails is printed at once, in full, whatever the order. */
+  fail(): void;
+}
+
+/**
+ * Lines of nodes that work at the same time, put in order: node by node, live for the first unfinished one, held back
+ * for the others. A node that fails does not wait for its turn. While the first one is silent for long, one line tells
+ * what the others do.
+ */
+export class Lanes {
+  readonly #lanes: readonly LaneState[];
+  readonly #out: (label: string) => LineLog;
+  #next = 0;
+  #pendingQuiet: { labels: string[]; text: string } | undefined;
+  #linesSinceHeartbeat = 0;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(labels: readonly string[], out: (label: string) => LineLog, heartbeatSeconds = 15) {
+    this.#lanes = labels.map((label) => ({ label, held: [], status: 'running', latest: '', quiet: undefined }));
+    this.#out = out;
+    this.#timer = setInterval(() => this.#heartbeat(), heartbeatSeconds * 1000);
+    this.#timer.unref();
+  }
+
+  lane(index: number): Lane {
+    const state = this.#lanes[index];
+    if (state === undefined) throw new Error(`there is no lane ${index}`);
+    const add =
+      (level: Line['level']) =>
+      (text: string, depth = 0) => {
+        state.held.push({ text, depth, level });
+        state.latest = text;
+        this.#advance();
+      };
+    return {
+      line: add('info'),
+      warn: add('warn'),
+      finish: (quiet) => {
+        state.status = 'done';
+        state.quiet = quiet;
+        if (quiet !== undefined && state.held.every((line) => line.level === 'info')) state.held.length = 0;
+        this.#advance();
+      },
+      fail: () => {
+        state.status = 'failed';
+        this.#flushQuiet();
+        this.#print(state);
+        this.#advance();
+      },
+    };
+  }
+
+  /** To be called when all lanes have ended, also after a failure. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const state of this.#lanes) if (state.status !== 'done') this.#print(state);
+    this.#flushQuiet();
+  }
+
+  #advance(): void {
+    for (;;) {
+      const state = this.#lanes[this.#next];
+      if (state === undefined) {
+        this.#flushQuiet();
+        return;
+      }
+      if (state.status === 'done' && state.quiet !== undefined && state.held.length === 0) {
+        this.#addQuiet(state.label, state.quiet);
+      } else {
+        // A lane that may still turn out to have nothing to tell is held back until it does something.
+        if (state.status === 'running' && !state.held.some((line) => line.text.endsWith('...'))) return;
+        this.#flushQuiet();
+        this.#print(state);
+        if (state.status === 'running') return;
+      }
+      this.#next += 1;
+    }
+  }
+
+  #print(state: LaneState): void {
+    const log = this.#out(state.label);
+    for (const line of state.held) {
+      if (line.level === 'warn') log.warn(line.text, line.depth);
+      else log.line(line.text, line.depth);
+    }
+    this.#linesSinceHeartbeat += state.held.length;
+    state.held.length = 0;
+  }
+
+  #addQuiet(label: string, text: string): void {
+    if (this.#pendingQuiet !== undefined && this.#pendingQuiet.text !== text) this.#flushQuiet();
+    this.#pendingQuiet ??= { labels: [], text };
+    this.#pendingQuiet.labels.push(label);
+  }
+
+  #flushQuiet(): void {
+    const pending = this.#pendingQuiet;
+    if (pending === undefined) return;
+    this.#pendingQuiet = undefined;
+    this.#out(pending.labels.join(', ')).line(`${pending.labels.join(', ')}: ${pending.text}`, 1);
+  }
+
+  #heartbeat(): void {
+    const running = this.#lanes.filter((state) => state.status === 'running');
+    const done = this.#lanes.filter((state) => state.status === 'done').length;
+    if (running.length === 0 || this.#linesSinceHeartbeat > 0) {
+      this.#linesSinceHeartbeat = 0;
+      return;
+    }
+    const doing = running.slice(0, 4).map((state) => `${state.label} (${state.latest.trim() || 'waiting'})`);
+    const rest = running.length > doing.length ? ` and ${running.length - doing.length} more` : '';
+    this.#out('').line(`... ${done} of ${this.#lanes.length} done; still at work: ${doing.join(', ')}${rest}`, 1);
+  }
+}

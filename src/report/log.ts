@@ -1,0 +1,68 @@
+import type { Writable } from 'node:stream';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What a line is about; JSON lines carry it as fields. */
+export interface LogContext {
+  readonly database?: string;
+  readonly node?: string;
+  readonly step?: number;
+}
+
+/** One line of the log. `depth` is the indentation in the text format, two blanks each. */
+export interface LogEntry {
+  readonly level: LogLevel;
+  readonly text: string;
+  readonly depth: number;
+  readonly context: LogContext;
+  /** Frames and empty lines: only for the eye, left out of JSON. */
+  readonly decoration?: boolean;
+}
+
+export interface Log {
+  write(entry: LogEntry): void;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly stream: Writable;
+  /** Replaces every secret by stars; the last gate before anything leaves the program. */
+  readonly redact: (text: string) => string;
+}
+
+export function textLog(options: LogOptions): Log {
+  return {
+    write(entry) {
+      if (!isShown(entry, options.level)) return;
+      const indent = '  '.repeat(entry.depth);
+      const text = options.redact(entry.text);
+      const lines = text.split('\n').map((line) => (line === '' ? '' : indent + line));
+      options.stream.write(`${lines.join('\n')}\n`);
+    },
+  };
+}
+
+/** JSON lines by pino; it is loaded only when it is asked for. */
+export async function jsonLog(options: LogOptions): Promise<Log> {
+  const { pino } = await import('pino');
+  const logger = pino(
+    {
+      base: null,
+      level: options.level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (name) => ({ level: name }) },
+    },
+    options.stream,
+  );
+  return {
+    write(entry) {
+      if (entry.decoration === true) return;
+      logger[entry.level](entry.context, options.redact(entry.text));
+    },
+  };
+}
+
+function isShown(entry: LogEntry, level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(entry.level) >= LOG_LEVELS.indexOf(level);
+}

@@ -1,0 +1,44 @@
+import type { Log, LogContext, LogLevel } from './log.ts';
+
+const RULE = '='.repeat(40);
+
+/** A place to write lines about one thing: the whole run, one step, or one node within a step. */
+export interface LineLog {
+  line(text: string, depth?: number): void;
+  warn(text: string, depth?: number): void;
+}
+
+/** The log of one run in the shape that people know: frames, numbered steps, indented lines. */
+export interface StepLog extends LineLog {
+  frame(text: string): void;
+  step(number: number, title: string): void;
+  error(text: string): void;
+  blank(): void;
+  /** The same log with something added to each line's context. */
+  about(context: LogContext): StepLog;
+}
+
+export function createStepLog(log: Log, context: LogContext = {}): StepLog {
+  function write(level: LogLevel, text: string, depth: number, more: LogContext = {}): void {
+    log.write({ level, text, depth, context: { ...context, ...more } });
+  }
+  function decorate(text: string): void {
+    log.write({ level: 'info', text, depth: 0, context: {}, decoration: true });
+  }
+  return {
+    frame(text) {
+      decorate(RULE);
+      write('info', text, 0);
+      decorate(RULE);
+    },
+    step(number, title) {
+      decorate('');
+      write('info', `Step ${number}: ${title}`, 0, { step: number });
+    },
+    line: (text, depth = 0) => write('info', text, depth),
+    warn: (text, depth = 0) => write('warn', `WARNING: ${text}`, depth),
+    blank: () => decorate(''),
+    error: (text) => write('error', text, 0),
+    about: (more) => createStepLog(log, { ...context, ...more }),
+  };
+}
