@@ -14,6 +14,16 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
+      {
+        test: {
+          name: 'chart',
+          sequence: { groupOrder: 2 },
+          include: ['test/chart/**/*.test.ts'],
+          globalSetup: ['test/support/helmSetup.ts'],
+          testTimeout: 30_000,
+          maxWorkers: 2,
+        },
+      },
     ],
   },
 });

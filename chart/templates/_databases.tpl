@@ -10,7 +10,7 @@ digits and hyphens. A name that had to change gets a hash of the whole name, so 
 {{- if and (eq $plain .name) (le (add (len $prefix) (len $plain)) 63) -}}
 {{- printf "%s%s" $prefix $plain -}}
 {{- else -}}
-{{- $room := sub 63 (len $prefix) 9 | int -}}
+{{- $room := sub 54 (len $prefix) | int -}}
 {{- $hash := sha256sum .name | trunc 8 -}}
 {{- $kept := $plain | trunc $room | trimAll "-" -}}
 {{- if $kept -}}{{- printf "%s%s-%s" $prefix $kept $hash -}}{{- else -}}{{- printf "%s%s" $prefix $hash -}}{{- end -}}
@@ -19,7 +19,8 @@ digits and hyphens. A name that had to change gets a hash of the whole name, so 
 
 {{/* The entry's number under "key", or "default" when it is absent. `default` of the template language would replace 0. */}}
 {{- define "citus-cluster.number" -}}
-{{- if kindIs "invalid" (get .entry .key) -}}{{- .default -}}{{- else -}}{{- int (get .entry .key) -}}{{- end -}}
+{{- $value := index .entry .key -}}
+{{- if kindIs "invalid" $value -}}{{- .default -}}{{- else -}}{{- int $value -}}{{- end -}}
 {{- end -}}
 
 {{/*
@@ -28,7 +29,8 @@ between attempts Kubernetes waits 10 s, 20 s, 40 s ... up to 360 s.
 */}}
 {{- define "citus-cluster.deadline" -}}
 {{- $maxAttempts := include "citus-cluster.number" (dict "entry" . "key" "maxAttempts" "default" 60) | int -}}
-{{- $delay := include "citus-cluster.number" (dict "entry" . "key" "retryDelaySeconds" "default" 5) | int -}}
+{{- $delay := 5 -}}
+{{- if not (kindIs "invalid" .retryDelaySeconds) -}}{{- $delay = .retryDelaySeconds -}}{{- end -}}
 {{- $retries := include "citus-cluster.number" (dict "entry" . "key" "backoffLimit" "default" 3) | int -}}
 {{- $pauses := 0 -}}
 {{- $pause := 10 -}}
@@ -36,7 +38,7 @@ between attempts Kubernetes waits 10 s, 20 s, 40 s ... up to 360 s.
   {{- $pauses = add $pauses $pause -}}
   {{- $pause = min (mul $pause 2) 360 -}}
 {{- end -}}
-{{- add (mul (add (mul $maxAttempts $delay) 600) (add $retries 1)) $pauses -}}
+{{- add (mul (add (mulf $maxAttempts $delay | ceil | int) 600) (add $retries 1)) $pauses -}}
 {{- end -}}
 
 {{/* Where an entry stands in the values, for messages. */}}
@@ -44,7 +46,10 @@ between attempts Kubernetes waits 10 s, 20 s, 40 s ... up to 360 s.
 {{- if kindIs "string" .key -}}additionalDatabases.{{ .key }}{{- else -}}additionalDatabases[{{ .key }}]{{- end -}}
 {{- end -}}
 
-{{/* The entry as the spec has it (design: all parameters are strings there); fails where it cannot be right. */}}
+{{/*
+The entry as the spec has it, parameters as strings; fails where it cannot be right, before Helm touches the cluster. Takes
+{entry, key, workerGroups, patroniDatabase}. The program checks all of it again, and more.
+*/}}
 {{- define "citus-cluster.entry" -}}
 {{- $entry := deepCopy .entry -}}
 {{- $path := include "citus-cluster.entryPath" . -}}
@@ -52,11 +57,28 @@ between attempts Kubernetes waits 10 s, 20 s, 40 s ... up to 360 s.
 {{- if gt (len $name) 63 -}}
   {{- fail (printf "%s: the name %q has %d bytes; PostgreSQL keeps 63." $path $name (len $name)) -}}
 {{- end -}}
-{{- if has $name (list "" "template0" "template1") -}}
-  {{- fail (printf "%s: %q cannot be the name of a database to make." $path $name) -}}
+{{- if and (kindIs "string" .key) (ne $name .key) -}}
+  {{- fail (printf "%s.name: %q differs from the key above it." $path $name) -}}
+{{- end -}}
+{{- if has $name (list "postgres" "template0" "template1") -}}
+  {{- fail (printf "%s: %q belongs to PostgreSQL itself and cannot be declared." $path $name) -}}
+{{- end -}}
+{{- if eq $name .patroniDatabase -}}
+  {{- fail (printf "%s: %q is patroni.database, which Patroni makes and manages." $path $name) -}}
 {{- end -}}
 {{- if hasPrefix "pg_" (toString $entry.owner) -}}
-  {{- fail (printf "%s.owner: %q is a name that PostgreSQL keeps for itself." $path $entry.owner) -}}
+  {{- fail (printf "%s.owner: %q is a reserved role name." $path $entry.owner) -}}
+{{- end -}}
+{{- range $list := list "extensions" "schemas" -}}
+  {{- $seen := list -}}
+  {{- range get $entry $list | default list -}}
+    {{- $listed := . -}}
+    {{- if kindIs "map" . -}}{{- $listed = .name -}}{{- end -}}
+    {{- if has $listed $seen -}}
+      {{- fail (printf "%s.%s: %q is listed twice." $path $list $listed) -}}
+    {{- end -}}
+    {{- $seen = append $seen $listed -}}
+  {{- end -}}
 {{- end -}}
 {{- if hasKey $entry "workerGroups" -}}
   {{- if kindIs "invalid" $entry.workerGroups -}}
@@ -108,7 +130,7 @@ entry that is null counts as absent: that is how `--set additionalDatabases.orde
     {{- if and (kindIs "string" $key) (kindIs "invalid" $declared.name) -}}
       {{- $declared = set (deepCopy $declared) "name" $key -}}
     {{- end -}}
-    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups) | fromJson -}}
+    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups "patroniDatabase" $.Values.patroni.database) | fromJson -}}
     {{- if hasKey $pathOfName $entry.name -}}
       {{- fail (printf "%s: database %q is declared twice, first in %s." $path $entry.name (get $pathOfName $entry.name)) -}}
     {{- end -}}

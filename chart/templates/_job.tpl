@@ -3,6 +3,7 @@ The pod of a Job that runs the program, for {root, command, secret}: the spec, t
 files, no rights in the cluster, nothing writable but /tmp.
 */}}
 {{- define "citus-cluster.jobPod" -}}
+{{- /* Modes are decimal, because YAML 1.1 and 1.2 read 0440 differently: 288 is 0440. */ -}}
 {{- $values := .root.Values -}}
 restartPolicy: Never
 automountServiceAccountToken: false
@@ -47,17 +48,17 @@ containers:
       - { name: tmp, mountPath: /tmp }
 volumes:
   - name: spec
-    secret: { secretName: {{ .secret }}, defaultMode: 0440 }
+    secret: { secretName: {{ .secret }}, defaultMode: 288 }
   - name: superuser
     secret:
       secretName: {{ include "citus-cluster.credentialsSecret" .root }}
-      defaultMode: 0440
+      defaultMode: 288
       items: [{ key: {{ $values.secret.keys.superuserPassword | quote }}, path: password }]
   {{- if $values.ssl.enabled }}
   - name: ssl
     secret:
       secretName: {{ include "citus-cluster.sslSecret" .root }}
-      defaultMode: 0440
+      defaultMode: 288
       items:
         {{- include "citus-cluster.sslItems" .root | nindent 8 }}
   {{- end }}

@@ -1,0 +1,346 @@
+import { describe, expect, it } from 'vitest';
+import { at, exampleFile, type Manifest, named, ofKind, render } from '../support/chart.ts';
+
+describe('the chart with its defaults', () => {
+  const objects = render();
+
+  it('makes these objects and no others', () => {
+    expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort()).toEqual([
+      'ConfigMap/citusdemo-access',
+      'ConfigMap/citusdemo-parameters',
+      'PodDisruptionBudget/citusdemo-0',
+      'PodDisruptionBudget/citusdemo-1',
+      'PodDisruptionBudget/citusdemo-2',
+      'Role/citusdemo',
+      'RoleBinding/citusdemo',
+      'Secret/citusdemo-credentials',
+      'Secret/citusdemo-databases',
+      'Service/citusdemo-0',
+      'Service/citusdemo-1',
+      'Service/citusdemo-2',
+      'Service/citusdemo-pods',
+      'ServiceAccount/citusdemo',
+      'StatefulSet/citusdemo-0',
+      'StatefulSet/citusdemo-1',
+      'StatefulSet/citusdemo-2',
+    ]);
+  });
+
+  it('puts everything into the namespace of the release, with the cluster as label', () => {
+    expect(new Set(objects.map(({ metadata }) => metadata['namespace']))).toEqual(new Set(['shop']));
+    expect(new Set(objects.map(({ metadata }) => metadata.labels['cluster-name']))).toEqual(new Set(['citusdemo']));
+  });
+
+  it('makes leader Services that follow the label Patroni moves, and never publish what is not ready', () => {
+    const service = named(objects, 'Service', 'citusdemo-1');
+    expect(at(service, 'spec')).toEqual({
+      type: 'ClusterIP',
+      selector: { application: 'patroni', 'cluster-name': 'citusdemo', 'citus-group': '1', role: 'primary' },
+      ports: [{ name: 'postgresql', port: 5432, targetPort: 'postgresql' }],
+    });
+  });
+
+  it('makes one headless Service that names every pod, ready or not', () => {
+    const spec = at(named(objects, 'Service', 'citusdemo-pods'), 'spec');
+    expect(spec).toMatchObject({
+      clusterIP: 'None',
+      publishNotReadyAddresses: true,
+      selector: { application: 'patroni', 'cluster-name': 'citusdemo' },
+    });
+    expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.serviceName')).toBe('citusdemo-pods');
+  });
+
+  it('gives Patroni the rights it needs and no more', () => {
+    expect(at(named(objects, 'Role', 'citusdemo'), 'rules')).toEqual([
+      { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'get', 'list', 'patch', 'watch'] },
+      { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'patch', 'watch'] },
+    ]);
+    expect(ofKind(objects, 'ClusterRole')).toEqual([]);
+  });
+
+  it('renders nothing that Patroni writes', () => {
+    for (const set of ofKind(objects, 'StatefulSet')) {
+      expect(at(set, 'spec.template.metadata.labels')).not.toHaveProperty('role');
+    }
+    expect(ofKind(objects, 'Endpoints')).toEqual([]);
+    const patronis = /^citusdemo-\d+-(config|leader|sync|failover)$/;
+    expect(ofKind(objects, 'ConfigMap').filter(({ metadata }) => patronis.test(metadata.name))).toEqual([]);
+  });
+
+  it('labels the pods of each group as the documentation selects them', () => {
+    const labels = at(named(objects, 'StatefulSet', 'citusdemo-2'), 'spec.template.metadata.labels');
+    expect(labels).toMatchObject({ 'citus-type': 'worker', 'citus-group': '2', 'cluster-name': 'citusdemo' });
+    const coordinator = at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.metadata.labels');
+    expect(coordinator).toMatchObject({ 'citus-type': 'coordinator', 'citus-group': '0' });
+  });
+
+  it('registers each group under its leader Service', () => {
+    expect(environment(named(objects, 'StatefulSet', 'citusdemo-2'))).toMatchObject({
+      PATRONI_POSTGRESQL_CONNECT_ADDRESS: 'citusdemo-2:5432',
+      PATRONI_CITUS_GROUP: '2',
+      PATRONI_CITUS_DATABASE: 'citus',
+      PATRONI_SCOPE: 'citusdemo',
+      PATRONI_POSTGRESQL_DATA_DIR: '/var/lib/postgresql/data/pgdata',
+    });
+  });
+
+  it('runs pods that pass the restricted pod security level', () => {
+    for (const pod of ofKind(objects, 'StatefulSet').map((set) => at(set, 'spec.template.spec'))) {
+      expect(at(pod, 'securityContext')).toMatchObject({ runAsNonRoot: true, runAsUser: 999, fsGroup: 999 });
+      expect(at(pod, 'securityContext.seccompProfile.type')).toBe('RuntimeDefault');
+      expect(at(pod, 'containers.0.securityContext')).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(at(pod, 'initContainers')).toBeUndefined();
+    }
+  });
+
+  it('holds no password outside the Secret', () => {
+    const secret = named(objects, 'Secret', 'citusdemo-credentials');
+    expect(Object.keys(secret.data ?? {})).toEqual(['replication-password', 'restapi-password', 'superuser-password']);
+    const rest = JSON.stringify(objects.filter((object) => object !== secret));
+    for (const value of Object.values(secret.data ?? {})) {
+      expect(rest).not.toContain(value);
+      expect(rest).not.toContain(Buffer.from(value, 'base64').toString());
+    }
+  });
+
+  it('waits with the next pod until a standby counts again, only where there is one', () => {
+    const single = render({ values: { coordinator: { replicas: 1 } } });
+    expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.minReadySeconds')).toBe(20);
+    expect(at(named(single, 'StatefulSet', 'citusdemo-0'), 'spec.minReadySeconds')).toBe(0);
+    expect(ofKind(single, 'PodDisruptionBudget').map(({ metadata }) => metadata.name)).toEqual([
+      'citusdemo-1',
+      'citusdemo-2',
+    ]);
+  });
+});
+
+describe('server parameters', () => {
+  function parameters(values: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+    const objects = render({ values: { patroni: { postgresql: { parameters: values } } } });
+    return named(objects, 'ConfigMap', 'citusdemo-parameters').data ?? {};
+  }
+
+  it('become environment variables, dots as two underscores, numbers without an exponent', () => {
+    expect(
+      parameters({
+        max_wal_size: 1073741824,
+        random_page_cost: 1.1,
+        'citus.max_adaptive_executor_pool_size': 4,
+        jit: false,
+        TimeZone: 'UTC',
+      }),
+    ).toMatchObject({
+      PATRONI_POSTGRESQL_MAX_WAL_SIZE: '1073741824',
+      PATRONI_POSTGRESQL_RANDOM_PAGE_COST: '1.1',
+      PATRONI_POSTGRESQL_CITUS__MAX_ADAPTIVE_EXECUTOR_POOL_SIZE: '4',
+      PATRONI_POSTGRESQL_JIT: 'false',
+      PATRONI_POSTGRESQL_TIMEZONE: 'UTC',
+      PATRONI_POSTGRESQL_MAX_CONNECTIONS: '200',
+    });
+  });
+
+  it.each([
+    ['pg_partman_bgw', 'citus,pg_partman_bgw'],
+    ['pg_stat_statements, citus ,pg_partman_bgw', 'citus,pg_stat_statements,pg_partman_bgw'],
+    ['', 'citus'],
+    [null, 'citus'],
+  ])('put citus before shared_preload_libraries %j', (given, expected) => {
+    expect(parameters({ shared_preload_libraries: given })['PATRONI_POSTGRESQL_SHARED_PRELOAD_LIBRARIES']).toBe(
+      expected,
+    );
+  });
+
+  it('roll no pod when they change, while access rules do', () => {
+    const template = (values: Readonly<Record<string, unknown>>) =>
+      at(named(render({ values }), 'StatefulSet', 'citusdemo-1'), 'spec.template');
+    const before = template({});
+    expect(template({ patroni: { postgresql: { parameters: { work_mem: '64MB' } }, ttl: 60 } })).toEqual(before);
+    expect(template({ patroni: { postgresql: { pgHba: ['host all app 10.0.0.0/8 reject'] } } })).not.toEqual(before);
+  });
+});
+
+describe('values of the cluster', () => {
+  it('names everything after clusterName, whatever the release is called', () => {
+    const objects = render({ values: { clusterName: 'geo' }, release: 'other' });
+    expect(named(objects, 'Service', 'geo-0').metadata.labels['cluster-name']).toBe('geo');
+    expect(named(objects, 'Role', 'geo').metadata.labels['app.kubernetes.io/instance']).toBe('other');
+    expect(objects.filter(({ metadata }) => !metadata.name.startsWith('geo'))).toEqual([]);
+  });
+
+  it('sorts worker groups by number and takes numbers, strings and per-group settings', () => {
+    const workers = [
+      { citusGroup: 10, replicas: 3, resources: { limits: { memory: '2Gi' } }, storage: { size: '50Gi' } },
+      { citusGroup: '2' },
+    ];
+    const objects = render({ values: { workers, storage: { size: '5Gi', storageClassName: 'fast' } } });
+    const sets = ofKind(objects, 'StatefulSet');
+    expect(sets.map(({ metadata }) => metadata.name).sort()).toEqual(['citusdemo-0', 'citusdemo-10', 'citusdemo-2']);
+    const ten = named(objects, 'StatefulSet', 'citusdemo-10');
+    expect(at(ten, 'spec.replicas')).toBe(3);
+    expect(at(ten, 'spec.template.spec.containers.0.resources')).toEqual({ limits: { memory: '2Gi' } });
+    expect(at(ten, 'spec.volumeClaimTemplates.0.spec')).toEqual({
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'fast',
+      resources: { requests: { storage: '50Gi' } },
+    });
+    expect(
+      at(named(objects, 'StatefulSet', 'citusdemo-2'), 'spec.volumeClaimTemplates.0.spec.resources.requests.storage'),
+    ).toBe('5Gi');
+  });
+
+  it('merges podSpec: maps merge, zero and false replace, containers and volumes are added', () => {
+    const podSpec = {
+      nodeSelector: { disk: 'ssd' },
+      terminationGracePeriodSeconds: 0,
+      automountServiceAccountToken: false,
+      securityContext: { fsGroupChangePolicy: 'Always', runAsNonRoot: false },
+      containers: [{ name: 'exporter', image: 'exporter:1' }],
+      volumes: [{ name: 'extra', emptyDir: {} }],
+    };
+    const pod = at(named(render({ values: { podSpec } }), 'StatefulSet', 'citusdemo-0'), 'spec.template.spec');
+    expect(pod).toMatchObject({
+      nodeSelector: { disk: 'ssd' },
+      terminationGracePeriodSeconds: 0,
+      automountServiceAccountToken: false,
+    });
+    expect(at(pod, 'securityContext')).toMatchObject({
+      runAsNonRoot: false,
+      runAsUser: 999,
+      fsGroupChangePolicy: 'Always',
+    });
+    expect(names(at(pod, 'containers'))).toEqual(['postgresql', 'exporter']);
+    expect(names(at(pod, 'volumes'))).toEqual(['credentials', 'access', 'patroni', 'socket', 'shm', 'tmp', 'extra']);
+  });
+
+  it('uses an existing Secret with other keys', () => {
+    const secret = {
+      create: false,
+      name: 'vault',
+      keys: { superuserPassword: 'pg', replicationPassword: 'repl', restApiPassword: 'rest' },
+    };
+    const objects = render({ values: { secret, additionalDatabases: [{ name: 'orders' }] } });
+    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).not.toContain('vault');
+    const credentials = { secretName: 'vault', defaultMode: 0o440 };
+    expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.spec.volumes.0.secret')).toEqual({
+      ...credentials,
+      items: [
+        { key: 'pg', path: 'superuser' },
+        { key: 'repl', path: 'replication' },
+        { key: 'rest', path: 'restapi' },
+      ],
+    });
+    expect(at(named(objects, 'Job', 'citusdemo-create-db-orders'), 'spec.template.spec.volumes.1.secret')).toEqual({
+      ...credentials,
+      items: [{ key: 'pg', path: 'password' }],
+    });
+  });
+
+  it('keeps data and passwords on uninstall, or nothing', () => {
+    const policy = (keepOnUninstall: boolean) => {
+      const objects = render({ values: { storage: { keepOnUninstall } } });
+      return [
+        at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.persistentVolumeClaimRetentionPolicy.whenDeleted'),
+        named(objects, 'Secret', 'citusdemo-credentials').metadata.annotations['helm.sh/resource-policy'],
+      ];
+    };
+    expect(policy(true)).toEqual(['Retain', 'keep']);
+    expect(policy(false)).toEqual(['Delete', undefined]);
+  });
+
+  it('offers the coordinator alone to the outside', () => {
+    const objects = render({
+      values: { service: { type: 'LoadBalancer', annotations: { 'example.org/internal': 'true' } } },
+    });
+    expect(at(named(objects, 'Service', 'citusdemo-0'), 'spec.type')).toBe('LoadBalancer');
+    expect(named(objects, 'Service', 'citusdemo-0').metadata.annotations).toEqual({ 'example.org/internal': 'true' });
+    expect(at(named(objects, 'Service', 'citusdemo-1'), 'spec.type')).toBe('ClusterIP');
+  });
+
+  it('keeps the pods of a group apart as told', () => {
+    const affinity = (type: string) =>
+      at(
+        named(render({ values: { podAntiAffinity: { type } } }), 'StatefulSet', 'citusdemo-1'),
+        'spec.template.spec.affinity.podAntiAffinity',
+      );
+    const labelSelector = { matchLabels: { application: 'patroni', 'cluster-name': 'citusdemo', 'citus-group': '1' } };
+    expect(affinity('required')).toEqual({
+      requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector, topologyKey: 'kubernetes.io/hostname' }],
+    });
+    expect(Object.keys(affinity('preferred') ?? {})).toEqual(['preferredDuringSchedulingIgnoredDuringExecution']);
+    expect(affinity('none')).toBeUndefined();
+  });
+
+  it('lets clients reach PostgreSQL only, where a NetworkPolicy is wanted', () => {
+    const clients = [{ namespaceSelector: { matchLabels: { team: 'shop' } } }];
+    const policy = named(
+      render({ values: { networkPolicy: { enabled: true, clients } } }),
+      'NetworkPolicy',
+      'citusdemo',
+    );
+    expect(at(policy, 'spec.ingress.1')).toEqual({ from: clients, ports: [{ port: 'postgresql' }] });
+    expect(at(policy, 'spec.ingress.0.ports')).toEqual([{ port: 'postgresql' }, { port: 'patroni' }]);
+  });
+
+  it('leaves out what exists already', () => {
+    const objects = render({
+      values: {
+        serviceAccount: { create: false, name: 'dba' },
+        rbac: { create: false },
+        podDisruptionBudget: { enabled: false },
+      },
+    });
+    for (const kind of ['ServiceAccount', 'Role', 'RoleBinding', 'PodDisruptionBudget'])
+      expect(ofKind(objects, kind)).toEqual([]);
+    expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.spec.serviceAccountName')).toBe('dba');
+  });
+
+  it('uses the images, pull policies and pull secrets it is told', () => {
+    const values = {
+      image: { repository: 'registry.example/citus', tag: '13', pullPolicy: 'Always' },
+      jobs: { image: { repository: 'registry.example/jobs', tag: '2' } },
+      imagePullSecrets: [{ name: 'registry' }],
+      additionalDatabases: [{ name: 'orders' }],
+    };
+    const objects = render({ values });
+    const pods = [named(objects, 'StatefulSet', 'citusdemo-1'), named(objects, 'Job', 'citusdemo-create-db-orders')];
+    expect(pods.map((owner) => at(owner, 'spec.template.spec.containers.0.image'))).toEqual([
+      'registry.example/citus:13',
+      'registry.example/jobs:2',
+    ]);
+    expect(pods.map((owner) => at(owner, 'spec.template.spec.containers.0.imagePullPolicy'))).toEqual([
+      'Always',
+      'IfNotPresent',
+    ]);
+    for (const owner of pods) expect(at(owner, 'spec.template.spec.imagePullSecrets')).toEqual([{ name: 'registry' }]);
+  });
+
+  it('writes a password file for the nodes only when asked', () => {
+    const pgpass = (enabled: boolean) =>
+      environment(named(render({ values: { pgpass: { enabled } } }), 'StatefulSet', 'citusdemo-0'));
+    expect(pgpass(true)).toMatchObject({ PGPASS_ENABLED: 'true', PGPASSFILE: '/run/patroni/nodes.pgpass' });
+    expect(pgpass(false)).toMatchObject({ PGPASS_ENABLED: 'false' });
+    expect(pgpass(false)).not.toHaveProperty('PGPASSFILE');
+  });
+
+  it('renders the example', () => {
+    const objects = render({ args: ['--values', exampleFile] });
+    expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toEqual([
+      'citusdemo-create-db-skymap',
+      'citusdemo-verify',
+    ]);
+  });
+});
+
+function environment(set: Manifest): Readonly<Record<string, unknown>> {
+  const list = at(set, 'spec.template.spec.containers.0.env');
+  if (!Array.isArray(list)) throw new Error('no environment');
+  return Object.fromEntries(list.map((variable) => [String(at(variable, 'name')), at(variable, 'value')]));
+}
+
+function names(list: unknown): readonly unknown[] {
+  return Array.isArray(list) ? list.map((item) => at(item, 'name')) : [];
+}

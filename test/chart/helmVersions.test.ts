@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { chartFolder, exampleFile } from '../support/chart.ts';
+import { findHelm, type HelmMajor } from '../support/helm.ts';
+
+const helms = new Map<HelmMajor, string>();
+
+beforeAll(() => {
+  for (const major of [3, 4] as const) helms.set(major, findHelm(major));
+}, 180_000);
+
+function run(major: HelmMajor, args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(helms.get(major) ?? '', args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+/** Generated secrets differ from one rendering to the next. */
+function withoutRandomness(manifests: string): string {
+  return manifests.replaceAll(/^( {2}[\w.-]+(?:password|\.crt|\.key)): .*$/gm, '$1: random');
+}
+
+describe('Helm 3 and Helm 4', () => {
+  it('are what they say', () => {
+    for (const [major, helm] of helms) {
+      expect(spawnSync(helm, ['version', '--short'], { encoding: 'utf8' }).stdout).toMatch(new RegExp(`^v${major}\\.`));
+    }
+  });
+
+  it('render the same', () => {
+    const args = ['template', 'citusdemo', chartFolder, '--values', exampleFile, '--set', 'networkPolicy.enabled=true'];
+    expect(withoutRandomness(run(3, args))).toBe(withoutRandomness(run(4, args)));
+  });
+
+  it.each([3, 4] as const)('accept chart and example strictly (%i)', (major) => {
+    expect(run(major, ['lint', '--strict', chartFolder, '--values', exampleFile])).toContain('0 chart(s) failed');
+  });
+});

@@ -1,0 +1,153 @@
+import { X509Certificate } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { parseSpec } from '../../src/spec/parse.ts';
+import { at, decoded, named, ofKind, render } from '../support/chart.ts';
+
+const directory = '/etc/ssl/certs/postgresql';
+const certificate = `sslcert=${directory}/server.crt sslkey=${directory}/server.key`;
+
+function access(values: Readonly<Record<string, unknown>>): readonly string[] {
+  const text = named(render({ values }), 'ConfigMap', 'citusdemo-access').data?.['pg_hba.conf'] ?? '';
+  return text.trim().split('\n');
+}
+
+function conninfo(ssl: Readonly<Record<string, unknown>>): unknown {
+  const environment = at(
+    named(render({ values: { ssl } }), 'StatefulSet', 'citusdemo-1'),
+    'spec.template.spec.containers.0.env',
+  );
+  if (!Array.isArray(environment)) throw new Error('no environment');
+  return at(
+    environment.find((variable) => at(variable, 'name') === 'CITUS_NODE_CONNINFO'),
+    'value',
+  );
+}
+
+const local = [
+  'local all "postgres" peer map=citus',
+  'local replication "replicator" scram-sha-256',
+  'local all all scram-sha-256',
+];
+
+describe('pg_hba.conf', () => {
+  const open = [...local, 'host replication "replicator" all scram-sha-256', 'host all all all scram-sha-256'];
+  const encrypted = [
+    ...local,
+    'hostssl replication "replicator" all scram-sha-256',
+    'hostssl all all all scram-sha-256',
+  ];
+  const certified = [...local, 'hostssl all "postgres" all cert map=citus', ...encrypted.slice(3)];
+
+  it.each([
+    [{ enabled: false }, open],
+    [{ enabled: false, mode: 'verify-full' }, open],
+    [{ enabled: true, mode: 'disable' }, open],
+    [{ enabled: true, mode: 'prefer' }, open],
+    [{ enabled: true, mode: 'require' }, encrypted],
+    [{ enabled: true, mode: 'verify-ca' }, certified],
+    [{ enabled: true, mode: 'verify-full' }, certified],
+  ])('for %j', (ssl, expected) => {
+    expect(access({ ssl })).toEqual(expected);
+  });
+
+  it('asks the user first', () => {
+    const pgHba = ['hostssl all dba 10.0.0.0/8 scram-sha-256'];
+    expect(access({ patroni: { postgresql: { pgHba } } })).toEqual([...pgHba, ...open]);
+  });
+
+  it('makes nobody but CN=postgres the superuser', () => {
+    const ident = (values: Readonly<Record<string, unknown>>) =>
+      named(render({ values }), 'ConfigMap', 'citusdemo-access').data?.['pg_ident.conf']?.trim();
+    expect(ident({})).toBe('citus postgres "postgres"');
+    expect(ident({ patroni: { superuser: { username: 'admin' } } })).toBe('citus postgres "admin"');
+  });
+});
+
+describe('citus.node_conninfo', () => {
+  it.each([
+    [{ enabled: false }, 'sslmode=prefer'],
+    [{ enabled: true, mode: 'prefer' }, `sslmode=prefer ${certificate}`],
+    [{ enabled: true, mode: 'require' }, `sslmode=require ${certificate}`],
+    [{ enabled: true, mode: 'verify-ca' }, `sslmode=verify-ca sslrootcert=${directory}/ca.crt ${certificate}`],
+    [{ enabled: true, mode: 'verify-full' }, `sslmode=verify-full sslrootcert=${directory}/ca.crt ${certificate}`],
+  ])('for %j', (ssl, expected) => {
+    expect(conninfo(ssl)).toBe(expected);
+  });
+});
+
+describe('certificates', () => {
+  it('are mounted under the same names whatever the Secret calls them', () => {
+    const ssl = { enabled: true, secretName: 'from-cert-manager', keys: { certificate: 'tls.crt', key: 'tls.key' } };
+    const objects = render({ values: { ssl, additionalDatabases: [{ name: 'orders' }] } });
+    const items = [
+      { key: 'ca.crt', path: 'ca.crt' },
+      { key: 'tls.crt', path: 'server.crt' },
+      { key: 'tls.key', path: 'server.key' },
+    ];
+    const pod = at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.spec');
+    expect(at(pod, 'volumes.2')).toEqual({
+      name: 'ssl',
+      secret: { secretName: 'from-cert-manager', defaultMode: 0o640, items },
+    });
+    expect(at(pod, 'containers.0.volumeMounts.3')).toEqual({ name: 'ssl', mountPath: directory, readOnly: true });
+    const job = at(named(objects, 'Job', 'citusdemo-create-db-orders'), 'spec.template.spec');
+    expect(at(job, 'volumes.2')).toEqual({
+      name: 'ssl',
+      secret: { secretName: 'from-cert-manager', defaultMode: 0o440, items },
+    });
+    expect(at(job, 'containers.0.volumeMounts.2')).toEqual({
+      name: 'ssl',
+      mountPath: '/etc/citus-databases/ssl',
+      readOnly: true,
+    });
+    const spec = parseSpec(decoded(named(objects, 'Secret', 'citusdemo-create-db-orders'), 'spec.yaml'), 'spec');
+    expect(spec.ssl).toEqual({
+      enabled: true,
+      mode: 'verify-ca',
+      directory: '/etc/citus-databases/ssl',
+      ca: 'ca.crt',
+      certificate: 'server.crt',
+      key: 'server.key',
+      nodeDirectory: directory,
+    });
+  });
+
+  it('are not looked for where TLS is off', () => {
+    const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
+    expect(JSON.stringify(objects)).not.toContain('ssl-certs');
+    expect(parseSpec(decoded(named(objects, 'Secret', 'citusdemo-databases'), 'spec.yaml'), 'spec').ssl.enabled).toBe(
+      false,
+    );
+  });
+
+  it('made by the chart name every Service and pod, and serve on both sides', () => {
+    const objects = render({
+      values: { ssl: { enabled: true, mode: 'verify-full', createSecret: true, clusterDomain: 'k8s.local' } },
+    });
+    const secret = named(objects, 'Secret', 'citusdemo-ssl-certs');
+    const server = new X509Certificate(decoded(secret, 'server.crt'));
+    const ca = new X509Certificate(decoded(secret, 'ca.crt'));
+    expect(server.verify(ca.publicKey)).toBe(true);
+    expect(server.subject).toBe('CN=postgres');
+    expect(server.keyUsage).toEqual(expect.arrayContaining(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']));
+    expect(Object.keys(secret.data ?? {}).sort()).toEqual(['ca.crt', 'server.crt', 'server.key']);
+    for (const host of [
+      'citusdemo-0',
+      'citusdemo-2.shop.svc',
+      'citusdemo-2.shop.svc.k8s.local',
+      'citusdemo-1-0.citusdemo-pods.shop',
+      'citusdemo-1-0.citusdemo-pods.shop.svc.k8s.local',
+      'localhost',
+    ]) {
+      expect.soft(server.checkHost(host), host).not.toBeUndefined();
+    }
+    expect(server.checkHost('citusdemo-3')).toBeUndefined();
+    expect(server.checkIP('127.0.0.1')).toBe('127.0.0.1');
+  });
+
+  it('leave the key of the CA where no pod mounts it', () => {
+    const objects = render({ values: { ssl: { enabled: true, createSecret: true } } });
+    expect(decoded(named(objects, 'Secret', 'citusdemo-ssl-ca'), 'ca.key')).toContain('PRIVATE KEY');
+    expect(JSON.stringify(ofKind(objects, 'StatefulSet'))).not.toContain('ssl-ca');
+  });
+});
