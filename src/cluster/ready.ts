@@ -142,13 +142,11 @@ async function tryOnce(node: NodeSpec, access: Access, options: WaitOptions): Pr
   }
 }
 
-class StillStandby extends Error {
-  // read_only_sql_transaction: transient, as for a server that was just demoted
-  readonly code = '25006';
-}
+class StillStandby extends Error {}
 
 /** A host name that is unknown is worth a retry elsewhere; here it is one of the things that may stay as they are. */
 function mendsByWaiting(error: unknown): boolean {
+  if (error instanceof StillStandby) return true;
   return classify(error) === 'transient' && codeOf(error) !== 'ENOTFOUND';
 }
 

@@ -181,18 +181,37 @@ class ClientSession implements Session {
     signal?.addEventListener('abort', onAbort, { once: true });
     const timer = this.#deadlineTimer(deadlineMs, stop.now);
     const watching = this.#watch();
+    const settled = this.#nextSettled();
     try {
       return await send();
     } catch (error) {
+      // pg reports an error before the server's word that it is ready, which brings the state of the transaction
+      if (error instanceof pg.DatabaseError) await settled.promise;
       if (stop.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw stop.reason();
       if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;
       throw this.#connectionLost(error);
     } finally {
+      settled.forget();
       watching.stop();
       stop.end();
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** The server is ready for the next statement, or the connection has ended. */
+  #nextSettled() {
+    const { client } = this.#parts;
+    let forget = () => {};
+    const promise = new Promise<void>((resolve) => {
+      client.connection.once('readyForQuery', resolve);
+      client.once('end', resolve);
+      forget = () => {
+        client.connection.off('readyForQuery', resolve);
+        client.off('end', resolve);
+      };
+    });
+    return { promise, forget };
   }
 
   /** Cancels the statement; if it goes on all the same, ends the connection. */

@@ -142,11 +142,16 @@ function certificateFailure(error: unknown, tls: TlsSettings, place: string): Fa
       kind: 'failed',
       what: 'The certificate of the server does not verify',
       node: place,
-      cause: `${error.message} (${code}), checked against ${tls.caFile}`,
+      cause: `${withoutHint(error.message)} (${code}), checked against ${tls.caFile}`,
       next: ADVICE.get(code) ?? `Compare ${tls.caFile} with the authority that signed the certificate of this server`,
     },
     { cause: error },
   );
+}
+
+/** Newer versions of Node append advice about their own command line. */
+function withoutHint(message: string): string {
+  return message.replace(/; if the root CA is installed locally.*$/s, '');
 }
 
 function contextOf(certificateFile: string, files: { ca?: string; cert?: string; key?: string }): SecureContext {

@@ -23,25 +23,37 @@ export function createRedactor(): Redactor {
   };
 }
 
-/** The ways in which a secret is written elsewhere: URLs, SQL literals, conninfo strings, JSON, identifiers. */
-function writtenForms(secret: string): readonly string[] {
-  const bytes = new TextEncoder().encode(secret);
-  const urlEncoded = Array.from(bytes, percentEncode).join('');
-  const strictUrlEncoded = Array.from(bytes, (byte) => `%${hex(byte)}`).join('');
-  const sql = secret.replaceAll("'", "''");
+/** Quotings that other text wraps around a secret: SQL literals, conninfo strings, identifiers, JSON. */
+const QUOTINGS: readonly ((text: string) => string)[] = [
+  (text) => text.replaceAll("'", "''"),
+  (text) => text.replaceAll("'", "''").replaceAll('\\', '\\\\'),
+  (text) => text.replaceAll('\\', '\\\\').replaceAll("'", "\\'"),
+  (text) => text.replaceAll('"', '""'),
+  (text) => JSON.stringify(text).slice(1, -1),
+];
+
+/** A conninfo string in an SQL literal in a line of JSON is the deepest that occurs. */
+const DEEPEST_QUOTING = 3;
+
+/** The ways in which a secret is written elsewhere. A secret without special characters has just one. */
+function writtenForms(secret: string): ReadonlySet<string> {
+  const forms = new Set([secret]);
+  for (let depth = 0; depth < DEEPEST_QUOTING; depth += 1) {
+    for (const form of [...forms]) for (const quote of QUOTINGS) forms.add(quote(form));
+  }
+  for (const form of urlForms(secret)) forms.add(form);
+  return forms;
+}
+
+function urlForms(secret: string): readonly string[] {
+  const bytes = [...new TextEncoder().encode(secret)];
+  const encoded = bytes.map(percentEncode).join('');
+  // application/x-www-form-urlencoded writes a space as a plus sign
   return [
-    secret,
-    urlEncoded,
-    lowerCaseEscapes(urlEncoded),
-    // application/x-www-form-urlencoded writes a space as a plus sign
-    urlEncoded.replaceAll('%20', '+'),
-    encodeURI(toWellFormed(secret)),
-    strictUrlEncoded,
-    sql,
-    sql.replaceAll('\\', '\\\\'),
-    secret.replaceAll('\\', '\\\\').replaceAll("'", "\\'"),
-    secret.replaceAll('"', '""'),
-    JSON.stringify(secret).slice(1, -1),
+    encoded,
+    lowerCaseEscapes(encoded),
+    encoded.replaceAll('%20', '+'),
+    encodeURI(new TextDecoder().decode(new Uint8Array(bytes))),
   ];
 }
 
@@ -56,11 +68,6 @@ function hex(byte: number): string {
 
 function lowerCaseEscapes(text: string): string {
   return text.replaceAll(/%[0-9A-F]{2}/g, (sequence) => sequence.toLowerCase());
-}
-
-/** encodeURI throws on lone surrogates. */
-function toWellFormed(text: string): string {
-  return new TextDecoder().decode(new TextEncoder().encode(text));
 }
 
 /**

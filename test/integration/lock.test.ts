@@ -1,0 +1,218 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
+import { connect, type Session } from '../../src/execute/connection.ts';
+import { databaseLock, describeHolder, type LockHolder, registrationLock, withLock } from '../../src/execute/lock.ts';
+import { Failure, Interrupted } from '../../src/report/errors.ts';
+import { clusterSpec, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+
+let cluster: LocalCluster;
+let access: Access;
+const sessions: Session[] = [];
+
+const ssl = {
+  enabled: false,
+  mode: 'disable',
+  directory: '/unused',
+  ca: 'ca.crt',
+  certificate: 'server.crt',
+  key: 'server.key',
+  nodeDirectory: '/unused',
+} as const;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+  access = await loadAccess({ cluster: clusterSpec(cluster), ssl });
+});
+afterAll(async () => {
+  await Promise.all(sessions.map((session) => session.close()));
+  await cluster?.stop();
+});
+
+async function open(applicationName = 'citus-databases apply skymap'): Promise<Session> {
+  const node = clusterSpec(cluster).coordinator;
+  const session = await connect({ node, database: 'postgres' }, access, { applicationName });
+  sessions.push(session);
+  return session;
+}
+
+function soon(milliseconds: number): { readonly deadline: number } {
+  return { deadline: Date.now() + milliseconds };
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<Failure> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof Failure)) throw new Error(`Not a Failure: ${error}`);
+  return error;
+}
+
+describe('keys', () => {
+  test('stay as they are between versions, and differ', () => {
+    expect(databaseLock('skymap').key).toMatchInlineSnapshot(`"-3016356705350801229"`);
+    expect(registrationLock().key).toMatchInlineSnapshot(`"-747320299150334269"`);
+    const keys = ['skymap', 'Skymap', 'worker-registration', 'Üñí', ''].map((name) => databaseLock(name).key);
+    expect(new Set([...keys, registrationLock().key]).size).toBe(6);
+    for (const key of keys) expect(BigInt.asIntN(64, BigInt(key)).toString()).toBe(key);
+  });
+});
+
+describe('withLock', () => {
+  test('one at a time: twenty sessions never meet', async () => {
+    let inside = 0;
+    let most = 0;
+    const all = await Promise.all(Array.from({ length: 20 }, () => open()));
+    await Promise.all(
+      all.map((session) =>
+        withLock(session, databaseLock('busy'), soon(60_000), async () => {
+          inside += 1;
+          most = Math.max(most, inside);
+          await delay(5);
+          inside -= 1;
+        }),
+      ),
+    );
+    expect(most).toBe(1);
+    await Promise.all(all.map((session) => session.close()));
+  });
+
+  test('keys do not hinder each other, negative ones included', async () => {
+    const names = Array.from({ length: 8 }, (_, at) => `database ${at}`);
+    expect(names.some((name) => databaseLock(name).key.startsWith('-'))).toBe(true);
+    expect(names.some((name) => !databaseLock(name).key.startsWith('-'))).toBe(true);
+    const session = await open();
+    const held = async (left: readonly string[]): Promise<number> => {
+      const [name, ...rest] = left;
+      if (name === undefined) return 0;
+      const other = await open();
+      return withLock(other, databaseLock(name), soon(0), async (lock) => {
+        await lock.assertHeld();
+        return 1 + (await held(rest));
+      });
+    };
+    expect(await withLock(session, registrationLock(), soon(0), () => held(names))).toBe(names.length);
+  });
+
+  test('who waits is told for whom, once, and gets the lock when it is free', async () => {
+    const [first, second] = [await open('citus-databases apply skymap'), await open()];
+    const holders: LockHolder[] = [];
+    const order: string[] = [];
+    await withLock(first, databaseLock('skymap'), soon(0), async () => {
+      const waiting = withLock(
+        second,
+        databaseLock('skymap'),
+        { ...soon(30_000), onWait: (holder) => holders.push(holder) },
+        async () => order.push('second'),
+      );
+      await delay(1_500);
+      order.push('first');
+      return { waiting };
+    }).then(({ waiting }) => waiting);
+    expect(order).toEqual(['first', 'second']);
+    expect(holders).toEqual([
+      {
+        pid: first.backendPid,
+        applicationName: 'citus-databases apply skymap',
+        clientAddress: '127.0.0.1',
+        since: expect.any(Date),
+      },
+    ]);
+    expect(Math.abs(Date.now() - (holders[0]?.since.getTime() ?? 0))).toBeLessThan(60_000);
+  });
+
+  test('the wait ends at its deadline, and says who was there', async () => {
+    const [first, second] = [await open('citus-databases apply skymap'), await open()];
+    const failure = await withLock(first, databaseLock('skymap'), soon(0), () =>
+      failureOf(withLock(second, databaseLock('skymap'), soon(700), async () => undefined)),
+    );
+    const message = failure.message
+      .replaceAll(String(nodeOf(cluster, 0).port), 'PORT')
+      .replaceAll(String(first.backendPid), 'PID')
+      .replace(/since [^)]*/, 'since THEN');
+    expect(message).toMatchInlineSnapshot(`
+      "The lock of database 'skymap' was not free in time (node 127.0.0.1:PORT, database postgres)
+        Cause: held by citus-databases apply skymap (process PID, from 127.0.0.1, since THEN)
+        Next: Let the other run end, then run again. If it is dead, end its session: SELECT pg_terminate_backend(PID) in database postgres of that node"
+    `);
+  });
+
+  test('the wait ends when the signal says so', async () => {
+    const [first, second] = [await open(), await open()];
+    const controller = new AbortController();
+    const reason = new Interrupted('SIGTERM');
+    setTimeout(() => controller.abort(reason), 300);
+    await withLock(first, databaseLock('skymap'), soon(0), async () => {
+      const options = { ...soon(30_000), signal: controller.signal };
+      await expect(withLock(second, databaseLock('skymap'), options, async () => undefined)).rejects.toBe(reason);
+    });
+  });
+
+  test('the lock is free after an error, whose message goes on', async () => {
+    const [first, second] = [await open(), await open()];
+    const boom = new Error('boom');
+    await expect(withLock(first, databaseLock('skymap'), soon(0), () => Promise.reject(boom))).rejects.toBe(boom);
+    expect(await withLock(second, databaseLock('skymap'), soon(0), async () => 'taken')).toBe('taken');
+  });
+
+  test('the lock is free after a failed transaction was left open', async () => {
+    const [first, second] = [await open(), await open()];
+    await withLock(first, databaseLock('skymap'), soon(0), async () => {
+      await first.script('BEGIN; SELECT 1 / 0').catch(() => undefined);
+      expect(first.transactionStatus).toBe('E');
+    });
+    await expect
+      .poll(() => withLock(second, databaseLock('skymap'), soon(0), async () => 'taken').catch(() => 'held'))
+      .toBe('taken');
+  });
+});
+
+describe('assertHeld', () => {
+  test('notices a session that was ended', async () => {
+    const [first, second] = [await open(), await open()];
+    const failure = await withLock(first, databaseLock('skymap'), soon(0), async (lock) => {
+      await lock.assertHeld();
+      await query(cluster, 0, 'postgres', 'SELECT pg_terminate_backend($1, 5000)', [first.backendPid]);
+      await withLock(second, databaseLock('skymap'), soon(5_000), async () => undefined);
+      return failureOf(lock.assertHeld());
+    });
+    expect(failure.details).toMatchObject({
+      kind: 'failed',
+      what: "The lock of database 'skymap' was lost on the way",
+    });
+  });
+
+  test('notices a lock that was let go', async () => {
+    const first = await open();
+    const failure = await withLock(first, registrationLock(), soon(0), async (lock) => {
+      await first.query('SELECT pg_advisory_unlock_all()');
+      return failureOf(lock.assertHeld());
+    });
+    expect(failure.details).toMatchObject({
+      what: 'The lock of worker registration was lost on the way',
+      cause: 'the session no longer holds it',
+    });
+  });
+
+  test('is not content with the same key in another database', async () => {
+    await query(cluster, 0, 'postgres', 'CREATE DATABASE elsewhere');
+    const node = clusterSpec(cluster).coordinator;
+    const there = await connect({ node, database: 'elsewhere' }, access);
+    const here = await open();
+    await withLock(there, databaseLock('skymap'), soon(0), async () => {
+      const holders: LockHolder[] = [];
+      const onWait = (holder: LockHolder) => holders.push(holder);
+      expect(await withLock(here, databaseLock('skymap'), { ...soon(0), onWait }, async () => 'taken')).toBe('taken');
+      expect(holders).toEqual([]);
+    });
+    await there.close();
+  });
+});
+
+test('describeHolder', () => {
+  const since = new Date('2026-01-02T03:04:05Z');
+  expect(describeHolder({ pid: 7, applicationName: '', clientAddress: undefined, since })).toBe(
+    'held by a session without a name (process 7, from a local socket, since 2026-01-02T03:04:05.000Z)',
+  );
+});
