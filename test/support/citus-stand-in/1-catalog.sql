@@ -42,8 +42,6 @@ CREATE TABLE citus.pg_dist_node (
   nodecluster name NOT NULL DEFAULT 'default',
   metadatasynced bool DEFAULT false,
   shouldhaveshards bool NOT NULL DEFAULT true,
-  nodeisclone bool NOT NULL DEFAULT false,
-  nodeprimarynodeid int NOT NULL DEFAULT 0,
   UNIQUE (nodename, nodeport),
   CONSTRAINT primaries_are_only_allowed_in_the_default_cluster CHECK (nodecluster = 'default' OR noderole <> 'primary')
 );

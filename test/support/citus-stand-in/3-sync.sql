@@ -14,11 +14,17 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
   INSERT INTO citus_internal.outbox (kind, command, target) VALUES ($1, $2, $3)
 $$;
 
--- Citus marks what it manages in pg_dist_object. Roles fire no event trigger, so the stand-in takes those that came after
--- the extension for managed, and the bootstrap superuser, whom Citus manages from the start.
+-- Citus marks what it manages in pg_dist_object. Roles fire no event trigger, so the stand-in takes those for managed that
+-- came after the extension and own something, or may do something, in this database; and the bootstrap superuser, whom
+-- Citus manages from the start.
 CREATE FUNCTION citus_internal.distributed_roles() RETURNS SETOF pg_catalog.pg_authid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-  SELECT * FROM pg_catalog.pg_authid WHERE oid = 10 OR oid > (SELECT f.oid FROM citus_internal.first_role f) ORDER BY oid
+  SELECT r.* FROM pg_catalog.pg_authid r
+  WHERE r.oid = 10 OR (
+    r.oid > (SELECT f.oid FROM citus_internal.first_role f) AND EXISTS (
+      SELECT FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_database b ON b.oid = d.dbid
+      WHERE b.datname = pg_catalog.current_database() AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid))
+  ORDER BY r.oid
 $$;
 
 -- Roles that exist keep their password, unless the whole node is synchronised: then it becomes the coordinator's.
@@ -46,10 +52,13 @@ BEGIN
   END LOOP;
 END $$;
 
-CREATE FUNCTION citus_internal.node_command(node pg_catalog.pg_dist_node) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION citus_internal.node_command(node pg_catalog.pg_dist_node) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT pg_catalog.format('DELETE FROM pg_catalog.pg_dist_node WHERE nodeid = %1$s;
-    INSERT INTO pg_catalog.pg_dist_node SELECT * FROM pg_catalog.jsonb_populate_record(NULL::pg_catalog.pg_dist_node, %2$L)',
-    node.nodeid, pg_catalog.to_jsonb(node))
+    INSERT INTO pg_catalog.pg_dist_node (%2$s)
+    SELECT %2$s FROM pg_catalog.jsonb_populate_record(NULL::pg_catalog.pg_dist_node, %3$L)',
+    node.nodeid, pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', '), pg_catalog.to_jsonb(node))
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = 'pg_catalog.pg_dist_node'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
 CREATE FUNCTION citus_internal.grant_commands(kind text, target text, acl aclitem[]) RETURNS SETOF text LANGUAGE sql STABLE AS $$
@@ -116,6 +125,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
   SELECT pg_catalog.string_agg(c.command, E';\n')
   FROM (
     SELECT * FROM citus_internal.role_commands(whole)
+    -- Citus takes longer over a node; with roles changed all that time, two databases get in each other's way.
+    UNION ALL SELECT 'DO ''BEGIN PERFORM pg_catalog.pg_sleep(0.02); END''' WHERE whole
     UNION ALL SELECT 'DELETE FROM pg_catalog.pg_dist_node' WHERE whole
     UNION ALL SELECT citus_internal.node_command(n) FROM pg_catalog.pg_dist_node n WHERE whole
     UNION ALL SELECT pg_catalog.format('UPDATE pg_catalog.pg_dist_local_group SET groupid = %s', own_group) WHERE whole

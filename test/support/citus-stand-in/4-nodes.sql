@@ -157,7 +157,9 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'XX000',
       MESSAGE = pg_catalog.format('cannot remove or disable the node %s:%s because because it contains the only shard placement for shard %s',
                                   nodename, nodeport, kept.shardid),
-      DETAIL = pg_catalog.format('One of the table(s) that prevents the operation complete successfully is %s', kept.logicalrelid),
+      DETAIL = pg_catalog.format('One of the table(s) that prevents the operation complete successfully is %s', (
+        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = kept.logicalrelid)),
       HINT = 'To proceed, either drop the tables or use undistribute_table() function to convert them to local tables';
   END IF;
   DELETE FROM pg_catalog.pg_dist_placement p WHERE p.groupid = node.groupid;
