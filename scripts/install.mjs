@@ -13,6 +13,8 @@ if (installed === undefined || (wanted !== undefined && wanted > installed)) {
   console.error('Installing the packages (npm ci)...');
   const npm = process.env['npm_execpath'];
   const [command, ...rest] = npm === undefined ? ['npm'] : [process.execPath, npm];
-  const result = spawnSync(command, [...rest, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const result = spawnSync(command, [...rest, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   process.exitCode = result.status ?? 1;
 }
