@@ -45,7 +45,7 @@ export async function verifyNodes(run: Run, situation: Situation): Promise<Proof
       next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md tells of each',
     });
   }
-  return { nodes: nodes.length, links: provedLinks(reports), reports };
+  return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0, reports };
 }
 
 /** Makes, writes and reads a distributed table with a shard on each worker, and rolls all of it back. */

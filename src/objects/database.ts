@@ -82,8 +82,9 @@ export function databaseProblems(
   if (wanted.encoding !== undefined && encodingKey(wanted.encoding) !== encodingKey(observed.encoding)) {
     differs.push(`encoding ${observed.encoding}, not ${wanted.encoding}`);
   }
-  if (wanted.locale !== undefined && (observed.collate !== wanted.locale || observed.ctype !== wanted.locale)) {
-    differs.push(`locale ${observed.collate}, not ${wanted.locale}`);
+  const locales = [...new Set([observed.collate, observed.ctype])];
+  if (wanted.locale !== undefined && locales.some((locale) => localeKey(locale) !== localeKey(wanted.locale ?? ''))) {
+    differs.push(`locale ${locales.join(' and ')}, not ${wanted.locale}`);
   }
   const problems: Problem[] = differs.map((difference) => ({
     kind: 'refused',
@@ -116,6 +117,12 @@ function createOptions(wanted: DatabaseSpec, like: ObservedDatabase | null): rea
     ctype === undefined ? [] : `LC_CTYPE ${quoteLiteral(ctype)}`,
     wanted.connectionLimit === undefined ? [] : `CONNECTION LIMIT ${wanted.connectionLimit}`,
   ].flat();
+}
+
+/** The C library takes `en_US.UTF-8` and `en_US.utf8` for the same locale (glibc manual, "Locale Names"). */
+function localeKey(name: string): string {
+  const [language = '', ...codeset] = name.split('.');
+  return [language, ...codeset.map((part) => part.toLowerCase().replaceAll('-', ''))].join('.');
 }
 
 /** `utf-8`, `UTF8` and `Unicode` name one encoding (PostgreSQL documentation, "Character Set Support"). */

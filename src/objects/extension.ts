@@ -32,7 +32,7 @@ export function observeAvailableExtensions(names: readonly string[]): Fragment {
     key: 'availableExtensions',
     value: jsonRows(`
       SELECT a.name, a.default_version AS "defaultVersion",
-             (SELECT pg_catalog.jsonb_agg(v.version) FROM pg_catalog.pg_available_extension_versions v WHERE v.name = a.name) AS versions
+             (SELECT coalesce(pg_catalog.jsonb_agg(v.version), '[]') FROM pg_catalog.pg_available_extension_versions v WHERE v.name = a.name) AS versions
       FROM pg_catalog.pg_available_extensions a WHERE a.name::pg_catalog.text = ANY (${textArray(names)})`),
   };
 }

@@ -33,24 +33,29 @@ export function observeKnownParameters(names: readonly string[]): Fragment {
   };
 }
 
+export type ListKind = 'identifiers' | 'files';
+
 /**
- * Parameters whose value is a list of identifiers: set as one literal, `"a,b"` would become one identifier that
- * contains a comma. The list is that of pg_dump's variable_is_guc_list_quote() (src/bin/pg_dump/dumputils.c).
+ * Parameters whose value is a list of quoted items: set as one literal, `"a,b"` would become one item that contains a
+ * comma. The names are those of pg_dump's variable_is_guc_list_quote() (src/bin/pg_dump/dumputils.c) that a database
+ * can hold.
  */
-const IDENTIFIER_LISTS: ReadonlySet<string> = new Set([
-  'local_preload_libraries',
-  'search_path',
-  'session_preload_libraries',
-  'shared_preload_libraries',
-  'temp_tablespaces',
-  'unix_socket_directories',
+const LISTS: ReadonlyMap<string, ListKind> = new Map([
+  ['search_path', 'identifiers'],
+  ['temp_tablespaces', 'identifiers'],
+  ['local_preload_libraries', 'files'],
+  ['session_preload_libraries', 'files'],
 ]);
+
+/** invalid_parameter_value, undefined_object (a role, a text search configuration), invalid_name. */
+const WRONG_VALUE = ['22023', '42704', '42602'];
 
 /** Sets what differs. Parameters that the spec does not name stay as they are. */
 export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameters, node: NodeSpec): readonly Change[] {
   return Object.entries(wanted.parameters).flatMap(([name, value]): Change[] => {
     if (isServerWide(name)) return [];
-    if (lookUp(observed, name) === storedValue(name, value)) return [];
+    const stored = lookUp(observed, name);
+    if (stored !== undefined && isSameValue(name, stored, value)) return [];
     const shown = value.length > 60 ? `${value.slice(0, 57)}...` : value;
     return [
       {
@@ -60,12 +65,13 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
         summary: `set parameter ${name} of database ${quoteIdentifier(wanted.name)} to ${quoteLiteral(shown).trim()}`,
         statements: [
           {
-            text: `ALTER DATABASE ${quoteIdentifier(wanted.name)} SET ${parameterName(name)} TO ${sqlValue(name, value)}`,
+            text: `ALTER DATABASE ${quoteIdentifier(wanted.name)} SET ${parameterName(name)} TO ${parameterValueSql(name, value)}`,
           },
         ],
         failure: `Failed to set parameter ${name}`,
         next: 'Correct the value in `parameters`',
         doneOnRetry: [],
+        invalidOn: WRONG_VALUE,
         secret: false,
       },
     ];
@@ -131,56 +137,47 @@ function reason(context: string): string {
   return 'it can only be set when a connection is opened';
 }
 
-/** What pg_db_role_setting holds once the value is set, to compare with. */
-export function storedValue(name: string, value: string): string {
-  if (!isIdentifierList(name)) return value;
-  return splitIdentifierList(value).map(quoteListItem).join(', ');
+/**
+ * Whether pg_db_role_setting holds the wanted value already. A list is kept with the quotes that quote_identifier()
+ * finds necessary, which depends on the server's key words: so both are read as lists. `""` is the empty list.
+ */
+export function isSameValue(name: string, stored: string, wanted: string): boolean {
+  const kind = LISTS.get(name.toLowerCase());
+  if (kind === undefined) return stored === wanted;
+  const storedItems = splitList(stored, kind);
+  const wantedItems = splitList(wanted, kind);
+  return storedItems.length === wantedItems.length && storedItems.every((item, index) => item === wantedItems[index]);
 }
 
-function sqlValue(name: string, value: string): string {
-  if (!isIdentifierList(name)) return quoteLiteral(value);
-  const items = splitIdentifierList(value);
+/** The value as ALTER DATABASE SET takes it. */
+export function parameterValueSql(name: string, value: string): string {
+  const kind = LISTS.get(name.toLowerCase());
+  if (kind === undefined) return quoteLiteral(value);
+  const items = splitList(value, kind);
   return items.length === 0 ? "''" : items.map(quoteLiteral).join(', ');
 }
 
-function isIdentifierList(name: string): boolean {
-  return IDENTIFIER_LISTS.has(name.toLowerCase());
-}
-
-/** Comma-separated, with double quotes as in SplitIdentifierString() (src/backend/utils/adt/varlena.c). */
-export function splitIdentifierList(value: string): readonly string[] {
+/**
+ * Comma-separated, with double quotes. Of identifiers that are not quoted PostgreSQL lowers the letters A to Z and, in
+ * UTF-8, no others (SplitIdentifierString(), src/backend/utils/adt/varlena.c); file names keep theirs
+ * (SplitDirectoriesString(), same file).
+ */
+export function splitList(value: string, kind: ListKind): readonly string[] {
   const items: string[] = [];
   const pattern = /\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/gy;
   while (pattern.lastIndex < value.length) {
     const match = pattern.exec(value);
     if (match === null) break;
     const [, quoted, plain] = match;
-    const item = quoted === undefined ? (plain ?? '').trim().toLowerCase() : quoted.replaceAll('""', '"');
+    const item = quoted === undefined ? unquoted((plain ?? '').trim(), kind) : quoted.replaceAll('""', '"');
     if (item !== '') items.push(item);
   }
   return items;
 }
 
-/** quote_identifier(): quotes only where needed (src/backend/utils/adt/ruleutils.c); reserved words are quoted too. */
-function quoteListItem(item: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(item) && !RESERVED.has(item) ? item : quoteIdentifier(item);
+function unquoted(item: string, kind: ListKind): string {
+  return kind === 'files' ? item : item.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
-
-/** The reserved words that somebody might name a schema (PostgreSQL documentation, "SQL Key Words"). */
-const RESERVED: ReadonlySet<string> = new Set(
-  `all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast
-  char character check coalesce collate collation column concurrently constraint create cross current_catalog
-  current_date current_role current_schema current_time current_timestamp current_user dec decimal default deferrable
-  desc distinct do else end except exists extract false fetch float for foreign freeze from full grant greatest group
-  grouping having ilike in initially inner inout int integer intersect interval into is isnull join json_array
-  json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value
-  lateral leading least left like limit localtime localtimestamp merge_action national natural nchar none normalize not
-  notnull null nullif numeric offset on only or order out outer overlaps overlay placing position precision primary
-  real references returning right row select session_user setof similar smallint some substring symmetric system_user
-  table tablesample then time timestamp to trailing treat trim true union unique user using values varchar variadic
-  verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi
-  xmlroot xmlserialize xmltable`.split(/\s+/),
-);
 
 /** Each part of a name such as `citus.shard_count` quoted by itself. */
 function parameterName(name: string): string {

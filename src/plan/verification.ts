@@ -1,3 +1,4 @@
+import { databaseNodes } from '../cluster/topology.ts';
 import { registration } from '../objects/citusNode.ts';
 import type { VerificationReport } from '../objects/verification.ts';
 import type { NodeSpec } from '../spec/types.ts';
@@ -13,7 +14,7 @@ export function judge(situation: Situation, reports: ReadonlyMap<number, Verific
   const coordinator = reports.get(topology.coordinator.group);
   if (coordinator === undefined) return ['the coordinator did not report'];
   const wrong: string[] = [];
-  const nodes = [topology.coordinator, ...topology.workers];
+  const nodes = databaseNodes(topology);
   for (const node of nodes) {
     const report = reports.get(node.group);
     const name = label(situation, node);
@@ -21,7 +22,7 @@ export function judge(situation: Situation, reports: ReadonlyMap<number, Verific
       wrong.push(`${name} did not report`);
       continue;
     }
-    const wanted = spec.cluster.citus ? ['citus', ...database.extensions.map(({ name }) => name)] : [];
+    const wanted = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
     for (const extension of wanted) {
       const here = report.extensions.find((candidate) => candidate.name === extension)?.version;
       const there = coordinator.extensions.find((candidate) => candidate.name === extension)?.version;
@@ -31,7 +32,6 @@ export function judge(situation: Situation, reports: ReadonlyMap<number, Verific
     }
     for (const extension of database.extensions) {
       const here = report.extensions.find((candidate) => candidate.name === extension.name);
-      if (here === undefined && !spec.cluster.citus) wrong.push(`extension ${extension.name} is missing on ${name}`);
       if (here !== undefined && extension.version !== undefined && here.version !== extension.version) {
         wrong.push(`extension ${extension.name} is ${here.version} on ${name}, not ${extension.version}`);
       }
@@ -39,9 +39,10 @@ export function judge(situation: Situation, reports: ReadonlyMap<number, Verific
     if (spec.cluster.citus) wrong.push(...metadataFaults(node, name, report, coordinator));
   }
   for (const node of spec.cluster.citus ? nodes : []) {
-    if (registration(node, coordinator.metadata) === undefined) {
-      wrong.push(`the coordinator does not know ${node.nodeName}:${node.nodePort}`);
-    }
+    const row = registration(node, coordinator.metadata);
+    const name = `${node.nodeName}:${node.nodePort}`;
+    if (row === undefined) wrong.push(`the coordinator does not know ${name}`);
+    else if (!row.isactive) wrong.push(`${name} is disabled in the coordinator's pg_dist_node`);
   }
   return wrong;
 }
@@ -64,7 +65,8 @@ function metadataFaults(
   if (report.metadata.tables !== coordinator.metadata.tables) {
     wrong.push(`${name} knows other distributed tables than the coordinator`);
   }
-  for (const row of coordinator.metadata.nodes) {
+  // run_command_on_all_nodes() leaves out nodes that are disabled, and secondaries (Citus documentation).
+  for (const row of coordinator.metadata.nodes.filter((row) => row.isactive && row.noderole === 'primary')) {
     const target = `${row.nodename}:${row.nodeport}`;
     const link = report.links.find((candidate) => candidate.nodeid === row.nodeid);
     if (link === undefined) wrong.push(`${name} did not reach ${target}`);
@@ -73,9 +75,13 @@ function metadataFaults(
   return wrong;
 }
 
-/** Number of links that the reports proved. */
-export function provedLinks(reports: ReadonlyMap<number, VerificationReport>): number {
+/** Number of links between nodes of the database that the reports proved; nodes no longer declared do not count. */
+export function provedLinks(situation: Situation, reports: ReadonlyMap<number, VerificationReport>): number {
+  const nodes = databaseNodes(situation.topology);
   let links = 0;
-  for (const report of reports.values()) links += (report.links ?? []).filter((link) => link.success).length;
+  for (const report of reports.values()) {
+    const declared = nodes.map((node) => registration(node, report.metadata)?.nodeid);
+    links += report.links.filter((link) => link.success && declared.includes(link.nodeid)).length;
+  }
   return links;
 }
