@@ -365,7 +365,9 @@ describe('connections that break', () => {
       const session = await connect({ node: at, database: 'postgres' }, access, { probeAfterMs: 200 });
       const waiting = rejection(session.query('SELECT pg_sleep(600)'));
       relay.refuse();
+      const startedAt = Date.now();
       const error = await waiting;
+      expect(Date.now() - startedAt).toBeLessThan(10_000);
       expect(error).toMatchObject({ code: 'ETIMEDOUT', message: expect.stringContaining('does not answer any more') });
       expect(session.isAlive).toBe(false);
       await session.close();

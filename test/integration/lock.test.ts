@@ -195,18 +195,25 @@ describe('assertHeld', () => {
     });
   });
 
-  test('is not content with the same key in another database', async () => {
-    await query(cluster, 0, 'postgres', 'CREATE DATABASE elsewhere');
+  test('the same key in another database is another lock, whose holder nobody waits for', async () => {
     const node = clusterSpec(cluster).coordinator;
-    const there = await connect({ node, database: 'elsewhere' }, access);
-    const here = await open();
-    await withLock(there, databaseLock('skymap'), soon(0), async () => {
-      const holders: LockHolder[] = [];
-      const onWait = (holder: LockHolder) => holders.push(holder);
-      expect(await withLock(here, databaseLock('skymap'), { ...soon(0), onWait }, async () => 'taken')).toBe('taken');
-      expect(holders).toEqual([]);
-    });
-    await there.close();
+    const others = ['elsewhere', 'nowhere'];
+    for (const database of others) await query(cluster, 0, 'postgres', `CREATE DATABASE ${database}`);
+    const [below, above] = await Promise.all(others.map((database) => connect({ node, database }, access)));
+    if (below === undefined || above === undefined) throw new Error('Two sessions were opened');
+    sessions.push(below, above);
+    const [here, waiting] = [await open(), await open()];
+    const lock = databaseLock('skymap');
+    const holders: number[] = [];
+    const onWait = ({ pid }: LockHolder) => holders.push(pid);
+    await withLock(below, lock, soon(0), () =>
+      withLock(here, lock, soon(0), () =>
+        withLock(above, lock, soon(0), () =>
+          failureOf(withLock(waiting, lock, { ...soon(500), onWait }, async () => undefined)),
+        ),
+      ),
+    );
+    expect(holders).toEqual([here.backendPid]);
   });
 });
 
