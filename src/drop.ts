@@ -109,6 +109,7 @@ function undeclared(name: string): DatabaseSpec {
     backoffLimit: 3,
     workerGroups: undefined,
     extensions: [],
+    users: [],
     schemas: [],
     parameters: {},
     encoding: undefined,

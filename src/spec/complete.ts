@@ -1,5 +1,5 @@
 import { type DatabaseDocument, type SpecDocument, sslDocument } from './schema.ts';
-import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec } from './types.ts';
+import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec, UserSpec } from './types.ts';
 
 type NodeDocument = SpecDocument['cluster']['coordinator'];
 
@@ -54,14 +54,14 @@ function completeDatabase(name: string, document: Omit<DatabaseDocument, 'name'>
   return {
     ...database,
     name,
+    owner: database.owner ?? database.users.find((user) => user.access === 'owner')?.name ?? 'postgres',
     workerGroups: citus ? database.workerGroups?.map(Number) : undefined,
     extensions: database.extensions.map(completeExtension).filter((extension) => extension.name !== 'citus'),
     schemas: database.schemas.map((schema) =>
       typeof schema === 'string' ? { name: schema, owner: undefined } : schema,
     ),
-    parameters: Object.fromEntries(
-      Object.entries(database.parameters).map(([parameter, value]) => [parameter.toLowerCase(), String(value)]),
-    ),
+    users: database.users.map(completeUser),
+    parameters: completeParameters(database.parameters),
     initSQL: initSQL === undefined || initSQL.trim() === '' ? undefined : initSQL,
   };
 }
@@ -70,4 +70,19 @@ function completeExtension(extension: DatabaseDocument['extensions'][number]): E
   if (typeof extension === 'string') return { name: extension, version: undefined, schema: undefined };
   const { name, version, schema } = extension;
   return { name, version, schema };
+}
+
+function completeUser(user: DatabaseDocument['users'][number]): UserSpec {
+  const { name, passwordFile, access, login, connectionLimit, memberOf, parameters } = user;
+  return {
+    ...{ name, passwordFile, access, login, connectionLimit },
+    memberOf: [...new Set(memberOf)],
+    parameters: completeParameters(parameters),
+  };
+}
+
+function completeParameters(parameters: DatabaseDocument['parameters']): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([parameter, value]) => [parameter.toLowerCase(), String(value)]),
+  );
 }

@@ -3,6 +3,7 @@ import { nodeContradictions } from './nodeContradictions.ts';
 import type { Plain, PlainMapping } from './plain.ts';
 import { type Problem, show } from './problems.ts';
 import { databaseEntries, isAbsent, isMapping, mappingOr } from './tolerant.ts';
+import { userContradictions } from './userContradictions.ts';
 
 /**
  * What fields of the spec say against each other. It reads the untrusted document, not the validated one, so that
@@ -17,6 +18,7 @@ export function contradictions(document: Plain): readonly Problem[] {
     ...sslContradictions(document['ssl']),
     ...nodeContradictions(cluster),
     ...databaseContradictions(databaseEntries(document), cluster),
+    ...userContradictions(databaseEntries(document), cluster),
   ];
 }
 

@@ -44,6 +44,11 @@ export const role: Check = all(identifier, (name) => {
   return undefined;
 });
 
+/** A role to be a member of: PostgreSQL's own (pg_read_all_data) are meant for that. */
+export const group: Check = all(identifier, (name) =>
+  name === 'public' || name === 'none' ? `${show(name)} is a reserved role name (a key word of PostgreSQL)` : undefined,
+);
+
 export const schema: Check = all(identifier, (name) =>
   name.startsWith('pg_')
     ? `${show(name)} is a reserved name (schemas that begin with pg_ belong to PostgreSQL)`

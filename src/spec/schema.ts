@@ -138,8 +138,35 @@ const parameterValue = checked(
       : undefined,
 );
 
+const userPassword = 'The file that holds its password. Without it the password, if there is one, stays as it is.';
+
+const user = z
+  .strictObject({
+    name: required(name(names.role), 'The name of the role.'),
+    passwordFile: optional(text(names.notEmpty), userPassword),
+    access: required(
+      z.enum(['owner', 'all', 'readWrite', 'readOnly']),
+      'What it may do in this database. owner: it owns the database, or is a member of the role that does. all: everything else. readWrite: read and change rows. readOnly: read.',
+    ),
+    login: defaulted(z.boolean(), true, 'Whether it can log in.'),
+    connectionLimit: optional(
+      z.int().min(-1).max(names.maxInt4),
+      'How many connections it may have on each node; -1 for no limit. Default: left as it is.',
+    ),
+    memberOf: defaulted(z.array(name(names.group)), [], 'Roles that it is a member of, on every node.'),
+    parameters: defaulted(
+      z.record(text(names.parameter), parameterValue),
+      {},
+      'Its settings in this database, as by ALTER ROLE ... IN DATABASE ... SET. Names are compared in lower case.',
+    ),
+  })
+  .meta({ id: 'user', description: 'A role that uses the database.' });
+
 const databaseFields = {
-  owner: defaulted(name(names.role), 'postgres', 'The role that owns the database.'),
+  owner: optional(
+    name(names.role),
+    'The role that owns the database. Default: the first of users with access owner, else postgres.',
+  ).meta({ default: 'postgres' }),
   maxAttempts: defaulted(
     z.int().min(1).max(names.maxInt4),
     60,
@@ -161,6 +188,11 @@ const databaseFields = {
     z.array(extension),
     [],
     'Extensions to make on every node; citus always comes first and need not be listed.',
+  ),
+  users: defaulted(
+    z.array(user),
+    [],
+    'Roles that use the database: made on every node, with a password and rights. With any, PUBLIC has no rights on the database.',
   ),
   schemas: defaulted(z.array(schemaEntry), [], 'Schemas to make.'),
   parameters: defaulted(

@@ -54,6 +54,22 @@ export interface SchemaSpec {
   readonly owner: string | undefined;
 }
 
+/** What a declared user may do in the database; owner: it owns it, or is a member of the role that does. */
+export type UserAccess = 'owner' | 'all' | 'readWrite' | 'readOnly';
+
+export interface UserSpec {
+  readonly name: string;
+  /** undefined: the password, if there is one, stays as it is. */
+  readonly passwordFile: string | undefined;
+  readonly access: UserAccess;
+  readonly login: boolean;
+  /** On each node. undefined: left as it is. -1: no limit. */
+  readonly connectionLimit: number | undefined;
+  readonly memberOf: readonly string[];
+  /** As by ALTER ROLE ... IN DATABASE ... SET. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
 export type InitSqlPolicy = 'once' | 'always' | 'adopt' | 'baseline';
 
 export interface DatabaseSpec {
@@ -67,6 +83,7 @@ export interface DatabaseSpec {
   readonly workerGroups: readonly number[] | undefined;
   /** Without `citus` itself, which is always there when `cluster.citus` is true. */
   readonly extensions: readonly ExtensionSpec[];
+  readonly users: readonly UserSpec[];
   readonly schemas: readonly SchemaSpec[];
   readonly parameters: Readonly<Record<string, string>>;
   readonly encoding: string | undefined;

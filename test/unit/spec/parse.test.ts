@@ -37,6 +37,7 @@ describe('a good spec', () => {
           extensions: [],
           schemas: [],
           parameters: {},
+          users: [],
           encoding: undefined,
           locale: undefined,
           template: undefined,
@@ -107,6 +108,7 @@ databases:
         retryDelaySeconds: 0.5,
         backoffLimit: 0,
         workerGroups: [1, 2],
+        users: [],
         extensions: [
           { name: 'postgis', version: undefined, schema: undefined },
           { name: 'pg_partman', version: '4.7.2', schema: 'partman' },

@@ -1,0 +1,57 @@
+import { LEFT_TO_RIGHT, NOTHING, PROHIBITED, RIGHT_TO_LEFT, SPACES, UNASSIGNED } from './saslprepTables.ts';
+
+/**
+ * A password as SCRAM uses it: prepared by SASLprep (RFC 4013), or as it stands where SASLprep forbids it. PostgreSQL
+ * does the same on the server and in libpq (src/common/saslprep.c, pg_saslprep()).
+ */
+export function saslprep(password: string): string {
+  // Plain ASCII, control characters included, is taken as it is.
+  if (/^[\0-\x7f]*$/.test(password)) return password;
+  const mapped = [...password]
+    .map((character) => (isIn(SETS.spaces, character) ? ' ' : isIn(SETS.nothing, character) ? '' : character))
+    .join('');
+  const prepared = [...mapped.normalize('NFKC')];
+  if (prepared.length === 0) return password;
+  if (prepared.some((character) => isIn(SETS.prohibited, character) || isIn(SETS.unassigned, character)))
+    return password;
+  return isBidirectional(prepared) ? prepared.join('') : password;
+}
+
+/** RFC 3454, chapter 6: with one right-to-left character, the first and the last have to be, and none left-to-right. */
+function isBidirectional(characters: readonly string[]): boolean {
+  if (!characters.some((character) => isIn(SETS.rightToLeft, character))) return true;
+  if (characters.some((character) => isIn(SETS.leftToRight, character))) return false;
+  return [characters.at(0), characters.at(-1)].every((end) => end !== undefined && isIn(SETS.rightToLeft, end));
+}
+
+interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+const SETS = {
+  unassigned: decode(UNASSIGNED),
+  prohibited: decode(PROHIBITED),
+  spaces: decode(SPACES),
+  nothing: decode(NOTHING),
+  rightToLeft: decode(RIGHT_TO_LEFT),
+  leftToRight: decode(LEFT_TO_RIGHT),
+} as const;
+
+function decode(table: string): readonly Range[] {
+  let end = 0;
+  return table
+    .trim()
+    .split(/\s+/)
+    .map((entry) => {
+      const [distance = '', length = '0'] = entry.split('-');
+      const first = end + Number.parseInt(distance, 36);
+      end = first + Number.parseInt(length, 36);
+      return { first, last: end };
+    });
+}
+
+function isIn(ranges: readonly Range[], character: string): boolean {
+  const point = character.codePointAt(0) ?? 0;
+  return ranges.some(({ first, last }) => first <= point && point <= last);
+}
