@@ -10,6 +10,8 @@ interface LaneState {
   readonly label: string;
   readonly held: Line[];
   status: 'running' | 'done' | 'failed';
+  /** It has begun to change something, or warned: from here on there is something to tell. */
+  eventful: boolean;
   latest: string;
   /** Nothing was changed here: its lines may be told in one. */
   quiet: string | undefined;
@@ -36,7 +38,14 @@ export class Lanes {
   readonly #timer: NodeJS.Timeout;
 
   constructor(labels: readonly string[], out: (label: string) => LineLog, heartbeatSeconds = 15) {
-    this.#lanes = labels.map((label) => ({ label, held: [], status: 'running', latest: '', quiet: undefined }));
+    this.#lanes = labels.map((label) => ({
+      label,
+      held: [],
+      status: 'running',
+      eventful: false,
+      latest: '',
+      quiet: undefined,
+    }));
     this.#out = out;
     this.#timer = setInterval(() => this.#heartbeat(), heartbeatSeconds * 1000);
     this.#timer.unref();
@@ -50,6 +59,7 @@ export class Lanes {
       (text: string, depth = 0) => {
         state.held.push({ text, depth, level });
         state.latest = text;
+        if (level === 'warn' || text.endsWith('...')) state.eventful = true;
         this.#advance();
       };
     return {
@@ -58,7 +68,7 @@ export class Lanes {
       finish: (quiet) => {
         state.status = 'done';
         state.quiet = quiet;
-        if (quiet !== undefined && state.held.every((line) => line.level === 'info')) state.held.length = 0;
+        if (quiet !== undefined && !state.eventful) state.held.length = 0;
         this.#advance();
       },
       fail: () => {
@@ -73,8 +83,8 @@ export class Lanes {
   /** To be called when all lanes have ended, also after a failure. */
   close(): void {
     clearInterval(this.#timer);
-    for (const state of this.#lanes) if (state.status !== 'done') this.#print(state);
     this.#flushQuiet();
+    for (const state of this.#lanes) this.#print(state);
   }
 
   #advance(): void {
@@ -84,11 +94,11 @@ export class Lanes {
         this.#flushQuiet();
         return;
       }
-      if (state.status === 'done' && state.quiet !== undefined && state.held.length === 0) {
+      if (state.status === 'done' && state.quiet !== undefined && !state.eventful) {
         this.#addQuiet(state.label, state.quiet);
       } else {
         // A lane that may still turn out to have nothing to tell is held back until it does something.
-        if (state.status === 'running' && !state.held.some((line) => line.text.endsWith('...'))) return;
+        if (state.status === 'running' && !state.eventful) return;
         this.#flushQuiet();
         this.#print(state);
         if (state.status === 'running') return;
