@@ -8,6 +8,7 @@ import type { Problem } from './objects/change.ts';
 import { refusal } from './objects/initSql/ledger.ts';
 import { decideInitSql, type InitSqlDecision } from './objects/initSql/policy.ts';
 import type { Script } from './objects/initSql/types.ts';
+import { ownersOf } from './objects/role.ts';
 import { missingExtensions, type Preflight, preflight } from './plan/preflight.ts';
 import { inside, origin, type Situation } from './plan/situation.ts';
 import { Failure } from './report/errors.ts';
@@ -17,7 +18,7 @@ import type { DatabaseSpec } from './spec/types.ts';
 export async function look(context: Context, joined: Joined, run: Run, database: DatabaseSpec): Promise<Situation> {
   const topology = topologyOf(context.spec, joined.workers, database);
   const nodes = allNodes(topology);
-  const roles = [database.owner];
+  const roles = ownersOf(database);
   const servers = new Map(
     await forAll(nodes, async (node) => [node.group, await observeServerOf(run, node, database, roles)] as const),
   );

@@ -1,4 +1,4 @@
-import type { NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
@@ -26,6 +26,12 @@ export function observeRoles(names: readonly string[]): Fragment {
              rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", rolpassword AS verifier
       FROM pg_catalog.pg_authid WHERE rolname::pg_catalog.text = ANY (${textArray(names)})`),
   };
+}
+
+/** The roles that own the database or a schema in it: they have to exist before anything is made. */
+export function ownersOf(database: DatabaseSpec): readonly string[] {
+  const schemaOwners = database.schemas.flatMap((schema) => (schema.owner === undefined ? [] : [schema.owner]));
+  return [...new Set([database.owner, ...schemaOwners])];
 }
 
 /**

@@ -6,6 +6,7 @@ import { databaseProblems } from '../objects/database.ts';
 import { type AvailableExtension, availabilityProblems, extensionProblems } from '../objects/extension.ts';
 import { ledgerProblems } from '../objects/initSql/ledgerTable.ts';
 import { parameterProblems } from '../objects/parameter.ts';
+import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation, server } from './situation.ts';
@@ -49,15 +50,18 @@ export function preflight(
   }
   if (spec.cluster.citus) problems.push(...versionProblems(situation, nodes));
 
-  const owner = coordinator.roles.find((role) => role.name === database.owner);
-  if (owner === undefined) {
+  for (const name of ownersOf(database)) {
+    if (coordinator.roles.some((role) => role.name === name)) continue;
+    const owned = database.owner === name ? `database '${database.name}'` : 'a schema';
     problems.push({
       kind: 'invalid',
-      what: `Owner '${database.owner}' of database '${database.name}' does not exist`,
+      what: `Owner '${name}' of ${owned} does not exist`,
       node: label(situation, topology.coordinator),
       next: `Create the role on the coordinator (CREATE ROLE ... LOGIN), or declare another owner`,
     });
-  } else if (!owner.login && spec.cluster.citus) {
+  }
+  const owner = coordinator.roles.find((role) => role.name === database.owner);
+  if (owner?.login === false && spec.cluster.citus) {
     warnings.push(
       `Owner '${owner.name}' cannot log in, so it cannot distribute tables: Citus opens connections as the role itself`,
     );

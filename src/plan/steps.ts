@@ -13,7 +13,7 @@ import {
 import { diffDatabase } from '../objects/database.ts';
 import { diffCitus, diffExtensions, type ExtensionContext } from '../objects/extension.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
-import { diffRoleCopy } from '../objects/role.ts';
+import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { inside, label, origin, type Situation, server } from './situation.ts';
@@ -46,7 +46,7 @@ export function intentItems(situation: Situation): readonly Change[] {
   return [recordIntent(situation.database.name, coordinator)];
 }
 
-/** Step 1, on the server of a worker: the owner's role as the coordinator has it, and the database. */
+/** Step 1, on the server of a worker: the owners' roles as the coordinator has it, and the database. */
 export function workerServerItems(situation: Situation, worker: NodeSpec): readonly Item[] {
   const { database, topology } = situation;
   const name = label(situation, worker);
@@ -72,10 +72,12 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
 
 /** Roles belong to servers: nodes that the database leaves out get them as well. */
 export function roleItems(situation: Situation, node: NodeSpec): readonly Item[] {
-  const { coordinator } = situation.topology;
-  const owner = server(situation, coordinator).roles.find((role) => role.name === situation.database.owner);
-  if (owner === undefined || owner.name === situation.spec.cluster.user) return [];
-  return diffRoleCopy(owner, server(situation, node).roles, node, label(situation, node));
+  const known = server(situation, situation.topology.coordinator).roles;
+  const owners = ownersOf(situation.database).filter((name) => name !== situation.spec.cluster.user);
+  return owners.flatMap((name) => {
+    const role = known.find((candidate) => candidate.name === name);
+    return role === undefined ? [] : diffRoleCopy(role, server(situation, node).roles, node, label(situation, node));
+  });
 }
 
 /** Step 1, inside the worker's database. */
