@@ -83,7 +83,7 @@ function changeFailure(run: Run, change: Change, error: unknown): unknown {
   if (error instanceof Failure || error instanceof Interrupted) return error;
   return new Failure(
     {
-      kind: 'failed',
+      kind: change.invalidOn?.includes(codeOf(error) ?? '') === true ? 'invalid' : 'failed',
       what: change.failure,
       node: run.label(change.node),
       database: change.scope === 'database' ? run.database : undefined,

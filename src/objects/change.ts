@@ -32,6 +32,8 @@ export interface Change {
    * (duplicate_database after CREATE DATABASE).
    */
   readonly doneOnRetry: readonly string[];
+  /** SQLSTATEs that mean that the spec is wrong, so that running again is no use. */
+  readonly invalidOn?: readonly string[];
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */
   readonly retryOn?: readonly string[];
   /**
