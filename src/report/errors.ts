@@ -52,13 +52,21 @@ export function formatFailure(details: FailureDetails): string {
     details.database === undefined ? [] : [`database ${details.database}`],
   ].flat();
   const lines = [place.length === 0 ? details.what : `${details.what} (${place.join(', ')})`];
-  if (details.cause !== undefined) lines.push(`  Cause: ${indentRest(details.cause)}`);
+  if (details.cause !== undefined)
+    lines.push(`  Cause: ${indentRest(details.cause)}`.replace(/^( {2}Cause:) \n/, '$1\n'));
   if (details.next !== undefined) lines.push(`  Next: ${indentRest(details.next)}`);
   return lines.join('\n');
 }
 
 function indentRest(text: string): string {
   return text.trimEnd().replaceAll('\n', '\n    ');
+}
+
+/** What several errors amount to: worth another run if any of them is, else refused if any is, else invalid. */
+export function worstKind(errors: readonly unknown[]): FailureKind {
+  const codes = errors.map(exitCode);
+  if (codes.includes(1)) return 'failed';
+  return codes.includes(3) ? 'refused' : 'invalid';
 }
 
 /** Exit codes of the program (README, "Exit codes"). */
