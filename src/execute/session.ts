@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { NodeSpec } from '../spec/types.ts';
 import { asError, NoAnswer } from './limit.ts';
+import { attachWarnings } from './sqlstate.ts';
 import { placeOf } from './stream.ts';
 import { type Probe, watch } from './watch.ts';
 
@@ -88,6 +89,8 @@ class ClientSession implements Session {
   readonly encrypted: boolean;
   readonly #parts: SessionParts;
   #queries = 0;
+  /** Of the statement under way. */
+  #warnings: string[] = [];
   #lost: Error | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #cancelling: Promise<void> | undefined;
@@ -103,6 +106,9 @@ class ClientSession implements Session {
     this.#parts = parts;
     parts.client.on('error', (error) => {
       this.#lost ??= error;
+    });
+    parts.client.on('notice', ({ severity, message }) => {
+      if (severity === 'WARNING' && message !== undefined) this.#warnings.push(message);
     });
     parts.client.on('end', () => {
       this.#lost ??= new Error('the server closed it');
@@ -176,6 +182,7 @@ class ClientSession implements Session {
     signal?.throwIfAborted();
     if (!this.isAlive) throw this.#connectionLost(this.#lost);
     this.#queries += 1;
+    this.#warnings = [];
     const stop = this.#stopper();
     const onAbort = () => stop.now(asError(signal?.reason));
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -186,7 +193,10 @@ class ClientSession implements Session {
       return await send();
     } catch (error) {
       // pg reports an error before the server's word that it is ready, which brings the state of the transaction
-      if (error instanceof pg.DatabaseError) await settled.promise;
+      if (error instanceof pg.DatabaseError) {
+        await settled.promise;
+        attachWarnings(error, this.#warnings);
+      }
       if (stop.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw stop.reason();
       if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;
       throw this.#connectionLost(error);

@@ -64,7 +64,8 @@ function entryOf(error: unknown): Entry | undefined {
   if (/^08[0-9A-Z]{3}$/.test(code)) return transient('the connection failed');
   // elog() messages are not translated, so the text is the same in every lc_messages (PostgreSQL documentation,
   // "Reporting Errors Within the Server")
-  if (code === 'XX000' && /tuple concurrently (updated|deleted)/.test(messageOf(error))) {
+  const told = [messageOf(error), ...warningsOf(error)];
+  if (code === 'XX000' && told.some((text) => /tuple concurrently (updated|deleted)/.test(text))) {
     return transient('another session changed the same catalog row');
   }
   if (CERTIFICATE_CODE.test(code)) return hopeless('the certificate does not verify');
@@ -106,6 +107,7 @@ export function describe(error: unknown, options: DescribeOptions = {}): string 
     first,
     ...(detail === undefined ? [] : [`DETAIL: ${detail}`]),
     ...(hint === undefined ? [] : [`HINT: ${hint}`]),
+    ...(options.detail === false ? [] : warningsOf(error).map((text) => `WARNING: ${text}`)),
   ].join('\n');
 }
 
@@ -124,6 +126,23 @@ function messageOf(error: unknown): string {
   // an AggregateError of Node (one entry per address of a host) has no message of its own
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   return error instanceof Error ? error.message : String(error);
+}
+
+const WARNINGS = Symbol('warnings before the error');
+
+/**
+ * Keeps the warnings that came before an error with it. When a statement fails on another node, Citus says no more in
+ * the error than "failure on connection marked as essential"; the reason came as a warning (Citus: remote_commands.c,
+ * ReportResultError).
+ */
+export function attachWarnings(error: Error, warnings: readonly string[]): void {
+  if (warnings.length > 0) Reflect.set(error, WARNINGS, warnings);
+}
+
+function warningsOf(error: unknown): readonly string[] {
+  if (typeof error !== 'object' || error === null) return [];
+  const warnings: unknown = Reflect.get(error, WARNINGS);
+  return Array.isArray(warnings) ? warnings.map(String) : [];
 }
 
 function causeOf(error: unknown): unknown {

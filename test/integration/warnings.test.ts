@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { loadAccess } from '../../src/cluster/credentials.ts';
+import { connect } from '../../src/execute/connection.ts';
+import { classify, describe } from '../../src/execute/sqlstate.ts';
+import { parseSpec } from '../../src/spec/parse.ts';
+import { clusterSpec, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+
+let cluster: LocalCluster;
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+});
+afterAll(() => cluster.stop());
+
+it('keeps the warnings that came before an error: Citus tells the reason only there', async () => {
+  const spec = parseSpec(JSON.stringify({ cluster: { citus: false, ...plain() }, databases: [{ name: 'x' }] }), 'test');
+  const session = await connect({ node: spec.cluster.coordinator, database: 'postgres' }, await loadAccess(spec));
+  try {
+    const fail = (warning: string) =>
+      session
+        .script(`DO $$ BEGIN RAISE WARNING '${warning}'; RAISE 'failure on connection' USING ERRCODE = 'XX000'; END $$`)
+        .catch((error: unknown) => error);
+    const passing = await fail('tuple concurrently updated');
+    expect(classify(passing)).toBe('transient');
+    expect(describe(passing)).toBe('failure on connection (SQLSTATE XX000)\nWARNING: tuple concurrently updated');
+    expect(describe(passing, { detail: false })).toBe('failure on connection (SQLSTATE XX000)');
+    expect(classify(await fail('something else'))).toBe('permanent');
+  } finally {
+    await session.close();
+  }
+});
+
+function plain() {
+  const { coordinator, passwordFile } = clusterSpec(cluster);
+  return { coordinator: { group: 0, host: coordinator.host, port: coordinator.port }, passwordFile };
+}
