@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 import { throwIfInterrupted } from './execute/run.ts';
-import { exitCode, Failure, type FailureKind, Interrupted } from './report/errors.ts';
+import { Failure, Interrupted, worstKind } from './report/errors.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
 /** Databases that failed were reported one by one; this only carries the exit code and names them. */
@@ -10,7 +10,7 @@ export class SomeFailed extends Failure {
   constructor(total: number, failures: ReadonlyMap<string, unknown>) {
     const names = [...failures.keys()].map((name) => `'${name}'`).join(', ');
     super({
-      kind: worst([...failures.values()]),
+      kind: worstKind([...failures.values()]),
       what: `${failures.size} of ${total} databases ${failures.size === 1 ? 'is' : 'are'} not ready: ${names}`,
       next: 'Look above for the reason of each',
     });
@@ -37,11 +37,4 @@ export async function reportOutcome(context: Context, make: (database: DatabaseS
     }
   }
   if (failures.size > 0) throw new SomeFailed(databases.length, failures);
-}
-
-/** Exit 1 if anything is worth a retry, else 3, else 2. */
-function worst(errors: readonly unknown[]): FailureKind {
-  const codes = errors.map(exitCode);
-  if (codes.includes(1)) return 'failed';
-  return codes.includes(3) ? 'refused' : 'invalid';
 }

@@ -1,6 +1,8 @@
+import { Failure, worstKind } from '../report/errors.ts';
+
 /**
  * Runs an action for every item, at most `limit` at a time, and waits for all of them to end, also when one fails: the
- * others' connections must not be left in the middle of something. Then throws the first failure in the items' order.
+ * others' connections must not be left in the middle of something. Then throws what went wrong, all of it.
  */
 export async function forAll<Item, Result>(
   items: readonly Item[],
@@ -22,7 +24,24 @@ export async function forAll<Item, Result>(
     }
   }
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, () => work()));
-  const first = Math.min(...failures.keys());
-  if (failures.size > 0) throw failures.get(first);
+  if (failures.size > 0) throw together([...failures].toSorted(([a], [b]) => a - b).map(([, error]) => error));
   return items.map((_, index) => results.get(index) as Result);
+}
+
+/** A signal, or a defect of this program, goes before everything else. Several failures become one that tells of each. */
+function together(errors: readonly unknown[]): unknown {
+  const failures = errors.filter((error) => error instanceof Failure);
+  const [first, ...others] = failures;
+  if (first === undefined || failures.length < errors.length)
+    return errors.find((error) => !(error instanceof Failure));
+  if (others.length === 0) return first;
+  return new Failure(
+    {
+      kind: worstKind(failures),
+      what: `${failures.length} things failed at the same time`,
+      cause: `\n${failures.map((failure) => failure.message).join('\n')}`,
+      next: 'Remove the causes and run again: what is done stays done',
+    },
+    { cause: first },
+  );
 }
