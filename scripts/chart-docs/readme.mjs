@@ -1,3 +1,4 @@
+import { entrySchema } from './schema.mjs';
 import { isSection } from './values.mjs';
 
 /** The chart's README: the hand-written head, then every value and every field of an entry with default and meaning. */
@@ -25,7 +26,7 @@ function table(rows, entries) {
 }
 
 function additionalDatabases({ path, description, example }, specSchema) {
-  const { properties, required } = specSchema.$defs.listedDatabase;
+  const { properties, required } = entrySchema(specSchema, 'listedDatabase');
   const rows = Object.entries(properties).map(([name, field]) => {
     const value = required.includes(name)
       ? 'required in a list'

@@ -87,10 +87,20 @@ export function valuesSchema(entries, specSchema) {
     const parent = entry.path.slice(0, -1).reduce((at, key) => at.properties[key], schema);
     parent.properties[entry.path.at(-1)] = { ...schemaOf(entry, entries), description: entry.description };
   }
-  schema.definitions = Object.fromEntries(
-    Object.entries(specSchema.$defs).map(([name, definition]) => [name, simplified(definition)]),
-  );
+  schema.definitions = {};
+  for (const name of ['listedDatabase', 'keyedDatabase'])
+    schema.definitions[name] = simplified(entrySchema(specSchema, name));
   return schema;
+}
+
+/** Fields of an entry that the chart does not render yet; it refuses them, so that none is left out in silence. */
+const notRendered = new Set(['users']);
+
+/** An entry as the chart takes it: list form or map form. */
+export function entrySchema(specSchema, name) {
+  const definition = specSchema.$defs[name];
+  const properties = Object.entries(definition.properties).filter(([field]) => !notRendered.has(field));
+  return { ...definition, properties: Object.fromEntries(properties) };
 }
 
 function section() {

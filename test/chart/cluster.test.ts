@@ -8,6 +8,7 @@ describe('the chart with its defaults', () => {
     expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort()).toEqual([
       'ConfigMap/citusdemo-access',
       'ConfigMap/citusdemo-parameters',
+      'Job/citusdemo-verify',
       'PodDisruptionBudget/citusdemo-0',
       'PodDisruptionBudget/citusdemo-1',
       'PodDisruptionBudget/citusdemo-2',
