@@ -24,6 +24,12 @@ export function observeDatabase(name: string): Fragment {
   };
 }
 
+/**
+ * Of CREATE DATABASE (src/backend/commands/dbcommands.c): the template does not exist, the encoding does not, the locale
+ * does not, and they do not go together.
+ */
+const WRONG_OPTION = ['3D000', '42704', '42809', '22023'];
+
 /** What CREATE DATABASE and ALTER DATABASE have to do on one node. */
 export function diffDatabase(
   wanted: DatabaseSpec,
@@ -44,6 +50,7 @@ export function diffDatabase(
         failure: `Failed to create database '${wanted.name}'`,
         next: 'If the template database is in use, end the sessions in it; then run again',
         doneOnRetry: ['42P04'],
+        invalidOn: WRONG_OPTION,
       },
     ];
   }
