@@ -1,3 +1,4 @@
+import { completePatroni } from './completePatroni.ts';
 import { type DatabaseDocument, type SpecDocument, sslDocument } from './schema.ts';
 import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec, UserSpec } from './types.ts';
 
@@ -5,10 +6,12 @@ type NodeDocument = SpecDocument['cluster']['coordinator'];
 
 /** The validated document as a Spec: the defaults that depend on other fields, and one shape for each thing. */
 export function complete(document: SpecDocument): Spec {
+  const ssl = completeSsl(document.ssl);
   return {
     cluster: completeCluster(document.cluster),
-    ssl: completeSsl(document.ssl),
+    ssl,
     databases: completeDatabases(document, document.cluster.citus),
+    patroni: document.patroni === undefined ? undefined : completePatroni(document.patroni, document.cluster.name, ssl),
   };
 }
 

@@ -1,5 +1,6 @@
 import { databaseContradictions } from './databaseContradictions.ts';
 import { nodeContradictions } from './nodeContradictions.ts';
+import { patroniContradictions } from './patroniContradictions.ts';
 import type { Plain, PlainMapping } from './plain.ts';
 import { type Problem, show } from './problems.ts';
 import { databaseEntries, isAbsent, isMapping, mappingOr } from './tolerant.ts';
@@ -18,6 +19,7 @@ export function contradictions(document: Plain): readonly Problem[] {
     ...sslContradictions(document['ssl']),
     ...nodeContradictions(cluster),
     ...databaseContradictions(databaseEntries(document), cluster),
+    ...patroniContradictions(document['patroni'], cluster),
     ...userContradictions(databaseEntries(document), cluster),
   ];
 }

@@ -54,7 +54,7 @@ export function show(text: string): string {
   return `'${escaped}'`;
 }
 
-const sections: readonly Path[] = [['cluster'], ['ssl'], ['databases'], ['additionalDatabases']];
+const sections: readonly Path[] = [['cluster'], ['ssl'], ['databases'], ['additionalDatabases'], ['patroni']];
 
 /** In the order of the document's sections and of list entries; all that is wrong with one thing stands together. */
 function sortProblems(problems: readonly Problem[]): readonly Problem[] {

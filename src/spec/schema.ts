@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { anyOf, checked, defaulted, name, optional, required, text } from './fields.ts';
 import * as names from './names.ts';
+import { patroniSchema } from './patroniSchema.ts';
 
 /**
  * The untrusted document, field by field: names, types, defaults, and what one value alone can get wrong. The
@@ -242,8 +243,13 @@ export const specDocument = z
       'The databases to make so: a list, or a mapping with their names as keys, where null stands for an absent entry.',
     ),
     additionalDatabases: optional(databases, 'Another name for databases, the one of the chart.'),
+    patroni: optional(
+      patroniSchema({ group: group(names.groupNumber), parameterValue }),
+      'The Patroni groups and the parameters of their servers; for citus-databases configure alone.',
+    ),
   })
   .meta({ title: 'citus-databases spec', description: 'Databases on a Citus cluster.' });
 
 export type SpecDocument = z.output<typeof specDocument>;
+export type PatroniDocument = NonNullable<SpecDocument['patroni']>;
 export type DatabaseDocument = z.output<typeof listedDatabase>;

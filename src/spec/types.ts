@@ -95,8 +95,46 @@ export interface DatabaseSpec {
   readonly initSQL: string | undefined;
 }
 
+/** One PostgreSQL server under Patroni, addressed by itself rather than by the Service of its group. */
+export interface PatroniMemberSpec {
+  readonly host: string;
+  readonly port: number;
+  readonly restPort: number;
+}
+
+export interface PatroniGroupSpec {
+  readonly group: number;
+  /** Never empty. */
+  readonly members: readonly PatroniMemberSpec[];
+  /** Of this group alone; names in lower case. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** In bytes; never undefined when the profile is `auto`. */
+  readonly memoryLimit: number | undefined;
+}
+
+/** What `configure` needs. */
+export interface PatroniSpec {
+  readonly scope: string;
+  /** How commands in messages begin. */
+  readonly patronictl: string;
+  readonly credentials: { readonly username: string; readonly passwordFile: string } | undefined;
+  /** Of the REST API; not enabled: plain HTTP. */
+  readonly tls: SslSpec;
+  /** Of all groups; names in lower case. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly profile: 'none' | 'auto';
+  readonly managedBefore: readonly string[];
+  readonly restart: 'never' | 'whenNeeded';
+  readonly allowInterruption: boolean;
+  readonly timeoutSeconds: number;
+  /** Never empty; ordered by group. */
+  readonly groups: readonly PatroniGroupSpec[];
+}
+
 export interface Spec {
   readonly cluster: ClusterSpec;
   readonly ssl: SslSpec;
   readonly databases: readonly DatabaseSpec[];
+  /** Read by `configure` only. */
+  readonly patroni?: PatroniSpec | undefined;
 }
