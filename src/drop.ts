@@ -8,6 +8,7 @@ import { observeServerOf } from './execute/observe.ts';
 import { forAll } from './execute/parallel.ts';
 import { locked } from './locked.ts';
 import { forget, originOf, recordDrop } from './objects/bookkeeping.ts';
+import { quoteShellWord } from './objects/quote.ts';
 import { Failure } from './report/errors.ts';
 import type { DatabaseSpec, Spec } from './spec/types.ts';
 
@@ -27,7 +28,7 @@ export async function drop(context: Context, options: DropOptions): Promise<void
     throw new Failure({
       kind: 'invalid',
       what: `Dropping database '${name}' has to be confirmed with its name`,
-      next: `All its data would be lost on every node. If that is meant: --confirm ${JSON.stringify(name)}`,
+      next: `All its data would be lost on every node. If that is meant: --confirm ${quoteShellWord(name)}`,
     });
   }
   const log = context.log.about({ database: name });

@@ -1,7 +1,7 @@
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import type { Fragment } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
+import { quoteIdentifier, quoteLiteral, quoteShellWord } from './quote.ts';
 
 /**
  * What this program remembers in the coordinator's maintenance database: one row per database that it made. It is
@@ -66,7 +66,7 @@ export function bookkeepingProblems(bookkeeping: Bookkeeping | undefined, databa
     {
       kind: 'refused',
       what: `Database '${database}' is half dropped: an earlier drop did not finish`,
-      next: `Finish it: citus-databases drop ${quoteIdentifier(database)} --confirm ${quoteIdentifier(database)}`,
+      next: `Finish it: citus-databases drop ${quoteShellWord(database)} --confirm ${quoteShellWord(database)}`,
     },
   ];
 }

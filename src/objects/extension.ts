@@ -49,37 +49,18 @@ export interface ExtensionContext {
   readonly citusVersion: string | undefined;
 }
 
-/** citus itself: made where it is missing, updated where the installed library is newer. */
-export function diffCitus(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {
-  const { node, label, coordinator } = context;
-  const existing = observed.find((extension) => extension.name === 'citus');
-  const base = { kind: 'change', node, scope: 'database', secret: false } as const;
-  if (existing === undefined) {
-    return [
-      {
-        ...base,
-        summary: 'create extension citus',
-        statements: [{ text: 'CREATE EXTENSION citus' }],
-        ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
-        ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
-        failure: coordinator ? 'Failed to create extension citus' : 'Failed to create extension citus on worker',
-        doneOnRetry: ['42710'],
-      },
-    ];
-  }
-  if (context.citusVersion !== undefined && existing.version !== context.citusVersion) {
-    return [
-      {
-        ...base,
-        summary: `update extension citus from ${existing.version} to ${context.citusVersion}`,
-        statements: withoutPropagation(`ALTER EXTENSION citus UPDATE TO ${quoteLiteral(context.citusVersion)}`),
-        starting: `Updating Citus extension on ${label} from ${existing.version} to ${context.citusVersion}...`,
-        failure: 'Failed to update extension citus',
-        doneOnRetry: [],
-      },
-    ];
-  }
-  return [note(`Citus extension ${existing.version} already exists on ${coordinator ? 'coordinator' : label}`)];
+/**
+ * A worker follows the coordinator: where no version is declared, it gets the coordinator's, not the newest that its
+ * image has. Otherwise a worker that joins after the image was updated would differ for good.
+ */
+export function versionsLikeCoordinator(
+  wanted: readonly ExtensionSpec[],
+  onCoordinator: readonly ObservedExtension[],
+): readonly ExtensionSpec[] {
+  return wanted.map((extension) => ({
+    ...extension,
+    version: extension.version ?? onCoordinator.find((candidate) => candidate.name === extension.name)?.version,
+  }));
 }
 
 /** The declared extensions, in the order of the spec. */
@@ -212,6 +193,7 @@ export function availabilityProblems(
 
 const NO_PROPAGATION = { text: 'SET LOCAL citus.enable_ddl_propagation = off' } as const;
 
-function withoutPropagation(text: string): Change['statements'] {
+/** On a worker that Citus has registered: what is done there is done there alone. */
+export function withoutPropagation(text: string): Change['statements'] {
   return [NO_PROPAGATION, { text }];
 }

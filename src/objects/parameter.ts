@@ -144,8 +144,8 @@ function reason(context: string): string {
 export function isSameValue(name: string, stored: string, wanted: string): boolean {
   const kind = LISTS.get(name.toLowerCase());
   if (kind === undefined) return stored === wanted;
-  const storedItems = splitList(stored, kind);
-  const wantedItems = splitList(wanted, kind);
+  const storedItems = splitIdentifierList(stored, kind);
+  const wantedItems = splitIdentifierList(wanted, kind);
   return storedItems.length === wantedItems.length && storedItems.every((item, index) => item === wantedItems[index]);
 }
 
@@ -153,7 +153,7 @@ export function isSameValue(name: string, stored: string, wanted: string): boole
 export function parameterValueSql(name: string, value: string): string {
   const kind = LISTS.get(name.toLowerCase());
   if (kind === undefined) return quoteLiteral(value);
-  const items = splitList(value, kind);
+  const items = splitIdentifierList(value, kind);
   return items.length === 0 ? "''" : items.map(quoteLiteral).join(', ');
 }
 
@@ -162,7 +162,7 @@ export function parameterValueSql(name: string, value: string): string {
  * UTF-8, no others (SplitIdentifierString(), src/backend/utils/adt/varlena.c); file names keep theirs
  * (SplitDirectoriesString(), same file).
  */
-export function splitList(value: string, kind: ListKind): readonly string[] {
+export function splitIdentifierList(value: string, kind: ListKind = 'identifiers'): readonly string[] {
   const items: string[] = [];
   const pattern = /\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/gy;
   while (pattern.lastIndex < value.length) {

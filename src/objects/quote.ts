@@ -17,6 +17,11 @@ export function quoteLiteral(value: string): string {
   return value.includes('\\') ? ` E${quoted}` : quoted;
 }
 
+/** One word of a shell command, for commands that a message advises. */
+export function quoteShellWord(word: string): string {
+  return /^[A-Za-z0-9_./:@%+,^-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 /** One value of a conninfo string (libpq documentation, "Keyword/Value Connection Strings"). */
 export function quoteConninfoValue(value: string): string {
   if (/^[A-Za-z0-9_./:@%+,~^-]+$/.test(value)) return value;

@@ -1,15 +1,22 @@
-import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { databaseNodes } from '../cluster/topology.ts';
 import { bookkeepingProblems } from '../objects/bookkeeping.ts';
 import type { Problem } from '../objects/change.ts';
+import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems } from '../objects/citusNode.ts';
 import { databaseProblems } from '../objects/database.ts';
-import { type AvailableExtension, availabilityProblems, extensionProblems } from '../objects/extension.ts';
+import {
+  type AvailableExtension,
+  availabilityProblems,
+  extensionProblems,
+  versionsLikeCoordinator,
+} from '../objects/extension.ts';
 import { ledgerProblems } from '../objects/initSql/ledgerTable.ts';
 import { parameterProblems } from '../objects/parameter.ts';
 import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation, server } from './situation.ts';
+import { workerDatabaseWarnings } from './workerWarnings.ts';
 
 /** Citus recovers prepared transactions across databases from here on; older ones leave them behind. */
 const OLDEST_CITUS = [12, 1] as const;
@@ -39,6 +46,7 @@ export function preflight(
     problems.push(...serverProblems(observed.settings, spec.cluster.citus, spec.cluster.user, name));
     problems.push(...databaseProblems(database, observed.database, name));
     problems.push(...extensionProblems(database.extensions, inside(situation, node).extensions, name));
+    problems.push(...citusProblems(inside(situation, node).extensions, observed.settings.citusVersion, name));
     const catalogue = available.get(node.group);
     if (catalogue !== undefined) {
       problems.push(...availabilityProblems(missingExtensions(situation, node), catalogue, name));
@@ -49,6 +57,7 @@ export function preflight(
     }
   }
   if (spec.cluster.citus) problems.push(...versionProblems(situation, nodes));
+  warnings.push(...topology.workers.flatMap((worker) => workerDatabaseWarnings(situation, worker)));
 
   for (const name of ownersOf(database)) {
     if (coordinator.roles.some((role) => role.name === name)) continue;
@@ -75,7 +84,7 @@ export function preflight(
     ...citusNodeProblems(
       topology.coordinator,
       topology.workers,
-      new Map(allNodes(topology).map((node) => [node.group, inside(situation, node).metadata])),
+      new Map(nodes.map((node) => [node.group, inside(situation, node).metadata])),
       (node) => label(situation, node),
     ),
   );
@@ -85,7 +94,8 @@ export function preflight(
 /** Declared extensions that a node does not have yet, or has in another version. */
 export function missingExtensions(situation: Situation, node: NodeSpec): readonly ExtensionSpec[] {
   const existing = inside(situation, node).extensions;
-  return situation.database.extensions.filter((wanted) => {
+  const { extensions } = inside(situation, situation.topology.coordinator);
+  return versionsLikeCoordinator(situation.database.extensions, extensions).filter((wanted) => {
     const found = existing.find((candidate) => candidate.name === wanted.name);
     return found === undefined || (wanted.version !== undefined && wanted.version !== found.version);
   });

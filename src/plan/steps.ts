@@ -1,6 +1,7 @@
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import { bindToOid, recordIntent } from '../objects/bookkeeping.ts';
 import { type Change, type Item, note, type StepNumber, warning } from '../objects/change.ts';
+import { diffCitus } from '../objects/citusExtension.ts';
 import {
   activateWorker,
   diffCoordinatorHost,
@@ -11,7 +12,7 @@ import {
   surplusWorkers,
 } from '../objects/citusNode.ts';
 import { diffDatabase } from '../objects/database.ts';
-import { diffCitus, diffExtensions, type ExtensionContext } from '../objects/extension.ts';
+import { diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
@@ -86,7 +87,11 @@ export function workerInsideItems(situation: Situation, worker: NodeSpec): reado
   const context = extensionContext(situation, worker, false);
   return [
     ...diffCitus(observed.extensions, context),
-    ...diffExtensions(situation.database.extensions, observed.extensions, context),
+    ...diffExtensions(
+      versionsLikeCoordinator(situation.database.extensions, context.onCoordinator),
+      observed.extensions,
+      context,
+    ),
   ];
 }
 
@@ -116,12 +121,11 @@ export function coordinatorExtensionItems(situation: Situation): readonly Item[]
   const { coordinator } = situation.topology;
   const wanted = situation.database.extensions;
   if (wanted.length === 0) return [note('No additional extensions specified')];
-  const items = diffExtensions(
+  return diffExtensions(
     wanted,
     inside(situation, coordinator).extensions,
     extensionContext(situation, coordinator, true),
   );
-  return items;
 }
 
 /** Step 5, on one node: the superuser's row. */

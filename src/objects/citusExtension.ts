@@ -1,0 +1,66 @@
+import type { Item, Problem } from './change.ts';
+import { note } from './change.ts';
+import { type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
+import { quoteLiteral } from './quote.ts';
+
+/** citus itself: made where it is missing, updated where the installed library is newer. */
+export function diffCitus(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {
+  const { node, label, coordinator } = context;
+  const existing = observed.find((extension) => extension.name === 'citus');
+  const base = { kind: 'change', node, scope: 'database', secret: false } as const;
+  if (existing === undefined) {
+    return [
+      {
+        ...base,
+        summary: 'create extension citus',
+        statements: [{ text: 'CREATE EXTENSION citus' }],
+        ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
+        ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
+        failure: coordinator ? 'Failed to create extension citus' : 'Failed to create extension citus on worker',
+        doneOnRetry: ['42710'],
+      },
+    ];
+  }
+  if (context.citusVersion !== undefined && isNewer(context.citusVersion, existing.version)) {
+    return [
+      {
+        ...base,
+        summary: `update extension citus from ${existing.version} to ${context.citusVersion}`,
+        statements: withoutPropagation(`ALTER EXTENSION citus UPDATE TO ${quoteLiteral(context.citusVersion)}`),
+        starting: `Updating Citus extension on ${label} from ${existing.version} to ${context.citusVersion}...`,
+        failure: 'Failed to update extension citus',
+        doneOnRetry: [],
+      },
+    ];
+  }
+  return [note(`Citus extension ${existing.version} already exists on ${coordinator ? 'coordinator' : label}`)];
+}
+
+/** Citus refuses to work with an extension that is newer than its library (Citus: citus.enable_version_checks). */
+export function citusProblems(
+  observed: readonly ObservedExtension[],
+  citusVersion: string | null,
+  label: string,
+): readonly Problem[] {
+  const existing = observed.find((extension) => extension.name === 'citus');
+  if (existing === undefined || citusVersion === null || !isNewer(existing.version, citusVersion)) return [];
+  return [
+    {
+      kind: 'refused',
+      what: `Extension citus is ${existing.version}, newer than the Citus ${citusVersion} that is installed on the server`,
+      node: label,
+      next: 'Give the node its newer image back; this program never takes citus back to an older version',
+    },
+  ];
+}
+
+/** Versions such as 13.2-1, compared number by number. */
+function isNewer(version: string, than: string): boolean {
+  const numbers = (text: string) => text.split(/[.-]/).map(Number);
+  const other = numbers(than);
+  for (const [index, number] of numbers(version).entries()) {
+    const difference = number - (other[index] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return false;
+}
