@@ -48,7 +48,7 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
 ]);
 
 /** invalid_parameter_value, undefined_object (a role, a text search configuration), invalid_name. */
-const WRONG_VALUE = ['22023', '42704', '42602'];
+export const WRONG_VALUE = ['22023', '42704', '42602'];
 
 /** Sets what differs. Parameters that the spec does not name stay as they are. */
 export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameters, node: NodeSpec): readonly Change[] {
@@ -126,7 +126,7 @@ export function parameterWarnings(wanted: DatabaseSpec): readonly string[] {
  * pg_partman's background worker runs outside any one database and reads its settings from the server: ALTER DATABASE
  * fails when the library is preloaded, and is kept without effect when it is not.
  */
-function isServerWide(name: string): boolean {
+export function isServerWide(name: string): boolean {
   return name.toLowerCase().startsWith('pg_partman_bgw.');
 }
 
@@ -144,8 +144,8 @@ function reason(context: string): string {
 export function isSameValue(name: string, stored: string, wanted: string): boolean {
   const kind = LISTS.get(name.toLowerCase());
   if (kind === undefined) return stored === wanted;
-  const storedItems = splitIdentifierList(stored, kind);
-  const wantedItems = splitIdentifierList(wanted, kind);
+  const storedItems = splitList(stored, kind);
+  const wantedItems = splitList(wanted, kind);
   return storedItems.length === wantedItems.length && storedItems.every((item, index) => item === wantedItems[index]);
 }
 
@@ -153,7 +153,7 @@ export function isSameValue(name: string, stored: string, wanted: string): boole
 export function parameterValueSql(name: string, value: string): string {
   const kind = LISTS.get(name.toLowerCase());
   if (kind === undefined) return quoteLiteral(value);
-  const items = splitIdentifierList(value, kind);
+  const items = splitList(value, kind);
   return items.length === 0 ? "''" : items.map(quoteLiteral).join(', ');
 }
 
@@ -162,7 +162,7 @@ export function parameterValueSql(name: string, value: string): string {
  * UTF-8, no others (SplitIdentifierString(), src/backend/utils/adt/varlena.c); file names keep theirs
  * (SplitDirectoriesString(), same file).
  */
-export function splitIdentifierList(value: string, kind: ListKind = 'identifiers'): readonly string[] {
+export function splitList(value: string, kind: ListKind): readonly string[] {
   const items: string[] = [];
   const pattern = /\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/gy;
   while (pattern.lastIndex < value.length) {
@@ -180,11 +180,11 @@ function unquoted(item: string, kind: ListKind): string {
 }
 
 /** Each part of a name such as `citus.shard_count` quoted by itself. */
-function parameterName(name: string): string {
+export function parameterName(name: string): string {
   return name.split('.').map(quoteIdentifier).join('.');
 }
 
-function lookUp(observed: ObservedParameters, name: string): string | undefined {
+export function lookUp(observed: ObservedParameters, name: string): string | undefined {
   const key = Object.keys(observed).find((candidate) => candidate.toLowerCase() === name.toLowerCase());
   return key === undefined ? undefined : observed[key];
 }
