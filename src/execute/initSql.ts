@@ -51,7 +51,7 @@ export async function executeInitSql(run: Run, session: Session, work: InitSqlWo
   if (work.kind === 'run') return await executeUnits(run, session, work.pending, 'recorded', log);
 
   const outcome = await run.interruptible(session, () => lookUpOutcome(session, work.lookup));
-  const resolved = resolveOutcome(work, outcome);
+  const resolved = resolveOutcome(work, outcome, run.database);
   if (resolved.kind === 'failure') throw resolved.failure;
   if (outcome === 'done') await send(run, session, recordOutcome(entryOf(work.unit), 'done'), work.unit);
   return await executeUnits(run, session, resolved.pending, 'recorded', log);
@@ -128,7 +128,7 @@ async function leftBehind(session: Session, unit: StatementUnit, entry: LedgerEn
   const { lookup } = unit;
   const unknown =
     lookup.kind === 'query'
-      ? lookup.whenUnclear
+      ? `${lookup.whenUnclear} Then run again.`
       : 'It ran outside a transaction, so part of it may have taken effect: look at the database';
   if (!session.isAlive) return unknown;
   try {

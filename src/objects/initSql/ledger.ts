@@ -75,9 +75,10 @@ export function compareWithLedger(units: readonly Unit[], ledger: readonly Ledge
 export function resolveOutcome(
   decision: UnknownOutcome,
   outcome: LookupOutcome,
+  database?: string,
 ): Remaining | { readonly kind: 'failure'; readonly failure: Failure } {
   const { replay, pending, gone, unit } = decision;
-  if (outcome === 'unclear') return { kind: 'failure', failure: unknownOutcome(decision) };
+  if (outcome === 'unclear') return { kind: 'failure', failure: unknownOutcome(decision, database) };
   return { kind: 'run', replay, pending: outcome === 'done' ? pending : [unit, ...pending], gone };
 }
 
