@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import {
+  bindToOid,
+  bookkeepingProblems,
+  forget,
+  originOf,
+  recordDrop,
+  recordIntent,
+} from '../../../src/objects/bookkeeping.ts';
+import { COORDINATOR, sqlOf } from '../plan/situations.ts';
+
+describe('whose database it is', () => {
+  test.each([
+    ['never heard of', null, undefined, 'absent'],
+    ['begun', { oid: null, state: 'creating' }, undefined, 'absent'],
+    ['dropped by somebody since', { oid: 7, state: 'managed' }, undefined, 'absent'],
+    ['there before us', null, 7, 'existing'],
+    ['half-made by us', { oid: null, state: 'creating' }, 7, 'ours'],
+    ['made by us', { oid: 7, state: 'managed' }, 7, 'ours'],
+    ['made again by somebody since', { oid: 7, state: 'managed' }, 8, 'existing'],
+  ] as const)('%s', (_, row, oid, expected) => {
+    expect(originOf(row, oid)).toBe(expected);
+  });
+});
+
+describe('problems', () => {
+  test.each([
+    ['no table', undefined, []],
+    ['no row', { untrustedOwner: null, row: null }, []],
+    ['managed', { untrustedOwner: null, row: { oid: 7, state: 'managed' } }, []],
+    [
+      'half dropped',
+      { untrustedOwner: null, row: { oid: 7, state: 'dropping' } },
+      [
+        {
+          kind: 'refused',
+          what: "Database 'it's' is half dropped: an earlier drop did not finish",
+          next: `Finish it: citus-databases drop 'it'\\''s' --confirm 'it'\\''s'`,
+        },
+      ],
+    ],
+    [
+      'a table that somebody else made',
+      { untrustedOwner: 'mallory', row: { oid: 7, state: 'dropping' } },
+      [
+        {
+          kind: 'refused',
+          what: "Table citus_databases.managed_database in the coordinator's maintenance database belongs to 'mallory', who is no superuser",
+          next: expect.stringContaining('ALTER TABLE citus_databases.managed_database OWNER TO postgres'),
+        },
+      ],
+    ],
+  ] as const)('%s', (_, bookkeeping, expected) => {
+    expect(bookkeepingProblems(bookkeeping, "it's")).toEqual(expected);
+  });
+});
+
+test.each([
+  ['intent', recordIntent("a'b", COORDINATOR), ["VALUES ('a''b', NULL, 'creating')", "oid = NULL, state = 'creating'"]],
+  ['bind', bindToOid("a'b", COORDINATOR), ["state = 'managed'", "datname::pg_catalog.text = 'a''b'", "name = 'a''b'"]],
+  ['drop', recordDrop("a'b", COORDINATOR), ["VALUES ('a''b', NULL, 'dropping')", "SET state = 'dropping'"]],
+  ['forget', forget("a'b", COORDINATOR), ["DELETE FROM citus_databases.managed_database WHERE name = 'a''b'"]],
+] as const)('%s', (_, change, parts) => {
+  expect(change).toMatchObject({ node: COORDINATOR, scope: 'server', secret: false });
+  const last = sqlOf(change).at(-1);
+  for (const part of parts) expect(last).toContain(part);
+});
+
+test('two first runs may make the schema at the same moment: the second tries again', () => {
+  expect(recordIntent('skymap', COORDINATOR).retryOn).toEqual(['23505', '42P06', '42P07']);
+});

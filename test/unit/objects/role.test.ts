@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest';
+import { diffRoleCopy } from '../../../src/objects/role.ts';
+import { role, shown, W1 } from '../plan/situations.ts';
+
+const VERIFIER = "SCRAM-SHA-256$4096:salt$stored:server'key";
+const app = role('my app', { verifier: VERIFIER });
+const PLAIN =
+  'NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN NOREPLICATION NOBYPASSRLS CONNECTION LIMIT -1 PASSWORD';
+
+test.each([
+  ['the same', app, [app], []],
+  [
+    'missing',
+    app,
+    [role('other')],
+    [
+      {
+        on: 'w1',
+        summary: 'create role "my app" as on the coordinator',
+        sql: [`CREATE ROLE "my app" WITH ${PLAIN} 'SCRAM-SHA-256$4096:salt$stored:server''key'`],
+      },
+    ],
+  ],
+  [
+    'another password',
+    app,
+    [role('my app')],
+    [
+      {
+        on: 'w1',
+        summary: 'align role "my app" as on the coordinator',
+        sql: [`ALTER ROLE "my app" WITH ${PLAIN} 'SCRAM-SHA-256$4096:salt$stored:server''key'`],
+      },
+    ],
+  ],
+  [
+    'no password any more, other rights',
+    role('app', {
+      superuser: true,
+      inherit: false,
+      createRole: true,
+      createDatabase: true,
+      login: false,
+      replication: true,
+      bypassRls: true,
+      connectionLimit: 3,
+    }),
+    [role('app', { verifier: VERIFIER })],
+    [
+      {
+        on: 'w1',
+        summary: 'align role "app" as on the coordinator',
+        sql: [
+          'ALTER ROLE "app" WITH SUPERUSER NOINHERIT CREATEROLE CREATEDB NOLOGIN REPLICATION BYPASSRLS CONNECTION LIMIT 3 PASSWORD NULL',
+        ],
+      },
+    ],
+  ],
+] as const)('%s', (_, onCoordinator, onWorker, expected) => {
+  const changes = diffRoleCopy(onCoordinator, onWorker, W1, 'w1');
+  expect(changes.map(shown)).toEqual(expected);
+  for (const change of changes) {
+    expect(change).toMatchObject({ scope: 'server', secret: true });
+    const { statements, ...rest } = change;
+    expect(statements).toHaveLength(1);
+    expect(JSON.stringify(rest)).not.toContain('SCRAM');
+  }
+});

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { diffSchemas } from '../../../src/objects/schema.ts';
+import { COORDINATOR, shown, wanted } from '../plan/situations.ts';
+
+test.each([
+  ['none declared', '', [{ name: 'public', owner: 'postgres' }], []],
+  [
+    'missing: the owner of the database owns it',
+    'analytics',
+    [],
+    [
+      {
+        on: 'c',
+        summary: 'create schema "analytics" owned by "app"',
+        sql: ['CREATE SCHEMA "analytics" AUTHORIZATION "app"'],
+      },
+    ],
+  ],
+  [
+    'missing, with an owner of its own',
+    '{ name: My Schema, owner: other }',
+    [],
+    [
+      {
+        on: 'c',
+        summary: 'create schema "My Schema" owned by "other"',
+        sql: ['CREATE SCHEMA "My Schema" AUTHORIZATION "other"'],
+      },
+    ],
+  ],
+  [
+    'there, in the order of the spec',
+    'b, a',
+    [
+      { name: 'a', owner: 'app' },
+      { name: 'b', owner: 'app' },
+    ],
+    ["note: Schema 'b' already exists", "note: Schema 'a' already exists"],
+  ],
+  [
+    'another owner',
+    'analytics',
+    [{ name: 'analytics', owner: 'postgres' }],
+    [
+      {
+        on: 'c',
+        summary: 'change the owner of schema "analytics" from "postgres" to "app"',
+        sql: ['ALTER SCHEMA "analytics" OWNER TO "app"'],
+      },
+    ],
+  ],
+] as const)('%s', (_, list, observed, expected) => {
+  const schemas = list
+    .split(/,(?![^{]*})/)
+    .filter((item) => item !== '')
+    .map((item) => (item.includes('{') ? item : `{ name: ${item} }`));
+  const database = wanted(`{ name: skymap, owner: app, schemas: [${schemas.join(', ')}] }`);
+  expect(diffSchemas(database, observed, COORDINATOR).map(shown)).toEqual(expected);
+});
