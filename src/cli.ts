@@ -94,6 +94,15 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
         return 0;
       }),
     );
+  report(program.command('configure').description('make the servers under Patroni have the declared parameters'))
+    .option('--dry-run', 'only print what would change', false)
+    .action((options: ReportOptions & { dryRun: boolean }) =>
+      run(options, 'configure', async (context) => {
+        const { configure } = await import('./configure.ts');
+        await configure(context, { dryRun: options.dryRun, output: options.output });
+        return 0;
+      }),
+    );
   program
     .command('demo')
     .description('start a local cluster on ports 5600 to 5602, apply an example to it, verify it')

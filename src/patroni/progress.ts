@@ -9,6 +9,14 @@ export type Progress =
   /** The member has not taken the configuration yet, or something else outweighs it. */
   | 'waiting';
 
+export interface WatchedParameter {
+  readonly name: string;
+  /** undefined: it returns to its default, whatever that is. */
+  readonly wanted: string | undefined;
+  /** What the configuration said before. */
+  readonly former: string | undefined;
+}
+
 export interface MemberReading {
   /** What Patroni says waits for a restart; undefined: nothing. */
   readonly pending: readonly PendingParameter[] | undefined;
@@ -22,21 +30,18 @@ export interface MemberReading {
  * What the server runs with decides. Patroni's own word on restarts comes up to a loop later than its reload, and for
  * parameters that it hands over on the command line pg_settings.pending_restart says nothing.
  */
-export function progressOf(name: string, wanted: string | undefined, reading: MemberReading): Progress {
+export function progressOf(parameter: WatchedParameter, reading: MemberReading): Progress {
   const { pending, settings, loopPassed } = reading;
-  const named = pending?.some((parameter) => parameter.name.toLowerCase() === name) === true;
+  const { name, wanted, former } = parameter;
+  if (pending?.some((candidate) => candidate.name.toLowerCase() === name) === true) return 'needsRestart';
   const known = settings?.get(name);
-  // nobody to ask, or a parameter that the server shows to nobody: Patroni's word
-  if (known === undefined) {
-    if (named) return 'needsRestart';
-    return loopPassed ? 'inForce' : 'waiting';
-  }
+  // nobody to ask, or a parameter that no loaded library defines: Patroni's word
+  if (known === undefined) return loopPassed ? 'inForce' : 'waiting';
   if (wanted === undefined) {
-    if (named) return 'needsRestart';
-    return loopPassed ? 'inForce' : 'waiting';
+    if (loopPassed) return 'inForce';
+    return former === undefined || isInForce(known, former) ? 'waiting' : 'inForce';
   }
-  if (named) return 'needsRestart';
   if (isInForce(known, wanted)) return 'inForce';
-  if (known.context !== 'postmaster') return 'waiting';
-  return pending !== undefined && pending.length === 0 ? 'needsRestart' : 'waiting';
+  // Patroni before 4.0 says that a restart is needed, not what for
+  return known.context === 'postmaster' && pending?.length === 0 ? 'needsRestart' : 'waiting';
 }

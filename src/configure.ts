@@ -1,0 +1,178 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { readPasswordFile } from './cluster/credentials.ts';
+import type { Context } from './context.ts';
+import { forAll } from './execute/parallel.ts';
+import { throwIfInterrupted } from './execute/run.ts';
+import { loadTls } from './execute/tls.ts';
+import type { Patch } from './patroni/difference.ts';
+import { callAny, readConfig, unexpected } from './patroni/group.ts';
+import { type GroupPlan, groupLabel, planGroup } from './patroni/plan.ts';
+import { describeChange, type GroupResult, logResult, resultOf } from './patroni/report.ts';
+import { restartGroup } from './patroni/restartGroup.ts';
+import { settleGroup } from './patroni/settle.ts';
+import type { Tools } from './patroni/tools.ts';
+import { checkGroup, invalidValues } from './patroni/validate.ts';
+import { Failure } from './report/errors.ts';
+import type { PatroniGroupSpec } from './spec/types.ts';
+
+export interface ConfigureOptions {
+  readonly dryRun: boolean;
+  readonly output: 'text' | 'json';
+}
+
+/**
+ * Makes Patroni's configuration of each group hold the wanted parameters, and waits until the servers do. Nothing is
+ * sent anywhere before the values of all groups are checked.
+ */
+export async function configure(context: Context, options: ConfigureOptions): Promise<void> {
+  const { log, spec } = context;
+  const tools = await openTools(context);
+  log.frame(`Configuring PostgreSQL parameters: ${spec.cluster.name}`);
+  const plans = await forAll(tools.patroni.groups, async (group) =>
+    planGroup(spec, group, await firstConfig(context, group, tools)),
+  );
+  await check(context, plans, tools);
+  const results = options.dryRun ? plans.map((plan) => dryRun(context, plan)) : await carryOut(context, plans, tools);
+  if (options.output === 'json') context.print(`${JSON.stringify({ groups: results }, undefined, 2)}\n`);
+  if (!options.dryRun) conclude(context, results);
+}
+
+async function openTools({ spec, access, signal }: Context): Promise<Tools> {
+  const { patroni } = spec;
+  if (patroni === undefined) {
+    throw new Failure({
+      kind: 'invalid',
+      what: 'The spec has no section patroni, which says where the groups are and what they shall have',
+      next: 'Add patroni.groups and patroni.parameters',
+    });
+  }
+  const credentials =
+    patroni.credentials === undefined
+      ? undefined
+      : {
+          username: patroni.credentials.username,
+          password: await readPasswordFile(patroni.credentials.passwordFile, access.redactor),
+        };
+  return {
+    patroni,
+    rest: { credentials, tls: await loadTls(patroni.tls), signal },
+    sql: { access, signal },
+    signal,
+    async pause(milliseconds) {
+      await delay(milliseconds, undefined, { signal }).catch(() => undefined);
+      throwIfInterrupted(signal);
+    },
+  };
+}
+
+const POLL_MS = 2_000;
+const NEWS_MS = 20_000;
+
+/** A group that is only just being made answers after a while; wrong credentials and the like need no waiting for. */
+async function firstConfig(context: Context, group: PatroniGroupSpec, tools: Tools) {
+  const label = groupLabel(group.group, context.spec.cluster.citus);
+  const deadline = Date.now() + tools.patroni.timeoutSeconds * 1000;
+  let told = Date.now() - NEWS_MS + POLL_MS;
+  for (;;) {
+    try {
+      return await readConfig(group, tools.rest);
+    } catch (error) {
+      throwIfInterrupted(tools.signal);
+      if (!(error instanceof Failure) || Date.now() > deadline) throw error;
+      if (Date.now() - told >= NEWS_MS) {
+        const reason = error.details.cause ?? error.details.what;
+        context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reason})`);
+        told = Date.now();
+      }
+    }
+    await tools.pause(POLL_MS);
+  }
+}
+
+async function check(context: Context, plans: readonly GroupPlan[], tools: Tools): Promise<void> {
+  const checked = await forAll(plans, async (plan) => ({ plan, ...(await checkGroup(context.spec, plan, tools)) }));
+  if (checked.some(({ problems }) => problems.length > 0)) {
+    throw invalidValues(checked.map(({ plan, problems }) => ({ label: plan.label, problems })));
+  }
+  for (const { plan, unasked } of checked) {
+    if (unasked === undefined || plan.difference.changes.length === 0) continue;
+    context.log.warn(`${plan.label}: no server could be asked whether it takes these values (${unasked})`);
+  }
+}
+
+function dryRun(context: Context, plan: GroupPlan): GroupResult {
+  const { changes } = plan.difference;
+  context.log.line(`${plan.label}: ${count(changes.length)} to change`);
+  for (const change of changes) context.log.line(describeChange(change), 1);
+  return { group: plan.spec.group, changes, pendingRestart: {}, commands: [], restarts: 0, unasked: {} };
+}
+
+/** The values go to all groups before anything is restarted, and restarts are one group after the other. */
+async function carryOut(context: Context, plans: readonly GroupPlan[], tools: Tools): Promise<readonly GroupResult[]> {
+  const { log } = context;
+  const sent = new Map<GroupPlan, number>();
+  for (const plan of plans) {
+    const { patch, changes } = plan.difference;
+    if (changes.length > 0) {
+      log.line(`${plan.label}: sending ${count(changes.length)}`);
+      for (const change of changes) log.line(describeChange(change), 1);
+    }
+    if (patch === undefined) continue;
+    await send(plan, patch, tools);
+    // a new record of names is nothing that the members have to take
+    if (changes.length > 0) sent.set(plan, Date.now());
+  }
+  const states = new Map(
+    await forAll(plans, async (plan) => [plan, await settleGroup(plan, tools, sent.get(plan))] as const),
+  );
+  const results: GroupResult[] = [];
+  for (const plan of plans) {
+    let state = states.get(plan);
+    if (state === undefined) continue;
+    let restarts = 0;
+    const { restart } = tools.patroni;
+    if (restart === 'whenNeeded' && state.members.some(({ member }) => member.status?.pending !== undefined)) {
+      log.line(`${plan.label}: restarting what needs it`);
+      restarts = await restartGroup(plan, tools, log);
+      state = await settleGroup(plan, tools, sent.get(plan) ?? Date.now());
+    }
+    const result = resultOf(plan, state, restarts, tools.patroni, context.spec.cluster.citus);
+    log.line(`${plan.label}: ${summary(plan, result)}`);
+    logResult(plan, result, log);
+    for (const stranger of state.strangers) {
+      log.warn(`${stranger} is in the spec, but Patroni knows no such member of this group yet`, 1);
+    }
+    results.push(result);
+  }
+  return results;
+}
+
+async function send(plan: GroupPlan, patch: Patch, tools: Tools): Promise<void> {
+  const { address, reply } = await callAny(plan.spec, tools.rest, { method: 'PATCH', path: '/config', body: patch });
+  // 409: somebody else changed the configuration at the same moment
+  if (reply.status !== 200) throw unexpected(address, 'PATCH /config', reply);
+}
+
+function summary(plan: GroupPlan, result: GroupResult): string {
+  const names = Object.keys(plan.wanted);
+  const waiting = Object.keys(result.pendingRestart).length;
+  const inForce = names.filter((name) => result.pendingRestart[name] === undefined).length;
+  const changed = result.changes.length === 0 ? 'nothing to change, ' : '';
+  return `${changed}${count(inForce)} in force${waiting === 0 ? '' : `, ${waiting} waiting for a restart`}`;
+}
+
+function count(number: number): string {
+  return number === 1 ? '1 parameter' : `${number} parameters`;
+}
+
+function conclude(context: Context, results: readonly GroupResult[]): void {
+  const { log } = context;
+  const waiting = results.filter((result) => Object.keys(result.pendingRestart).length > 0);
+  log.blank();
+  if (results.every((result) => result.changes.length === 0 && result.restarts === 0)) log.line('Nothing was changed');
+  log.frame(
+    waiting.length === 0
+      ? 'Parameters are in force!'
+      : `Parameters are set; ${waiting.length} of ${results.length} groups wait for a restart`,
+  );
+}

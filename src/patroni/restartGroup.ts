@@ -1,0 +1,162 @@
+import { Failure } from '../report/errors.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import { type GroupView, unexpected, viewGroup } from './group.ts';
+import type { GroupPlan } from './plan.ts';
+import { bodyText, callPatroni } from './rest.ts';
+import { nextRestart, type RestartStep } from './restart.ts';
+import { type RestMember, restartMember } from './restMember.ts';
+import type { Tools } from './tools.ts';
+
+const POLL_MS = 1_000;
+/** Standbys are restarted once, and once more where the primary had to go first. */
+const MOST_RESTARTS = 2;
+
+/** Restarts what needs it, one member at a time, looking again after each. Returns how many restarts there were. */
+export async function restartGroup(plan: GroupPlan, tools: Tools, log: LineLog): Promise<number> {
+  const restarts = new Map<string, number>();
+  let total = 0;
+  for (;;) {
+    const view = await viewWithLeader(plan, tools);
+    const step = nextRestart(view.members.map(restartMember), tools.patroni.allowInterruption);
+    if (step.kind === 'none') return total;
+    const name = stepMember(step);
+    const count = (restarts.get(name) ?? 0) + 1;
+    restarts.set(name, count);
+    if (count > MOST_RESTARTS) throw stillPending(plan, view, name);
+    total += 1;
+    if (step.kind === 'refuse') throw noReplica(plan, step.leader);
+    if (step.kind === 'noLeader') throw noLeader(plan);
+    const hadSync = view.members.some((member) => member.role === 'sync');
+    if (step.kind === 'switchover') {
+      log.line(`Switching over from ${step.leader} to ${step.candidate}, which has the parameters already...`, 1);
+      await switchOver(memberOf(view, step.leader), step, tools);
+    } else {
+      log.line(`Restarting ${step.primary ? 'primary' : 'replica'} ${step.member}...`, 1);
+      await restart(memberOf(view, step.member), tools);
+    }
+    const seconds = await untilHealthy(plan, name, hadSync, tools);
+    log.line(`✓ ${name} ${step.kind === 'switchover' ? 'follows the new primary' : 'is back'} after ${seconds} s`, 1);
+  }
+}
+
+function stepMember(step: Exclude<RestartStep, { kind: 'none' }>): string {
+  if (step.kind === 'restart') return step.member;
+  return step.kind === 'noLeader' ? '' : step.leader;
+}
+
+function memberOf(view: GroupView, name: string): RestMember {
+  const member = view.members.find((candidate) => candidate.name === name);
+  if (member === undefined) throw new Error(`No member ${name}`);
+  return member;
+}
+
+/** A group may be without a leader for the moment of a failover. */
+async function viewWithLeader(plan: GroupPlan, tools: Tools): Promise<GroupView> {
+  const deadline = Date.now() + tools.patroni.timeoutSeconds * 1000;
+  for (;;) {
+    const view = await viewGroup(plan.spec, tools.rest);
+    if (view.paused) throw paused(plan, tools);
+    if (view.members.some((member) => member.role === 'leader')) return view;
+    if (Date.now() > deadline) throw noLeader(plan);
+    await tools.pause(POLL_MS);
+  }
+}
+
+async function restart(member: RestMember, tools: Tools): Promise<void> {
+  if (member.address === undefined) throw new Error(`No address of ${member.name}`);
+  const reply = await callPatroni(member.address, tools.rest, {
+    method: 'POST',
+    path: '/restart',
+    body: { restart_pending: true },
+    // Patroni answers when the server is up again
+    deadlineMs: tools.patroni.timeoutSeconds * 1000,
+  });
+  if (reply.status === 200) return;
+  // nothing waits for a restart any more: somebody else was faster (patroni/ha.py, restart)
+  if (reply.status === 503 && bodyText(reply).includes('restart conditions are not satisfied')) return;
+  throw unexpected(member.address, 'POST /restart', reply);
+}
+
+async function switchOver(
+  leader: RestMember,
+  step: { readonly leader: string; readonly candidate: string },
+  tools: Tools,
+): Promise<void> {
+  if (leader.address === undefined) throw new Error(`No address of ${leader.name}`);
+  const reply = await callPatroni(leader.address, tools.rest, {
+    method: 'POST',
+    path: '/switchover',
+    body: { leader: step.leader, candidate: step.candidate },
+    deadlineMs: tools.patroni.timeoutSeconds * 1000,
+  });
+  // 503 with "status unknown": Patroni stopped looking, the switchover may still come about; what follows looks
+  if (reply.status === 200 || (reply.status === 503 && bodyText(reply).includes('unknown'))) return;
+  throw unexpected(leader.address, 'POST /switchover', reply);
+}
+
+/** Until the group has a running leader, the member is well again, and there is a synchronous standby if there was one. */
+async function untilHealthy(plan: GroupPlan, name: string, hadSync: boolean, tools: Tools): Promise<number> {
+  const startedAt = Date.now();
+  const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    await tools.pause(POLL_MS);
+    try {
+      const view = await viewGroup(plan.spec, tools.rest);
+      const members = view.members.map(restartMember);
+      const leader = members.find((member) => member.role === 'leader');
+      const itself = members.find((member) => member.name === name);
+      const sync = members.some((member) => member.role === 'sync' && member.healthy);
+      if (leader?.healthy === true && itself?.healthy === true && (sync || !hadSync)) {
+        return Math.round((Date.now() - startedAt) / 1000);
+      }
+    } catch (error) {
+      tools.signal.throwIfAborted();
+      last = error;
+    }
+  }
+  throw new Failure(
+    {
+      kind: 'failed',
+      what: `${plan.label}: ${name} is not well ${tools.patroni.timeoutSeconds} s after its restart`,
+      cause: last instanceof Failure ? last.details.cause : undefined,
+      next: `Look at its log (kubectl logs), and at the group (${tools.patroni.patronictl} list). Nothing else was restarted`,
+    },
+    { cause: last },
+  );
+}
+
+function noReplica(plan: GroupPlan, leader: string): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `${plan.label}: the primary ${leader} has to be restarted, and the group has no healthy replica`,
+    next: 'Mend or add a replica and run again, or accept the interruption with allowInterruption: true. The parameters are in place and wait for the restart',
+  });
+}
+
+function noLeader(plan: GroupPlan): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `${plan.label} has no leader`,
+    next: 'Look at the logs of its members (kubectl logs) and run again',
+  });
+}
+
+function paused(plan: GroupPlan, tools: Tools): Failure {
+  const command = [tools.patroni.patronictl, 'resume', tools.patroni.scope].join(' ');
+  return new Failure({
+    kind: 'refused',
+    what: `${plan.label} is in maintenance mode: somebody has paused Patroni, so nothing is restarted`,
+    next: `End it when it is over (${command}) and run again. The parameters are in place and wait for the restart`,
+  });
+}
+
+function stillPending(plan: GroupPlan, view: GroupView, name: string): Failure {
+  const pending = memberOf(view, name).status?.pending ?? [];
+  return new Failure({
+    kind: 'failed',
+    what: `${plan.label}: ${name} still waits for a restart after it was restarted`,
+    cause: pending.map((each) => `${each.name} is ${each.oldValue}, not ${each.newValue}`).join('\n') || undefined,
+    next: 'Look at its log: a parameter may be set elsewhere too (ALTER SYSTEM, the local file of Patroni)',
+  });
+}

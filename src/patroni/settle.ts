@@ -1,0 +1,118 @@
+import { forAll } from '../execute/parallel.ts';
+import { describe } from '../execute/sqlstate.ts';
+import { Failure } from '../report/errors.ts';
+import { viewGroup } from './group.ts';
+import { type GroupPlan, watched } from './plan.ts';
+import { type MemberReading, type Progress, progressOf, type WatchedParameter } from './progress.ts';
+import type { RestMember } from './restMember.ts';
+import { readSettings } from './serverSettings.ts';
+import type { Tools } from './tools.ts';
+import type { KnownSettings } from './values.ts';
+
+export interface MemberState {
+  readonly member: RestMember;
+  /** undefined: the member does not answer, or its server does not run; `reason` tells. */
+  readonly progress: ReadonlyMap<string, Progress> | undefined;
+  readonly reason: string | undefined;
+  readonly settings: KnownSettings | undefined;
+}
+
+export interface GroupState {
+  readonly members: readonly MemberState[];
+  readonly strangers: readonly string[];
+  readonly paused: boolean;
+}
+
+/** How long after its loop_wait a member may still be at its reload. */
+const LOOP_GRACE_MS = 3_000;
+const POLL_MS = 1_000;
+
+/**
+ * Asks until every member of the group has taken the configuration, or knows that it needs a restart. `sentAt`: when the
+ * configuration was changed; undefined when there was nothing to change, and then nobody who is away is waited for.
+ */
+export async function settleGroup(plan: GroupPlan, tools: Tools, sentAt: number | undefined): Promise<GroupState> {
+  const startedAt = Date.now();
+  const loopMs = plan.config.loopWaitSeconds * 1000 + LOOP_GRACE_MS;
+  const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
+  for (;;) {
+    const state = await readGroup(plan, tools, sentAt === undefined || Date.now() - sentAt > loopMs);
+    const absent = state.members.filter((member) => member.progress === undefined);
+    const waiting = state.members.filter((member) => isWaiting(member));
+    if (waiting.length === 0 && (absent.length === 0 || sentAt === undefined)) return state;
+    // a member that answers has had three loops to take it: something else outweighs the configuration
+    if (waiting.length > 0 && Date.now() - startedAt > Math.max(3 * loopMs, 10_000)) throw outweighed(plan, waiting);
+    if (Date.now() > deadline) throw waiting.length > 0 ? outweighed(plan, waiting) : away(plan, absent);
+    await tools.pause(POLL_MS);
+  }
+}
+
+function isWaiting(member: MemberState): boolean {
+  return member.progress !== undefined && [...member.progress.values()].includes('waiting');
+}
+
+async function readGroup(plan: GroupPlan, tools: Tools, loopPassed: boolean): Promise<GroupState> {
+  const view = await viewGroup(plan.spec, tools.rest);
+  const names = watched(plan);
+  const members = await forAll(view.members, (member) => readMember(plan, member, names, tools, loopPassed));
+  return { members, strangers: view.strangers, paused: view.paused };
+}
+
+async function readMember(
+  plan: GroupPlan,
+  member: RestMember,
+  names: readonly WatchedParameter[],
+  tools: Tools,
+  loopPassed: boolean,
+): Promise<MemberState> {
+  const { status } = member;
+  const nothing = { member, progress: undefined, settings: undefined };
+  if (status === undefined) return { ...nothing, reason: reasonOf(member.error) };
+  if (status.state !== 'running') return { ...nothing, reason: `its server is ${status.state}` };
+  let settings: KnownSettings | undefined;
+  let reason: string | undefined;
+  if (member.sql !== undefined) {
+    try {
+      settings = await readSettings(plan.spec.group, member.sql, tools.sql);
+    } catch (error) {
+      tools.signal.throwIfAborted();
+      reason = describe(error);
+    }
+  }
+  const reading: MemberReading = { pending: status.pending, settings, loopPassed };
+  const progress = new Map(names.map((parameter) => [parameter.name, progressOf(parameter, reading)]));
+  return { member, progress, settings, reason };
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Failure) return error.details.cause ?? error.details.what;
+  return error === undefined ? 'Patroni knows no address of it' : describe(error);
+}
+
+function outweighed(plan: GroupPlan, members: readonly MemberState[]): Failure {
+  const lines = members.flatMap(({ member, progress, settings }) =>
+    [...(progress ?? [])].flatMap(([name, state]) => {
+      if (state !== 'waiting') return [];
+      const row = settings?.get(name);
+      const place = row?.sourcefile ?? row?.source ?? 'unknown';
+      return [`${member.name}: ${name} is ${row?.setting ?? 'unknown'}, not ${plan.wanted[name]} (set by ${place})`];
+    }),
+  );
+  return new Failure({
+    kind: 'failed',
+    what: `${plan.label}: members do not take the parameters from Patroni's configuration`,
+    cause: lines.join('\n'),
+    next:
+      "What postgresql.parameters in Patroni's local file, its environment or ALTER SYSTEM (postgresql.auto.conf) sets " +
+      "outweighs the group's configuration: take it out there, or out of the spec",
+  });
+}
+
+function away(plan: GroupPlan, members: readonly MemberState[]): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `${plan.label}: the parameters are in Patroni's configuration, but not every member could be asked whether it has them`,
+    cause: members.map(({ member, reason }) => `${member.name}: ${reason ?? 'no answer'}`).join('\n'),
+    next: 'Look at these members (kubectl get pods, kubectl logs); they take the parameters when they come back. Run again to be sure',
+  });
+}
