@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, jsonRows } from './observe.ts';
@@ -49,6 +50,9 @@ export function metadataValue(): string {
       CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS shards FROM pg_catalog.pg_dist_shard s WHERE s.logicalrelid = p.logicalrelid) s
       WHERE p.partmethod IN ('h', 'n')))`;
 }
+
+/** The digest (`tables`) of a node without distributed tables. */
+const NO_TABLES = createHash('md5').update('').digest('hex');
 
 /** Nodes that a database's coordinator has to know and does not. */
 export function missingWorkers(workers: readonly NodeSpec[], metadata: ObservedMetadata): readonly NodeSpec[] {
@@ -191,6 +195,13 @@ export function citusNodeProblems(
         what: `The database on this worker belongs to another Citus cluster, whose coordinator is ${whose}`,
         node: label(worker),
         next: "Look at pg_dist_node there; if that cluster is gone, drop the worker's database and run again",
+      });
+    } else if (row === undefined && own !== undefined && own.tables !== NO_TABLES) {
+      problems.push({
+        kind: 'refused',
+        what: 'The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name',
+        node: label(worker),
+        next: "Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again",
       });
     }
   }

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { catalogsOf, firstValue } from '../support/catalog.ts';
+import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
+
+/** What changed on nodes behind the program's back is made so again, and the database works afterwards. */
+
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 2 });
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+const INIT_SQL = `CREATE TABLE t (a int);
+SELECT create_distributed_table('t', 'a');
+INSERT INTO t SELECT generate_series(1, 60);
+CREATE TABLE r (a int);
+SELECT create_reference_table('r');`;
+
+async function apply(name: string, groups?: readonly number[], more: Document = {}): Promise<Outcome> {
+  const options = groups === undefined ? {} : { groups };
+  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL: INIT_SQL, ...more }], options));
+}
+
+async function applied(name: string, groups?: readonly number[], more: Document = {}): Promise<string> {
+  const { code, log } = await apply(name, groups, more);
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+  return log;
+}
+
+/** Nothing is left to do, every node knows the same nodes, and a distributed table of the user works. */
+async function sound(name: string): Promise<void> {
+  expect(await applied(name)).toContain('Nothing was changed');
+  const catalogs = await catalogsOf(cluster, name);
+  for (const catalog of catalogs) {
+    expect(catalog?.nodes).toEqual(catalogs[0]?.nodes);
+    expect(catalog?.tables).toEqual(catalogs[0]?.tables);
+  }
+  expect(catalogs[0]?.nodes).toHaveLength(3);
+  const [table] = await query(
+    cluster,
+    0,
+    name,
+    `CREATE TABLE IF NOT EXISTS probe_${name} (a int);
+     SELECT create_distributed_table('probe_${name}', 'a') WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'probe_${name}'::regclass);
+     INSERT INTO probe_${name} SELECT generate_series(1, 20);
+     SELECT count(*)::int AS rows FROM probe_${name}`,
+  );
+  expect(table).toEqual({ rows: 20 });
+  const verify = await runProgram(cluster, ['verify'], specOf(cluster, [{ name }]));
+  expect({ code: verify.code, log: verify.log }).toEqual({ code: 0, log: expect.any(String) });
+}
+
+test('a worker that is added later joins', async () => {
+  await applied('grown', [1]);
+  expect(
+    await firstValue(cluster, 2, 'postgres', "SELECT count(*)::int FROM pg_database WHERE datname = 'grown'"),
+  ).toBe(0);
+  const log = await applied('grown');
+  expect(log).toContain("Creating database 'grown' on node2...");
+  expect(log).toContain('Worker already registered: node1');
+  expect(log).toContain('Adding worker: node2');
+  expect(log).toContain('Custom SQL was already executed');
+  expect(await firstValue(cluster, 2, 'grown', 'SELECT count(*)::int FROM t')).toBe(60);
+  await sound('grown');
+});
+
+test("a worker's database that was dropped and made again empty is repaired", async () => {
+  await applied('emptied');
+  // Without shards on it, as for a worker that had none yet: what was in them is gone with the database.
+  await query(cluster, 0, 'emptied', 'DROP TABLE t, r');
+  await query(cluster, 2, 'postgres', 'DROP DATABASE emptied WITH (FORCE)');
+  const verify = await runProgram(cluster, ['verify'], specOf(cluster, [{ name: 'emptied' }]));
+  expect(verify.code).toBe(1);
+  expect(verify.log.slice(verify.log.indexOf('ERROR'))).toMatchInlineSnapshot(`
+    "ERROR: Database 'emptied' does not exist (node node2)
+      Next: Run citus-databases apply
+    "
+  `);
+  const log = await applied('emptied');
+  expect(log).toContain("Creating database 'emptied' on node2...");
+  expect(log).toContain('Repairing worker: node2');
+  await sound('emptied');
+});
+
+test('a worker that was disabled is activated', async () => {
+  await applied('disabled');
+  const { host, port } = cluster.nodes[2] ?? { host: '', port: 0 };
+  await query(cluster, 0, 'disabled', 'DROP TABLE t');
+  if (cluster.kind === 'real') {
+    await query(cluster, 0, 'disabled', 'SELECT citus_disable_node($1, $2, true)', [host, port]);
+  } else {
+    // The stand-in knows the state, not the function.
+    await query(cluster, 0, 'disabled', 'UPDATE pg_dist_node SET isactive = false WHERE groupid = 2');
+  }
+  const log = await applied('disabled');
+  expect(log).toContain('Repairing worker: node2 (it is disabled)');
+  await sound('disabled');
+});
+
+test('a worker whose metadata is stale is synced', async () => {
+  await applied('stale');
+  await query(cluster, 1, 'stale', 'DELETE FROM pg_dist_node WHERE groupid = 2');
+  const log = await applied('stale');
+  expect(log).toContain('Repairing worker: node1 (it knows other nodes than the coordinator)');
+  await sound('stale');
+});
+
+test('a lost row of pg_dist_authinfo is written again', async () => {
+  await applied('locked_out');
+  await query(cluster, 2, 'locked_out', 'DELETE FROM pg_dist_authinfo');
+  const log = await applied('locked_out');
+  expect(log).toContain('Written on node2');
+  await sound('locked_out');
+});
+
+test("the coordinator's database dropped by hand while those of the workers remain", async () => {
+  await applied('headless');
+  await query(cluster, 0, 'postgres', 'DROP DATABASE headless WITH (FORCE)');
+  const refused = await apply('headless');
+  expect(refused.log.slice(refused.log.indexOf('ERROR'))).toMatchInlineSnapshot(`
+    "ERROR: Database 'headless' cannot be made ready: 2 problems
+      Cause:
+        node1: The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name
+          Next: Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again
+        node2: The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name
+          Next: Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again
+      Next: Mend them and run again. Nothing was changed
+    "
+  `);
+  expect(refused.code).toBe(3);
+  const spec = specOf(cluster, [{ name: 'headless' }]);
+  expect((await runProgram(cluster, ['drop', 'headless', '--confirm', 'headless'], spec)).code).toBe(0);
+  await applied('headless');
+  await sound('headless');
+});
+
+test("the coordinator's database dropped by hand, and nothing distributed in it", async () => {
+  await applied('bare', undefined, { initSQL: 'CREATE TABLE plain (a int);' });
+  await query(cluster, 0, 'postgres', 'DROP DATABASE bare WITH (FORCE)');
+  expect(await applied('bare', undefined, { initSQL: 'CREATE TABLE plain (a int);' })).toContain(
+    'Line 1: CREATE TABLE',
+  );
+});
+
+test("a changed password of the superuser is written to every node's pg_dist_authinfo", async () => {
+  await applied('rotated');
+  const before = await Promise.all(
+    cluster.nodes.map(({ group }) =>
+      firstValue(cluster, group, 'rotated', 'SELECT md5(authinfo) FROM pg_dist_authinfo'),
+    ),
+  );
+  // The file holds another password than the row: the row is compared with the file.
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'rotated', "UPDATE pg_dist_authinfo SET authinfo = 'password=yesterday'");
+  }
+  expect(await applied('rotated')).toContain('Written on node0, node1, node2');
+  const after = await Promise.all(
+    cluster.nodes.map(({ group }) =>
+      firstValue(cluster, group, 'rotated', 'SELECT md5(authinfo) FROM pg_dist_authinfo'),
+    ),
+  );
+  expect(after).toEqual(before);
+  await sound('rotated');
+});
