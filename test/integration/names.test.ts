@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quoteIdentifier } from '../../src/objects/quote.ts';
+import { catalogsOf } from '../support/catalog.ts';
+import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type Outcome, runProgram, specOf } from '../support/program.ts';
+
+/** Any legal name of PostgreSQL is data: as database, owner, schema, through every command. */
+
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 1 });
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+test.each([
+  'my-db',
+  'Üñí',
+  'a"b',
+  "a'b",
+  'a\\b',
+  'select',
+  ' $1 %I {} ',
+  '$observe$; --',
+  // 63 bytes, the longest that PostgreSQL keeps.
+  `${'é'.repeat(29)}😀-`,
+  `x${'é'.repeat(31)}`,
+])('%s', async (name) => {
+  const spec = specOf(cluster, [
+    {
+      name,
+      owner: name,
+      schemas: [{ name, owner: name }],
+      parameters: { search_path: `${quoteIdentifier(name)}, public` },
+      initSQL: `CREATE TABLE ${quoteIdentifier(name)}.${quoteIdentifier(name)} (${quoteIdentifier(name)} int);
+SELECT create_distributed_table(format('%I.%I', current_database(), current_database()), current_database()::text);`,
+    },
+  ]);
+  async function run(...args: readonly string[]): Promise<Outcome> {
+    const outcome = await runProgram(cluster, args, spec);
+    return outcome;
+  }
+  await query(cluster, 0, 'postgres', `CREATE ROLE ${quoteIdentifier(name)} LOGIN PASSWORD 'x'`);
+
+  expect(await run('plan')).toMatchObject({ code: 10 });
+  expect(await run('apply')).toMatchObject({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+  const catalogs = await catalogsOf(cluster, name);
+  for (const catalog of catalogs) {
+    expect(catalog?.owner).toBe(name);
+    expect(catalog?.schemas).toContain(`${name} ${name}`);
+    expect(catalog?.tables).toHaveLength(1);
+    expect(catalog?.parameters).toEqual(catalogs[0]?.parameters);
+  }
+  expect(await run('apply')).toMatchObject({ code: 0, log: expect.stringContaining('Nothing was changed') });
+  expect(await run('plan')).toMatchObject({ code: 0, log: expect.stringContaining('Nothing to do') });
+  expect(await run('verify')).toMatchObject({ code: 0 });
+  expect(await run('drop', name, '--confirm', name)).toMatchObject({ code: 0 });
+  expect(await catalogsOf(cluster, name)).toEqual([undefined, undefined]);
+});
