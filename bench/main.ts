@@ -1,0 +1,88 @@
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type LocalCluster, startLocalCluster } from '../src/demo/localCluster.ts';
+import { findPsql } from './baseline.ts';
+import { type Measured, measure } from './measure.ts';
+import { plot } from './plot.ts';
+import { buildProgram } from './program.ts';
+import { aboveEmptyNode, firstRunTable, goalsTable, messageTable, secondRunTable, slowTable } from './report.ts';
+import { median } from './statistics.ts';
+
+/**
+ * Measures the program against what bounds it; see docs/PERFORMANCE.md. Tables go to standard output, plots to --plots.
+ *
+ *     npm run bench -- --workers 2,8,16,32 --rounds 5 --latency 5 --plots docs/performance
+ */
+const { values } = parseArgs({
+  options: {
+    workers: { type: 'string', default: '2,8' },
+    rounds: { type: 'string', default: '5' },
+    latency: { type: 'string', default: '5' },
+    baseline: { type: 'string', default: 'yes' },
+    plots: { type: 'string' },
+  },
+});
+const numbers = values.workers.split(',').map(Number);
+const latencyMs = Number(values.latency);
+const say = (text: string) => console.error(text);
+
+const program = await buildProgram(process.cwd());
+const measured: Measured[] = [];
+let description = '';
+try {
+  for (const workers of numbers) {
+    const cluster = await startLocalCluster({ workers, serverSettings: roomFor(workers) });
+    if (description === '') description = describeMachine(cluster);
+    say(`${description}; ${workers} workers`);
+    try {
+      const rounds = Number(values.rounds);
+      const baseline = values.baseline === 'yes';
+      measured.push(await measure(cluster, program, { workers, rounds, latencyMs, baseline, say }));
+    } finally {
+      await cluster.stop();
+    }
+    print(measured);
+  }
+  if (values.plots !== undefined) await writePlots(values.plots);
+  const { size } = await stat(program.bundle);
+  console.log(`\nBundle: ${(size / 1e6).toFixed(2)} MB`);
+} finally {
+  await program.remove();
+}
+
+/** As many connections as the daemons of that many nodes may take. */
+function roomFor(workers: number): Readonly<Record<string, string>> {
+  return { max_connections: String(Math.max(100, workers * 6)) };
+}
+
+function describeMachine(cluster: LocalCluster): string {
+  const baseline = findPsql(cluster) === undefined ? 'a fresh connection per action instead of psql' : 'psql';
+  return `${cluster.description}; ${cpus().length} cores; Node ${process.version}; baseline: ${baseline}`;
+}
+
+function print(all: readonly Measured[]): void {
+  console.log(`\n${description}\n\nFirst run\n\n${firstRunTable(all)}`);
+  console.log(`\nSecond run, which changes nothing\n\n${secondRunTable(all)}`);
+  if (latencyMs > 0) console.log(`\nWith ${latencyMs} ms for each round trip\n\n${slowTable(all, latencyMs)}`);
+  console.log(`\nMessages with an answer, after the login\n\n${messageTable(all)}`);
+  console.log(`\nGoals\n\n${goalsTable(all)}`);
+}
+
+async function writePlots(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const series = (of: (m: Measured) => readonly number[], scale: number) =>
+    measured.filter((m) => of(m).length > 0).map((m) => [m.workers, median(of(m)) / scale] as const);
+  const first = [
+    { name: 'psql script', color: '#c44', points: series((m) => m.times.baseline, 1000) },
+    { name: 'first apply', color: '#26c', points: series((m) => m.times.first, 1000) },
+    { name: 'floor', color: '#888', points: series((m) => m.times.floor, 1000) },
+  ].filter(({ points }) => points.length > 0);
+  await writeFile(`${folder}/first-run.svg`, plot('First run', 'seconds', first));
+  const again = [
+    { name: 'psql script', color: '#c44', points: series((m) => m.times.baselineAgain, 1) },
+    { name: 'second apply', color: '#26c', points: series((m) => m.times.again, 1) },
+    { name: 'above node', color: '#6a3', points: measured.map((m) => [m.workers, aboveEmptyNode(m)] as const) },
+  ].filter(({ points }) => points.length > 0);
+  await writeFile(`${folder}/second-run.svg`, plot('Second run', 'ms', again));
+}

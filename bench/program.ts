@@ -1,0 +1,99 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { stringify } from 'yaml';
+import type { LocalCluster } from '../src/demo/localCluster.ts';
+import type { Target } from './proxy.ts';
+
+export interface Timed {
+  readonly milliseconds: number;
+  readonly code: number;
+  readonly output: string;
+  /** Peak of the process' memory (getrusage, ru_maxrss); only when it was asked for. */
+  readonly peakMegabytes?: number;
+}
+
+export interface Program {
+  /** `through`: other addresses than the cluster's own, which the nodes keep among themselves. */
+  run(command: readonly string[], spec: unknown): Promise<Timed>;
+  /** The same, and its peak memory. It reports by itself when it ends, which costs it a little time. */
+  measureMemory(command: readonly string[], spec: unknown): Promise<Timed>;
+  readonly bundle: string;
+  remove(): Promise<void>;
+}
+
+/** The program as users get it: built, and started as a process of its own. */
+export async function buildProgram(root: string): Promise<Program> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bench-'));
+  await promisify(execFile)(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
+  const bundle = path.join(folder, 'citus-databases.js');
+  const reporter = path.join(folder, 'memory.cjs');
+  const report = path.join(folder, 'memory.txt');
+  await writeFile(
+    reporter,
+    `process.on('exit',()=>require('node:fs').writeFileSync(${JSON.stringify(report)},String(process.resourceUsage().maxRSS)))`,
+  );
+  async function run(node: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
+    const file = path.join(folder, 'spec.yaml');
+    await writeFile(file, stringify(spec, { lineWidth: 0 }));
+    return await timed(process.execPath, [...node, bundle, ...command, '--spec', file]);
+  }
+  return {
+    bundle,
+    run: (command, spec) => run([], command, spec),
+    async measureMemory(command, spec) {
+      const result = await run(['--require', reporter], command, spec);
+      return { ...result, peakMegabytes: Number(await readFile(report, 'utf8')) / 1024 };
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Runs a program to its end. */
+export async function timed(
+  program: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Timed> {
+  const startedAt = performance.now();
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status, signal) => resolve(status ?? (signal === null ? 1 : 128)));
+  });
+  return { milliseconds: performance.now() - startedAt, code, output };
+}
+
+/** As `timed`, but a failure ends the bench: what failed proves nothing about speed. */
+export function succeeded(what: string, result: Timed): Timed {
+  if (result.code !== 0) throw new Error(`${what} ended with ${result.code}:\n${result.output}`);
+  return result;
+}
+
+/** What the bench declares: the same for the program, the floor and the baseline. */
+export const WORK = {
+  extensions: ['hstore', 'pg_trgm'],
+  parameters: { timezone: 'UTC', work_mem: '8MB' },
+} as const;
+
+/** A spec; `through`: addresses that the program is to use, while the nodes keep their own among themselves. */
+export function benchSpec(cluster: LocalCluster, database: string, through?: readonly Target[]): unknown {
+  const nodes = cluster.nodes.map((node) => {
+    const front = through?.find(({ group }) => group === node.group) ?? node;
+    return { group: node.group, host: front.host, port: front.port, nodeName: node.host, nodePort: node.port };
+  });
+  const [coordinator, ...workers] = nodes;
+  return {
+    cluster: { name: 'bench', passwordFile: cluster.passwordFile, coordinator, workers },
+    databases: [{ name: database, ...WORK }],
+  };
+}
