@@ -155,6 +155,18 @@ describe('contradictions', () => {
       [nothing, otherCluster, undefined],
       ['The database on this worker belongs to another Citus cluster, whose coordinator is other:5432 (l-w1)'],
     ],
+    [
+      'a worker with tables of a coordinator that lost its database',
+      [undefined, metadata(1), metadata(2, { tables: 'something' })],
+      [
+        'The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name (l-w2)',
+      ],
+    ],
+    [
+      'none: a registered worker with other tables: it is only stale',
+      [metadata(0), metadata(1, { tables: 'other' }), undefined],
+      [],
+    ],
     ['the same worker once it is registered here: it is only stale', [metadata(0), otherCluster, metadata(2)], []],
     [
       'a worker that coordinates a cluster itself',

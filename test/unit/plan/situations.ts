@@ -48,8 +48,11 @@ export function citusNode(group: number, changed: Partial<ObservedCitusNode> = {
   };
 }
 
+/** The digest of no distributed table: md5 of an empty string. */
+const NO_TABLES = 'd41d8cd98f00b204e9800998ecf8427e';
+
 export function metadata(localGroup: number, changed: Partial<ObservedMetadata> = {}): ObservedMetadata {
-  return { nodes: citusNodes(2), localGroup, tables: 'digest', ...changed };
+  return { nodes: citusNodes(2), localGroup, tables: NO_TABLES, ...changed };
 }
 
 export function role(name: string, changed: Partial<ObservedRole> = {}): ObservedRole {
@@ -141,6 +144,7 @@ ${options.spec ?? ''}
     servers: new Map(nodes.map(({ group }) => [group, serverObservation(options.servers?.[group])])),
     inside: new Map(Object.entries(options.inside ?? {}).map(([group, observed]) => [Number(group), observed])),
     password: options.password,
+    users: [],
   };
 }
 

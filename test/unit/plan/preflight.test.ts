@@ -1,0 +1,233 @@
+import { describe, expect, test } from 'vitest';
+import type { AvailableExtension } from '../../../src/objects/extension.ts';
+import type { ServerSettings } from '../../../src/objects/server.ts';
+import { missingExtensions, preflight } from '../../../src/plan/preflight.ts';
+import type { Situation } from '../../../src/plan/situation.ts';
+import {
+  citusNode,
+  metadata,
+  observedDatabase,
+  readySituation,
+  role,
+  SETTINGS,
+  type SituationOptions,
+  situation,
+  W1,
+} from './situations.ts';
+
+/** Each problem as `kind node: what`, and the warnings. */
+function judged(given: Situation, available: ReadonlyMap<number, readonly AvailableExtension[]> = new Map()) {
+  const { problems, warnings } = preflight(given, available);
+  return {
+    problems: problems.map(({ kind, node, what }) => `${kind} ${node ?? '-'}: ${what}`),
+    warnings,
+  };
+}
+
+/** Worker 1 says this of itself; everything else is well. */
+function oddWorker(changed: Partial<ServerSettings>, options: SituationOptions = {}): Situation {
+  return situation({ ...options, servers: { ...options.servers, 1: { settings: { ...SETTINGS, ...changed } } } });
+}
+
+test.each([
+  ['nothing there yet', situation()],
+  ['everything there', readySituation()],
+  [
+    'plain PostgreSQL',
+    situation({
+      citus: false,
+      servers: { 0: { settings: { ...SETTINGS, citusVersion: null, preloadLibraries: '' } } },
+    }),
+  ],
+] as const)('%s: nothing to say', (_, given) => {
+  expect(judged(given)).toEqual({ problems: [], warnings: [] });
+});
+
+describe('servers', () => {
+  test.each([
+    [
+      'no superuser',
+      { superuser: false },
+      ["invalid w1: Role 'postgres' is no superuser, which extensions, pg_dist_authinfo and node registration need"],
+    ],
+    ['old PostgreSQL', { version: 130_022 }, ['failed w1: PostgreSQL 13 is too old: 14 or newer is needed']],
+    ['the oldest PostgreSQL', { version: 140_000 }, []],
+    ['no Citus', { citusVersion: null }, ['failed w1: Citus is not installed on the server']],
+    [
+      'citus not first',
+      { preloadLibraries: 'pg_stat_statements, citus' },
+      ["failed w1: shared_preload_libraries does not begin with citus: 'pg_stat_statements, citus'"],
+    ],
+    ['citus in quotes', { preloadLibraries: '"citus"' }, []],
+    [
+      'the last background worker',
+      { maxWorkerProcesses: 8, backgroundWorkers: 8 },
+      [
+        'failed w1: max_worker_processes is 8 and all are in use: Citus needs one for each database, else it has no deadlock detection and no recovery of prepared transactions there',
+      ],
+    ],
+    ['one background worker left', { maxWorkerProcesses: 8, backgroundWorkers: 7 }, []],
+  ] as const)('%s', (_, changed, problems) => {
+    expect(judged(oddWorker(changed)).problems).toEqual(problems);
+  });
+
+  test.each([
+    ['12.0-1', 'Citus 12.0-1 is too old: it does not recover prepared transactions of several databases'],
+    ['11.3-1', 'Citus 11.3-1 is too old: it does not recover prepared transactions of several databases'],
+    ['12.1-1', undefined],
+    ['13.0-1', undefined],
+  ] as const)('Citus %s', (citusVersion, what) => {
+    const settings = { ...SETTINGS, citusVersion };
+    const given = situation({ servers: { 0: { settings }, 1: { settings }, 2: { settings } } });
+    expect(judged(given).problems).toEqual(
+      what === undefined ? [] : ['c', 'w1', 'w2'].map((node) => `failed ${node}: ${what}`),
+    );
+  });
+
+  test('different versions of Citus, of the nodes that take part', () => {
+    expect(judged(oddWorker({ citusVersion: '13.0-1' })).problems).toEqual([
+      'failed -: The nodes have different versions of Citus: c 13.2-1, w1 13.0-1, w2 13.2-1',
+    ]);
+    expect(
+      judged(oddWorker({ citusVersion: '13.0-1' }, { database: '{ name: skymap, workerGroups: [2] }' })).problems,
+    ).toEqual([]);
+  });
+
+  test('few connections left', () => {
+    expect(judged(oddWorker({ connections: 91 })).warnings).toEqual([]);
+    expect(judged(oddWorker({ connections: 92 })).warnings).toEqual([
+      'w1 has 5 of 100 connections left; one more database may take 6: raise max_connections',
+    ]);
+  });
+
+  test('a database that is there already takes nothing more', () => {
+    const settings = { ...SETTINGS, maxWorkerProcesses: 4, connections: 97 };
+    expect(judged(readySituation({ servers: { 0: { settings }, 1: { settings }, 2: { settings } } }))).toEqual({
+      problems: [],
+      warnings: [],
+    });
+  });
+});
+
+describe('owners', () => {
+  test('missing ones, of the database and of schemas', () => {
+    const database = '{ name: skymap, owner: app, schemas: [{ name: a, owner: other }, { name: b, owner: postgres }] }';
+    expect(judged(situation({ database })).problems).toEqual([
+      "invalid c: Owner 'app' of database 'skymap' does not exist",
+      "invalid c: Owner 'other' of a schema does not exist",
+    ]);
+  });
+
+  test('one that cannot log in', () => {
+    const roles = [role('app', { login: false })];
+    const database = '{ name: skymap, owner: app }';
+    expect(judged(situation({ database, servers: { 0: { roles } } }))).toEqual({
+      problems: [],
+      warnings: [expect.stringContaining("Owner 'app' cannot log in")],
+    });
+    expect(judged(situation({ citus: false, database, servers: { 0: { roles } } })).warnings).toEqual([]);
+  });
+});
+
+describe('extensions', () => {
+  const database = '{ name: skymap, extensions: [postgis, { name: hstore, version: "1.8" }] }';
+  const hstore = { name: 'hstore', defaultVersion: '1.8', versions: ['1.8'] };
+
+  test('not installed, on each node where they are needed', () => {
+    const available = new Map([0, 1].map((group) => [group, [hstore]] as const));
+    expect(judged(situation({ database }), available).problems).toEqual([
+      'failed c: Not installed on the server: extension postgis',
+      'failed w1: Not installed on the server: extension postgis',
+    ]);
+  });
+
+  test('a worker is asked for the version that the coordinator has', () => {
+    const citus = { name: 'citus', version: '13.2-1', schema: 'pg_catalog' };
+    const given = readySituation({
+      database,
+      inside: {
+        0: { extensions: [citus, { name: 'postgis', version: '3.4.0', schema: 'public' }], schemas: [] },
+        1: { extensions: [citus, { name: 'postgis', version: '3.5.0', schema: 'public' }], schemas: [] },
+      },
+    });
+    expect(missingExtensions(given, W1).map(({ name, version }) => `${name} ${version}`)).toEqual([
+      'postgis 3.4.0',
+      'hstore 1.8',
+    ]);
+    expect(missingExtensions(given, given.topology.coordinator).map(({ name }) => name)).toEqual(['hstore']);
+  });
+
+  test('citus newer than its library', () => {
+    const inside = {
+      1: {
+        extensions: [{ name: 'citus', version: '14.0-1', schema: 'pg_catalog' }],
+        schemas: [],
+        metadata: metadata(1),
+      },
+    };
+    expect(judged(readySituation({ inside })).problems).toEqual([
+      'refused w1: Extension citus is 14.0-1, newer than the Citus 13.2-1 that is installed on the server',
+    ]);
+  });
+});
+
+describe('the database on a worker beside that of the coordinator', () => {
+  const left = { database: observedDatabase() };
+  const warning =
+    "Database 'skymap' exists on w1 and not on the coordinator: what it holds there stays, and may get in the way";
+  test.each([
+    ['left over, unknown to us', { 1: left }, [warning]],
+    [
+      'left over after the coordinator lost its own',
+      { 0: { bookkeeping: { untrustedOwner: null, row: { oid: 7, state: 'managed' } } }, 1: left },
+      [warning],
+    ],
+    [
+      'half made by us',
+      { 0: { bookkeeping: { untrustedOwner: null, row: { oid: null, state: 'creating' } } }, 1: left },
+      [],
+    ],
+    [
+      'another locale',
+      { 0: { database: observedDatabase() }, 1: { database: observedDatabase({ collate: 'C' }) } },
+      [
+        "Database 'skymap' has collate C on w1 and en_US.utf8 on the coordinator: text may sort and compare differently",
+      ],
+    ],
+  ] as const)('%s', (_, servers, warnings) => {
+    expect(judged(situation({ servers }))).toEqual({ problems: [], warnings });
+  });
+});
+
+test('everything at once', () => {
+  const given = readySituation({
+    database: '{ name: skymap, owner: app, encoding: LATIN1, parameters: { port: "1", foo: "2" } }',
+    servers: {
+      0: {
+        database: observedDatabase(),
+        knownParameters: [{ name: 'port', context: 'postmaster' }],
+        bookkeeping: { untrustedOwner: null, row: { oid: 16_400, state: 'dropping' } },
+      },
+    },
+    inside: {
+      0: {
+        extensions: [],
+        schemas: [],
+        metadata: metadata(0, { nodes: [citusNode(0), citusNode(5, { nodename: 'w1' })] }),
+        ledger: { untrustedOwner: 'mallory', rows: [] },
+      },
+    },
+  });
+  const exists = "Database 'skymap' exists with encoding UTF8, not LATIN1";
+  expect(judged(given).problems).toEqual([
+    `refused c: ${exists}`,
+    `refused w1: ${exists}`,
+    `refused w2: ${exists}`,
+    "invalid c: Owner 'app' of database 'skymap' does not exist",
+    "invalid -: Parameter 'port' cannot belong to a database: it is set when the server starts",
+    "invalid -: Parameter 'foo' is unknown to this PostgreSQL",
+    "refused -: Database 'skymap' is half dropped: an earlier drop did not finish",
+    expect.stringMatching(/^refused c: Table citus_databases\.init_sql belongs to 'mallory'/),
+    'refused -: w1:5432 is registered as group 5, not 1',
+  ]);
+});
