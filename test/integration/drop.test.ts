@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { firstValue, list } from '../support/catalog.ts';
+import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
+
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 2 });
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+async function apply(database: Document): Promise<string> {
+  const { code, log } = await runProgram(cluster, ['apply'], specOf(cluster, [database]));
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
+  return log;
+}
+
+/** With a spec that declares some other database. */
+async function drop(name: string, ...options: readonly string[]): Promise<Outcome> {
+  return await runProgram(cluster, ['drop', name, ...options], specOf(cluster, [{ name: 'other' }]));
+}
+
+async function where(name: string): Promise<readonly unknown[]> {
+  const sql = `SELECT EXISTS (SELECT FROM pg_database WHERE datname = '${name}')`;
+  return await Promise.all(cluster.nodes.map(({ group }) => firstValue(cluster, group, 'postgres', sql)));
+}
+
+const EVERYWHERE = [true, true, true];
+const NOWHERE = [false, false, false];
+
+test('without the confirmation, or with a wrong one, nothing happens', async () => {
+  await apply({ name: 'kept' });
+  for (const options of [[], ['--confirm', 'keept']]) {
+    const { code, log } = await drop('kept', ...options);
+    expect(code).toBe(2);
+    expect(log).toMatchSnapshot();
+  }
+  expect(await where('kept')).toEqual(EVERYWHERE);
+});
+
+test.each(['postgres', 'template0', 'template1', 'citus'])('%s is never dropped', async (name) => {
+  const { code, log } = await drop(name, '--confirm', name);
+  expect(code).toBe(3);
+  expect(log).toMatchSnapshot();
+});
+
+test('a database that this program did not make goes only when told', async () => {
+  for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'CREATE DATABASE strange');
+  const refused = await drop('strange', '--confirm', 'strange');
+  expect(refused.code).toBe(3);
+  expect(refused.log).toMatchInlineSnapshot(`
+    "========================================
+    Dropping database: strange
+    ========================================
+    ERROR: Database 'strange' was not made by this program (node node0, node1, node2)
+      Next: Nothing was changed. If it is to go all the same, say so: --unmanaged
+    "
+  `);
+  expect(await where('strange')).toEqual(EVERYWHERE);
+  expect((await drop('strange', '--confirm', 'strange', '--unmanaged')).code).toBe(0);
+  expect(await where('strange')).toEqual(NOWHERE);
+});
+
+test('a database that does not exist', async () => {
+  const { code, log } = await drop('nothing', '--confirm', 'nothing');
+  expect(code).toBe(0);
+  expect(log).toContain("Database 'nothing' does not exist on any node");
+});
+
+describe('what is in the way', () => {
+  test('sessions on every node', async () => {
+    await apply({ name: 'busy', initSQL: "CREATE TABLE t (a int); SELECT create_distributed_table('t', 'a');" });
+    const sessions = await Promise.all(cluster.nodes.map(({ group }) => connect(cluster, group, 'busy')));
+    const errors = sessions.map((session) => {
+      const codes: unknown[] = [];
+      session.on('error', (error) => codes.push(Reflect.get(error, 'code')));
+      return codes;
+    });
+    await sessions[0]?.query('BEGIN; INSERT INTO t SELECT generate_series(1, 10)');
+    const { code, log } = await drop('busy', '--confirm', 'busy');
+    expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining("Database 'busy' is gone from every node") });
+    expect(errors.map(([first]) => first)).toEqual(['57P01', '57P01', '57P01']);
+    expect(await where('busy')).toEqual(NOWHERE);
+    expect(await list(cluster, 0, 'postgres', 'SELECT name FROM citus_databases.managed_database')).not.toContain(
+      'busy',
+    );
+  });
+
+  test('a prepared transaction and a logical replication slot', async () => {
+    await apply({ name: 'held', initSQL: 'CREATE TABLE t (a int);' });
+    await query(cluster, 0, 'held', "SELECT pg_create_logical_replication_slot('held_slot', 'pgoutput')");
+    await query(cluster, 2, 'held', "SELECT pg_create_logical_replication_slot('held_slot_2', 'pgoutput')");
+    // Afterwards: a slot waits for the end of all transactions.
+    await query(cluster, 0, 'held', "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'it''s held'");
+    const { code, log } = await drop('held', '--confirm', 'held');
+    expect({ code, log }).toMatchSnapshot();
+    expect(await where('held')).toEqual(NOWHERE);
+    for (const { group } of cluster.nodes) {
+      expect(await list(cluster, group, 'postgres', 'SELECT slot_name FROM pg_replication_slots')).toEqual([]);
+      expect(await list(cluster, group, 'postgres', 'SELECT gid FROM pg_prepared_xacts')).toEqual([]);
+    }
+  });
+
+  test('a part of the nodes has lost it already', async () => {
+    await apply({ name: 'partly' });
+    await query(cluster, 1, 'postgres', 'DROP DATABASE partly WITH (FORCE)');
+    expect((await drop('partly', '--confirm', 'partly')).code).toBe(0);
+    expect(await where('partly')).toEqual(NOWHERE);
+  });
+});
+
+test('a database that the spec still declares: a warning, and the next apply makes it again, initSQL included', async () => {
+  const database = { name: 'phoenix', initSQL: 'CREATE TABLE t (a int); INSERT INTO t VALUES (1);' };
+  await apply(database);
+  await query(cluster, 0, 'phoenix', 'INSERT INTO t VALUES (2)');
+  const dropped = await runProgram(cluster, ['drop', 'phoenix', '--confirm', 'phoenix'], specOf(cluster, [database]));
+  expect(dropped.code).toBe(0);
+  expect(dropped.log).toMatchInlineSnapshot(`
+    "========================================
+    Dropping database: phoenix
+    ========================================
+    WARNING: The spec still declares database 'phoenix': the next apply makes it again. Take it out of additionalDatabases
+      Dropping database 'phoenix' on node0...
+      Database dropped on node0!
+      Dropping database 'phoenix' on node1...
+      Database dropped on node1!
+      Dropping database 'phoenix' on node2...
+      Database dropped on node2!
+    ========================================
+    Database 'phoenix' is gone from every node
+    ========================================
+    "
+  `);
+  const log = await apply(database);
+  expect(log).toContain('Custom SQL executed successfully!');
+  expect(await firstValue(cluster, 0, 'phoenix', 'SELECT array_agg(a) FROM t')).toEqual([1]);
+});
+
+test('a drop that did not finish is refused by apply, and finished by the next drop', async () => {
+  await apply({ name: 'half' });
+  await query(
+    cluster,
+    0,
+    'postgres',
+    "UPDATE citus_databases.managed_database SET state = 'dropping' WHERE name = 'half'; ALTER DATABASE half ALLOW_CONNECTIONS false",
+  );
+  const refused = await runProgram(cluster, ['apply'], specOf(cluster, [{ name: 'half' }]));
+  expect(refused.code).toBe(3);
+  expect(refused.log.slice(refused.log.indexOf('ERROR'))).toMatchInlineSnapshot(`
+    "ERROR: Database 'half' cannot be made ready: 2 problems
+      Cause:
+        node0: Database 'half' does not allow connections (datallowconn is false)
+          Next: Finish the drop that was begun (citus-databases drop), or run: ALTER DATABASE "half" WITH ALLOW_CONNECTIONS true
+        Database 'half' is half dropped: an earlier drop did not finish
+          Next: Finish it: citus-databases drop half --confirm half
+      Next: Mend them and run again. Nothing was changed
+    "
+  `);
+  expect((await drop('half', '--confirm', 'half')).code).toBe(0);
+  await apply({ name: 'half' });
+});

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { catalogsOf, firstValue, list } from '../support/catalog.ts';
+import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, type Document, runProgram, specOf } from '../support/program.ts';
+
+/** Runs that are stopped, politely or not, and what the next run makes of it. */
+
+let cluster: LocalCluster;
+let program: BuiltProgram;
+
+beforeAll(async () => {
+  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterAll(async () => {
+  await program?.remove();
+  await cluster?.stop();
+});
+
+const SLOW = `CREATE TABLE before_it (a int);
+SELECT pg_sleep(60);
+CREATE TABLE after_it (a int);`;
+
+async function advisoryLocks(): Promise<unknown> {
+  return await firstValue(
+    cluster,
+    0,
+    'postgres',
+    "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'postgres')",
+  );
+}
+
+describe.each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)('%s while initSQL runs', (signal, exitCode) => {
+  const name = `stopped_${exitCode}`;
+
+  test('ends in time, says how far it got, and lets the lock go', async () => {
+    const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name, initSQL: SLOW }]));
+    await child.printed('Line 2: SELECT pg_sleep(60)');
+    expect(await advisoryLocks()).toBe(1);
+    const at = performance.now();
+    child.kill(signal);
+    const { code, log } = await child.ended;
+    expect(performance.now() - at).toBeLessThan(10_000);
+    expect(code).toBe(exitCode);
+    expect(log).not.toContain('is ready!\n====');
+    expect(log.slice(log.indexOf('Step 7'))).toMatchSnapshot();
+    expect(await advisoryLocks()).toBe(0);
+    expect(
+      await list(
+        cluster,
+        0,
+        'postgres',
+        `SELECT query FROM pg_stat_activity WHERE datname = '${name}' AND query LIKE '%pg_sleep%' AND state = 'active'`,
+      ),
+    ).toEqual([]);
+  });
+
+  test('the next run goes on with the statement that was stopped', async () => {
+    const spec = specOf(cluster, [{ name, initSQL: SLOW.replace('60', '0') }]);
+    const { code, log } = await runProgram(cluster, ['apply'], spec);
+    expect(code).toBe(0);
+    expect(log).toContain('Line 2: SELECT pg_sleep(0)');
+    expect(log).not.toContain('Line 1:');
+    expect(await firstValue(cluster, 0, name, "SELECT to_regclass('after_it') IS NOT NULL")).toBe(true);
+  });
+});
+
+test('SIGTERM while it waits for another run', async () => {
+  const slow = specOf(cluster, [{ name: 'queue', initSQL: SLOW }]);
+  const holder = await program.start(cluster, ['apply'], slow);
+  await holder.printed('Line 2:');
+  const waiting = await program.start(cluster, ['apply'], slow);
+  await waiting.printed("Waiting for another run on database 'queue'");
+  waiting.kill('SIGTERM');
+  expect((await waiting.ended).code).toBe(143);
+  holder.kill('SIGTERM');
+  expect((await holder.ended).code).toBe(143);
+});
+
+test('SIGTERM while it waits for a node', async () => {
+  const [, worker] = cluster.nodes;
+  await worker?.stop();
+  try {
+    const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name: 'nowhere' }]));
+    await child.printed('Waiting for worker');
+    const at = performance.now();
+    child.kill('SIGTERM');
+    const { code } = await child.ended;
+    expect(code).toBe(143);
+    expect(performance.now() - at).toBeLessThan(5_000);
+  } finally {
+    await worker?.start();
+  }
+});
+
+test('killed at any step, the next run ends in the state of an undisturbed one', async () => {
+  const declared = {
+    extensions: ['hstore', 'citext'],
+    schemas: [{ name: 'analytics' }],
+    parameters: { work_mem: '6MB' },
+    initSQL:
+      "CREATE TABLE t (a int);\nSELECT create_distributed_table('t', 'a');\nINSERT INTO t SELECT generate_series(1, 10);",
+  } satisfies Document;
+  async function finish(name: string): Promise<readonly unknown[]> {
+    const { code, log } = await runProgram(cluster, ['apply'], specOf(cluster, [{ name, ...declared }]));
+    expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+    return await catalogsOf(cluster, name);
+  }
+  const undisturbed = await finish('undisturbed');
+  const moments = [
+    "Creating database 'killed",
+    'Step 2',
+    'Step 3',
+    'Step 5',
+    'Step 6',
+    'Line 1',
+    'Line 2',
+    'Line 3',
+    'Step 8',
+  ];
+  for (const [index, moment] of moments.entries()) {
+    const name = `killed${index}`;
+    const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name, ...declared }]));
+    await child.printed(moment);
+    child.kill('SIGKILL');
+    await child.ended.catch(() => undefined);
+    expect({ moment, catalogs: await finish(name) }).toEqual({ moment, catalogs: undisturbed });
+    expect(await firstValue(cluster, 1, name, 'SELECT count(*)::int FROM t')).toBe(10);
+  }
+});
