@@ -1,10 +1,11 @@
 import { applyDatabase } from './applyDatabase.ts';
 import { type Joined, joinCluster } from './cluster/join.ts';
+import { readUserPasswords } from './cluster/userPasswords.ts';
 import type { Context } from './context.ts';
 import { connect } from './execute/connection.ts';
 import { throwIfInterrupted } from './execute/run.ts';
 import { locked, takeTurns } from './locked.ts';
-import { check, decide, look } from './look.ts';
+import { check, decide, look, lookAgainAtServers, type Passwords } from './look.ts';
 import type { Script } from './objects/initSql/types.ts';
 import { reportOutcome } from './outcome.ts';
 import { prepareScripts } from './prepareScripts.ts';
@@ -12,10 +13,13 @@ import type { DatabaseSpec } from './spec/types.ts';
 
 /** Makes every declared database so. One that fails does not stop the others; the worst counts (outcome.ts). */
 export async function apply(context: Context): Promise<void> {
+  const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const scripts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   try {
-    await reportOutcome(context, (database) => applyOne(context, joined, database, scripts.get(database.name)));
+    await reportOutcome(context, (database) =>
+      applyOne(context, joined, database, passwords, scripts.get(database.name)),
+    );
   } finally {
     await joined.sessions.close();
   }
@@ -25,13 +29,14 @@ async function applyOne(
   context: Context,
   joined: Joined,
   database: DatabaseSpec,
+  passwords: Passwords,
   script: Script | undefined,
 ): Promise<void> {
   const log = context.log.about({ database: database.name });
   log.frame(`Creating database: ${database.name}`);
   log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
   const changes = await locked(context, joined, database, async (run) => {
-    const situation = await look(context, joined, run, database);
+    const situation = await look(context, joined, run, database, passwords);
     const { warnings } = await check(run, situation);
     for (const text of warnings) log.warn(text);
     return await applyDatabase(situation, {
@@ -45,6 +50,7 @@ async function applyOne(
           signal: context.signal,
         }),
       withRegistrationLock: (body) => takeTurns(context, joined, database, body),
+      lookAgainAtServers: (seen) => lookAgainAtServers(context, run, seen, passwords),
     });
   });
   throwIfInterrupted(context.signal);

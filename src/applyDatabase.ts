@@ -1,13 +1,13 @@
-import { databaseNodes } from './cluster/topology.ts';
+import { allNodes, databaseNodes } from './cluster/topology.ts';
 import type { Session } from './execute/connection.ts';
 import { executeInitSql } from './execute/initSql.ts';
 import { executeInParallel, executeItems, type NodeWork } from './execute/lanes.ts';
-import { observeDatabaseOf, observeServerOf } from './execute/observe.ts';
+import { observeDatabaseOf } from './execute/observe.ts';
 import { forAll } from './execute/parallel.ts';
 import type { Run } from './execute/run.ts';
 import { probeDistributedTable, verifyNodes } from './execute/verify.ts';
 import type { AcceptedInitSql } from './look.ts';
-import { type Item, isChange, type StepNumber } from './objects/change.ts';
+import { type Change, type Item, isChange, type StepNumber } from './objects/change.ts';
 import { type Situation, withInside } from './plan/situation.ts';
 import {
   authenticationNotes,
@@ -21,10 +21,11 @@ import {
   registrationItems,
   roleItems,
   schemaItems,
-  stepTitle,
   workerInsideItems,
   workerServerItems,
 } from './plan/steps.ts';
+import { stepHeading } from './plan/stepTitles.ts';
+import { privilegeItems, relationAccessItems, schemaAccessItems, sentence, userItems } from './plan/userSteps.ts';
 import type { StepLog } from './report/stepLog.ts';
 import type { NodeSpec } from './spec/types.ts';
 
@@ -36,6 +37,8 @@ export interface ApplyTools {
   readonly openInitSqlSession: () => Promise<Session>;
   /** One registration at a time in the whole cluster: Citus updates the roles of workers while it adds a node. */
   readonly withRegistrationLock: <Result>(body: () => Promise<Result>) => Promise<Result>;
+  /** What the servers say by now: another run may have made roles of ours meanwhile. */
+  readonly lookAgainAtServers: (situation: Situation) => Promise<Situation>;
 }
 
 /**
@@ -51,28 +54,46 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
   let changes = 0;
 
   function begin(step: StepNumber): StepLog {
-    log.step(step, stepTitle(step, database.name));
-    return log.about({ step });
+    const { number, title } = stepHeading(step, database.name, citus);
+    log.step(number, title);
+    return log.about({ step: number });
   }
   async function onCoordinator(items: readonly Item[], to: StepLog): Promise<void> {
     changes += await executeItems(run, items, to, 1);
   }
   async function look(node: NodeSpec): Promise<void> {
     if (situation.inside.has(node.group)) return;
-    situation = withInside(situation, node, await observeDatabaseOf(run, node, database));
+    const observation = await observeDatabaseOf(run, node, database);
+    // Only now: other nodes are looked at meanwhile.
+    situation = withInside(situation, node, observation);
   }
 
-  async function lookAtServers(): Promise<void> {
-    const observed = await forAll(
-      databaseNodes(topology),
-      async (node) => [node.group, await observeServerOf(run, node, database, [])] as const,
+  /** The same kind of work on several nodes, told in one line for each thing that is done. */
+  async function onNodes(
+    nodes: readonly NodeSpec[],
+    itemsOf: (node: NodeSpec) => readonly Change[],
+    to: StepLog,
+    namesNodes = citus,
+  ): Promise<readonly NodeSpec[]> {
+    const works = nodes.map((node) => ({ node, items: itemsOf(node) })).filter(({ items }) => items.length > 0);
+    for (const summary of new Set(works.flatMap(({ items }) => items.map((item) => item.summary)))) {
+      const where = works.filter(({ items }) => items.some((item) => item.summary === summary));
+      const names = where.map(({ node }) => run.label(node)).join(', ');
+      to.line(`${sentence(summary)}${namesNodes ? ` on ${names}` : ''}`, 1);
+    }
+    if (works.length === 0) return [];
+    changes += await executeInParallel(
+      run,
+      works.map(({ node, items }) => nodeWork(run, node, items, '')),
+      to,
     );
-    situation = { ...situation, servers: new Map([...situation.servers, ...observed]) };
+    return works.map(({ node }) => node);
   }
 
   if (citus) {
     const step = begin(1);
     changes += await executeItems(run, intentItems(situation), step, 1);
+    await makeRoles(step);
     const works: NodeWork[] = topology.workers.map((worker) => ({
       node: worker,
       run: async (lane) => {
@@ -92,7 +113,9 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     }
     changes += await executeInParallel(run, works, step);
   } else {
-    changes += await executeItems(run, intentItems(situation), log, 1);
+    const step = begin(1);
+    changes += await executeItems(run, intentItems(situation), step, 1);
+    await makeRoles(step);
   }
 
   await onCoordinator(coordinatorDatabaseItems(situation), begin(2));
@@ -101,13 +124,15 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
   const step4 = begin(4);
   const extensions = coordinatorExtensionItems(situation);
   await onCoordinator(extensions, step4);
-  if (extensions.some(isChange)) step4.line('Additional extensions enabled on coordinator!', 1);
+  if (extensions.some(isChange)) {
+    step4.line(citus ? 'Additional extensions enabled on coordinator!' : 'Extensions enabled!', 1);
+  }
 
   if (citus) {
     await authenticate();
     await register();
   }
-  await onCoordinator(schemaItems(situation), citus ? log.about({ step: 6 }) : log);
+  await prepareSchemas(citus ? log.about({ step: 6 }) : begin(6));
   await initialise();
   await setParameters();
 
@@ -123,6 +148,55 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     }
   } else verification.line('✓ the database answers and holds what was declared', 1);
   return changes;
+
+  async function makeRoles(step: StepLog): Promise<void> {
+    const nodes = allNodes(topology);
+    const due = () => nodes.some((node) => userItems(situation, node).length > 0);
+    if (database.users.length === 0) {
+      if (!citus) step.line('No users specified', 1);
+      return;
+    }
+    if (due()) {
+      // Two runs at once would each make a verifier of their own, with another salt.
+      await tools.withRegistrationLock(async () => {
+        situation = await tools.lookAgainAtServers(situation);
+        // The coordinator first: after a failure the workers take their verifier from it.
+        await onNodes([coordinator], (node) => userItems(situation, node), step);
+        await onNodes(nodes.slice(1), (node) => userItems(situation, node), step);
+      });
+    } else step.line(`Roles already exist: ${database.users.map((user) => user.name).join(', ')}`, 1);
+  }
+
+  async function prepareSchemas(step: StepLog): Promise<void> {
+    const before = changes;
+    await onNodes(databaseNodes(topology), (node) => privilegeItems(situation, node), step);
+    const schemas = schemaItems(situation);
+    await onCoordinator(schemas, step);
+    if (!citus && schemas.length === 0 && changes === before) {
+      step.line(database.users.length === 0 ? 'No schemas specified' : 'Privileges are already set', 1);
+    }
+  }
+
+  /** Rights on what is there by now; the workers after the coordinator, from which Citus carries most of them. */
+  async function grantRights(step: StepLog): Promise<void> {
+    if (database.users.length === 0) return;
+    const before = changes;
+    for (const nodes of [[coordinator], topology.workers]) {
+      if (changes > 0) {
+        const observed = await forAll(
+          nodes,
+          async (node) => [node.group, await observeDatabaseOf(run, node, database)] as const,
+        );
+        situation = { ...situation, inside: new Map([...situation.inside, ...observed]) };
+      }
+      await onNodes(
+        nodes,
+        (node) => [...schemaAccessItems(situation, node), ...relationAccessItems(situation, node)],
+        step,
+      );
+    }
+    if (changes === before) step.line('Rights of users are as declared', 1);
+  }
 
   async function authenticate(): Promise<void> {
     const step = begin(5);
@@ -156,8 +230,13 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
   }
 
   async function initialise(): Promise<void> {
-    const { initSql } = tools;
     const step = begin(7);
+    await runInitSql(step);
+    await grantRights(step);
+  }
+
+  async function runInitSql(step: StepLog): Promise<void> {
+    const { initSql } = tools;
     if (initSql.kind === 'none') return step.line('No custom SQL specified', 1);
     if (initSql.kind === 'skip') return step.warn(initSql.warning, 1);
     if (initSql.kind === 'run' && initSql.pending.every((unit) => unit.kind === 'session')) {
@@ -182,22 +261,17 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     const step = begin(8);
     await executeItems(run, parameterWarningItems(situation), step, 1);
     // Extensions and initSQL may have changed the database's settings since they were observed.
-    if (changes > 0 && Object.keys(database.parameters).length > 0) await lookAtServers();
-    const works = databaseNodes(topology).map((node) => ({ node, items: parameterItems(situation, node) }));
-    const due = works.filter(({ items }) => items.length > 0);
-    if (due.length === 0) {
-      const declared = Object.keys(database.parameters).length;
+    const declared = [database, ...database.users].reduce(
+      (sum, { parameters }) => sum + Object.keys(parameters).length,
+      0,
+    );
+    if (changes > 0 && declared > 0) situation = await tools.lookAgainAtServers(situation);
+    const set = await onNodes(databaseNodes(topology), (node) => parameterItems(situation, node), step, false);
+    if (set.length === 0) {
       step.line(declared === 0 ? 'No database parameters specified' : 'Database parameters are already set', 1);
       return;
     }
-    const names = new Set(due.flatMap(({ items }) => items.map((item) => item.summary)));
-    for (const summary of names) step.line(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}`, 1);
-    changes += await executeInParallel(
-      run,
-      due.map(({ node, items }) => nodeWork(run, node, items, '')),
-      step,
-    );
-    step.line(`Database parameters set on ${due.map(({ node }) => run.label(node)).join(', ')}!`, 1);
+    step.line(`Database parameters set on ${set.map((node) => run.label(node)).join(', ')}!`, 1);
   }
 }
 

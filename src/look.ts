@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Joined } from './cluster/join.ts';
 import { allNodes, databaseNodes, topologyOf } from './cluster/topology.ts';
 import type { Context } from './context.ts';
@@ -8,20 +9,28 @@ import type { Problem } from './objects/change.ts';
 import { refusal } from './objects/initSql/ledger.ts';
 import { decideInitSql, type InitSqlDecision } from './objects/initSql/policy.ts';
 import type { Script } from './objects/initSql/types.ts';
-import { ownersOf } from './objects/role.ts';
+import type { ServerObservation } from './objects/observations.ts';
+import { SALT_BYTES } from './objects/scram.ts';
+import { rolesOf, type WantedUser, wantedUser } from './objects/user.ts';
 import { missingExtensions, type Preflight, preflight } from './plan/preflight.ts';
 import { inside, origin, type Situation } from './plan/situation.ts';
 import { Failure } from './report/errors.ts';
-import type { DatabaseSpec } from './spec/types.ts';
+import type { Redactor } from './report/redact.ts';
+import type { DatabaseSpec, NodeSpec } from './spec/types.ts';
+
+/** Passwords of users by role name. Commands that change nothing about users need none. */
+export type Passwords = ReadonlyMap<string, string>;
 
 /** Looks at every node: first the servers, then inside the database wherever it exists. Two round trips for each. */
-export async function look(context: Context, joined: Joined, run: Run, database: DatabaseSpec): Promise<Situation> {
+export async function look(
+  context: Context,
+  joined: Joined,
+  run: Run,
+  database: DatabaseSpec,
+  passwords: Passwords = new Map(),
+): Promise<Situation> {
   const topology = topologyOf(context.spec, joined.workers, database);
-  const nodes = allNodes(topology);
-  const roles = ownersOf(database);
-  const servers = new Map(
-    await forAll(nodes, async (node) => [node.group, await observeServerOf(run, node, database, roles)] as const),
-  );
+  const servers = await lookAtServers(run, allNodes(topology), database);
   const existing = databaseNodes(topology).filter((node) => {
     const observed = servers.get(node.group)?.database;
     return observed?.allowConnections === true;
@@ -37,7 +46,46 @@ export async function look(context: Context, joined: Joined, run: Run, database:
     servers,
     inside: contents,
     password: context.access.password,
+    users: wantedUsers(database, servers, passwords, context.access.redactor),
   };
+}
+
+/** The same situation with what the servers say by now, and the users' verifiers decided anew. */
+export async function lookAgainAtServers(
+  context: Context,
+  run: Run,
+  situation: Situation,
+  passwords: Passwords,
+): Promise<Situation> {
+  const { database, topology } = situation;
+  const servers = await lookAtServers(run, allNodes(topology), database);
+  return { ...situation, servers, users: wantedUsers(database, servers, passwords, context.access.redactor) };
+}
+
+async function lookAtServers(
+  run: Run,
+  nodes: readonly NodeSpec[],
+  database: DatabaseSpec,
+): Promise<ReadonlyMap<number, ServerObservation>> {
+  const roles = rolesOf(database);
+  return new Map(
+    await forAll(nodes, async (node) => [node.group, await observeServerOf(run, node, database, roles)] as const),
+  );
+}
+
+function wantedUsers(
+  database: DatabaseSpec,
+  servers: ReadonlyMap<number, ServerObservation>,
+  passwords: Passwords,
+  redactor: Redactor,
+): readonly WantedUser[] {
+  const roles = servers.get(0)?.roles ?? [];
+  return database.users.map((user) => {
+    const known = roles.find((role) => role.name === user.name);
+    const wanted = wantedUser(user, database, passwords.get(user.name), known, randomBytes(SALT_BYTES));
+    if (wanted.role.verifier !== null) redactor.add(wanted.role.verifier);
+    return wanted;
+  });
 }
 
 /** Finds everything that would stop the run later; throws it all in one Failure, or returns what to warn of. */

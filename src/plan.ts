@@ -1,4 +1,5 @@
 import { joinCluster } from './cluster/join.ts';
+import { readUserPasswords } from './cluster/userPasswords.ts';
 import type { Context } from './context.ts';
 import { createRun } from './execute/run.ts';
 import { check, decide, look } from './look.ts';
@@ -8,6 +9,7 @@ import { prepareScripts } from './prepareScripts.ts';
 
 /** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
 export async function plan(context: Context, output: 'text' | 'json'): Promise<boolean> {
+  const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const scripts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const plans: DatabasePlan[] = [];
@@ -21,7 +23,7 @@ export async function plan(context: Context, output: 'text' | 'json'): Promise<b
         assertLock: async () => undefined,
         labels: joined.labels,
       });
-      const situation = await look(context, joined, run, database);
+      const situation = await look(context, joined, run, database, passwords);
       const { warnings } = await check(run, situation);
       const decision = decide(situation, scripts.get(database.name));
       const planned = planDatabase(situation, decision, warnings);

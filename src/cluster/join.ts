@@ -36,7 +36,9 @@ export async function joinCluster(context: Context): Promise<Joined> {
     connect({ node, database }, context.access, {
       applicationName: applicationName(context.command, database),
       // Some extensions change the database's search_path (postgis_topology): they have to start from its own.
-      ...(database === MAINTENANCE_DATABASE ? { settings: maintenanceSettings(context) } : { ownSearchPath: true }),
+      ...(database === MAINTENANCE_DATABASE
+        ? { settings: maintenanceSettings(context) }
+        : { ownSearchPath: true, settings: insideSettings(context) }),
       signal: context.signal,
     }),
   );
@@ -77,4 +79,13 @@ async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<re
  */
 function maintenanceSettings(context: Context): Readonly<Record<string, string>> {
   return context.spec.cluster.citus ? { 'citus.enable_ddl_propagation': 'off' } : {};
+}
+
+/**
+ * Citus would send a role's verifier to the workers, as text in a statement, whenever something of ours mentions a role
+ * that it does not yet manage. The roles are there already: they are made on every node before anything else.
+ */
+function insideSettings(context: Context): Readonly<Record<string, string>> {
+  if (!context.spec.cluster.citus) return {};
+  return { 'citus.enable_create_role_propagation': 'off', 'citus.enable_alter_role_propagation': 'off' };
 }

@@ -1,4 +1,10 @@
 import type { DatabaseSpec } from '../spec/types.ts';
+import {
+  type ObservedAccess,
+  type ObservedDatabaseGrants,
+  observeAccess,
+  observeDatabaseGrants,
+} from './accessObserved.ts';
 import { type ObservedAuthinfo, observeAuthinfo } from './authinfo.ts';
 import { type Bookkeeping, observeBookkeeping } from './bookkeeping.ts';
 import { type ObservedMetadata, observeMetadata } from './citusNode.ts';
@@ -20,11 +26,17 @@ import {
 import { type ObservedRole, observeRoles } from './role.ts';
 import { type ObservedSchema, observeSchemas } from './schema.ts';
 import { observeServer, type ServerSettings } from './server.ts';
+import { type ObservedMemberships, observeMemberships } from './user.ts';
+import { type ObservedUserParameters, observeUserParameters } from './userParameter.ts';
 
 /** What a node's maintenance database tells about itself and about one database. */
 export interface ServerObservation {
   readonly settings: ServerSettings;
   readonly roles: readonly ObservedRole[];
+  readonly memberships: ObservedMemberships;
+  /** null: the database is not there. */
+  readonly databaseGrants: ObservedDatabaseGrants | null;
+  readonly userParameters: ObservedUserParameters;
   readonly database: ObservedDatabase | null;
   readonly parameters: ObservedParameters;
   readonly knownParameters: readonly KnownParameter[];
@@ -39,28 +51,36 @@ export interface DatabaseObservation {
   readonly metadata?: ObservedMetadata;
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;
+  /** Absent: no users are declared. */
+  readonly access?: ObservedAccess;
 }
 
 export const EMPTY_DATABASE: DatabaseObservation = { extensions: [], schemas: [] };
 
 export function serverScript(database: DatabaseSpec, roles: readonly string[]): string {
+  const users = database.users.map((user) => user.name);
   return observationScript([
     observeServer(),
     observeRoles(roles),
+    observeMemberships(users),
+    observeDatabaseGrants(database.name, users),
+    observeUserParameters(database.name, users),
     observeDatabase(database.name),
     observeParameters(database.name),
-    observeKnownParameters(Object.keys(database.parameters)),
+    observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     observeBookkeeping(database.name),
   ]);
 }
 
 export function databaseScript(database: DatabaseSpec): string {
+  const users = database.users.map((user) => user.name);
   return observationScript([
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),
     observeMetadata(),
     observeAuthinfo(),
     observeLedger(),
+    ...(users.length === 0 ? [] : [observeAccess(users)]),
   ]);
 }
 

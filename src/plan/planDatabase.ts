@@ -1,4 +1,4 @@
-import { databaseNodes } from '../cluster/topology.ts';
+import { allNodes, databaseNodes } from '../cluster/topology.ts';
 import { type Item, isChange, type StepNumber } from '../objects/change.ts';
 import type { InitSqlDecision } from '../objects/initSql/policy.ts';
 import { label, origin, type Situation } from './situation.ts';
@@ -13,10 +13,11 @@ import {
   registrationItems,
   roleItems,
   schemaItems,
-  stepTitle,
   workerInsideItems,
   workerServerItems,
 } from './steps.ts';
+import { stepHeading } from './stepTitles.ts';
+import { privilegeItems, relationAccessItems, userItems } from './userSteps.ts';
 
 export interface PlannedChange {
   readonly node: string;
@@ -24,7 +25,8 @@ export interface PlannedChange {
 }
 
 export interface PlannedStep {
-  readonly step: StepNumber;
+  /** As the log counts: fewer without Citus. */
+  readonly step: number;
   readonly title: string;
   readonly changes: readonly PlannedChange[];
 }
@@ -35,6 +37,8 @@ export interface DatabasePlan {
   /** Not there yet: the plan takes it to be empty, which template1 may prove wrong. */
   readonly absent: boolean;
   readonly steps: readonly PlannedStep[];
+  /** How many changes there are beside initSQL. */
+  readonly differences: number;
   readonly warnings: readonly string[];
 }
 
@@ -50,6 +54,7 @@ export function planDatabase(
   const nodes = databaseNodes(topology);
   const items: readonly (readonly [StepNumber, readonly Item[]])[] = [
     [1, intentItems(situation)],
+    [1, allNodes(topology).flatMap((node) => userItems(situation, node))],
     [
       1,
       citus
@@ -62,7 +67,9 @@ export function planDatabase(
     [4, coordinatorExtensionItems(situation)],
     [5, citus ? nodes.flatMap((node) => authinfoItems(situation, node)) : []],
     [6, citus ? registrationItems(situation) : []],
+    [6, nodes.flatMap((node) => privilegeItems(situation, node))],
     [6, schemaItems(situation)],
+    [7, nodes.flatMap((node) => relationAccessItems(situation, node))],
     [8, [...parameterWarningItems(situation), ...nodes.flatMap((node) => parameterItems(situation, node))]],
   ];
   const steps = ([1, 2, 3, 4, 5, 6, 7, 8] as const).map((step): PlannedStep => {
@@ -72,12 +79,14 @@ export function planDatabase(
       .map((change) => ({ node: label(situation, change.node), summary: change.summary }));
     const sql =
       step === 7 ? initSqlSummaries(initSql).map((summary) => ({ node: label(situation, coordinator), summary })) : [];
-    return { step, title: stepTitle(step, database.name), changes: [...changes, ...sql] };
+    const { number, title } = stepHeading(step, database.name, citus);
+    return { step: number, title, changes: [...sql, ...changes] };
   });
   return {
     database: database.name,
     absent: origin(situation) === 'absent',
     steps: steps.filter((step) => step.changes.length > 0),
+    differences: items.flatMap(([, list]) => list.filter(isChange)).length,
     warnings: [
       ...warnings,
       ...items.flatMap(([, list]) => list.flatMap((item) => (item.kind === 'warning' ? [item.text] : []))),
@@ -104,7 +113,7 @@ function initSqlSummaries(decision: InitSqlDecision | undefined): readonly strin
 
 /** initSQL with policy `always` runs every time and is no difference that anything could remove. */
 export function hasChanges(plan: DatabasePlan, alwaysRuns: boolean): boolean {
-  return plan.steps.some((step) => step.step !== 7 || !alwaysRuns);
+  return plan.differences > 0 || (plan.steps.length > 0 && !alwaysRuns);
 }
 
 export function formatPlan(plan: DatabasePlan): string {

@@ -16,6 +16,7 @@ import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation, server } from './situation.ts';
+import { isDeclared, usersPreflight } from './userSteps.ts';
 import { workerDatabaseWarnings } from './workerWarnings.ts';
 
 /** Citus recovers prepared transactions across databases from here on; older ones leave them behind. */
@@ -60,16 +61,21 @@ export function preflight(
   warnings.push(...topology.workers.flatMap((worker) => workerDatabaseWarnings(situation, worker)));
 
   for (const name of ownersOf(database)) {
-    if (coordinator.roles.some((role) => role.name === name)) continue;
+    if (coordinator.roles.some((role) => role.name === name) || isDeclared(situation, name)) continue;
     const owned = database.owner === name ? `database '${database.name}'` : 'a schema';
     problems.push({
       kind: 'invalid',
       what: `Owner '${name}' of ${owned} does not exist`,
       node: label(situation, topology.coordinator),
-      next: `Create the role on the coordinator (CREATE ROLE ... LOGIN), or declare another owner`,
+      next: 'Declare it in `users`, create the role on the coordinator (CREATE ROLE ... LOGIN), or declare another owner',
     });
   }
-  const owner = coordinator.roles.find((role) => role.name === database.owner);
+  const users = usersPreflight(situation);
+  problems.push(...users.problems);
+  warnings.push(...users.warnings);
+  const owner =
+    situation.users.find((user) => user.spec.name === database.owner)?.role ??
+    coordinator.roles.find((role) => role.name === database.owner);
   if (owner?.login === false && spec.cluster.citus) {
     warnings.push(
       `Owner '${owner.name}' cannot log in, so it cannot distribute tables: Citus opens connections as the role itself`,

@@ -1,6 +1,7 @@
 import type { Topology } from '../cluster/topology.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
 import { type DatabaseObservation, EMPTY_DATABASE, type ServerObservation } from '../objects/observations.ts';
+import type { WantedUser } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
 
 /** Everything a plan is made of: what is wanted, and what was seen after the lock was taken. Nodes go by group. */
@@ -14,6 +15,8 @@ export interface Situation {
   readonly inside: ReadonlyMap<number, DatabaseObservation>;
   /** The superuser's password, for pg_dist_authinfo. */
   readonly password: string | undefined;
+  /** The declared users, as every node has to have them. */
+  readonly users: readonly WantedUser[];
 }
 
 export function label(situation: Situation, node: NodeSpec): string {

@@ -1,6 +1,6 @@
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import { bindToOid, recordIntent } from '../objects/bookkeeping.ts';
-import { type Change, type Item, note, type StepNumber, warning } from '../objects/change.ts';
+import { type Change, type Item, note, warning } from '../objects/change.ts';
 import { diffCitus } from '../objects/citusExtension.ts';
 import {
   activateWorker,
@@ -18,26 +18,13 @@ import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { inside, label, origin, type Situation, server } from './situation.ts';
+import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
 
 /**
  * What each of the eight steps has to do, from what was observed. Nothing here talks to a server: `plan` prints these
  * items, `apply` executes them. The order of the steps is the seed's: workers first, so that citus_add_node() finds
  * the database and its extensions there.
  */
-
-export function stepTitle(step: StepNumber, database: string): string {
-  const titles: Readonly<Record<StepNumber, string>> = {
-    1: `Creating database '${database}' on worker nodes first...`,
-    2: `Creating database '${database}' on coordinator...`,
-    3: 'Enabling Citus extension on coordinator...',
-    4: 'Enabling additional extensions on coordinator...',
-    5: 'Configuring SSL certificate authentication (pg_dist_authinfo)...',
-    6: 'Adding worker nodes to Citus metadata...',
-    7: 'Running custom initialization SQL...',
-    8: 'Setting database parameters...',
-  };
-  return titles[step];
-}
 
 /** Before anything is made: the intent, which tells a half-made database of ours from one that was there before. */
 export function intentItems(situation: Situation): readonly Change[] {
@@ -68,13 +55,15 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
         },
   );
   const existing = observed.database === null ? [] : [note(`Database '${database.name}' already exists on ${name}`)];
-  return [...roleItems(situation, worker), ...existing, ...changes];
+  return [...roleItems(situation, worker), ...existing, ...changes, ...databaseAccessItems(situation, worker)];
 }
 
 /** Roles belong to servers: nodes that the database leaves out get them as well. */
 export function roleItems(situation: Situation, node: NodeSpec): readonly Item[] {
   const known = server(situation, situation.topology.coordinator).roles;
-  const owners = ownersOf(situation.database).filter((name) => name !== situation.spec.cluster.user);
+  const owners = ownersOf(situation.database).filter(
+    (name) => name !== situation.spec.cluster.user && !isDeclared(situation, name),
+  );
   return owners.flatMap((name) => {
     const role = known.find((candidate) => candidate.name === name);
     return role === undefined ? [] : diffRoleCopy(role, server(situation, node).roles, node, label(situation, node));
@@ -99,17 +88,17 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
   const { database, topology } = situation;
   const { coordinator } = topology;
   const observed = server(situation, coordinator);
+  const where = situation.spec.cluster.citus ? ' on coordinator' : '';
   const changes = diffDatabase(database, observed.database, null, coordinator, 'coordinator').map((change) =>
     observed.database !== null
       ? change
-      : { ...change, done: `Database '${database.name}' created successfully on coordinator!` },
+      : { ...change, done: `Database '${database.name}' created successfully${where}!` },
   );
-  const existing =
-    observed.database === null ? [] : [note(`Database '${database.name}' already exists on coordinator`)];
+  const existing = observed.database === null ? [] : [note(`Database '${database.name}' already exists${where}`)];
   const row = observed.bookkeeping?.row ?? null;
   const bound = observed.database !== null && row?.state === 'managed' && row.oid === observed.database.oid;
   const bind = origin(situation) === 'existing' || bound ? [] : [bindToOid(database.name, coordinator)];
-  return [...existing, ...changes, ...bind];
+  return [...existing, ...changes, ...bind, ...databaseAccessItems(situation, coordinator)];
 }
 
 export function coordinatorCitusItems(situation: Situation): readonly Item[] {
@@ -128,10 +117,13 @@ export function coordinatorExtensionItems(situation: Situation): readonly Item[]
   );
 }
 
-/** Step 5, on one node: the superuser's row. */
+/** Step 5, on one node: the rows of the superuser and of declared users. */
 export function authinfoItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const authinfo = authinfoOf(situation.password, situation.spec.ssl);
-  return diffAuthinfo(situation.spec.cluster.user, authinfo, inside(situation, node).authinfo ?? [], node);
+  return [
+    ...diffAuthinfo(situation.spec.cluster.user, authinfo, inside(situation, node).authinfo ?? [], node),
+    ...userAuthinfoItems(situation, node),
+  ];
 }
 
 /** What there is to say about authentication between nodes before the rows are written. */
@@ -180,7 +172,10 @@ export function schemaItems(situation: Situation): readonly Item[] {
 
 /** Step 8, on one node: ALTER DATABASE SET belongs to the server, so every node gets it. */
 export function parameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  return diffParameters(situation.database, server(situation, node).parameters, node);
+  return [
+    ...diffParameters(situation.database, server(situation, node).parameters, node),
+    ...userParameterItems(situation, node),
+  ];
 }
 
 export function parameterWarningItems(situation: Situation): readonly Item[] {

@@ -1,0 +1,243 @@
+import type { DatabaseSpec, NodeSpec, UserAccess, UserSpec } from '../spec/types.ts';
+import type { ObservedAccess, ObservedDatabaseGrants, ObservedRelation } from './accessObserved.ts';
+import type { Change } from './change.ts';
+import { quoteIdentifier } from './quote.ts';
+
+/**
+ * What a user may do, in PostgreSQL's privileges. Grants that are missing come back with every run; others stay as they
+ * are. Objects that belong to an extension keep the rights that its author chose.
+ */
+
+type Kind = 'database' | 'schema' | 'table' | 'sequence';
+
+const READ_ONLY: Readonly<Record<Kind, readonly string[]>> = {
+  database: ['CONNECT'],
+  schema: ['USAGE'],
+  table: ['SELECT'],
+  sequence: ['SELECT'],
+};
+const READ_WRITE: Readonly<Record<Kind, readonly string[]>> = {
+  database: ['CONNECT', 'TEMPORARY'],
+  schema: ['USAGE'],
+  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  sequence: ['SELECT', 'UPDATE', 'USAGE'],
+};
+const ALL: Readonly<Record<Kind, readonly string[]>> = {
+  database: ['CONNECT', 'CREATE', 'TEMPORARY'],
+  schema: ['CREATE', 'USAGE'],
+  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'],
+  sequence: ['SELECT', 'UPDATE', 'USAGE'],
+};
+/** An owner gets the same as `all` on what others made: owning the database gives no right on their tables. */
+const PRIVILEGES: Readonly<Record<UserAccess, Readonly<Record<Kind, readonly string[]>>>> = {
+  owner: ALL,
+  all: ALL,
+  readWrite: READ_WRITE,
+  readOnly: READ_ONLY,
+};
+
+/** What every database gives to everybody until it is taken away (PostgreSQL documentation, "Privileges"). */
+const PUBLIC_DEFAULT = ['CONNECT', 'TEMPORARY'] as const;
+
+/** On one server: nothing for PUBLIC on the database, and what the users need. */
+export function diffDatabaseAccess(
+  database: DatabaseSpec,
+  /** undefined: the database is not there yet. */
+  observed: ObservedDatabaseGrants | undefined,
+  node: NodeSpec,
+): readonly Change[] {
+  if (database.users.length === 0) return [];
+  const name = quoteIdentifier(database.name);
+  const grants = database.users
+    .filter((user) => user.name !== database.owner)
+    .map((user) => ({
+      user: quoteIdentifier(user.name),
+      missing: lacking(user, 'database', observed?.grants).join(', '),
+    }))
+    .filter(({ missing }) => missing !== '');
+  const forPublic = observed === undefined ? PUBLIC_DEFAULT : observed.forPublic;
+  if (grants.length === 0 && forPublic.length === 0) return [];
+  const parts = [
+    ...grants.map(({ user, missing }) => `${missing} to ${user}`),
+    ...(forPublic.length === 0 ? [] : ['nothing to PUBLIC']),
+  ];
+  return [
+    change({
+      ...{ node, scope: 'server' },
+      summary: `grant on database ${name}: ${parts.join('; ')}`,
+      statements: [
+        ...grants.map(({ user, missing }) => `GRANT ${missing} ON DATABASE ${name} TO ${user}`),
+        ...(forPublic.length === 0 ? [] : [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`]),
+      ],
+      failure: `Failed to grant rights on database '${database.name}'`,
+    }),
+  ];
+}
+
+/** Roles whose new objects the users get rights on: everybody who may make some. */
+export function creators(database: DatabaseSpec, superuser: string): readonly string[] {
+  const users = database.users.filter((user) => user.access === 'owner' || user.access === 'all');
+  const schemaOwners = database.schemas.flatMap((schema) => (schema.owner === undefined ? [] : [schema.owner]));
+  return [...new Set([superuser, database.owner, ...schemaOwners, ...users.map((user) => user.name)])];
+}
+
+const DEFAULT_KINDS = [
+  { kind: 'table', code: 'r', words: 'TABLES' },
+  { kind: 'sequence', code: 'S', words: 'SEQUENCES' },
+  { kind: 'schema', code: 'n', words: 'SCHEMAS' },
+] as const;
+
+/**
+ * Rights on what will be made later. Citus does not propagate ALTER DEFAULT PRIVILEGES: tables and sequences take their
+ * rights along from the coordinator when they are distributed, schemas do not, so workers need the defaults of schemas.
+ */
+export function diffDefaultPrivileges(
+  database: DatabaseSpec,
+  superuser: string,
+  observed: ObservedAccess | undefined,
+  node: NodeSpec,
+  coordinator: boolean,
+): readonly Change[] {
+  const kinds = DEFAULT_KINDS.filter(({ kind }) => coordinator || kind === 'schema');
+  const statements = database.users.flatMap((user) =>
+    creators(database, superuser)
+      .filter((creator) => creator !== user.name)
+      .flatMap((creator) =>
+        kinds.flatMap(({ kind, code, words }) => {
+          const entry = observed?.defaults.find((candidate) => candidate.role === creator && candidate.kind === code);
+          const missing = lacking(user, kind, entry?.grants).join(', ');
+          if (missing === '') return [];
+          const role = quoteIdentifier(creator);
+          const grant = `GRANT ${missing} ON ${words} TO ${quoteIdentifier(user.name)}`;
+          return [{ user, text: `ALTER DEFAULT PRIVILEGES FOR ROLE ${role} ${grant}` }];
+        }),
+      ),
+  );
+  if (statements.length === 0) return [];
+  const what = coordinator ? 'new schemas, tables and sequences' : 'new schemas';
+  return [
+    change({
+      ...{ node, scope: 'database', statements: statements.map(({ text }) => text) },
+      summary: `grant rights on ${what} to ${usersWithAccess(statements)}`,
+      failure: 'Failed to set default privileges',
+    }),
+  ];
+}
+
+/** On one node: rights on the schemas that are there. */
+export function diffSchemaAccess(
+  database: DatabaseSpec,
+  observed: ObservedAccess | undefined,
+  node: NodeSpec,
+  citus: boolean,
+): readonly Change[] {
+  const grants = (observed?.schemas ?? []).flatMap((schema) =>
+    database.users.flatMap((user) => {
+      const missing = schema.owner === user.name ? '' : lacking(user, 'schema', schema.grants).join(', ');
+      if (missing === '') return [];
+      const text = `GRANT ${missing} ON SCHEMA ${quoteIdentifier(schema.name)} TO ${quoteIdentifier(user.name)}`;
+      return [{ user, schema: schema.name, text }];
+    }),
+  );
+  if (grants.length === 0) return [];
+  const schemas = [...new Set(grants.map(({ schema }) => schema))];
+  return [
+    change({
+      ...{ node, scope: 'database' },
+      summary: `grant rights on ${listed(schemas, 'schema', 'schemas')} to ${usersWithAccess(grants)}`,
+      // Each node is looked at by itself; on a worker Citus would refuse.
+      statements: [...(citus ? [NO_PROPAGATION] : []), ...grants.map(({ text }) => text)],
+      failure: 'Failed to grant rights on schemas',
+    }),
+  ];
+}
+
+const NO_PROPAGATION = 'SET LOCAL citus.enable_ddl_propagation = off';
+
+/** A statement names at most so many relations. */
+const RELATIONS_PER_STATEMENT = 200;
+
+/**
+ * On one node: rights on the tables, views and sequences that are there. From the coordinator Citus takes them to the
+ * shards and to the workers; what is left there (views) is granted on the worker itself.
+ */
+export function diffRelationAccess(
+  database: DatabaseSpec,
+  observed: ObservedAccess | undefined,
+  node: NodeSpec,
+  /** undefined: the node is the coordinator, or there is no Citus. */
+  coordinator?: ObservedAccess,
+): readonly Change[] {
+  const known = new Map((coordinator?.relations ?? []).map((relation) => [relationName(relation), relation]));
+  const grants = database.users.flatMap((user) => {
+    const due = (observed?.relations ?? []).filter((relation) => {
+      const there = known.get(relationName(relation));
+      // What the coordinator lacks too comes from there.
+      return lackingOn(user, relation).length > 0 && (there === undefined || lackingOn(user, there).length === 0);
+    });
+    const kinds = new Map<string, ObservedRelation[]>();
+    for (const relation of due) {
+      const kind = `${lackingOn(user, relation).join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
+      kinds.set(kind, [...(kinds.get(kind) ?? []), relation]);
+    }
+    return [...kinds].flatMap(([kind, relations]) =>
+      chunks(relations.map(relationName), RELATIONS_PER_STATEMENT).map((names) => {
+        return { user, names, text: `GRANT ${kind} ${names.join(', ')} TO ${quoteIdentifier(user.name)}` };
+      }),
+    );
+  });
+  if (grants.length === 0) return [];
+  const names = [...new Set(grants.flatMap((grant) => grant.names))];
+  return [
+    change({
+      ...{ node, scope: 'database' },
+      summary: `grant rights on ${listed(names, 'table or sequence', 'tables and sequences')} to ${usersWithAccess(grants)}`,
+      statements: [...(coordinator === undefined ? [] : [NO_PROPAGATION]), ...grants.map(({ text }) => text)],
+      failure: 'Failed to grant rights on tables and sequences',
+    }),
+  ];
+}
+
+function lackingOn(user: UserSpec, relation: ObservedRelation): readonly string[] {
+  if (relation.owner === user.name) return [];
+  return lacking(user, relation.kind === 'S' ? 'sequence' : 'table', relation.grants);
+}
+
+function lacking(
+  user: UserSpec,
+  kind: Kind,
+  grants: Readonly<Record<string, readonly string[]>> | undefined,
+): readonly string[] {
+  const present = grants?.[user.name] ?? [];
+  return PRIVILEGES[user.access][kind].filter((privilege) => !present.includes(privilege));
+}
+
+function relationName({ schema, name }: ObservedRelation): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+function usersWithAccess(items: readonly { readonly user: UserSpec }[]): string {
+  const users = new Set(items.map(({ user }) => user));
+  return [...users].map(({ name, access }) => `${quoteIdentifier(name)} (${access})`).join(', ');
+}
+
+function listed(names: readonly string[], one: string, many: string): string {
+  return names.length > 3 ? `${names.length} ${many}` : `${names.length === 1 ? one : many} ${names.join(', ')}`;
+}
+
+function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}
+
+function change(parts: {
+  readonly node: NodeSpec;
+  readonly scope: 'server' | 'database';
+  readonly summary: string;
+  readonly statements: readonly string[];
+  readonly failure: string;
+}): Change {
+  const { statements, ...rest } = parts;
+  return { kind: 'change', ...rest, statements: statements.map((text) => ({ text })), doneOnRetry: [], secret: false };
+}

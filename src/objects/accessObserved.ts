@@ -1,0 +1,77 @@
+import { OWN_SCHEMA } from './bookkeeping.ts';
+import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { quoteLiteral } from './quote.ts';
+
+/** Privileges by the name of the role that has them; only of roles that were asked for. */
+export type Grants = Readonly<Record<string, readonly string[]>>;
+
+export interface ObservedDatabaseGrants {
+  /** What PUBLIC may do with the database. */
+  readonly forPublic: readonly string[];
+  readonly grants: Grants;
+}
+
+export interface ObservedRelation {
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relkind: S is a sequence, everything else here is granted like a table. */
+  readonly kind: string;
+  readonly owner: string;
+  readonly grants: Grants;
+}
+
+/** Who may do what in one database of one node. */
+export interface ObservedAccess {
+  readonly schemas: readonly { readonly name: string; readonly owner: string; readonly grants: Grants }[];
+  readonly relations: readonly ObservedRelation[];
+  /** Rows of pg_default_acl that hold in the whole database; kind is r, S or n. */
+  readonly defaults: readonly { readonly role: string; readonly kind: string; readonly grants: Grants }[];
+}
+
+export function observeDatabaseGrants(database: string, users: readonly string[]): Fragment {
+  const acl = "coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))";
+  return {
+    key: 'databaseGrants',
+    value: `(SELECT pg_catalog.jsonb_build_object(
+        'forPublic', (SELECT coalesce(pg_catalog.jsonb_agg(a.privilege_type ORDER BY a.privilege_type), '[]')
+           FROM pg_catalog.aclexplode(${acl}) a WHERE a.grantee = 0),
+        'grants', ${grantsOf(acl, users)})
+      FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})`,
+  };
+}
+
+/** Shards do not show: Citus hides them from catalog queries (citus.override_table_visibility). */
+export function observeAccess(users: readonly string[]): Fragment {
+  const schemas = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> '${OWN_SCHEMA}'
+        AND ${notOfExtension('pg_namespace', 'n.oid')}`;
+  return {
+    key: 'access',
+    value: `pg_catalog.jsonb_build_object(
+      'schemas', ${jsonRows(`
+        SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, ${grantsOf('n.nspacl', users)} AS grants
+        FROM pg_catalog.pg_namespace n WHERE ${schemas} ORDER BY n.nspname`)},
+      'relations', ${jsonRows(`
+        SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+               pg_catalog.pg_get_userbyid(c.relowner) AS owner, ${grantsOf('c.relacl', users)} AS grants
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${schemas} AND ${notOfExtension('pg_class', 'c.oid')}
+        ORDER BY n.nspname, c.relname`)},
+      'defaults', ${jsonRows(`
+        SELECT pg_catalog.pg_get_userbyid(f.defaclrole) AS role, f.defaclobjtype AS kind,
+               ${grantsOf('f.defaclacl', users)} AS grants
+        FROM pg_catalog.pg_default_acl f WHERE f.defaclnamespace = 0`)})`,
+  };
+}
+
+function grantsOf(acl: string, users: readonly string[]): string {
+  return `(SELECT coalesce(pg_catalog.jsonb_object_agg(g.grantee, g.privileges), '{}') FROM (
+      SELECT pg_catalog.pg_get_userbyid(a.grantee) AS grantee, pg_catalog.jsonb_agg(a.privilege_type) AS privileges
+      FROM pg_catalog.aclexplode(${acl}) a
+      WHERE a.grantee <> 0 AND pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text = ANY (${textArray(users)})
+      GROUP BY 1) g)`;
+}
+
+function notOfExtension(catalog: string, oid: string): string {
+  return `NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass
+        AND e.objid = ${oid} AND e.deptype = 'e')`;
+}

@@ -1,0 +1,192 @@
+import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
+import type { Change, Problem, Statement } from './change.ts';
+import { type Fragment, textArray } from './observe.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
+import { type ObservedRole, ownersOf } from './role.ts';
+import { isVerifierOf, scramVerifier } from './scram.ts';
+
+/** Which roles each role is a member of, directly. */
+export type ObservedMemberships = Readonly<Record<string, readonly string[]>>;
+
+export function observeMemberships(roles: readonly string[]): Fragment {
+  return {
+    key: 'memberships',
+    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(found.member, found.groups), '{}') FROM (
+      SELECT pg_catalog.pg_get_userbyid(m.member) AS member,
+             pg_catalog.jsonb_agg(pg_catalog.pg_get_userbyid(m.roleid)) AS groups
+      FROM pg_catalog.pg_auth_members m
+      WHERE pg_catalog.pg_get_userbyid(m.member)::pg_catalog.text = ANY (${textArray(roles)}) GROUP BY 1) found)`,
+  };
+}
+
+/** A declared user with what it takes to make it so. */
+export interface WantedUser {
+  readonly spec: UserSpec;
+  readonly groups: readonly string[];
+  /** For pg_dist_authinfo only: nodes get the verifier. undefined: none is declared. */
+  readonly password: string | undefined;
+  /** As every node has to have it. */
+  readonly role: ObservedRole;
+}
+
+/** Every role that has to be looked at: owners, users, and what users are members of. */
+export function rolesOf(database: DatabaseSpec): readonly string[] {
+  const users = database.users.flatMap((user) => [user.name, ...groupsOf(user, database)]);
+  return [...new Set([...ownersOf(database), ...users])];
+}
+
+/** With access `owner`, whoever is not the owner is a member of it. */
+export function groupsOf(user: UserSpec, database: DatabaseSpec): readonly string[] {
+  if (user.access !== 'owner' || user.name === database.owner) return user.memberOf;
+  return [...new Set([...user.memberOf, database.owner])];
+}
+
+const NEW_ROLE: Omit<ObservedRole, 'name'> = {
+  ...{ superuser: false, inherit: true, createRole: false, createDatabase: false, login: true },
+  ...{ replication: false, bypassRls: false, connectionLimit: -1, verifier: null },
+};
+
+/**
+ * The coordinator's role with what is declared. Its verifier stays as long as it is one of the password: a verifier
+ * has a random salt, so one made anew would differ each time. Workers then get the very same one.
+ */
+export function wantedUser(
+  spec: UserSpec,
+  database: DatabaseSpec,
+  password: string | undefined,
+  onCoordinator: ObservedRole | undefined,
+  salt: Uint8Array,
+): WantedUser {
+  const present = onCoordinator ?? { ...NEW_ROLE, name: spec.name };
+  const keeps = password === undefined || isVerifierOf(present.verifier, password);
+  const role: ObservedRole = {
+    ...present,
+    login: spec.login,
+    connectionLimit: spec.connectionLimit ?? present.connectionLimit,
+    verifier: keeps ? present.verifier : scramVerifier(password, salt),
+  };
+  return { spec, groups: groupsOf(spec, database), password, role };
+}
+
+/** What one node lacks of a user: the role, what differs in it, memberships. */
+export function diffUser(
+  { groups: wantedGroups, role }: WantedUser,
+  observed: readonly ObservedRole[],
+  memberships: ObservedMemberships,
+  node: NodeSpec,
+): readonly Change[] {
+  const name = quoteIdentifier(role.name);
+  const existing = observed.find((candidate) => candidate.name === role.name);
+  const options = roleOptions(role);
+  const present = existing === undefined ? [] : roleOptions(existing);
+  const differing = options.filter((option) => !present.includes(option));
+  const newVerifier = role.verifier !== null && role.verifier !== existing?.verifier ? role.verifier : undefined;
+  const changes: Change[] = [];
+  const base = { kind: 'change', node, scope: 'server', secret: false, doneOnRetry: [] } as const;
+  if (existing === undefined || differing.length > 0 || newVerifier !== undefined) {
+    const what = existing === undefined ? 'create' : differing.length > 0 ? 'alter' : 'change the password of';
+    changes.push({
+      ...base,
+      summary: `${what} role ${name}${existing === undefined || differing.length === 0 ? '' : ` (${[...differing, ...(newVerifier === undefined ? [] : ['PASSWORD'])].join(', ')})`}`,
+      statements: roleStatements(existing === undefined ? 'CREATE' : 'ALTER', role.name, differing, newVerifier),
+      failure: `Failed to ${what} role '${role.name}'`,
+      doneOnRetry: ['42710'],
+      secret: true,
+    });
+  }
+  const missing = wantedGroups.filter((group) => memberships[role.name]?.includes(group) !== true);
+  if (missing.length > 0) {
+    const groups = missing.map(quoteIdentifier).join(', ');
+    changes.push({
+      ...base,
+      summary: `make role ${name} a member of ${groups}`,
+      statements: [{ text: `GRANT ${groups} TO ${name}` }],
+      failure: `Failed to make role '${role.name}' a member of ${groups}`,
+    });
+  }
+  return changes;
+}
+
+const VERIFIER_SETTING = 'citus_databases.verifier';
+
+/**
+ * CREATE ROLE takes no parameters, so the verifier travels as a bound parameter into a setting of the transaction, and
+ * from there into the statement: it does not stand in the text that pg_stat_activity shows.
+ */
+function roleStatements(
+  verb: 'CREATE' | 'ALTER',
+  role: string,
+  options: readonly string[],
+  verifier: string | undefined,
+): readonly Statement[] {
+  const command = `${verb} ROLE ${quoteIdentifier(role)} WITH ${options.join(' ')}`;
+  if (verifier === undefined) return [{ text: command }];
+  const template = `${quoteLiteral(`${command.replaceAll('%', '%%')} PASSWORD %L`)}`;
+  const body = `BEGIN EXECUTE pg_catalog.format(${template}, pg_catalog.current_setting('${VERIFIER_SETTING}')); END`;
+  return [
+    { text: `SELECT pg_catalog.set_config('${VERIFIER_SETTING}', $1, true)`, values: [verifier] },
+    { text: `DO ${quoteLiteral(body)}` },
+  ];
+}
+
+function roleOptions(role: ObservedRole): readonly string[] {
+  const flag = (on: boolean, name: string) => (on ? name : `NO${name}`);
+  return [
+    flag(role.inherit, 'INHERIT'),
+    flag(role.createRole, 'CREATEROLE'),
+    flag(role.createDatabase, 'CREATEDB'),
+    flag(role.login, 'LOGIN'),
+    flag(role.replication, 'REPLICATION'),
+    flag(role.bypassRls, 'BYPASSRLS'),
+    `CONNECTION LIMIT ${role.connectionLimit}`,
+  ];
+}
+
+/** A superuser stands above every grant: to declare its access would say what is not so. */
+export function userProblems(
+  users: readonly UserSpec[],
+  roles: readonly ObservedRole[],
+  node: string,
+): readonly Problem[] {
+  return users.flatMap(({ name }): Problem[] => {
+    const superuser = roles.some((role) => role.name === name && role.superuser);
+    if (!superuser) return [];
+    return [
+      {
+        kind: 'refused',
+        what: `Role '${name}' exists as a superuser`,
+        node,
+        next: `Declare another name, or take the right from it: ALTER ROLE ${quoteIdentifier(name)} NOSUPERUSER`,
+      },
+    ];
+  });
+}
+
+/** Roles to be a member of have to exist, or to be declared. */
+export function groupProblems(
+  database: DatabaseSpec,
+  roles: readonly ObservedRole[],
+  node: string,
+): readonly Problem[] {
+  const { users } = database;
+  const known = new Set([...roles.map((role) => role.name), ...users.map((user) => user.name)]);
+  return users.flatMap((user) =>
+    groupsOf(user, database).flatMap((group): Problem[] => {
+      const superuser = roles.some((role) => role.name === group && role.superuser);
+      // A missing owner is told as such.
+      if ((known.has(group) && !superuser) || (!known.has(group) && group === database.owner)) return [];
+      const next = superuser
+        ? "Take it out of memberOf; with access owner, let the database's owner be a role that is no superuser"
+        : `Create the role (CREATE ROLE ${quoteIdentifier(group)} NOLOGIN), declare it as a user, or take it out of memberOf`;
+      const what = superuser ? 'is a superuser' : 'does not exist';
+      return [
+        {
+          kind: superuser ? 'refused' : 'invalid',
+          what: `Role '${group}', which '${user.name}' is to be a member of, ${what}`,
+          node,
+          next,
+        },
+      ];
+    }),
+  );
+}

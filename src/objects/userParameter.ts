@@ -1,0 +1,71 @@
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import type { Change, Problem } from './change.ts';
+import { type Fragment, textArray } from './observe.ts';
+import {
+  isSameValue,
+  isServerWide,
+  type KnownParameter,
+  lookUp,
+  type ObservedParameters,
+  parameterName,
+  parameterProblems,
+  parameterValueSql,
+  WRONG_VALUE,
+} from './parameter.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
+
+/** Settings of roles in one database (pg_db_role_setting), by role. */
+export type ObservedUserParameters = Readonly<Record<string, ObservedParameters>>;
+
+export function observeUserParameters(database: string, users: readonly string[]): Fragment {
+  return {
+    key: 'userParameters',
+    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(found.role, found.settings), '{}') FROM (
+      SELECT pg_catalog.pg_get_userbyid(s.setrole) AS role, pg_catalog.jsonb_object_agg(
+        pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)) AS settings
+      FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
+           pg_catalog.unnest(s.setconfig) entry
+      WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)}
+        AND pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)}) GROUP BY 1) found)`,
+  };
+}
+
+/** Sets what differs, on one node. Settings that the spec does not name stay as they are. */
+export function diffUserParameters(
+  database: DatabaseSpec,
+  observed: ObservedUserParameters,
+  node: NodeSpec,
+): readonly Change[] {
+  return database.users.flatMap((user) =>
+    Object.entries(user.parameters).flatMap(([name, value]): Change[] => {
+      const stored = lookUp(observed[user.name] ?? {}, name);
+      if (stored !== undefined && isSameValue(name, stored, value)) return [];
+      const place = `${quoteIdentifier(user.name)} IN DATABASE ${quoteIdentifier(database.name)}`;
+      return [
+        {
+          ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], invalidOn: WRONG_VALUE, secret: false },
+          summary: `set parameter ${name} of role ${quoteIdentifier(user.name)} in database ${quoteIdentifier(database.name)} to ${quoteLiteral(value).trim()}`,
+          statements: [{ text: `ALTER ROLE ${place} SET ${parameterName(name)} TO ${parameterValueSql(name, value)}` }],
+          failure: `Failed to set parameter ${name} of role '${user.name}'`,
+          next: 'Correct the value in `users`',
+        },
+      ];
+    }),
+  );
+}
+
+/** A role holds the same parameters as a database does. */
+export function userParameterProblems(database: DatabaseSpec, known: readonly KnownParameter[]): readonly Problem[] {
+  return database.users.flatMap(({ name, parameters }): readonly Problem[] => [
+    ...Object.keys(parameters)
+      .filter(isServerWide)
+      .map(
+        (parameter): Problem => ({
+          kind: 'invalid',
+          what: `Parameter '${parameter}' cannot belong to role '${name}': it is read from the server's configuration only`,
+          next: 'Take it out of `users` and set it for the servers (patroni.postgresql.parameters in the chart)',
+        }),
+      ),
+    ...parameterProblems({ ...database, parameters }, known),
+  ]);
+}
