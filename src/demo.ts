@@ -15,6 +15,8 @@ import { verify } from './verify.ts';
 export interface DemoOptions {
   readonly once?: boolean;
   readonly docker: boolean;
+  /** The coordinator's, then the workers'; 5600 to 5602 unless tests say otherwise. */
+  readonly ports?: readonly [number, number, number];
 }
 
 const PORTS = [5600, 5601, 5602] as const;
@@ -30,8 +32,9 @@ export async function demo(
   options: DemoOptions,
 ): Promise<number> {
   const log = createStepLog(textLog({ level: 'info', stream: surroundings.stdout, redact: redactor.redact }));
-  log.line('Starting a coordinator and two workers on ports 5600, 5601 and 5602...');
-  const cluster = await startCluster(options.docker);
+  const { docker, ports = PORTS } = options;
+  log.line(`Starting a coordinator and two workers on ports ${ports[0]}, ${ports[1]} and ${ports[2]}...`);
+  const cluster = await startCluster(docker, ports);
   try {
     log.line(`They run ${cluster.description}`);
     const extensions = ['hstore', 'pg_trgm'];
@@ -65,7 +68,7 @@ export async function demo(
   }
 }
 
-async function startCluster(docker: boolean): Promise<LocalCluster> {
+async function startCluster(docker: boolean, ports: readonly number[]): Promise<LocalCluster> {
   if (docker) {
     throw new Failure({
       kind: 'failed',
@@ -74,5 +77,5 @@ async function startCluster(docker: boolean): Promise<LocalCluster> {
     });
   }
   const { startLocalCluster } = await import('./demo/localCluster.ts');
-  return await startLocalCluster({ workers: 2, ports: PORTS, host: 'localhost' });
+  return await startLocalCluster({ workers: 2, ports, host: 'localhost' });
 }

@@ -1,0 +1,125 @@
+/**
+ * The documents, and the blocks of code in them. Each block of bash, yaml or sql is preceded by a comment that says how
+ * it is tested:
+ *
+ *     <!-- test: spec file=spec.yaml -->        yaml: a spec, which later `program` blocks of the document use
+ *     <!-- test: values file=x.yaml apply -->   yaml: values of the chart: rendered by Helm; with `apply`, their databases
+ *                                               are made on a local cluster (`exit=3`: it ends so; `unchanged`: no change)
+ *     <!-- test: program exit=10 -->            bash: run with this program on a local cluster; exit code of its last line
+ *     <!-- test: output -->                     text: what the `program` block before it prints
+ *     <!-- test: sql nodes=all database=x -->   sql: run on the coordinator (or workers, or all) of a local cluster
+ *     <!-- test: cluster -->                    bash: kubectl and helm, whose arguments are held against the rendered chart
+ *     <!-- test: npm -->                        bash: scripts of package.json
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../../', import.meta.url));
+
+export type Kind = 'spec' | 'values' | 'program' | 'output' | 'sql' | 'cluster' | 'npm';
+const LANGUAGE_OF: Readonly<Record<Kind, string>> = {
+  spec: 'yaml',
+  values: 'yaml',
+  program: 'bash',
+  output: 'text',
+  sql: 'sql',
+  cluster: 'bash',
+  npm: 'bash',
+};
+
+export interface Block {
+  /** docs/DATABASE_MANAGEMENT.md:42 */
+  readonly place: string;
+  readonly language: string;
+  readonly code: string;
+  readonly mark: Mark | undefined;
+}
+
+export interface Mark {
+  readonly kind: Kind;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface Document {
+  /** From the repository's root. */
+  readonly path: string;
+  readonly text: string;
+  readonly blocks: readonly Block[];
+}
+
+/** README.md and docs/*.md. */
+export function documents(): readonly Document[] {
+  const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  return ['README.md', ...docs.toSorted().map((name) => `docs/${name}`)].map(readDocument);
+}
+
+export function readDocument(path: string): Document {
+  const text = readFileSync(join(root, path), 'utf8');
+  return { path, text, blocks: blocksOf(path, text) };
+}
+
+/** The document's blocks of these kinds, in order. */
+export function marked(document: Document, ...kinds: readonly Kind[]): readonly (Block & { readonly mark: Mark })[] {
+  return document.blocks.flatMap((block) =>
+    block.mark !== undefined && kinds.includes(block.mark.kind) ? [{ ...block, mark: block.mark }] : [],
+  );
+}
+
+const FENCE = /^(?<indent> *)```(?<language>\w*)[^\n]*\n(?<code>[\s\S]*?)^\k<indent>```$/gm;
+const MARK = /<!-- test: (?<kind>\w+)(?<options>[^>]*?) *-->\s*$/;
+
+function blocksOf(path: string, text: string): readonly Block[] {
+  return [...text.matchAll(FENCE)].map((match) => {
+    const { indent = '', language = '', code = '' } = match.groups ?? {};
+    const place = `${path}:${text.slice(0, match.index).split('\n').length}`;
+    const lines = code.split('\n').map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line));
+    return { place, language, code: lines.join('\n'), mark: markBefore(text.slice(0, match.index), place, language) };
+  });
+}
+
+function markBefore(text: string, place: string, language: string): Mark | undefined {
+  const { kind, options = '' } = MARK.exec(text)?.groups ?? {};
+  if (kind === undefined) return undefined;
+  if (!isKind(kind)) throw new Error(`${place}: there is no kind of test '${kind}'`);
+  if (LANGUAGE_OF[kind] !== language) throw new Error(`${place}: ${kind} tests ${LANGUAGE_OF[kind]}, not ${language}`);
+  const pairs = options.split(' ').filter((option) => option !== '');
+  return {
+    kind,
+    options: Object.fromEntries(pairs.map((pair) => [pair.split('=')[0] ?? '', pair.split('=')[1] ?? 'true'])),
+  };
+}
+
+function isKind(text: string): text is Kind {
+  return Object.hasOwn(LANGUAGE_OF, text);
+}
+
+/** Relative links that lead nowhere: a missing file, or a heading that its document does not have. */
+export function brokenLinks({ path, text }: Pick<Document, 'path' | 'text'>): readonly string[] {
+  const prose = text.replaceAll(FENCE, '').replaceAll(/`[^`\n]*`/g, 'code');
+  const targets = [...prose.matchAll(/\]\((?<target>[^()\s]+)\)/g)].map((match) => match.groups?.['target'] ?? '');
+  return targets
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .filter((target) => {
+      const [file = '', heading] = target.split('#');
+      const linked = file === '' ? path : join(dirname(path), file);
+      if (!existsSync(join(root, linked))) return true;
+      return heading !== undefined && !anchorsOf(readFileSync(join(root, linked), 'utf8')).includes(heading);
+    });
+}
+
+/** As GitHub makes them: lower case, without punctuation, hyphens for blanks, numbered where they repeat. */
+function anchorsOf(text: string): readonly string[] {
+  const seen = new Map<string, number>();
+  return [...text.replaceAll(FENCE, '').matchAll(/^#{1,6} (?<title>.+)$/gm)].map((match) => {
+    const title = (match.groups?.['title'] ?? '').replaceAll(/\[(?<label>[^\]]*)\]\([^)]*\)/g, '$<label>');
+    const anchor = title
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\p{M}_ -]/gu, '')
+      .replaceAll(' ', '-');
+    const times = seen.get(anchor) ?? 0;
+    seen.set(anchor, times + 1);
+    return times === 0 ? anchor : `${anchor}-${times}`;
+  });
+}

@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { splitScript } from '../../src/objects/initSql/splitScript.ts';
+import { parseSpec } from '../../src/spec/parse.ts';
+import { brokenLinks, documents, marked, readDocument } from '../support/documents.ts';
+import { errorMessages, type Message, verificationMessages, warningMessages } from '../support/messages.ts';
+
+const all = documents();
+
+describe.each(all)('$path', (document) => {
+  test('every block of code says how it is tested', () => {
+    const unmarked = document.blocks.filter(
+      ({ language, mark }) => ['bash', 'sh', 'console', 'yaml', 'sql'].includes(language) && mark === undefined,
+    );
+    expect(unmarked.map(({ place, code }) => `${place}: ${code.split('\n')[0]}`)).toEqual([]);
+  });
+
+  test('every relative link leads somewhere', () => {
+    expect(brokenLinks(document)).toEqual([]);
+  });
+
+  const specs = marked(document, 'spec');
+  if (specs.length > 0) {
+    test('its specs are valid', () => {
+      for (const { place, code } of specs) expect(() => parseSpec(code, place)).not.toThrow();
+    });
+  }
+
+  const values = marked(document, 'values');
+  if (values.length > 0) {
+    test('the databases of its values are valid', async () => {
+      for (const { place, code } of values) {
+        const { additionalDatabases } = parse(code);
+        if (additionalDatabases === undefined) continue;
+        const workers = ['1', '2', '3', '4'].map((group) => ({ group, host: `citusdemo-${group}` }));
+        const cluster = { coordinator: { host: 'citusdemo-0' }, workers };
+        const spec = parseSpec(JSON.stringify({ cluster, additionalDatabases }), place);
+        for (const { name, initSQL } of spec.databases) if (initSQL !== undefined) await splitScript(initSQL, name);
+      }
+    });
+  }
+
+  const scripts = marked(document, 'npm');
+  if (scripts.length > 0) {
+    test('its npm commands are scripts of package.json', () => {
+      const known = Object.keys(
+        JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).scripts,
+      );
+      for (const { place, code } of scripts) {
+        for (const line of code.trim().split('\n')) {
+          const script = /^npm (?:run )?(?:--silent )?([\w:]+)/.exec(line)?.[1];
+          expect(known, `${place}: ${line}`).toContain(script);
+        }
+      }
+    });
+  }
+});
+
+test('chart/README.md: every relative link leads somewhere', () => {
+  expect(brokenLinks(readDocument('chart/README.md'))).toEqual([]);
+});
+
+describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
+  const { text } = readDocument('docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md');
+  const headings = [...text.matchAll(/^### `(.+)`$/gm)].map((match) => match[1]);
+  const firstCells = [...text.matchAll(/^\| `(.+?)` \|/gm)].map((match) => match[1]);
+  const lacking = (messages: readonly Message[], written: readonly (string | undefined)[]) =>
+    messages.filter((message) => !written.includes(message.text)).map(({ text, place }) => `${text}  (${place})`);
+
+  test('has every error that the program can print, and no other', () => {
+    const errors = errorMessages();
+    // A scanner that finds nothing would make this test pass.
+    expect(errors.length).toBeGreaterThan(90);
+    expect(lacking(errors, headings)).toEqual([]);
+    expect(headings.filter((heading) => !errors.some((error) => error.text === heading))).toEqual([]);
+  });
+
+  test('has every warning', () => {
+    const warnings = warningMessages();
+    expect(warnings.length).toBeGreaterThan(8);
+    expect(lacking(warnings, firstCells)).toEqual([]);
+  });
+
+  test('has everything that a verification finds wrong', () => {
+    const findings = verificationMessages();
+    expect(findings.length).toBeGreaterThan(10);
+    expect(lacking(findings, firstCells)).toEqual([]);
+  });
+});
