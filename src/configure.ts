@@ -13,6 +13,7 @@ import { settleGroup } from './patroni/settle.ts';
 import type { Tools } from './patroni/tools.ts';
 import { checkGroup, invalidValues } from './patroni/validate.ts';
 import { Failure } from './report/errors.ts';
+import type { LineLog } from './report/stepLog.ts';
 import type { PatroniGroupSpec } from './spec/types.ts';
 
 export interface ConfigureOptions {
@@ -32,8 +33,11 @@ export async function configure(context: Context, options: ConfigureOptions): Pr
     planGroup(spec, group, await firstConfig(context, group, tools)),
   );
   await check(context, plans, tools);
-  const results = options.dryRun ? plans.map((plan) => dryRun(context, plan)) : await carryOut(context, plans, tools);
+  const { results, refusal } = options.dryRun
+    ? { results: plans.map((plan) => dryRun(context, plan)), refusal: undefined }
+    : await carryOut(context, plans, tools);
   if (options.output === 'json') context.print(`${JSON.stringify({ groups: results }, undefined, 2)}\n`);
+  if (refusal !== undefined) throw refusal;
   if (!options.dryRun) conclude(context, results);
 }
 
@@ -104,11 +108,17 @@ function dryRun(context: Context, plan: GroupPlan): GroupResult {
   const { changes } = plan.difference;
   context.log.line(`${plan.label}: ${count(changes.length)} to change`);
   for (const change of changes) context.log.line(describeChange(change), 1);
-  return { group: plan.spec.group, changes, pendingRestart: {}, commands: [], restarts: 0, unasked: {} };
+  return { group: plan.spec.group, changes, pendingRestart: [], commands: [], restarts: 0, unasked: {} };
+}
+
+interface Outcome {
+  readonly results: readonly GroupResult[];
+  /** A group that must not be restarted. */
+  readonly refusal: Failure | undefined;
 }
 
 /** The values go to all groups before anything is restarted, and restarts are one group after the other. */
-async function carryOut(context: Context, plans: readonly GroupPlan[], tools: Tools): Promise<readonly GroupResult[]> {
+async function carryOut(context: Context, plans: readonly GroupPlan[], tools: Tools): Promise<Outcome> {
   const { log } = context;
   const sent = new Map<GroupPlan, number>();
   for (const plan of plans) {
@@ -126,6 +136,7 @@ async function carryOut(context: Context, plans: readonly GroupPlan[], tools: To
     await forAll(plans, async (plan) => [plan, await settleGroup(plan, tools, sent.get(plan))] as const),
   );
   const results: GroupResult[] = [];
+  const refusals: Failure[] = [];
   for (const plan of plans) {
     let state = states.get(plan);
     if (state === undefined) continue;
@@ -133,18 +144,30 @@ async function carryOut(context: Context, plans: readonly GroupPlan[], tools: To
     const { restart } = tools.patroni;
     if (restart === 'whenNeeded' && state.members.some(({ member }) => member.status?.pending !== undefined)) {
       log.line(`${plan.label}: restarting what needs it`);
-      restarts = await restartGroup(plan, tools, log);
+      restarts = await restartUnlessRefused(plan, tools, log, refusals);
       state = await settleGroup(plan, tools, sent.get(plan) ?? Date.now());
     }
     const result = resultOf(plan, state, restarts, tools.patroni, context.spec.cluster.citus);
     log.line(`${plan.label}: ${summary(plan, result)}`);
-    logResult(plan, result, log);
+    logResult(result, log);
     for (const stranger of state.strangers) {
       log.warn(`${stranger} is in the spec, but Patroni knows no such member of this group yet`, 1);
     }
     results.push(result);
   }
-  return results;
+  return { results, refusal: refusals[0] };
+}
+
+/** A group that must not be restarted does not keep the others from it; one whose restart fails does. */
+async function restartUnlessRefused(plan: GroupPlan, tools: Tools, log: LineLog, refusals: Failure[]): Promise<number> {
+  try {
+    return await restartGroup(plan, tools, log);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.details.kind !== 'refused') throw error;
+    if (refusals.length > 0) log.warn(error.message);
+    refusals.push(error);
+    return 0;
+  }
 }
 
 async function send(plan: GroupPlan, patch: Patch, tools: Tools): Promise<void> {
@@ -155,8 +178,8 @@ async function send(plan: GroupPlan, patch: Patch, tools: Tools): Promise<void> 
 
 function summary(plan: GroupPlan, result: GroupResult): string {
   const names = Object.keys(plan.wanted);
-  const waiting = Object.keys(result.pendingRestart).length;
-  const inForce = names.filter((name) => result.pendingRestart[name] === undefined).length;
+  const waiting = result.pendingRestart.length;
+  const inForce = names.filter((name) => !result.pendingRestart.some((pending) => pending.name === name)).length;
   const changed = result.changes.length === 0 ? 'nothing to change, ' : '';
   return `${changed}${count(inForce)} in force${waiting === 0 ? '' : `, ${waiting} waiting for a restart`}`;
 }
@@ -167,7 +190,7 @@ function count(number: number): string {
 
 function conclude(context: Context, results: readonly GroupResult[]): void {
   const { log } = context;
-  const waiting = results.filter((result) => Object.keys(result.pendingRestart).length > 0);
+  const waiting = results.filter((result) => result.pendingRestart.length > 0);
   log.blank();
   if (results.every((result) => result.changes.length === 0 && result.restarts === 0)) log.line('Nothing was changed');
   log.frame(

@@ -1,5 +1,6 @@
 import type { PendingParameter } from './restart.ts';
-import { isInForce, type KnownSettings } from './values.ts';
+import { parseNumber } from './units.ts';
+import { isInForce, type KnownSetting, type KnownSettings } from './values.ts';
 
 /** How far one parameter is on one member. */
 export type Progress =
@@ -33,8 +34,10 @@ export interface MemberReading {
 export function progressOf(parameter: WatchedParameter, reading: MemberReading): Progress {
   const { pending, settings, loopPassed } = reading;
   const { name, wanted, former } = parameter;
-  if (pending?.some((candidate) => candidate.name.toLowerCase() === name) === true) return 'needsRestart';
   const known = settings?.get(name);
+  const named = pending?.find((candidate) => candidate.name.toLowerCase() === name);
+  // until the loop has passed, the reason may be that of an earlier change
+  if (named !== undefined) return loopPassed || announces(named, wanted, known) ? 'needsRestart' : 'waiting';
   // nobody to ask, or a parameter that no loaded library defines: Patroni's word
   if (known === undefined) return loopPassed ? 'inForce' : 'waiting';
   if (wanted === undefined) {
@@ -44,4 +47,13 @@ export function progressOf(parameter: WatchedParameter, reading: MemberReading):
   if (isInForce(known, wanted)) return 'inForce';
   // Patroni before 4.0 says that a restart is needed, not what for
   return known.context === 'postmaster' && pending?.length === 0 ? 'needsRestart' : 'waiting';
+}
+
+function announces(pending: PendingParameter, wanted: string | undefined, known: KnownSetting | undefined): boolean {
+  if (wanted === undefined) return false;
+  if (known === undefined) return pending.newValue === wanted;
+  const { unit, vartype } = known;
+  if (vartype !== 'integer' && vartype !== 'real') return isInForce({ ...known, setting: pending.newValue }, wanted);
+  const announced = parseNumber(pending.newValue, unit, vartype);
+  return announced.ok && isInForce({ ...known, setting: String(announced.value) }, wanted);
 }

@@ -2,7 +2,7 @@ import { quoteShellWord } from '../objects/quote.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { PatroniSpec } from '../spec/types.ts';
 import type { ParameterChange } from './difference.ts';
-import { type GroupPlan, watched } from './plan.ts';
+import type { GroupPlan } from './plan.ts';
 import { restartOrder } from './restart.ts';
 import { restartMember } from './restMember.ts';
 import type { GroupState } from './settle.ts';
@@ -11,13 +11,20 @@ import type { GroupState } from './settle.ts';
 export interface GroupResult {
   readonly group: number;
   readonly changes: readonly ParameterChange[];
-  /** Members by parameter; empty when everything is in force. */
-  readonly pendingRestart: Readonly<Record<string, readonly string[]>>;
+  /** Parameters that wait for a restart; among them may be some that follow from others, or were set by hand. */
+  readonly pendingRestart: readonly PendingRestart[];
   /** What restarts them, in this order. */
   readonly commands: readonly string[];
   readonly restarts: number;
   /** Members that could not be asked, and why. */
   readonly unasked: Readonly<Record<string, string>>;
+}
+
+export interface PendingRestart {
+  readonly name: string;
+  /** undefined: Patroni does not tell. */
+  readonly value: string | undefined;
+  readonly members: readonly string[];
 }
 
 export function resultOf(
@@ -27,19 +34,11 @@ export function resultOf(
   patroni: PatroniSpec,
   citus: boolean,
 ): GroupResult {
-  const pending: Record<string, string[]> = {};
-  for (const { member, progress } of state.members) {
-    const own = watched(plan).filter(({ name }) => progress?.get(name) === 'needsRestart');
-    const others = member.status?.pending?.map((parameter) => parameter.name) ?? [];
-    for (const name of new Set([...own.map((parameter) => parameter.name), ...others])) {
-      pending[name] = [...(pending[name] ?? []), member.name];
-    }
-  }
   const order = restartOrder(state.members.map(({ member }) => restartMember(member)));
   return {
     group: plan.spec.group,
     changes: plan.difference.changes,
-    pendingRestart: pending,
+    pendingRestart: pendingRestarts(plan, state),
     commands: order.map((member) => restartCommand(member, plan.spec.group, patroni, citus)),
     restarts,
     unasked: Object.fromEntries(
@@ -48,6 +47,20 @@ export function resultOf(
       ),
     ),
   };
+}
+
+function pendingRestarts(plan: GroupPlan, state: GroupState): readonly PendingRestart[] {
+  const found = new Map<string, { value: string | undefined; members: string[] }>();
+  for (const { member, progress } of state.members) {
+    const own = [...(progress ?? [])].filter(([, step]) => step === 'needsRestart').map(([name]) => name);
+    const told = new Map(member.status?.pending?.map((parameter) => [parameter.name, parameter.newValue]));
+    for (const name of new Set([...own, ...told.keys()])) {
+      const entry = found.get(name) ?? { value: plan.wanted[name] ?? told.get(name), members: [] };
+      entry.members.push(member.name);
+      found.set(name, entry);
+    }
+  }
+  return [...found].map(([name, entry]) => ({ name, ...entry })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function restartCommand(member: string, group: number, patroni: PatroniSpec, citus: boolean): string {
@@ -67,14 +80,12 @@ export function describeChange({ name, from, to }: ParameterChange): string {
   return from === undefined ? `${name}: ${to}` : `${name}: ${from} -> ${to}`;
 }
 
-export function logResult(plan: GroupPlan, result: GroupResult, log: LineLog): void {
-  const pending = Object.entries(result.pendingRestart);
-  const names = new Set(pending.map(([name]) => name));
+export function logResult(result: GroupResult, log: LineLog): void {
+  const waiting = new Set(result.pendingRestart.map(({ name }) => name));
   for (const { name, to } of result.changes) {
-    if (!names.has(name)) log.line(`✓ ${name} ${to === undefined ? 'is back at its default' : `= ${to}`}`, 1);
+    if (!waiting.has(name)) log.line(`✓ ${name} ${to === undefined ? 'is back at its default' : `= ${to}`}`, 1);
   }
-  for (const [name, members] of pending) {
-    const value = plan.wanted[name];
+  for (const { name, value, members } of result.pendingRestart) {
     log.line(`${name}${value === undefined ? '' : ` = ${value}`}: waits for a restart of ${members.join(', ')}`, 1);
   }
   if (result.commands.length > 0) {
