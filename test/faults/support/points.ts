@@ -1,0 +1,49 @@
+/** The points at which a conversation can be broken, and which of them a run tries. */
+import { MOMENTS, type Moment } from '../../support/faultProxy.ts';
+
+export interface Point {
+  readonly group: number;
+  /** The how-manieth message with a statement. */
+  readonly at: number;
+  readonly moment: Moment;
+  readonly text: string;
+}
+
+/** Parse alone does nothing, so only its absence matters; Query and Sync execute. */
+export function pointsOf(group: number, messages: readonly string[]): readonly Point[] {
+  return messages.flatMap((text, index) => {
+    const parse = messages[index + 1] === 'Sync' && text !== 'Sync';
+    return MOMENTS.filter((moment) => !parse || moment === 'before').map((moment) => ({
+      group,
+      at: index + 1,
+      moment,
+      text,
+    }));
+  });
+}
+
+/**
+ * FAULTS=all: every point. FAULTS='0:17:sent 1:3:before': those. Else `count` of them, spread evenly from a random
+ * start, so that many runs try them all; the start is printed with the points.
+ */
+export function choose(points: readonly Point[], count: number): readonly Point[] {
+  const wanted = process.env['FAULTS'] ?? '';
+  if (wanted === 'all') return points;
+  if (wanted !== '') {
+    const names = wanted.split(/[\s,]+/);
+    return points.filter((point) => names.includes(nameOf(point)));
+  }
+  const stride = points.length / count;
+  const start = Math.random() * stride;
+  return Array.from({ length: Math.min(count, points.length) }, (_, index) => points[Math.floor(start + index * stride)]).filter(
+    (point) => point !== undefined,
+  );
+}
+
+export function nameOf({ group, at, moment }: Point): string {
+  return `${group}:${at}:${moment}`;
+}
+
+export function describePoint(point: Point): string {
+  return `${nameOf(point)} (${point.text.replaceAll(/\s+/g, ' ').slice(0, 100)})`;
+}
