@@ -3,6 +3,7 @@ import { type Joined, joinCluster } from './cluster/join.ts';
 import { readUserPasswords } from './cluster/userPasswords.ts';
 import type { Context } from './context.ts';
 import { connect } from './execute/connection.ts';
+import { endOrphans } from './execute/orphans.ts';
 import { throwIfInterrupted } from './execute/run.ts';
 import { locked, takeTurns } from './locked.ts';
 import { check, decide, look, lookAgainAtServers, type Passwords } from './look.ts';
@@ -36,6 +37,7 @@ async function applyOne(
   log.frame(`Creating database: ${database.name}`);
   log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
   const changes = await locked(context, joined, database, async (run) => {
+    await endOrphans(run, joined.coordinator, log);
     const situation = await look(context, joined, run, database, passwords);
     const { warnings } = await check(run, situation);
     for (const text of warnings) log.warn(text);

@@ -2,13 +2,15 @@ import { allNodes, databaseNodes } from './cluster/topology.ts';
 import type { Session } from './execute/connection.ts';
 import { executeInitSql } from './execute/initSql.ts';
 import { executeInParallel, executeItems, type NodeWork } from './execute/lanes.ts';
-import { observeDatabaseOf } from './execute/observe.ts';
+import { observeDatabaseOf, observeRolesOf } from './execute/observe.ts';
 import { forAll } from './execute/parallel.ts';
 import type { Run } from './execute/run.ts';
 import { probeDistributedTable, verifyNodes } from './execute/verify.ts';
 import type { AcceptedInitSql } from './look.ts';
 import { type Change, type Item, isChange, type StepNumber } from './objects/change.ts';
-import { type Situation, withInside } from './plan/situation.ts';
+import { diffManagedRoles } from './objects/distributedRole.ts';
+import { MARK_SESSION } from './objects/initSql/marker.ts';
+import { inside, type Situation, withInside } from './plan/situation.ts';
 import {
   authenticationNotes,
   authinfoItems,
@@ -225,8 +227,26 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
       await onCoordinator(compactRegistration(items, topology.workers.length), step);
       return;
     }
-    await tools.withRegistrationLock(() => onCoordinator(items, step));
+    await tools.withRegistrationLock(async () => {
+      await copyManagedRoles(step);
+      await onCoordinator(items, step);
+    });
     step.line('Workers added successfully!', 1);
+  }
+
+  /** What Citus itself would do while a node is added or synced, with verifiers in the workers' logs. */
+  async function copyManagedRoles(step: StepLog): Promise<void> {
+    const names = (inside(situation, coordinator).distributedRoles ?? []).filter((name) => name !== spec.cluster.user);
+    if (names.length === 0) return;
+    const wanted = await observeRolesOf(run, coordinator, names);
+    const observed = new Map(
+      await forAll(topology.workers, async (node) => [node, await observeRolesOf(run, node, names)] as const),
+    );
+    await onNodes(
+      topology.workers,
+      (node) => diffManagedRoles(wanted, observed.get(node) ?? wanted, node, run.label(node)).map(quietly),
+      step,
+    );
   }
 
   async function initialise(): Promise<void> {
@@ -248,6 +268,7 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     }
     const session = await tools.openInitSqlSession();
     try {
+      await session.script(MARK_SESSION);
       const executed = await executeInitSql(run, session, initSql, step);
       if (initSql.kind === 'record') changes += initSql.units.length;
       else changes += executed;
@@ -273,6 +294,11 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     }
     step.line(`Database parameters set on ${set.map((node) => run.label(node)).join(', ')}!`, 1);
   }
+}
+
+/** Without a line of its own for each node. */
+function quietly({ starting: _, ...change }: Change): Change {
+  return change;
 }
 
 function nodeWork(run: Run, node: NodeSpec, items: readonly Item[], quiet: string): NodeWork {

@@ -132,3 +132,16 @@ test('killed at any step, the next run ends in the state of an undisturbed one',
     expect(await firstValue(cluster, 1, name, 'SELECT count(*)::int FROM t')).toBe(10);
   }
 });
+
+test('killed in the middle of a statement that the server goes on with: it takes effect once', async () => {
+  const initSQL = 'CREATE TABLE once (a int);\nINSERT INTO once SELECT 1 FROM pg_sleep(4);\nSELECT count(*) FROM once;';
+  const spec = specOf(cluster, [{ name: 'orphaned', initSQL }]);
+  const child = await program.start(cluster, ['apply'], spec);
+  await child.printed('Line 2:');
+  child.kill('SIGKILL');
+  await child.ended.catch(() => undefined);
+  const { code, log } = await runProgram(cluster, ['apply'], spec);
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining("Database 'orphaned' is ready!") });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(await firstValue(cluster, 0, 'orphaned', 'SELECT count(*)::int FROM once')).toBe(1);
+});
