@@ -5,6 +5,7 @@ import {
   coordinatorCitusItems,
   coordinatorDatabaseItems,
   coordinatorExtensionItems,
+  intentItems,
   registrationItems,
   roleItems,
   workerInsideItems,
@@ -97,6 +98,21 @@ test('the coordinator: database, OID, citus, no extension', () => {
   ]);
   expect(coordinatorCitusItems(given).map(shown)).toMatchObject([{ on: 'c', summary: 'create extension citus' }]);
   expect(coordinatorExtensionItems(given).map(shown)).toEqual(['note: No additional extensions specified']);
+});
+
+test.each([
+  ['never heard of', undefined, 1],
+  ['begun before: written already', { oid: null, state: 'creating' }, 0],
+  ['dropped by somebody since: begun anew', { oid: 7, state: 'managed' }, 1],
+] as const)('the intent for an absent database, %s', (_, row, expected) => {
+  const bookkeeping = row === undefined ? {} : { bookkeeping: { untrustedOwner: null, row } };
+  expect(intentItems(situation({ servers: { 0: bookkeeping } }))).toHaveLength(expected);
+});
+
+test('no intent for a database that is there, whoever made it', () => {
+  const row = { oid: 7, state: 'managed' } as const;
+  expect(intentItems(readySituation({ servers: { 0: { bookkeeping: { untrustedOwner: null, row } } } }))).toEqual([]);
+  expect(intentItems(readySituation())).toEqual([]);
 });
 
 describe('registration', () => {
