@@ -3,9 +3,12 @@ import {
   availabilityScript,
   type DatabaseObservation,
   databaseScript,
+  type RolesObservation,
   readAvailability,
   readDatabaseObservation,
+  readRoles,
   readServerObservation,
+  rolesScript,
   type ServerObservation,
   serverScript,
 } from '../objects/observations.ts';
@@ -14,7 +17,7 @@ import { Failure, Interrupted } from '../report/errors.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import { retryTransient } from './retry.ts';
 import type { Run } from './run.ts';
-import { describe } from './sqlstate.ts';
+import { codeOf, describe } from './sqlstate.ts';
 
 /** What the server of a node says of itself and of one database. One round trip. */
 export async function observeServerOf(
@@ -43,6 +46,10 @@ export async function observeAvailabilityOf(
   return readAvailability(await observed(run, node, 'server', availabilityScript(names)));
 }
 
+export async function observeRolesOf(run: Run, node: NodeSpec, names: readonly string[]): Promise<RolesObservation> {
+  return readRoles(await observed(run, node, 'server', rolesScript(names)));
+}
+
 export async function observeVerificationOf(run: Run, node: NodeSpec, script: string): Promise<VerificationReport> {
   return readVerification(await observed(run, node, 'database', script));
 }
@@ -63,6 +70,7 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
     );
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
+    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw noSuperuser(run.label(node), error);
     throw new Failure(
       {
         kind: 'failed',
@@ -75,4 +83,20 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
       { cause: error },
     );
   }
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** What is looked at (pg_authid, settings of the server) is for superusers only. */
+function noSuperuser(node: string, error: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'invalid',
+      what: 'The role of cluster.user is no superuser, which extensions, pg_dist_authinfo and node registration need',
+      node,
+      cause: describe(error),
+      next: 'Name a superuser in cluster.user',
+    },
+    { cause: error },
+  );
 }
