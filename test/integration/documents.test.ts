@@ -66,7 +66,7 @@ describe.each(tested)('$path', ({ blocks }) => {
     },
   };
 
-  test.each(blocks)('$mark.kind at $place', async (block) => {
+  test.each(blocks.map((block) => [`${block.mark.kind} at ${block.place}`, block] as const))('%s', async (_, block) => {
     const action = actions[block.mark.kind];
     if (action === undefined) throw new Error(`nothing is known about ${block.mark.kind}`);
     await action(block);

@@ -48,7 +48,12 @@ function template({ values = {}, release = 'citusdemo', args = [] }: RenderOptio
 export function render(options: RenderOptions = {}): readonly Manifest[] {
   const { status, stdout, stderr } = template(options);
   if (status !== 0) throw new Error(stderr);
-  return parseAllDocuments(stdout)
+  return parseManifests(stdout);
+}
+
+/** What `helm template` prints, as objects. */
+export function parseManifests(text: string): readonly Manifest[] {
+  return parseAllDocuments(text)
     .map((document) => document.toJS() as unknown)
     .filter((object) => object !== null && object !== undefined)
     .map((object) => manifest.parse(object));
