@@ -14,6 +14,8 @@ const chart = process.env['E2E_CHART'] ?? path.join(repository, 'chart');
 export interface Release {
   readonly name: string;
   readonly namespace: string;
+  /** A folder of this machine that goes away with the release. */
+  readonly files: string;
   kubectl(...args: string[]): Promise<string>;
   /** helm with the chart where it belongs; whatever the exit code. `values` becomes a file for -f. */
   helm(verb: 'install' | 'upgrade', options: readonly string[], values?: object): Promise<Outcome>;
@@ -61,6 +63,7 @@ export async function createRelease(purpose: string): Promise<Release> {
   return {
     name,
     namespace,
+    files,
     kubectl,
     leader,
     helm(verb, options, values) {
