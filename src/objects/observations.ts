@@ -9,6 +9,7 @@ import { type ObservedAuthinfo, observeAuthinfo } from './authinfo.ts';
 import { type Bookkeeping, observeBookkeeping } from './bookkeeping.ts';
 import { type ObservedMetadata, observeMetadata } from './citusNode.ts';
 import { type ObservedDatabase, observeDatabase } from './database.ts';
+import { observeDistributedRoles } from './distributedRole.ts';
 import {
   type AvailableExtension,
   type ObservedExtension,
@@ -51,6 +52,8 @@ export interface DatabaseObservation {
   readonly metadata?: ObservedMetadata;
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;
+  /** Roles that Citus manages in this database. */
+  readonly distributedRoles?: readonly string[];
   /** Absent: no users are declared. */
   readonly access?: ObservedAccess;
 }
@@ -80,12 +83,23 @@ export function databaseScript(database: DatabaseSpec): string {
     observeMetadata(),
     observeAuthinfo(),
     observeLedger(),
+    observeDistributedRoles(),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
   ]);
 }
 
 export function availabilityScript(names: readonly string[]): string {
   return observationScript([observeAvailableExtensions(names)]);
+}
+
+/** Some roles of one server, with what they are members of. */
+export interface RolesObservation {
+  readonly roles: readonly ObservedRole[];
+  readonly memberships: ObservedMemberships;
+}
+
+export function rolesScript(names: readonly string[]): string {
+  return observationScript([observeRoles(names), observeMemberships(names)]);
 }
 
 /**
@@ -102,4 +116,8 @@ export function readDatabaseObservation(observed: string): DatabaseObservation {
 
 export function readAvailability(observed: string): readonly AvailableExtension[] {
   return (JSON.parse(observed) as { availableExtensions: readonly AvailableExtension[] }).availableExtensions;
+}
+
+export function readRoles(observed: string): RolesObservation {
+  return JSON.parse(observed) as RolesObservation;
 }

@@ -2,6 +2,7 @@ import { allNodes } from '../cluster/topology.ts';
 import { diffDatabaseAccess, diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../objects/access.ts';
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import type { Change, Problem } from '../objects/change.ts';
+import { diffDistributedRoles } from '../objects/distributedRole.ts';
 import { diffRoleCopy } from '../objects/role.ts';
 import { diffUser, groupProblems, userProblems } from '../objects/user.ts';
 import { diffUserParameters, userParameterProblems } from '../objects/userParameter.ts';
@@ -56,8 +57,10 @@ export function userAuthinfoItems(situation: Situation, node: NodeSpec): readonl
 /** Step 6, before schemas are made: they are born with the right privileges then. */
 export function privilegeItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { spec, database } = situation;
-  const { access } = inside(situation, node);
+  const { access, distributedRoles } = inside(situation, node);
+  const names = database.users.map((user) => user.name);
   return [
+    ...(spec.cluster.citus ? diffDistributedRoles(names, distributedRoles ?? [], node) : []),
     ...diffDefaultPrivileges(database, spec.cluster.user, access, node, node.group === 0),
     ...schemaAccessItems(situation, node),
   ];
@@ -117,4 +120,5 @@ const UNDER_WAY: Readonly<Record<string, string>> = {
   change: 'Changing',
   make: 'Making',
   grant: 'Granting',
+  enter: 'Entering',
 };

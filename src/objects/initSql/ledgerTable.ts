@@ -54,6 +54,22 @@ export const CREATE_LEDGER = [
     state pg_catalog.text NOT NULL CHECK (state IN ('done', 'running')),
     executed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (hash, occurrence))`,
+  // Default privileges may have given others rights on it: whoever could write here would decide what is executed.
+  `DO 'DECLARE grantee pg_catalog.text;
+  BEGIN
+    FOR grantee IN
+      SELECT DISTINCT CASE a.grantee WHEN 0 THEN ''PUBLIC'' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+      FROM (SELECT nspacl AS acl, nspowner AS owner FROM pg_catalog.pg_namespace WHERE nspname = ''${OWN_SCHEMA}''
+            UNION ALL
+            SELECT relacl, relowner FROM pg_catalog.pg_class WHERE relnamespace = ''${OWN_SCHEMA}''::pg_catalog.regnamespace) o,
+           pg_catalog.aclexplode(o.acl) a
+      WHERE a.grantee <> o.owner
+    LOOP
+      EXECUTE ''REVOKE ALL ON SCHEMA ${OWN_SCHEMA} FROM '' || grantee;
+      EXECUTE ''REVOKE ALL ON ALL TABLES IN SCHEMA ${OWN_SCHEMA} FROM '' || grantee;
+      EXECUTE ''REVOKE ALL ON ALL SEQUENCES IN SCHEMA ${OWN_SCHEMA} FROM '' || grantee;
+    END LOOP;
+  END'`,
 ] as const;
 
 /** What the ledger keeps of a unit of initSQL. */
