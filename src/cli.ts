@@ -3,7 +3,15 @@ import { Command, CommanderError, Option } from 'commander';
 import { loadAccess } from './cluster/credentials.ts';
 import type { Context } from './context.ts';
 import { exitCode, Failure, Interrupted } from './report/errors.ts';
-import { jsonLog, LOG_LEVELS, type Log, type LogLevel, textLog } from './report/log.ts';
+import {
+  jsonLog,
+  LOG_LEVELS,
+  type LogEntry,
+  type LogLevel,
+  type RememberingLog,
+  rememberLatest,
+  textLog,
+} from './report/log.ts';
 import { createRedactor, type Redactor } from './report/redact.ts';
 import { createStepLog } from './report/stepLog.ts';
 import { readSpec } from './spec/read.ts';
@@ -148,7 +156,7 @@ async function withContext(
   // A report in JSON has standard output to itself.
   const stream = options.output === 'json' ? stderr : stdout;
   const logOptions = { level: options.logLevel, stream, redact: redactor.redact };
-  const log: Log = options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions);
+  const log = rememberLatest(options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions));
   return await guarded(
     surroundings,
     redactor,
@@ -174,14 +182,14 @@ async function guarded(
   surroundings: Surroundings,
   redactor: Redactor,
   body: (signal: AbortSignal) => Promise<number>,
-  destination?: { readonly log: Log; readonly terminationLog: string },
+  destination?: { readonly log: RememberingLog; readonly terminationLog: string },
 ): Promise<number> {
   const controller = new AbortController();
   surroundings.onSignal((signal) => controller.abort(new Interrupted(signal)));
   try {
     return await body(controller.signal);
   } catch (error) {
-    const message = redactor.redact(messageOf(error));
+    const message = redactor.redact(messageOf(error, destination?.log.latest()));
     if (destination === undefined) surroundings.stderr.write(`${message}\n`);
     else {
       destination.log.write({ level: 'error', text: message, depth: 0, context: {} });
@@ -191,10 +199,21 @@ async function guarded(
   }
 }
 
-function messageOf(error: unknown): string {
+/** How far a run had got: the last line it told of, which a termination message has to carry by itself. */
+function placeOf(latest: LogEntry | undefined): string {
+  if (latest === undefined) return '';
+  const { database, step } = latest.context;
+  const where = [
+    ...(database === undefined ? [] : [`database '${database}'`]),
+    ...(step === undefined ? [] : [`step ${step}`]),
+  ];
+  return `${where.length === 0 ? '' : ` in ${where.join(', ')}`}, the last line being: ${latest.text.trim()}`;
+}
+
+function messageOf(error: unknown, latest: LogEntry | undefined): string {
   if (error instanceof Failure) return `ERROR: ${error.message}`;
   if (error instanceof Interrupted) {
-    return `${error.message}: the database is not ready. What is done stays done; run again to go on`;
+    return `${error.message}${placeOf(latest)}. It is not ready; what is done stays done: run again to go on`;
   }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return `ERROR: citus-databases has a defect, please report it:\n${trace}`;

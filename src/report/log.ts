@@ -24,6 +24,22 @@ export interface Log {
   write(entry: LogEntry): void;
 }
 
+/** A log that knows the last thing it was told. */
+export interface RememberingLog extends Log {
+  latest(): LogEntry | undefined;
+}
+
+export function rememberLatest(log: Log): RememberingLog {
+  let latest: LogEntry | undefined;
+  return {
+    write(entry) {
+      if (entry.decoration !== true) latest = entry;
+      log.write(entry);
+    },
+    latest: () => latest,
+  };
+}
+
 export interface LogOptions {
   readonly level: LogLevel;
   readonly stream: Writable;
