@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { quoteIdentifier } from '../../src/objects/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../../src/objects/quote.ts';
 import { catalogsOf } from '../support/catalog.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
@@ -30,14 +30,16 @@ test.each([
   `${'é'.repeat(29)}😀-`,
   `x${'é'.repeat(31)}`,
 ])('%s', async (name) => {
+  // Citus deadlocks with itself over tables with the longest names: the array types of their shards get the same name.
+  const table = Buffer.byteLength(name) > 40 ? 't' : name;
   const spec = specOf(cluster, [
     {
       name,
       owner: name,
       schemas: [{ name, owner: name }],
       parameters: { search_path: `${quoteIdentifier(name)}, public` },
-      initSQL: `CREATE TABLE ${quoteIdentifier(name)}.${quoteIdentifier(name)} (${quoteIdentifier(name)} int);
-SELECT create_distributed_table(format('%I.%I', current_database(), current_database()), current_database()::text);`,
+      initSQL: `CREATE TABLE ${quoteIdentifier(name)}.${quoteIdentifier(table)} (${quoteIdentifier(name)} int);
+SELECT create_distributed_table(format('%I.%I', current_database(), ${quoteLiteral(table)}), current_database()::text);`,
     },
   ]);
   async function run(...args: readonly string[]): Promise<Outcome> {
