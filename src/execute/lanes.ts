@@ -1,7 +1,9 @@
 import { type Item, isChange } from '../objects/change.ts';
+import { Failure } from '../report/errors.ts';
 import { Lanes } from '../report/lanes.ts';
 import type { LineLog, StepLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
+import { executeBatch, inBatches } from './batch.ts';
 import { executeChange } from './change.ts';
 import { forAll } from './parallel.ts';
 import type { Run } from './run.ts';
@@ -9,8 +11,13 @@ import type { Run } from './run.ts';
 /** Executes the items of one node in their order; returns how many changes there were. */
 export async function executeItems(run: Run, items: readonly Item[], log: LineLog, depth: number): Promise<number> {
   let changes = 0;
-  for (const item of items) {
-    if (item.kind === 'note') log.line(item.text, depth);
+  for (const batch of inBatches(items)) {
+    const [item] = batch;
+    if (item === undefined) continue;
+    if (batch.length > 1) {
+      await executeBatch(run, batch.filter(isChange), log, depth);
+      changes += batch.length;
+    } else if (item.kind === 'note') log.line(item.text, depth);
     else if (item.kind === 'warning') log.warn(item.text, depth);
     else {
       if (item.starting !== undefined) log.line(item.starting, depth);
@@ -41,6 +48,8 @@ export async function executeInParallel(run: Run, works: readonly NodeWork[], lo
         lane.finish(changes === 0 ? quiet : undefined);
         return changes;
       } catch (error) {
+        // At once and in full: the other nodes may work on for minutes before the run ends with the same words.
+        if (error instanceof Failure) lane.warn(error.message, 2);
         lane.fail();
         throw error;
       }
@@ -49,8 +58,4 @@ export async function executeInParallel(run: Run, works: readonly NodeWork[], lo
   } finally {
     lanes.close();
   }
-}
-
-export function countChanges(items: readonly Item[]): number {
-  return items.filter(isChange).length;
 }
