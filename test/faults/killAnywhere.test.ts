@@ -1,88 +1,78 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runProgram } from '../support/program.ts';
-import { differences, type Fingerprint, fingerprint } from './support/fingerprint.ts';
-import { everyFeature, type Laboratory, openLaboratory, withPasswordFile } from './support/laboratory.ts';
-import { choose, describePoint, type Point, pointsOf } from './support/points.ts';
+import { nodeOf } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, type Document, runProgram } from '../support/program.ts';
+import { type Ended, tryPoints } from './support/experiment.ts';
+import { type Laboratory, openLaboratory } from './support/laboratory.ts';
+import type { Point } from './support/points.ts';
 
 /**
  * Broken off at any statement, on any node, the next run ends as an undisturbed one would have. The database carries
  * the same name each time, and every trace of it is removed before the next point.
  */
 
-const SAMPLE = 24;
-const NAME = 'fault';
+const TIMEOUT = 4 * 3_600_000;
 
 let laboratory: Laboratory;
+let program: BuiltProgram;
 
 beforeAll(async () => {
-  laboratory = await openLaboratory();
+  [laboratory, program] = await Promise.all([openLaboratory(), buildProgram()]);
   console.log(`Citus: ${laboratory.cluster.description}`);
 });
 
 afterAll(async () => {
+  await program?.remove();
   await laboratory?.stop();
 });
 
-test('a connection cut at any statement', { timeout: 7_200_000 }, async () => {
-  await withPasswordFile(async (passwordFile) => {
-    const spec = laboratory.spec(everyFeature(NAME, passwordFile));
-    const undisturbed = await run(spec);
-    expect(undisturbed).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
-    const expected = await fingerprint(laboratory.cluster, NAME);
-    const points = laboratory.proxies.flatMap(({ group, messages }) => pointsOf(group, messages()));
-    const chosen = choose(points, SAMPLE);
-    await laboratory.clean(NAME);
-
-    const failures: string[] = [];
-    const tally = { recoveredByItself: 0, byRerun: 0, honestRefusals: 0 };
-    for (const point of chosen) {
-      const verdict = await tryPoint(spec, point, expected);
-      if (verdict.kind === 'failure') {
-        failures.push(`${describePoint(point)}: ${verdict.text}`);
-        console.log(failures.at(-1));
-      } else tally[verdict.kind] += 1;
-      await laboratory.clean(NAME);
-    }
-    console.log(
-      `Connections cut: ${chosen.length} of ${points.length} points tried, ${chosen.length - failures.length} survived`,
-      tally,
-    );
-    expect(failures).toEqual([]);
-  });
-});
-
-type Verdict =
-  | { readonly kind: 'recoveredByItself' | 'byRerun' | 'honestRefusals' }
-  | { readonly kind: 'failure'; readonly text: string };
-
-async function run(spec: Parameters<typeof runProgram>[2]) {
-  for (const proxy of laboratory.proxies) proxy.reset();
+async function runHere(spec: Document): Promise<Ended> {
   const { code, log, stderr } = await runProgram(laboratory.cluster, ['apply'], spec);
   return { code, log: log + stderr };
 }
 
-async function tryPoint(
-  spec: Parameters<typeof runProgram>[2],
-  point: Point,
-  expected: Fingerprint,
-): Promise<Verdict> {
-  for (const proxy of laboratory.proxies) {
-    proxy.reset(proxy.group === point.group ? { at: point.at, moment: point.moment } : undefined);
-  }
-  const broken = await runProgram(laboratory.cluster, ['apply'], spec);
-  if (!laboratory.proxy(point.group).struck()) return failure('the point was not reached', broken.log);
-  const rerun = await run(spec);
-  if (rerun.code === 3 && rerun.log.includes('CALL app.twice()')) {
-    const effects = (await fingerprint(laboratory.cluster, NAME))['0: effects'] ?? [];
-    const once = new Set(effects).size === effects.length && !effects.includes('last');
-    return once ? { kind: 'honestRefusals' } : failure(`effects: ${effects.join(', ')}`, rerun.log);
-  }
-  if (rerun.code !== 0) return failure(`the rerun ended with ${rerun.code}`, `${broken.log}\n--- rerun\n${rerun.log}`);
-  const wrong = differences(expected, await fingerprint(laboratory.cluster, NAME));
-  if (wrong.length > 0) return failure(wrong.join('\n'), `${broken.log}\n--- rerun\n${rerun.log}`);
-  return { kind: broken.code === 0 ? 'recoveredByItself' : 'byRerun' };
-}
+test('a connection cut at any statement', { timeout: TIMEOUT }, async () => {
+  const failures = await tryPoints(laboratory, {
+    title: 'Connections cut',
+    sample: 24,
+    breakRun: async (spec, { group, at, moment }) => {
+      laboratory.proxy(group).reset({ at, moment });
+      return await runHere(spec);
+    },
+  });
+  expect(failures).toEqual([]);
+});
 
-function failure(text: string, log: string): Verdict {
-  return { kind: 'failure', text: `${text}\n${log.replaceAll(/^/gm, '    ')}` };
-}
+test('the program killed at any statement', { timeout: TIMEOUT }, async () => {
+  async function breakRun(spec: Document, { group, at, moment }: Point): Promise<Ended> {
+    let kill = () => {};
+    laboratory.proxy(group).reset({ at, moment, strike: () => kill() });
+    const child = await program.start(laboratory.cluster, ['apply'], spec);
+    kill = () => child.kill('SIGKILL');
+    return await child.ended.then(
+      ({ code, log, stderr }) => ({ code, log: log + stderr }),
+      (error: Error) => ({ code: undefined, log: error.message }),
+    );
+  }
+  expect(await tryPoints(laboratory, { title: 'Program killed', sample: 12, breakRun })).toEqual([]);
+});
+
+test('a node that crashes at any statement', { timeout: TIMEOUT }, async () => {
+  async function breakRun(spec: Document, { group, at, moment }: Point): Promise<Ended> {
+    const node = nodeOf(laboratory.cluster, group);
+    let restarted: Promise<void> | undefined;
+    laboratory.proxy(group).reset({
+      at,
+      moment,
+      strike: async () => {
+        restarted = node.restart('immediate');
+        await restarted;
+      },
+    });
+    const ended = await runHere(spec);
+    await restarted;
+    return ended;
+  }
+  // Three moments of a crash are hard to tell apart: the server loses what it has not committed in any case.
+  const only = ({ moment }: Point) => moment !== 'before';
+  expect(await tryPoints(laboratory, { title: 'Nodes crashed', sample: 10, only, breakRun })).toEqual([]);
+});

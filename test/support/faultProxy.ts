@@ -44,8 +44,8 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
-const SYNC = 'Sync';
-const STATEMENT_TYPES: ReadonlyMap<string, (body: Buffer) => string> = new Map([
+export const SYNC = 'Sync';
+const STATEMENT_TYPES = new Map<string, (body: Buffer) => string>([
   ['Q', (body) => body.toString('utf8', 0, body.length - 1)],
   ['P', (body) => body.toString('utf8', body.indexOf(0) + 1, body.indexOf(0, body.indexOf(0) + 1))],
   ['S', () => SYNC],

@@ -1,5 +1,5 @@
 /** All that matters of a database on every node, in a form in which two runs of the program can be compared. */
-import { type LocalCluster, connect } from '../../support/cluster.ts';
+import { connect, type LocalCluster } from '../../support/cluster.ts';
 
 /** Lines of text by a title of `group: subject`. */
 export type Fingerprint = Readonly<Record<string, readonly string[]>>;

@@ -56,7 +56,8 @@ async function cleanNode(cluster: LocalCluster, group: number, database: string)
   await query(cluster, group, 'postgres', `DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`);
   await query(cluster, group, 'postgres', 'DROP SCHEMA IF EXISTS citus_databases CASCADE');
   const roles = await query(cluster, group, 'postgres', 'SELECT rolname FROM pg_roles WHERE oid >= 16384');
-  for (const { rolname } of roles) await query(cluster, group, 'postgres', `DROP ROLE ${quoteIdentifier(String(rolname))}`);
+  for (const { rolname } of roles)
+    await query(cluster, group, 'postgres', `DROP ROLE ${quoteIdentifier(String(rolname))}`);
 }
 
 /** A database that uses every feature, with SQL of every kind. `statements` that may not repeat count themselves. */

@@ -1,5 +1,5 @@
 /** The points at which a conversation can be broken, and which of them a run tries. */
-import { MOMENTS, type Moment } from '../../support/faultProxy.ts';
+import { MOMENTS, type Moment, SYNC } from '../../support/faultProxy.ts';
 
 export interface Point {
   readonly group: number;
@@ -12,32 +12,38 @@ export interface Point {
 /** Parse alone does nothing, so only its absence matters; Query and Sync execute. */
 export function pointsOf(group: number, messages: readonly string[]): readonly Point[] {
   return messages.flatMap((text, index) => {
-    const parse = messages[index + 1] === 'Sync' && text !== 'Sync';
+    const parse = messages[index + 1] === SYNC && text !== SYNC;
+    const of = text === SYNC ? `${SYNC} of ${messages[index - 1] ?? 'nothing'}` : text;
     return MOMENTS.filter((moment) => !parse || moment === 'before').map((moment) => ({
       group,
       at: index + 1,
       moment,
-      text,
+      text: of,
     }));
   });
 }
 
 /**
- * FAULTS=all: every point. FAULTS='0:17:sent 1:3:before': those. Else `count` of them, spread evenly from a random
- * start, so that many runs try them all; the start is printed with the points.
+ * FAULTS=all: every point. FAULTS='0:17:sent 1:3:before': those. FAULTS=/CREATE/: those of messages that match. Else
+ * `count` of them, spread evenly from a random start, so that many runs try them all.
  */
 export function choose(points: readonly Point[], count: number): readonly Point[] {
   const wanted = process.env['FAULTS'] ?? '';
   if (wanted === 'all') return points;
+  if (/^\/.+\/$/.test(wanted)) {
+    const pattern = new RegExp(wanted.slice(1, -1));
+    return points.filter((point) => pattern.test(point.text));
+  }
   if (wanted !== '') {
     const names = wanted.split(/[\s,]+/);
     return points.filter((point) => names.includes(nameOf(point)));
   }
   const stride = points.length / count;
   const start = Math.random() * stride;
-  return Array.from({ length: Math.min(count, points.length) }, (_, index) => points[Math.floor(start + index * stride)]).filter(
-    (point) => point !== undefined,
-  );
+  return Array.from(
+    { length: Math.min(count, points.length) },
+    (_, index) => points[Math.floor(start + index * stride)],
+  ).filter((point) => point !== undefined);
 }
 
 export function nameOf({ group, at, moment }: Point): string {
