@@ -59,6 +59,22 @@ export function verificationMessages(): readonly Message[] {
   return collect(VERIFICATION);
 }
 
+/**
+ * Errors that are built without a text beside them: it was given elsewhere, and this scanner has to know where (ERRORS).
+ */
+export function errorsWithoutText(): readonly string[] {
+  const found = new Set<string>();
+  for (const file of sourceFiles('src')) {
+    const source = readFileSync(join(root, file), 'utf8');
+    for (const { index, 0: call } of source.matchAll(/\bnew Failure\(\s*\{?/g)) {
+      const what = /\bwhat\b(?::\s)?/.exec(source.slice(index + call.length));
+      const start = index + call.length + (what?.index ?? 0) + (what?.[0].length ?? 0);
+      if (what === null || literalsOf(source, start, undefined).length === 0) found.add(file);
+    }
+  }
+  return [...found].toSorted();
+}
+
 function collect(patterns: readonly Pattern[]): readonly Message[] {
   const found = new Map<string, Message>();
   for (const file of sourceFiles('src')) {
@@ -66,7 +82,8 @@ function collect(patterns: readonly Pattern[]): readonly Message[] {
     for (const { where, file: only, whole } of patterns) {
       if (only?.test(file) === false) continue;
       for (const match of source.matchAll(where)) {
-        const line = source.slice(0, match.index).trimEnd().split('\n').length;
+        const lineStart = match[0].startsWith('\n') ? match.index + 1 : match.index;
+        const line = source.slice(0, lineStart).split('\n').length;
         const texts =
           whole === true
             ? literalsOf(match[0], 0, match[0].length)

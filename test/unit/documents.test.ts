@@ -1,10 +1,18 @@
 import { readFileSync } from 'node:fs';
+import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { runCli } from '../../src/cli.ts';
 import { splitScript } from '../../src/objects/initSql/splitScript.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { brokenLinks, documents, marked, readDocument } from '../support/documents.ts';
-import { errorMessages, type Message, verificationMessages, warningMessages } from '../support/messages.ts';
+import {
+  errorMessages,
+  errorsWithoutText,
+  type Message,
+  verificationMessages,
+  warningMessages,
+} from '../support/messages.ts';
 
 const all = documents();
 
@@ -61,6 +69,20 @@ test('chart/README.md: every relative link leads somewhere', () => {
   expect(brokenLinks(readDocument('chart/README.md'))).toEqual([]);
 });
 
+test('README.md names every command', async () => {
+  let help = '';
+  const stdout = new Writable({
+    write(chunk, _encoding, done) {
+      help += String(chunk);
+      done();
+    },
+  });
+  await runCli(['--help'], { stdout, stderr: stdout, interactive: false, onSignal: () => undefined });
+  const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1]);
+  const named = [...readDocument('README.md').text.matchAll(/^\| `([a-z]+)[^|]*\|/gm)].map((match) => match[1]);
+  expect(named.toSorted()).toEqual(commands.filter((command) => command !== 'help').toSorted());
+});
+
 describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
   const { text } = readDocument('docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md');
   const headings = [...text.matchAll(/^### `(.+)`$/gm)].map((match) => match[1]);
@@ -74,6 +96,15 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
     expect(errors.length).toBeGreaterThan(90);
     expect(lacking(errors, headings)).toEqual([]);
     expect(headings.filter((heading) => !errors.some((error) => error.text === heading))).toEqual([]);
+  });
+
+  test('the texts of errors are where this test looks for them', () => {
+    expect(errorsWithoutText()).toEqual([
+      'src/cluster/ready.ts', // pairs of what and next
+      'src/execute/change.ts', // the change's `failure`
+      'src/execute/tls.ts', // the argument of invalid()
+      'src/look.ts', // the problem's `what`
+    ]);
   });
 
   test('has every warning', () => {
