@@ -4,7 +4,7 @@ import { executeInitSql } from './execute/initSql.ts';
 import { executeInParallel, executeItems, type NodeWork } from './execute/lanes.ts';
 import { observeDatabaseOf, observeRolesOf } from './execute/observe.ts';
 import { forAll } from './execute/parallel.ts';
-import type { Run } from './execute/run.ts';
+import { inStep, type Run } from './execute/run.ts';
 import { probeDistributedTable, verifyNodes } from './execute/verify.ts';
 import type { AcceptedInitSql } from './look.ts';
 import { type Change, type Item, isChange, type StepNumber } from './objects/change.ts';
@@ -48,7 +48,8 @@ export interface ApplyTools {
  * changes it took.
  */
 export async function applyDatabase(before: Situation, tools: ApplyTools): Promise<number> {
-  const { run, log } = tools;
+  const { log } = tools;
+  let run = inStep(tools.run);
   const { database, topology, spec } = before;
   const { coordinator } = topology;
   const citus = spec.cluster.citus;
@@ -58,6 +59,7 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
   function begin(step: StepNumber): StepLog {
     const { number, title } = stepHeading(step, database.name, citus);
     log.step(number, title);
+    run = inStep(tools.run);
     return log.about({ step: number });
   }
   async function onCoordinator(items: readonly Item[], to: StepLog): Promise<void> {
@@ -140,7 +142,7 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
 
   const verification = log.about({});
   verification.blank();
-  verification.line(`Verifying database '${database.name}' from every node...`);
+  verification.line(`Verifying database '${database.name}'${citus ? ' from every node' : ''}...`);
   const proof = await verifyNodes(run, situation);
   if (citus) {
     verification.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);
@@ -269,7 +271,7 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     const session = await tools.openInitSqlSession();
     try {
       await session.script(MARK_SESSION);
-      const executed = await executeInitSql(run, session, initSql, step);
+      const executed = await executeInitSql(tools.run, session, initSql, step);
       if (initSql.kind === 'record') changes += initSql.units.length;
       else changes += executed;
       if (executed > 0) step.line('Custom SQL executed successfully!', 1);

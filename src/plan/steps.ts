@@ -88,8 +88,9 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
   const { database, topology } = situation;
   const { coordinator } = topology;
   const observed = server(situation, coordinator);
+  const name = situation.spec.cluster.citus ? 'coordinator' : label(situation, coordinator);
   const where = situation.spec.cluster.citus ? ' on coordinator' : '';
-  const changes = diffDatabase(database, observed.database, null, coordinator, 'coordinator').map((change) =>
+  const changes = diffDatabase(database, observed.database, null, coordinator, name).map((change) =>
     observed.database !== null
       ? change
       : { ...change, done: `Database '${database.name}' created successfully${where}!` },
