@@ -5,7 +5,10 @@ import { databaseLock, describeHolder, registrationLock, withLock } from './exec
 import { createRun, type Run } from './execute/run.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
-/** One run at a time for one database; who comes second waits, says for whom, and gives up at its deadline. */
+/**
+ * One run at a time for one database; who comes second waits, says for whom, and gives up at its deadline. The caller
+ * closes the sessions when it is through with the spec.
+ */
 export async function locked<Result>(
   context: Context,
   joined: Joined,
@@ -20,6 +23,7 @@ export async function locked<Result>(
     {
       deadline: Date.now() + database.maxAttempts * database.retryDelaySeconds * 1000,
       signal: context.signal,
+      endsWithSession: context.spec.databases.length <= 1,
       onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
     },
     (lock) =>

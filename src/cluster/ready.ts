@@ -129,17 +129,21 @@ async function tryOnce(node: NodeSpec, access: Access, options: WaitOptions): Pr
   let session: Session | undefined;
   try {
     session = await (options.open ?? connect)({ node, database: MAINTENANCE_DATABASE }, access, connectOptions);
-    const { rows } = await session.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby', [], {
-      deadlineMs: connectTimeoutMs,
-      signal: options.signal,
-    });
-    if (rows[0]?.standby === false) return { ready: true, session };
+    const inRecovery = session.inRecovery ?? (await askInRecovery(session, connectTimeoutMs, options.signal));
+    if (!inRecovery) return { ready: true, session };
     await session.close();
     return { ready: false, error: new StillStandby('The server is in recovery: it does not accept writes yet') };
   } catch (error) {
     await session?.close();
     return { ready: false, error };
   }
+}
+
+/** Before PostgreSQL 14 the login does not tell. */
+async function askInRecovery(session: Session, deadlineMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  const query = 'SELECT pg_is_in_recovery() AS standby';
+  const { rows } = await session.query<{ standby: boolean }>(query, [], { deadlineMs, signal });
+  return rows[0]?.standby !== false;
 }
 
 class StillStandby extends Error {}

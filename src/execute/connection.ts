@@ -17,7 +17,7 @@ import {
 import { rejectedByServer } from './tls.ts';
 import type { Probe } from './watch.ts';
 
-export type { QueryOptions, QueryResult, Session } from './session.ts';
+export type { QueryOptions, QueryResult, ScriptOptions, Session } from './session.ts';
 
 /** PostgreSQL's own database, where locks and bookkeeping live and where a node is asked whether it is ready. */
 export const MAINTENANCE_DATABASE = 'postgres';
@@ -133,8 +133,6 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   );
   try {
     await client.connect();
-    // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
-    if (options.pinned !== false && login.serverMajor >= 17) await client.query('SET transaction_timeout = 0');
   } catch (error) {
     stream.tcp.destroy();
     if (error instanceof pg.DatabaseError && !login.authenticated)
@@ -148,6 +146,9 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     backendPid: login.backendPid,
     serverMajor: login.serverMajor,
     encrypted: stream.encrypted,
+    inRecovery: login.inRecovery,
+    // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
+    prelude: options.pinned !== false && login.serverMajor >= 17 ? 'SET transaction_timeout = 0' : undefined,
     probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
     probe: probeOf(attempt, login.backendPid),
     sendCancel: () => cancel(attempt, stream, login),

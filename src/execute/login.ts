@@ -15,10 +15,12 @@ export interface Login {
   backendPid: number;
   secretKey: number;
   serverMajor: number;
+  /** in_hot_standby, which servers report from PostgreSQL 14 on. */
+  inRecovery: boolean | undefined;
 }
 
 export function newLogin(): Login {
-  return { authenticated: false, clearText: false, backendPid: 0, secretKey: 0, serverMajor: 0 };
+  return { authenticated: false, clearText: false, backendPid: 0, secretKey: 0, serverMajor: 0, inRecovery: undefined };
 }
 
 /**
@@ -82,6 +84,7 @@ export function followLogin(client: pg.Client, login: Login): void {
   });
   connection.on('parameterStatus', (status: { readonly parameterName: string; readonly parameterValue: string }) => {
     if (status.parameterName === 'server_version') login.serverMajor = Number.parseInt(status.parameterValue, 10);
+    if (status.parameterName === 'in_hot_standby') login.inRecovery = status.parameterValue === 'on';
   });
 }
 

@@ -60,7 +60,7 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
       async () => {
         const session = await run.session({ node, scope });
         return await run.interruptible(session, async () => {
-          const result = await session.script(script);
+          const result = await session.script(script, { joinable: true });
           const row = result.at(-1)?.rows[0] as { readonly observed: string } | undefined;
           if (row === undefined) throw new Error('the observation returned no row');
           return row.observed;

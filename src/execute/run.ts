@@ -47,6 +47,21 @@ export function createRun(options: RunOptions): Run {
   };
 }
 
+/**
+ * For one step: the lock is looked at before the step's first change and not again, since every look takes a round trip
+ * on the coordinator, and a step may have a change for each worker.
+ */
+export function inStep(run: Run): Run {
+  let checked: Promise<void> | undefined;
+  return {
+    ...run,
+    assertLock: () => {
+      checked ??= run.assertLock();
+      return checked;
+    },
+  };
+}
+
 async function interruptible<Result>(
   session: Session,
   signal: AbortSignal,

@@ -23,6 +23,11 @@ export interface QueryOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ScriptOptions extends QueryOptions {
+  /** The script may stand in a transaction behind statements of the session's own. Default false. */
+  readonly joinable?: boolean | undefined;
+}
+
 /** One connection to one database of one node. Calls wait for each other; none is sent before the last has ended. */
 export interface Session {
   readonly node: NodeSpec;
@@ -30,6 +35,8 @@ export interface Session {
   readonly backendPid: number;
   readonly serverMajor: number;
   readonly encrypted: boolean;
+  /** As the server said when it let us in; undefined before PostgreSQL 14, which does not say. */
+  readonly inRecovery?: boolean | undefined;
   /** Round trips that the callers asked for. */
   readonly queries: number;
   readonly isAlive: boolean;
@@ -42,7 +49,7 @@ export interface Session {
     options?: QueryOptions,
   ): Promise<QueryResult<Row>>;
   /** Any number of statements, by the simple protocol; without BEGIN of their own they are one transaction. */
-  script<Row = Record<string, unknown>>(text: string, options?: QueryOptions): Promise<readonly QueryResult<Row>[]>;
+  script<Row = Record<string, unknown>>(text: string, options?: ScriptOptions): Promise<readonly QueryResult<Row>[]>;
   /** Cancels the statement under way, over a connection of its own; without one it does nothing. */
   cancel(): Promise<void>;
   /** Never throws, never hangs. */
@@ -62,6 +69,9 @@ export interface SessionParts {
   readonly backendPid: number;
   readonly serverMajor: number;
   readonly encrypted: boolean;
+  readonly inRecovery: boolean | undefined;
+  /** A statement that has to come before all others; it shares the first message where that is possible. */
+  readonly prelude: string | undefined;
   readonly probeAfterMs: number;
   readonly probe: () => Promise<Probe>;
   readonly sendCancel: () => Promise<void>;
@@ -87,8 +97,10 @@ class ClientSession implements Session {
   readonly backendPid: number;
   readonly serverMajor: number;
   readonly encrypted: boolean;
+  readonly inRecovery: boolean | undefined;
   readonly #parts: SessionParts;
   #queries = 0;
+  #prelude: string | undefined;
   /** Of the statement under way. */
   #warnings: string[] = [];
   #lost: Error | undefined;
@@ -103,6 +115,8 @@ class ClientSession implements Session {
     this.backendPid = parts.backendPid;
     this.serverMajor = parts.serverMajor;
     this.encrypted = parts.encrypted;
+    this.inRecovery = parts.inRecovery;
+    this.#prelude = parts.prelude;
     this.#parts = parts;
     parts.client.on('error', (error) => {
       this.#lost ??= error;
@@ -129,17 +143,31 @@ class ClientSession implements Session {
 
   async query<Row>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}) {
     const query: ExtendedQuery = { text, values: [...values], queryMode: 'extended' };
-    return this.#inTurn(async () => toResult<Row>(await this.#parts.client.query(query)), {
-      deadlineMs: QUERY_DEADLINE_MS,
-      ...options,
-    });
+    return this.#inTurn(
+      async () => {
+        await this.#sendPrelude();
+        return toResult<Row>(await this.#parts.client.query(query));
+      },
+      { deadlineMs: QUERY_DEADLINE_MS, ...options },
+    );
   }
 
-  async script<Row>(text: string, options: QueryOptions = {}) {
+  async script<Row>(text: string, { joinable = false, ...options }: ScriptOptions = {}) {
     return this.#inTurn(async () => {
-      const result: unknown = await this.#parts.client.query(text);
-      return [result].flat().map((each) => toResult<Row>(each as pg.QueryResult));
+      if (!joinable) await this.#sendPrelude();
+      const prelude = this.#prelude;
+      const result: unknown = await this.#parts.client.query(prelude === undefined ? text : `${prelude};\n${text}`);
+      // A script that fails takes the prelude back with it: the next message then brings it again.
+      this.#prelude = undefined;
+      const results = [result].flat().map((each) => toResult<Row>(each as pg.QueryResult));
+      return prelude === undefined ? results : results.slice(1);
     }, options);
+  }
+
+  async #sendPrelude(): Promise<void> {
+    if (this.#prelude === undefined) return;
+    await this.#parts.client.query(this.#prelude);
+    this.#prelude = undefined;
   }
 
   cancel(): Promise<void> {

@@ -36,6 +36,8 @@ export interface Change {
   readonly invalidOn?: readonly string[];
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */
   readonly retryOn?: readonly string[];
+  /** Neighbours of the same batch on the same node may go in one message, as one transaction (execute/batch.ts). */
+  readonly batch?: string;
   /**
    * For a change that does many things at once, all or nothing: the same things one by one. When the whole fails they
    * are tried in turn, so that the failure names the one that is to blame.

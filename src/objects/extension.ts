@@ -126,6 +126,7 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
     failure: `Failed to create extension ${extension.name}${coordinator ? '' : ' on worker'}`,
     next: `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
     doneOnRetry: ['42710'],
+    batch: 'extensions',
     secret: false,
   };
 }

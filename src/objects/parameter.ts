@@ -72,6 +72,7 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
         next: 'Correct the value in `parameters`',
         doneOnRetry: [],
         invalidOn: WRONG_VALUE,
+        batch: 'parameters',
         secret: false,
       },
     ];
