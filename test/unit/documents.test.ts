@@ -21,7 +21,10 @@ describe.each(all)('$path', (document) => {
     const unmarked = document.blocks.filter(
       ({ language, mark }) => ['bash', 'sh', 'console', 'yaml', 'sql'].includes(language) && mark === undefined,
     );
-    expect(unmarked.map(({ place, code }) => `${place}: ${code.split('\n')[0]}`)).toEqual([]);
+    expect(
+      unmarked.map(({ place, code }) => `${place}: ${code.split('\n')[0]}`),
+      'test/support/documents.ts tells of the marks',
+    ).toEqual([]);
   });
 
   test('every relative link leads somewhere', () => {
