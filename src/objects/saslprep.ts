@@ -8,13 +8,12 @@ export function saslprep(password: string): string {
   // Plain ASCII, control characters included, is taken as it is.
   if (/^[\0-\x7f]*$/.test(password)) return password;
   const mapped = [...password]
-    .map((character) => (isIn(SETS.spaces, character) ? ' ' : isIn(SETS.nothing, character) ? '' : character))
-    .join('');
-  const prepared = [...mapped.normalize('NFKC')];
-  if (prepared.length === 0) return password;
-  if (prepared.some((character) => isIn(SETS.prohibited, character) || isIn(SETS.unassigned, character)))
-    return password;
-  return isBidirectional(prepared) ? prepared.join('') : password;
+    .map((character) => (isIn(SETS.spaces, character) ? ' ' : character))
+    .filter((character) => !isIn(SETS.nothing, character));
+  if (mapped.length === 0) return password;
+  // Checked before it is normalized, unlike in the RFC: so does PostgreSQL, whose result is the one that counts.
+  if (mapped.some((character) => isIn(SETS.prohibited, character) || isIn(SETS.unassigned, character))) return password;
+  return isBidirectional(mapped) ? mapped.join('').normalize('NFKC') : password;
 }
 
 /** RFC 3454, chapter 6: with one right-to-left character, the first and the last have to be, and none left-to-right. */

@@ -1,7 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isVerifierOf } from '../../src/objects/scram.ts';
 import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
@@ -147,5 +149,52 @@ test('nothing of Citus was touched', async () => {
        UNION ALL SELECT setting FROM (SELECT unnest(setconfig) AS setting FROM pg_db_role_setting) s WHERE setting LIKE 'citus%'`,
     );
     expect({ name, found }).toEqual({ name, found: [] });
+  }
+});
+
+test("verifiers of PostgreSQL's own making are recognised, whatever characters the password has", async () => {
+  const ranges = [
+    [0x01, 0x7e],
+    [0xa0, 0x24f],
+    [0x5d0, 0x6ff],
+    [0x2000, 0x20cf],
+    [0x2150, 0x218f],
+    [0x3040, 0x30ff],
+    [0xf900, 0xfdff],
+    [0xfe00, 0xffef],
+    [0x1f300, 0x1f6ff],
+    [0x200b, 0x200d],
+  ] as const;
+  const character = fc
+    .oneof(...ranges.map(([min, max]) => fc.integer({ min, max })))
+    .map((point) => String.fromCodePoint(point));
+  const samples = [
+    ...[
+      '\u00ad',
+      'a\u00a0b',
+      '\u06271\u0628',
+      '\u0627a',
+      'x\u2168',
+      '\ufb01n',
+      '\u{1f600}½',
+      '½',
+      '\u0221½',
+      'é\u0007',
+    ],
+    ...fc
+      .sample(fc.array(character, { minLength: 1, maxLength: 8 }), { numRuns: 300, seed: 5 })
+      .map((list) => list.join('')),
+  ];
+  const client = await connect(cluster, 0, 'postgres');
+  try {
+    await client.query('BEGIN; CREATE ROLE sample');
+    for (const password of samples) {
+      await client.query(`ALTER ROLE sample PASSWORD ${client.escapeLiteral(password)}`);
+      const { rows } = await client.query("SELECT rolpassword FROM pg_authid WHERE rolname = 'sample'");
+      expect({ password, known: isVerifierOf(rows[0]?.rolpassword, password) }).toEqual({ password, known: true });
+      expect(isVerifierOf(rows[0]?.rolpassword, `${password}x`)).toBe(false);
+    }
+  } finally {
+    await client.end();
   }
 });

@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import {
+  creators,
+  diffDatabaseAccess,
+  diffDefaultPrivileges,
+  diffRelationAccess,
+  diffSchemaAccess,
+} from '../../../src/objects/access.ts';
+import type { ObservedAccess, ObservedRelation } from '../../../src/objects/accessObserved.ts';
+import type { Change } from '../../../src/objects/change.ts';
+import type { NodeSpec } from '../../../src/spec/types.ts';
+import { database } from '../spec/support.ts';
+
+const node: NodeSpec = { group: 0, host: 'c', port: 5432, nodeName: 'c', nodePort: 5432 };
+
+const sqlOf = (changes: readonly Change[]) => changes.flatMap((change) => change.statements.map(({ text }) => text));
+
+const DB = database(
+  '{ name: d, users: [{ name: o, access: owner }, { name: a, access: all }, { name: w, access: readWrite }, { name: r, access: readOnly }] }',
+);
+const NOTHING: ObservedAccess = { schemas: [], relations: [], defaults: [] };
+const relation = (name: string, more: Partial<ObservedRelation> = {}): ObservedRelation => ({
+  ...{ schema: 's', name, kind: 'r', owner: 'o', grants: {} },
+  ...more,
+});
+
+describe('rights on the database', () => {
+  test('a new one: PUBLIC has its defaults, the owner needs nothing', () => {
+    expect(sqlOf(diffDatabaseAccess(DB, undefined, node))).toEqual([
+      'GRANT CONNECT, CREATE, TEMPORARY ON DATABASE "d" TO "a"',
+      'GRANT CONNECT, TEMPORARY ON DATABASE "d" TO "w"',
+      'GRANT CONNECT ON DATABASE "d" TO "r"',
+      'REVOKE ALL ON DATABASE "d" FROM PUBLIC',
+    ]);
+  });
+
+  test('only what is missing; more than is wanted stays', () => {
+    const grants = { a: ['CONNECT', 'CREATE', 'TEMPORARY'], w: ['CONNECT'], r: ['CONNECT', 'CREATE'] };
+    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: [], grants }, node))).toEqual([
+      'GRANT TEMPORARY ON DATABASE "d" TO "w"',
+    ]);
+    const complete = { ...grants, w: ['TEMPORARY', 'CONNECT'] };
+    expect(diffDatabaseAccess(DB, { forPublic: [], grants: complete }, node)).toEqual([]);
+    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: ['TEMPORARY'], grants: complete }, node))).toEqual([
+      'REVOKE ALL ON DATABASE "d" FROM PUBLIC',
+    ]);
+  });
+
+  test('without users PUBLIC keeps what it has', () => {
+    expect(diffDatabaseAccess(database('{ name: d }'), undefined, node)).toEqual([]);
+  });
+});
+
+describe('default privileges', () => {
+  test('creators: the superuser, owners of the database and of schemas, whoever may make objects', () => {
+    const db = database(
+      '{ name: d, owner: x, schemas: [{ name: s, owner: y }], users: [{ name: a, access: all }, { name: r, access: readOnly }] }',
+    );
+    expect(creators(db, 'postgres')).toEqual(['postgres', 'x', 'y', 'a']);
+  });
+
+  const db = database('{ name: d, users: [{ name: o, access: owner }, { name: r, access: readOnly }] }');
+
+  test('for tables, sequences and schemas of each creator, not for its own objects', () => {
+    expect(sqlOf(diffDefaultPrivileges(db, 'postgres', NOTHING, node, true))).toEqual([
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON TABLES TO "o"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, UPDATE, USAGE ON SEQUENCES TO "o"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT CREATE, USAGE ON SCHEMAS TO "o"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT ON TABLES TO "r"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT ON SEQUENCES TO "r"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT USAGE ON SCHEMAS TO "r"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT SELECT ON TABLES TO "r"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT SELECT ON SEQUENCES TO "r"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT USAGE ON SCHEMAS TO "r"',
+    ]);
+  });
+
+  test('a worker has those of schemas only; what is there is not repeated', () => {
+    const defaults = [
+      { role: 'postgres', kind: 'n', grants: { o: ['USAGE', 'CREATE'], r: ['USAGE'] } },
+      { role: 'o', kind: 'r', grants: { r: ['USAGE'] } },
+    ];
+    expect(sqlOf(diffDefaultPrivileges(db, 'postgres', { ...NOTHING, defaults }, node, false))).toEqual([
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT USAGE ON SCHEMAS TO "r"',
+    ]);
+  });
+});
+
+test('schemas: not for their owner; on Citus each node by itself', () => {
+  const schemas = [
+    { name: 's', owner: 'o', grants: { a: ['USAGE'], w: ['USAGE'] } },
+    {
+      name: 'T',
+      owner: 'postgres',
+      grants: { o: ['USAGE', 'CREATE'], a: ['CREATE', 'USAGE'], w: ['USAGE'], r: ['USAGE'] },
+    },
+  ];
+  const grants = ['GRANT CREATE ON SCHEMA "s" TO "a"', 'GRANT USAGE ON SCHEMA "s" TO "r"'];
+  expect(sqlOf(diffSchemaAccess(DB, { ...NOTHING, schemas }, node, false))).toEqual(grants);
+  expect(sqlOf(diffSchemaAccess(DB, { ...NOTHING, schemas }, node, true))).toEqual([
+    'SET LOCAL citus.enable_ddl_propagation = off',
+    ...grants,
+  ]);
+  expect(diffSchemaAccess(DB, undefined, node, true)).toEqual([]);
+});
+
+describe('tables and sequences', () => {
+  const db = database('{ name: d, users: [{ name: w, access: readWrite }, { name: r, access: readOnly }] }');
+  const full = { w: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], r: ['SELECT'] };
+
+  test('those that lack the same share a statement', () => {
+    const relations = [
+      relation('a'),
+      relation('b', { grants: { ...full, r: [] } }),
+      relation('c', { kind: 'v' }),
+      relation('q', { kind: 'S', grants: { w: ['USAGE'] } }),
+      relation('own', { owner: 'w', grants: { r: ['SELECT'] } }),
+      relation('done', { grants: full }),
+    ];
+    const [change, ...others] = diffRelationAccess(db, { ...NOTHING, relations }, node);
+    expect(others).toEqual([]);
+    expect(change?.statements.map(({ text }) => text)).toEqual([
+      'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "s"."a", "s"."c" TO "w"',
+      'GRANT SELECT, UPDATE ON SEQUENCE "s"."q" TO "w"',
+      'GRANT SELECT ON TABLE "s"."a", "s"."b", "s"."c" TO "r"',
+      'GRANT SELECT ON SEQUENCE "s"."q" TO "r"',
+    ]);
+    expect(change?.summary).toBe('grant rights on 4 tables and sequences to "w" (readWrite), "r" (readOnly)');
+  });
+
+  test('a statement names 200 at most', () => {
+    const relations = Array.from({ length: 450 }, (_, index) => relation(`t${index}`, { owner: 'w' }));
+    const statements = sqlOf(diffRelationAccess(db, { ...NOTHING, relations }, node));
+    expect(statements.map((text) => text.split(', ').length)).toEqual([200, 200, 50]);
+  });
+
+  test('on a worker only what the coordinator has and Citus did not carry', () => {
+    const coordinator = { ...NOTHING, relations: [relation('a'), relation('view', { kind: 'v', grants: full })] };
+    const worker = { ...NOTHING, relations: [relation('a'), relation('view', { kind: 'v', grants: { w: full.w } })] };
+    expect(sqlOf(diffRelationAccess(db, worker, { ...node, group: 1 }, coordinator))).toEqual([
+      'SET LOCAL citus.enable_ddl_propagation = off',
+      'GRANT SELECT ON TABLE "s"."view" TO "r"',
+    ]);
+  });
+});
