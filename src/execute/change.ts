@@ -27,7 +27,7 @@ export async function executeChange(run: Run, change: Change, log: LineLog): Pro
       {
         deadline: run.deadline(),
         signal: run.signal,
-        alsoTransient: change.retryOn ?? [],
+        alsoTransient: [...(change.retryOn ?? []), ...madeMeanwhile(change)],
         onRetry: ({ error }) => log.line(`${describe(error, { detail: false })}; trying again`, 2),
       },
     );
@@ -37,6 +37,18 @@ export async function executeChange(run: Run, change: Change, log: LineLog): Pro
     throw changeFailure(run, change, error);
   }
 }
+
+/**
+ * What was absent when it was looked for may be there now: a server goes on with the statement of a run that was killed,
+ * and its end shows as a duplicate (of an object, or of its row in the catalog when both were under way at once). The
+ * second attempt then finds the object. Several changes in one are taken one by one instead: some may still be missing.
+ */
+function madeMeanwhile(change: Change): readonly string[] {
+  if (change.doneOnRetry.length === 0 || change.oneByOne !== undefined) return [];
+  return [...change.doneOnRetry, UNIQUE_VIOLATION];
+}
+
+const UNIQUE_VIOLATION = '23505';
 
 async function executeStatements(session: Session, change: Change): Promise<void> {
   if (change.secret) return await executeSecretly(session, change);
