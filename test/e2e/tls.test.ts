@@ -1,8 +1,9 @@
 /** TLS between nodes, from the Jobs and from clients, with certificates of scripts/generate-ssl-certs.sh. */
-import { readFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { attempt, type Outcome, run } from './support/command.ts';
+import { attempt, eventually, type Outcome, run } from './support/command.ts';
 import { createRelease, type Release, repository } from './support/release.ts';
 import { smallCluster } from './support/smallCluster.ts';
 import { step } from './support/step.ts';
@@ -141,6 +142,41 @@ describe('TLS', () => {
   step('the commands that run in the cluster log in with the certificate too', 60, async () => {
     const { code, stdout, stderr } = await release.script('run-in-cluster', ['citusdemo', 'verify']);
     expect(code, stdout + stderr).toBe(0);
+  });
+
+  step('a renewed certificate is taken over by a reload, without a restart', 300, async (note) => {
+    for (const file of ['server.crt', 'server.key']) rmSync(path.join(files, file));
+    await run(path.join(repository, 'scripts', 'generate-ssl-certs.sh'), [
+      ...['--namespace', release.namespace, '--groups', '0-2', '--out', files],
+    ]);
+    const sources = ['ca.crt', 'server.crt', 'server.key'].map(
+      (file) => `--from-file=${file}=${path.join(files, file)}`,
+    );
+    const renewed = await release.kubectl(
+      ...['create', 'secret', 'generic', 'citusdemo-ssl-certs', '--dry-run=client', '-o', 'yaml', ...sources],
+    );
+    await run('kubectl', ['-n', release.namespace, 'apply', '-f', '-'], { input: renewed });
+    const { serialNumber } = new X509Certificate(readFileSync(path.join(files, 'server.crt')));
+    const start = performance.now();
+    for (const group of [0, 1]) {
+      await eventually(`the kubelet shows the new file to group ${group}`, 200_000, async () => {
+        const file = await release.kubectl('exec', `citusdemo-${group}-0`, '--', 'cat', `${directory}/server.crt`);
+        return new X509Certificate(file).serialNumber === serialNumber ? true : undefined;
+      });
+      await release.sql(group, 'postgres', 'SELECT pg_reload_conf()');
+      await eventually(`group ${group} presents the new certificate`, 30_000, async () => {
+        const served = await release.kubectl(
+          ...['exec', `citusdemo-${group}-0`, '--', 'sh', '-c'],
+          'openssl s_client -starttls postgres -connect localhost:5432 </dev/null 2>/dev/null',
+        );
+        return new X509Certificate(served).serialNumber === serialNumber ? true : undefined;
+      });
+    }
+    note(`on both nodes ${((performance.now() - start) / 1000).toFixed(1)} s after the Secret changed`);
+    const { code, stdout, stderr } = await release.script('run-in-cluster', ['citusdemo', 'verify']);
+    expect(code, stdout + stderr).toBe(0);
+    const restarts = 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount} {end}';
+    expect(await release.kubectl('get', 'pods', '-l', 'application=patroni', '-o', restarts)).toBe('0 0 ');
   });
 
   // The layout in which cert-manager keeps a certificate, and the weaker modes, each on the running cluster.

@@ -101,6 +101,21 @@ describe('a cluster whose nodes change', () => {
     });
   }
 
+  step("a shard move's slot in an additional database survives Patroni", 120, async () => {
+    const slot = 'citus_shard_move_slot_1_1_10';
+    await release.sql(1, 'everywhere', `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    const leader = await release.leader(1);
+    const patronictl = ['exec', leader, '-c', 'postgresql', '--', 'patronictl'];
+    await release.kubectl(...patronictl, 'reload', '--group', '1', '--force', 'citusdemo');
+    // Patroni looks at the slots in each of its loops, which take 10 s.
+    await new Promise((resolve) => setTimeout(resolve, 25_000));
+    expect(await release.leader(1)).toBe(leader);
+    expect(
+      await release.sql(1, 'everywhere', 'SELECT slot_name FROM pg_replication_slots WHERE database IS NOT NULL'),
+    ).toBe(slot);
+    await release.sql(1, 'everywhere', `SELECT pg_drop_replication_slot('${slot}')`);
+  });
+
   step('after all of it nothing needs repair: plan is empty, verify proves every database', 180, async () => {
     const plan = await release.script('run-in-cluster', ['citusdemo', 'plan']);
     expect(plan.code, plan.stdout + plan.stderr).toBe(0);
