@@ -40,13 +40,13 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
         const server = await run.session({ node, scope: 'server' });
         if (obstacles.prepared.length > 0) {
           if (!obstacles.database.allowConnections) await server.query(openDoor(run.database));
-          log.line(`Rolling back ${obstacles.prepared.length} prepared transactions on ${label}...`, 2);
+          log.line(`Rolling back ${counted(obstacles.prepared.length, 'prepared transaction')} on ${label}...`, 2);
           const within = await run.session({ node, scope: 'database' });
           for (const identifier of obstacles.prepared) await within.query(rollBackPrepared(identifier));
         }
         await run.sessions.closeDatabase(node, run.database);
         await server.query(closeDoor(run.database));
-        if (obstacles.sessions > 0) log.line(`Ending ${obstacles.sessions} sessions on ${label}...`, 2);
+        if (obstacles.sessions > 0) log.line(`Ending ${counted(obstacles.sessions, 'session')} on ${label}...`, 2);
         await server.query(endSessions(run.database));
         for (const slot of obstacles.slots) {
           log.line(`Dropping logical replication slot ${slot} on ${label}...`, 2);
@@ -73,4 +73,8 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
       { cause: error },
     );
   }
+}
+
+function counted(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`;
 }

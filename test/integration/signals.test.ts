@@ -81,8 +81,8 @@ test('SIGTERM while it waits for another run', async () => {
   await waiting.printed("Waiting for another run on database 'queue'");
   waiting.kill('SIGTERM');
   expect((await waiting.ended).code).toBe(143);
-  holder.kill('SIGTERM');
-  expect((await holder.ended).code).toBe(143);
+  holder.kill('SIGKILL');
+  await expect(holder.ended).rejects.toThrow('SIGKILL');
 });
 
 test('SIGTERM while it waits for a node', async () => {
@@ -115,17 +115,8 @@ test('killed at any step, the next run ends in the state of an undisturbed one',
     return await catalogsOf(cluster, name);
   }
   const undisturbed = await finish('undisturbed');
-  const moments = [
-    "Creating database 'killed",
-    'Step 2',
-    'Step 3',
-    'Step 5',
-    'Step 6',
-    'Line 1',
-    'Line 2',
-    'Line 3',
-    'Step 8',
-  ];
+  // One for each kind of step; test/faults tries all.
+  const moments = ["Creating database 'killed", 'Step 6', 'Line 2'];
   for (const [index, moment] of moments.entries()) {
     const name = `killed${index}`;
     const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name, ...declared }]));
