@@ -8,6 +8,7 @@
  *     proxy.reset({ at: 7, moment: 'sent', strike: () => 'cut' });      // the 7th message with a statement is the last
  *     proxy.messages();                                                 // how many messages with a statement came
  *     proxy.struck();                                                   // whether the fault came to pass
+ *     proxy.reset({ at: 7, moment: 'before', silent: true });           // from then on it answers nothing
  *     proxy.silence();                                                  // accept and take everything, answer nothing
  *     await proxy.stop();
  *
@@ -27,6 +28,8 @@ export interface Fault {
   /** 1-based, over all connections to the node. */
   readonly at: number;
   readonly moment: Moment;
+  /** No cut: from this message on, which it does not get, the node is silent. */
+  readonly silent?: boolean | undefined;
   /** What happens at that moment, before the connection is cut. */
   readonly strike?: (() => Promise<void> | void) | undefined;
 }
@@ -96,6 +99,8 @@ export async function startFaultProxy(node: {
         if (textOf !== undefined) seen.push(textOf(message.bytes.subarray(5)));
         const hit = textOf !== undefined && !struck && fault?.at === seen.length ? fault : undefined;
         if (hit !== undefined) struck = true;
+        if (hit?.silent === true) silent = true;
+        if (silent) return;
         if (hit?.moment !== 'before') upstream.write(message.bytes);
         if (hit?.moment === 'answered') cutOnAnswer = true;
         else if (hit !== undefined) void cut();
