@@ -3,6 +3,7 @@ import { readPasswordFile } from './cluster/credentials.ts';
 import type { Context } from './context.ts';
 import { forAll } from './execute/parallel.ts';
 import { throwIfInterrupted } from './execute/run.ts';
+import { classify } from './execute/sqlstate.ts';
 import { loadTls } from './execute/tls.ts';
 import type { Patch } from './patroni/difference.ts';
 import { callAny, readConfig, unexpected } from './patroni/group.ts';
@@ -71,11 +72,13 @@ async function openTools({ spec, access, signal }: Context): Promise<Tools> {
 
 const POLL_MS = 2_000;
 const NEWS_MS = 20_000;
+const HOPELESS_MS = 30_000;
 
-/** A group that is only just being made answers after a while; wrong credentials and the like need no waiting for. */
+/** A group that is only just being made answers after a while; a certificate that does not verify hardly mends. */
 async function firstConfig(context: Context, group: PatroniGroupSpec, tools: Tools) {
   const label = groupLabel(group.group, context.spec.cluster.citus);
-  const deadline = Date.now() + tools.patroni.timeoutSeconds * 1000;
+  const startedAt = Date.now();
+  const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
   let told = Date.now() - NEWS_MS + POLL_MS;
   for (;;) {
     try {
@@ -83,6 +86,7 @@ async function firstConfig(context: Context, group: PatroniGroupSpec, tools: Too
     } catch (error) {
       throwIfInterrupted(tools.signal);
       if (!(error instanceof Failure) || Date.now() > deadline) throw error;
+      if (classify(error) === 'hopeless' && Date.now() - startedAt > HOPELESS_MS) throw error;
       if (Date.now() - told >= NEWS_MS) {
         const reason = error.details.cause ?? error.details.what;
         context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reason})`);
@@ -145,7 +149,7 @@ async function carryOut(context: Context, plans: readonly GroupPlan[], tools: To
     if (restart === 'whenNeeded' && state.members.some(({ member }) => member.status?.pending !== undefined)) {
       log.line(`${plan.label}: restarting what needs it`);
       restarts = await restartUnlessRefused(plan, tools, log, refusals);
-      state = await settleGroup(plan, tools, sent.get(plan) ?? Date.now());
+      if (restarts > 0) state = await settleGroup(plan, tools, sent.get(plan));
     }
     const result = resultOf(plan, state, restarts, tools.patroni, context.spec.cluster.citus);
     log.line(`${plan.label}: ${summary(plan, result)}`);

@@ -1,0 +1,143 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { runCli } from '../../src/cli.ts';
+import { createAuthority } from '../support/certificates.ts';
+import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
+import { REST_USER } from '../support/patroniLab.ts';
+
+/** What is between the program and the members: TLS, members that are away. All with the stand-in for Patroni. */
+describe("configure, with a stand-in for Patroni's REST API over HTTPS", () => {
+  const authority = createAuthority('Cluster CA');
+  const identity = authority.issue({ commonName: 'patroni', ip: ['127.0.0.1'] });
+  let lab: FakeLab;
+  let folder: string;
+
+  beforeAll(async () => {
+    lab = await startFakePatroni({ tls: { cert: identity.certificate, key: identity.key } });
+    console.log(`configure runs with ${lab.description}`);
+    folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-configure-'));
+    await writeFile(path.join(folder, 'superuser'), lab.password);
+    await writeFile(path.join(folder, 'restapi'), lab.restPassword);
+    await writeFile(path.join(folder, 'ca.crt'), authority.certificate);
+    await writeFile(path.join(folder, 'other.crt'), createAuthority('Another CA').certificate);
+  });
+
+  afterAll(async () => {
+    await lab?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function configure(patroni: Record<string, unknown>): Promise<{ readonly code: number; readonly out: string }> {
+    const [group] = lab.groups;
+    const file = path.join(folder, 'spec.yaml');
+    const document = {
+      cluster: {
+        name: 'citusdemo',
+        passwordFile: path.join(folder, 'superuser'),
+        coordinator: { host: '127.0.0.1', port: lab.nodes[0]?.port },
+      },
+      patroni: {
+        credentials: { username: REST_USER, passwordFile: path.join(folder, 'restapi') },
+        tls: { directory: folder },
+        timeoutSeconds: 4,
+        groups: [{ group: 0, members: group?.members.map(({ host, port, restPort }) => ({ host, port, restPort })) }],
+        ...patroni,
+      },
+    };
+    await writeFile(file, stringify(document));
+    let out = '';
+    const stream = new Writable({
+      write(chunk, _encoding, done) {
+        out += String(chunk);
+        done();
+      },
+    });
+    const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
+    return { code: await runCli(['configure', '--spec', file], surroundings), out };
+  }
+
+  it('verifies the certificate, and changes what it may', async () => {
+    const { code, out } = await configure({ parameters: { work_mem: '5MB' } });
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('✓ work_mem = 5MB') });
+  });
+
+  it('does not talk to a server whose certificate does not verify', async () => {
+    const { code, out } = await configure({
+      parameters: { work_mem: '6MB' },
+      tls: { directory: folder, ca: 'other.crt' },
+    });
+    expect(code).toBe(1);
+    expect(out).toMatch(/REST API does not answer \(HTTPS, port \d+\)/);
+    expect(out).toMatch(/Cause: .*(certificate|signature)/i);
+  });
+
+  it('says that it spoke HTTP where HTTPS is spoken', async () => {
+    const { code, out } = await configure({ parameters: { work_mem: '6MB' }, tls: { enabled: false } });
+    expect(code).toBe(1);
+    expect(out).toMatch(/REST API does not answer \(HTTP, port \d+\)/);
+  });
+
+  it('never prints the password of the REST API', async () => {
+    const file = path.join(folder, 'wrong');
+    await writeFile(file, 'a very wrong password');
+    const { code, out } = await configure({
+      parameters: { work_mem: '6MB' },
+      credentials: { username: REST_USER, passwordFile: file },
+    });
+    expect(code).toBe(1);
+    expect(out).toContain('does not accept the credentials');
+    expect(out).not.toContain('wrong password');
+  });
+
+  it('warns of a member that Patroni does not know, and goes on', async () => {
+    const [group] = lab.groups;
+    const members = [{ host: '127.0.0.1', port: 1, restPort: 1 }, ...(group?.members ?? []).map(withoutName)];
+    const { code, out } = await configure({ parameters: { work_mem: '7MB' }, groups: [{ group: 0, members }] });
+    expect(code).toBe(0);
+    expect(out).toContain('✓ work_mem = 7MB');
+    expect(out).toContain('WARNING: 127.0.0.1:1 is in the spec, but Patroni knows no such member of this group yet');
+  });
+
+  it('finds members that the spec does not list, and believes their own word', async () => {
+    const [group] = lab.groups;
+    const members = (group?.members ?? []).slice(0, 1).map(withoutName);
+    const { code, out } = await configure({
+      parameters: { work_mem: '7MB', max_connections: 130 },
+      groups: [{ group: 0, members }],
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('max_connections = 130: waits for a restart of citusdemo-0-0, citusdemo-0-1');
+  });
+
+  it('fails while a member is away that may not have what was sent, and only warns when nothing was', async () => {
+    const standby = lab.nodes[1];
+    await standby?.stop();
+    try {
+      const first = await configure({ parameters: { work_mem: '9MB', max_connections: 130 } });
+      expect(first.code).toBe(1);
+      expect(first.out).toContain('not every member could be asked whether it has them');
+      expect(first.out).toContain('citusdemo-0-1: its server is stopped');
+      const second = await configure({ parameters: { work_mem: '9MB', max_connections: 130 } });
+      expect(second.code).toBe(0);
+      expect(second.out).toContain('WARNING: citusdemo-0-1 could not be asked (its server is stopped)');
+      const third = await configure({
+        parameters: { work_mem: '9MB', max_connections: 130 },
+        restart: 'whenNeeded',
+      });
+      expect(third.code).toBe(3);
+      expect(third.out).toContain(
+        'the primary citusdemo-0-0 has to be restarted, and the group has no healthy replica',
+      );
+    } finally {
+      await standby?.start();
+    }
+  });
+});
+
+function withoutName({ host, port, restPort }: { host: string; port: number; restPort: number }) {
+  return { host, port, restPort };
+}

@@ -1,0 +1,207 @@
+/**
+ * Real Patroni with etcd and real Citus, where this machine has them: `etcd` and `patroni` on the path (or in the folder
+ * that CITUS_DATABASES_TEST_PATRONI names), and a PostgreSQL with the extension citus. Group 0 has two members, group 1
+ * one; the superuser logs in with a password, as Patroni's documentation has it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, chown, mkdtemp, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startCleaner } from '../../src/demo/cleaner.ts';
+import { findRealCitus } from '../../src/demo/postgresInstall.ts';
+import { serverEnvironment } from '../../src/demo/server.ts';
+import { canReach, type ServerUser, serverUser } from '../../src/demo/systemUser.ts';
+import { type LabMember, type PatroniLab, REST_USER, rest } from './patroniLab.ts';
+
+const PASSWORD = "super 'user'";
+const REST_PASSWORD = 'rest: "password"';
+
+interface Programs {
+  readonly patroni: string;
+  readonly etcd: string;
+  readonly bin: string;
+  readonly description: string;
+}
+
+/** undefined: this machine lacks something of it. */
+export async function findPatroni(): Promise<Programs | undefined> {
+  const own = process.env['CITUS_DATABASES_TEST_PATRONI'];
+  const folders = [...(own === undefined || own === '' ? [] : [own]), ...(process.env['PATH'] ?? '').split(':')];
+  const [patroni, etcd, postgres] = await Promise.all([
+    find(folders, 'patroni'),
+    find(folders, 'etcd'),
+    findRealCitus(),
+  ]);
+  if (patroni === undefined || etcd === undefined || postgres === undefined) return undefined;
+  if (!(await canReach(await serverUser(), path.dirname(patroni)))) return undefined;
+  const description = `real Patroni (${patroni}) with etcd, PostgreSQL ${postgres.version} and Citus ${postgres.citusVersion}`;
+  return { patroni, etcd, bin: postgres.bin, description };
+}
+
+async function find(folders: readonly string[], name: string): Promise<string | undefined> {
+  for (const folder of folders) {
+    const file = path.join(folder, name);
+    if (
+      folder !== '' &&
+      (await access(file)
+        .then(() => true)
+        .catch(() => false))
+    )
+      return file;
+  }
+  return undefined;
+}
+
+export async function startRealPatroni(programs: Programs): Promise<PatroniLab> {
+  const user = await serverUser();
+  // short: a Unix socket's path has about a hundred characters
+  const folder = await mkdtemp('/tmp/citus-databases-patroni-');
+  if (user !== undefined) await chown(folder, user.uid, user.gid);
+  const cleaner = await startCleaner(folder);
+  const processes: Keeper[] = [];
+  const stop = async (): Promise<void> => {
+    // Patroni takes its server along; etcd goes last
+    for (const keeper of processes.splice(1).concat(processes)) await keeper.end();
+    await cleaner.finish();
+  };
+  try {
+    const [client = 0, peer = 0, ...ports] = await freePorts(8);
+    processes.push(await startEtcd(programs, folder, client, peer, user));
+    const groups = [0, 1].map((group) => ({
+      group,
+      members: Array.from({ length: group === 0 ? 2 : 1 }, (_, index): LabMember => {
+        const [port = 0, restPort = 0] = ports.splice(0, 2);
+        return { name: `citusdemo-${group}-${index}`, host: '127.0.0.1', port, restPort };
+      }),
+    }));
+    for (const { group, members } of groups) {
+      for (const member of members) {
+        const file = path.join(folder, `${member.name}.json`);
+        const text = JSON.stringify(configuration(member, group, { folder, etcd: client, bin: programs.bin }));
+        await writeFile(file, text, { mode: 0o644 });
+        processes.push(await keep([programs.patroni, file], folder, user));
+      }
+    }
+    const lab: PatroniLab = {
+      kind: 'real',
+      description: programs.description,
+      groups,
+      password: PASSWORD,
+      restPassword: REST_PASSWORD,
+      stop,
+    };
+    await untilReady(lab);
+    return lab;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function configuration(
+  member: LabMember,
+  group: number,
+  { folder, etcd, bin }: { readonly folder: string; readonly etcd: number; readonly bin: string },
+): unknown {
+  const address = `127.0.0.1:${member.port}`;
+  const api = `127.0.0.1:${member.restPort}`;
+  const parameters = { max_connections: 100, work_mem: '4MB', max_worker_processes: 16, shared_buffers: '16MB' };
+  return {
+    scope: 'citusdemo',
+    name: member.name,
+    etcd3: { host: `127.0.0.1:${etcd}` },
+    citus: { group, database: 'citus' },
+    restapi: {
+      listen: api,
+      connect_address: api,
+      authentication: { username: REST_USER, password: REST_PASSWORD },
+    },
+    bootstrap: {
+      dcs: { ttl: 20, loop_wait: 1, retry_timeout: 3, postgresql: { use_pg_rewind: true, parameters } },
+      initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, 'data-checksums', 'no-sync'],
+    },
+    postgresql: {
+      listen: address,
+      connect_address: address,
+      data_dir: path.join(folder, `data-${member.name}`),
+      bin_dir: bin,
+      pgpass: path.join(folder, `${member.name}.pgpass`),
+      basebackup: [{ checkpoint: 'fast' }],
+      authentication: {
+        superuser: { username: 'postgres', password: PASSWORD },
+        replication: { username: 'replicator', password: 'replication' },
+      },
+      parameters: { unix_socket_directories: folder, fsync: 'off', password_encryption: 'scram-sha-256' },
+      pg_hba: ['host all all 127.0.0.1/32 scram-sha-256', 'host replication replicator 127.0.0.1/32 scram-sha-256'],
+    },
+  };
+}
+
+async function untilReady(lab: PatroniLab): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  for (const { members } of lab.groups) {
+    for (;;) {
+      const [first] = members;
+      if (first === undefined) break;
+      const text = JSON.stringify(await rest(lab, first, 'GET', '/cluster').catch(() => undefined));
+      const standbys = text?.split('"quorum_standby"').length ?? 0;
+      if (text?.includes('"leader"') === true && standbys === members.length) break;
+      if (Date.now() > deadline) throw new Error(`Patroni did not come up: ${text}`);
+      await sleep(500);
+    }
+  }
+}
+
+async function startEtcd(
+  { etcd }: Programs,
+  folder: string,
+  client: number,
+  peer: number,
+  user: ServerUser,
+): Promise<Keeper> {
+  const clientUrl = `http://127.0.0.1:${client}`;
+  const peerUrl = `http://127.0.0.1:${peer}`;
+  const args = ['--data-dir', path.join(folder, 'etcd'), '--listen-client-urls', clientUrl];
+  args.push('--advertise-client-urls', clientUrl, '--listen-peer-urls', peerUrl);
+  args.push('--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `default=${peerUrl}`);
+  return await keep([etcd, ...args], folder, user);
+}
+
+interface Keeper {
+  readonly end: () => Promise<void>;
+}
+
+/** Ends the program when its own standard input closes, which happens whatever becomes of this process. */
+const keeper = '"$@" </dev/null & child=$!; cat >/dev/null; kill "$child" 2>/dev/null; wait "$child"';
+
+async function keep(command: readonly string[], folder: string, user: ServerUser): Promise<Keeper> {
+  const child: ChildProcess = spawn('/bin/sh', ['-c', keeper, 'citus-databases-keeper', ...command], {
+    ...user,
+    cwd: folder,
+    env: serverEnvironment(folder),
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  await once(child, 'spawn');
+  return {
+    async end() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.stdin?.end();
+      await ended;
+    },
+  };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(probes.map((probe) => once(probe, 'listening')));
+  const ports = probes.map((probe) => {
+    const address = probe.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  });
+  await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
+  return ports;
+}
