@@ -24,6 +24,8 @@ export class SomeFailed extends Failure {
  */
 export async function reportOutcome(context: Context, make: (database: DatabaseSpec) => Promise<void>): Promise<void> {
   const { databases } = context.spec;
+  // a spec for `configure` alone has none
+  if (databases.length === 0) context.log.line('The spec declares no databases: there is nothing to do');
   const failures = new Map<string, unknown>();
   for (const database of databases) {
     throwIfInterrupted(context.signal);

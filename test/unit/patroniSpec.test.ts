@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { loadTls } from '../../src/execute/tls.ts';
+import { reportOutcome } from '../../src/outcome.ts';
 import { wantedParameters } from '../../src/patroni/wanted.ts';
+import { createRedactor } from '../../src/report/redact.ts';
+import { createStepLog } from '../../src/report/stepLog.ts';
 import type { PatroniSpec } from '../../src/spec/types.ts';
 import { parse, problemsOf } from './spec/support.ts';
 
 const cluster = 'cluster: { name: citusdemo, coordinator: { host: c }, workers: [{ group: 1, host: w }] }\n';
 const groups = 'groups: [{ group: 0, members: [{ host: c-0 }] }]';
+
+const noTls = parse(`${cluster}ssl: { enabled: false }`).ssl;
 
 function patroni(fields: string): PatroniSpec {
   const spec = parse(`${cluster}patroni: { ${fields} }`);
@@ -100,6 +106,24 @@ describe('the section patroni', () => {
     expect(problemsOf(text)).toEqual([
       'patroni.groups[0].group: group 1 cannot be where cluster.citus is false: there is one group, 0',
     ]);
+  });
+});
+
+describe('apply without databases', () => {
+  it('says that there is nothing to do', async () => {
+    const lines: string[] = [];
+    const log = createStepLog({ write: ({ text }) => lines.push(text) });
+    const context = {
+      command: 'apply',
+      spec: parse(`${cluster}patroni: { ${groups} }`),
+      access: { user: 'postgres', password: undefined, tls: await loadTls(noTls), redactor: createRedactor() },
+      log,
+      logLevel: 'info' as const,
+      signal: new AbortController().signal,
+      print: () => undefined,
+    };
+    await reportOutcome(context, () => Promise.reject(new Error('there is no database')));
+    expect(lines).toEqual(['The spec declares no databases: there is nothing to do']);
   });
 });
 
