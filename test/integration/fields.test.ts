@@ -94,7 +94,7 @@ describe('owner', () => {
       ========================================
       PostgreSQL coordinator is ready!
       ERROR: Owner 'nobody_here' of database 'orphan' does not exist (node node0, database orphan)
-        Next: Create the role on the coordinator (CREATE ROLE ... LOGIN), or declare another owner. Nothing was changed
+        Next: Declare it in \`users\`, create the role on the coordinator (CREATE ROLE ... LOGIN), or declare another owner. Nothing was changed
       "
     `);
     expect(await exists('orphan')).toEqual(NOWHERE);
