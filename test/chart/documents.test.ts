@@ -16,31 +16,32 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { runCli } from '../../src/cli.ts';
 import { splitScript } from '../../src/objects/initSql/splitScript.ts';
-import { at, helm, type Manifest, ofKind, parseManifests, render } from '../support/chart.ts';
-import { type Block, documents, type Mark, marked, root } from '../support/documents.ts';
+import { at, exampleFile, helm, type Manifest, ofKind, parseManifests, render } from '../support/chart.ts';
+import { documents, marked, root } from '../support/documents.ts';
 
 type Command = readonly string[];
 
 const tested = documents().flatMap((document) => {
-  const blocks = marked(document, 'values', 'cluster');
+  const blocks = marked(document, 'values', 'cluster', 'console');
   return blocks.length === 0 ? [] : [{ path: document.path, blocks }];
 });
 
 describe.each(tested)('$path', ({ blocks }) => {
   let folder: string;
-  /** What the last helm command of the document left behind. */
-  let release: Release = { args: [], objects: [] };
+  /** What the last helm command of the document left behind; before the first one, the chart's example. */
+  let release: Release = { args: [], objects: [], secrets: [] };
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'citus-databases-documents-'));
     prepare(folder);
-    release = { args: [], objects: render() };
+    const args = ['--values', exampleFile];
+    release = { args, objects: render({ args }), secrets: [] };
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -51,11 +52,14 @@ describe.each(tested)('$path', ({ blocks }) => {
       expect(ofKind(render({ values }), 'StatefulSet')).not.toEqual([]);
       return;
     }
-    const commands = run(block, folder);
-    expect(commands).not.toEqual([]);
+    if (block.mark.options['certs'] !== undefined) shell('scripts/generate-ssl-certs.sh', folder);
+    const transcript = [...block.code.matchAll(/^\$ (.+)$/gm)].map((match) => match[1]).join('\n');
+    const commands = run(block.mark.kind === 'console' ? transcript : block.code, folder);
+    if (block.mark.options['certs'] === undefined) expect(commands).not.toEqual([]);
     for (const [program, ...args] of commands) {
       if (program === 'helm') release = checkHelm(args, release, folder);
-      else if (program === 'kubectl') await checkKubectl(args, release.objects, folder);
+      else if (program === 'kubectl') release = await checkKubectl(args, release, folder);
+      else if (program === 'psql') await checkPsql(args, release.objects);
       else await checkRunInCluster(args, release.objects);
     }
   });
@@ -64,16 +68,18 @@ describe.each(tested)('$path', ({ blocks }) => {
 interface Release {
   readonly args: readonly string[];
   readonly objects: readonly Manifest[];
+  /** Made by `kubectl create secret`. */
+  readonly secrets: readonly string[];
 }
 
+/** In one write at the end: the parts of a pipeline run at the same time. */
 const NOTE = `#!/bin/sh
-{
-  basename "$0"
-  for argument in "$@"; do
-    printf ':%s\\n' "$(printf '%s' "$argument" | od -An -v -tx1 | tr -d ' \\n')"
-  done
-  echo
-} >> "$COMMANDS"
+note=$(basename "$0")
+for argument in "$@"; do
+  note="$note
+:$(printf '%s' "$argument" | od -An -v -tx1 | tr -d ' \\n')"
+done
+printf '%s\\n\\n' "$note" >> "$COMMANDS"
 `;
 
 /** A folder that looks like the repository, where helm, kubectl and scripts/run-in-cluster only note what is asked of them. */
@@ -81,19 +87,18 @@ function prepare(folder: string): void {
   mkdirSync(join(folder, 'bin'));
   symlinkSync(join(root, 'chart'), join(folder, 'chart'));
   cpSync(join(root, 'scripts'), join(folder, 'scripts'), { recursive: true });
-  for (const file of ['bin/helm', 'bin/kubectl', 'scripts/run-in-cluster', 'scripts/build-images']) {
+  for (const file of ['bin/helm', 'bin/kubectl', 'bin/psql', 'scripts/run-in-cluster', 'scripts/build-images']) {
     writeFileSync(join(folder, file), NOTE);
     chmodSync(join(folder, file), 0o755);
   }
 }
 
-/** Runs the block; returns the noted commands in their order. */
-function run(block: Block & { readonly mark: Mark }, folder: string): readonly Command[] {
+/** Runs the script; returns the noted commands in their order. */
+function run(script: string, folder: string): readonly Command[] {
   const notes = join(folder, 'commands');
   writeFileSync(notes, '');
-  const env = { ...process.env, COMMANDS: notes, PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH']}` };
-  const ended = spawnSync('bash', ['-euo', 'pipefail', '-c', block.code], { cwd: folder, env, encoding: 'utf8' });
-  expect(ended.status, ended.stderr).toBe(0);
+  // A command in the background has to be noted too.
+  shell(`${script}\nwait`, folder);
   return readFileSync(notes, 'utf8')
     .split('\n\n')
     .filter((command) => command !== '')
@@ -101,6 +106,13 @@ function run(block: Block & { readonly mark: Mark }, folder: string): readonly C
       const [program = '', ...args] = command.split('\n');
       return [program, ...args.map((argument) => Buffer.from(argument.slice(1), 'hex').toString('utf8'))];
     });
+}
+
+function shell(script: string, folder: string): void {
+  const path = `${join(folder, 'bin')}${delimiter}${process.env['PATH']}`;
+  const env = { ...process.env, COMMANDS: join(folder, 'commands'), PATH: path };
+  const ended = spawnSync('bash', ['-euo', 'pipefail', '-c', script], { cwd: folder, env, encoding: 'utf8' });
+  expect(ended.status, ended.stderr).toBe(0);
 }
 
 /** Renders the chart as the command would; `--reuse-values` keeps what the commands before it gave. */
@@ -114,7 +126,7 @@ function checkHelm(args: Command, before: Release, folder: string): Release {
     const all = [...(reuses ? before.args : []), ...given];
     const { status, stdout, stderr } = helm(['template', name, join(root, 'chart'), ...inFolder(all, folder)]);
     expect(status, `helm ${args.join(' ')}\n${stderr}`).toBe(0);
-    return { args: all, objects: parseManifests(stdout) };
+    return { ...before, args: all, objects: parseManifests(stdout) };
   }
   const [what, asked] = verb === 'get' ? [`get ${name}`, rest[0]] : [verb, name];
   expect(HELM_QUESTIONS).toContain(what);
@@ -142,7 +154,7 @@ function withoutFlag(args: Command, flags: readonly string[]): Command {
 
 function inFolder(args: Command, folder: string): Command {
   return args.map((argument, index) =>
-    ['-f', '--values'].includes(args[index - 1] ?? '') ? join(folder, argument) : argument,
+    ['-f', '--values'].includes(args[index - 1] ?? '') ? resolve(folder, argument) : argument,
   );
 }
 
@@ -163,7 +175,8 @@ const KINDS: ReadonlyMap<string, readonly string[]> = new Map([
 /** Labels that only a running cluster knows. */
 const SET_AT_RUN_TIME = ['role', 'job-name'];
 
-async function checkKubectl(args: Command, objects: readonly Manifest[], folder: string): Promise<void> {
+async function checkKubectl(args: Command, release: Release, folder: string): Promise<Release> {
+  const { objects } = release;
   const end = args.indexOf('--');
   const inside = end === -1 ? [] : args.slice(end + 1);
   const own = withoutFlag(end === -1 ? args : args.slice(0, end), ['-n', '--namespace', '-o', '-L', '-c', '--timeout']);
@@ -174,7 +187,8 @@ async function checkKubectl(args: Command, objects: readonly Manifest[], folder:
     (argument) => !/^-(?!-from)/.test(argument),
   );
   const told = `kubectl ${args.join(' ')}`;
-  if (verb === 'create') return checkCreate(rest, folder, told);
+  if (verb === 'create') return { ...release, secrets: [...release.secrets, checkCreate(rest, args, folder, told)] };
+  if (verb === 'apply') return release;
   expect(['get', 'logs', 'describe', 'exec', 'delete', 'wait', 'rollout', 'port-forward', 'cp'], told).toContain(verb);
   const words = verb === 'rollout' ? rest.slice(1) : rest;
   const [first = '', ...names] = words;
@@ -187,24 +201,33 @@ async function checkKubectl(args: Command, objects: readonly Manifest[], folder:
       expect(kinds, `${told}: kind ${single}`).toBeDefined();
       const known = ofKinds(objects, kinds ?? []).map(({ metadata }) => metadata.name);
       for (const wanted of name === undefined ? names : [name]) {
-        expect([...known, ...(kind.startsWith('pod') ? podNames(objects) : [])], told).toContain(wanted);
+        const others = kind.startsWith('pod') ? podNames(objects) : kind === 'secret' ? release.secrets : [];
+        expect([...known, ...others], told).toContain(wanted);
       }
     }
   }
   for (const text of selector) expect(selected(objects, text), `${told}: selects nothing`).not.toEqual([]);
-  if (inside[0] === 'psql') {
-    const sql = inside.flatMap((argument, index) => (inside[index - 1] === '-c' ? [argument] : []));
-    for (const text of sql) if (!text.startsWith('\\')) await splitScript(text, 'postgres');
-  }
+  if (inside[0] === 'psql') await checkPsql(inside.slice(1), objects);
+  return release;
 }
 
-/** `kubectl create secret generic NAME --from-file=KEY=FILE`: the files are there. */
-function checkCreate(rest: Command, folder: string, told: string): void {
-  expect(rest[0], told).toBe('secret');
-  for (const argument of rest) {
+/** The SQL can be parsed, and the host is one of the chart's. */
+async function checkPsql(args: Command, objects: readonly Manifest[]): Promise<void> {
+  const sql = args.filter((_, index) => args[index - 1] === '-c');
+  for (const text of sql) if (!text.startsWith('\\')) await splitScript(text, 'postgres');
+  const host = /\bhost=(\S+)/.exec(args.join(' '))?.[1];
+  const services = ofKind(objects, 'Service').map(({ metadata }) => metadata.name);
+  if (host !== undefined) expect([...services, 'localhost']).toContain(host);
+}
+
+/** `kubectl create secret generic NAME --from-file=KEY=FILE`: the files are there. Returns the name. */
+function checkCreate(rest: Command, args: Command, folder: string, told: string): string {
+  expect(rest.slice(0, 2), told).toEqual(['secret', 'generic']);
+  for (const argument of args) {
     const file = /^--from-file=[^=]+=(.+)$/.exec(argument)?.[1];
     if (file !== undefined) expect(() => readFileSync(join(folder, file)), told).not.toThrow();
   }
+  return rest[2] ?? '';
 }
 
 function ofKinds(objects: readonly Manifest[], kinds: readonly string[]): readonly Manifest[] {

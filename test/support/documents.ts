@@ -3,13 +3,19 @@
  * it is tested:
  *
  *     <!-- test: spec file=spec.yaml -->        yaml: a spec, which later `program` blocks of the document use
+ *     <!-- test: part -->                       yaml: a list of databases, or keys of `cluster`, of a spec
  *     <!-- test: values file=x.yaml apply -->   yaml: values of the chart: rendered by Helm; with `apply`, their databases
  *                                               are made on a local cluster (`exit=3`: it ends so; `unchanged`: no change)
  *     <!-- test: program exit=10 -->            bash: run with this program on a local cluster; exit code of its last line
  *     <!-- test: output -->                     text: what the `program` block before it prints
  *     <!-- test: sql nodes=all database=x -->   sql: run on the coordinator (or workers, or all) of a local cluster
  *     <!-- test: cluster -->                    bash: kubectl and helm, whose arguments are held against the rendered chart
+ *                                               (`certs`: certs/ is filled by scripts/generate-ssl-certs.sh before)
+ *     <!-- test: console -->                    console: the same for the lines that begin with `$ `
+ *     <!-- test: manifest -->                   yaml: an object of Kubernetes
  *     <!-- test: npm -->                        bash: scripts of package.json
+ *     <!-- test: syntax -->                     bash: parsed by the shell, for what needs programs that no test has
+ *     <!-- test: by test/integration/x.test.ts -->   anything: that test reads the document, or does the same
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,15 +23,32 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-export type Kind = 'spec' | 'values' | 'program' | 'output' | 'sql' | 'cluster' | 'npm';
-const LANGUAGE_OF: Readonly<Record<Kind, string>> = {
+export type Kind =
+  | 'spec'
+  | 'part'
+  | 'values'
+  | 'program'
+  | 'output'
+  | 'sql'
+  | 'cluster'
+  | 'console'
+  | 'manifest'
+  | 'npm'
+  | 'syntax'
+  | 'by';
+const LANGUAGE_OF: Readonly<Record<Kind, string | undefined>> = {
   spec: 'yaml',
+  part: 'yaml',
   values: 'yaml',
   program: 'bash',
   output: 'text',
   sql: 'sql',
   cluster: 'bash',
+  console: 'console',
+  manifest: 'yaml',
   npm: 'bash',
+  syntax: 'bash',
+  by: undefined,
 };
 
 export interface Block {
@@ -82,7 +105,9 @@ function markBefore(text: string, place: string, language: string): Mark | undef
   const { kind, options = '' } = MARK.exec(text)?.groups ?? {};
   if (kind === undefined) return undefined;
   if (!isKind(kind)) throw new Error(`${place}: there is no kind of test '${kind}'`);
-  if (LANGUAGE_OF[kind] !== language) throw new Error(`${place}: ${kind} tests ${LANGUAGE_OF[kind]}, not ${language}`);
+  const wanted = LANGUAGE_OF[kind];
+  if (wanted !== undefined && wanted !== language)
+    throw new Error(`${place}: ${kind} tests ${wanted}, not ${language}`);
   const pairs = options.split(' ').filter((option) => option !== '');
   return {
     kind,

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -38,6 +39,20 @@ describe.each(all)('$path', (document) => {
     });
   }
 
+  const parts = marked(document, 'part');
+  if (parts.length > 0) {
+    test('its parts of specs are valid', () => {
+      for (const { place, code } of parts) {
+        const part = parse(code);
+        const coordinator = { host: 'citusdemo-0' };
+        const spec = Array.isArray(part)
+          ? { cluster: { coordinator }, databases: part }
+          : { cluster: { coordinator, ...part }, databases: [] };
+        expect(() => parseSpec(JSON.stringify(spec), place)).not.toThrow();
+      }
+    });
+  }
+
   const values = marked(document, 'values');
   if (values.length > 0) {
     test('the databases of its values are valid', async () => {
@@ -48,6 +63,40 @@ describe.each(all)('$path', (document) => {
         const cluster = { coordinator: { host: 'citusdemo-0' }, workers };
         const spec = parseSpec(JSON.stringify({ cluster, additionalDatabases }), place);
         for (const { name, initSQL } of spec.databases) if (initSQL !== undefined) await splitScript(initSQL, name);
+      }
+    });
+  }
+
+  const manifests = marked(document, 'manifest');
+  if (manifests.length > 0) {
+    test('its manifests are objects of Kubernetes', () => {
+      for (const { place, code } of manifests) {
+        const expected = {
+          apiVersion: expect.any(String),
+          kind: expect.any(String),
+          metadata: { name: expect.any(String) },
+        };
+        expect(parse(code), place).toMatchObject(expected);
+      }
+    });
+  }
+
+  const parsed = marked(document, 'syntax');
+  if (parsed.length > 0) {
+    test('its other commands can be parsed by a shell', () => {
+      for (const { place, code } of parsed) {
+        const { status, stderr } = spawnSync('bash', ['-n'], { input: code, encoding: 'utf8' });
+        expect(status, `${place}: ${stderr}`).toBe(0);
+      }
+    });
+  }
+
+  const elsewhere = marked(document, 'by');
+  if (elsewhere.length > 0) {
+    test('the tests that it names for its blocks exist', () => {
+      for (const { place, mark } of elsewhere) {
+        const file = Object.keys(mark.options).find((option) => option.endsWith('.test.ts')) ?? '';
+        expect(existsSync(new URL(`../../${file}`, import.meta.url)), `${place}: ${file}`).toBe(true);
       }
     });
   }
