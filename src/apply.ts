@@ -9,6 +9,7 @@ import { locked, takeTurns } from './locked.ts';
 import { check, decide, look, lookAgainAtServers, type Passwords } from './look.ts';
 import type { Script } from './objects/initSql/types.ts';
 import { reportOutcome } from './outcome.ts';
+import { server } from './plan/situation.ts';
 import { prepareScripts } from './prepareScripts.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
@@ -37,8 +38,12 @@ async function applyOne(
   log.frame(`Creating database: ${database.name}`);
   log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
   const changes = await locked(context, joined, database, async (run) => {
-    await endOrphans(run, joined.coordinator, log);
-    const situation = await look(context, joined, run, database, passwords);
+    let situation = await look(context, joined, run, database, passwords);
+    if ((server(situation, joined.coordinator).initSqlSessions ?? 0) > 0) {
+      await endOrphans(run, joined.coordinator, log);
+      // What an orphan might have committed meanwhile does not count.
+      situation = await look(context, joined, run, database, passwords);
+    }
     const { warnings } = await check(run, situation);
     for (const text of warnings) log.warn(text);
     return await applyDatabase(situation, {

@@ -10,7 +10,7 @@ import type { AcceptedInitSql } from './look.ts';
 import { type Change, type Item, isChange, type StepNumber } from './objects/change.ts';
 import { diffManagedRoles } from './objects/distributedRole.ts';
 import { MARK_SESSION } from './objects/initSql/marker.ts';
-import { inside, type Situation, withInside } from './plan/situation.ts';
+import { inside, type Situation, server, withInside } from './plan/situation.ts';
 import {
   authenticationNotes,
   authinfoItems,
@@ -28,6 +28,7 @@ import {
 } from './plan/steps.ts';
 import { stepHeading } from './plan/stepTitles.ts';
 import { privilegeItems, relationAccessItems, schemaAccessItems, sentence, userItems } from './plan/userSteps.ts';
+import { holdBack } from './report/heldLog.ts';
 import type { StepLog } from './report/stepLog.ts';
 import type { NodeSpec } from './spec/types.ts';
 
@@ -56,14 +57,16 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
   let situation = before;
   let changes = 0;
 
-  function begin(step: StepNumber): StepLog {
+  function begin(step: StepNumber, to: StepLog = log): StepLog {
     const { number, title } = stepHeading(step, database.name, citus);
-    log.step(number, title);
+    to.step(number, title);
     run = inStep(tools.run);
-    return log.about({ step: number });
+    return to.about({ step: number });
   }
   async function onCoordinator(items: readonly Item[], to: StepLog): Promise<void> {
-    changes += await executeItems(run, items, to, 1);
+    const made = await executeItems(run, items, to, 1);
+    // Only now: other nodes are at work meanwhile, and count as well.
+    changes += made;
   }
   async function look(node: NodeSpec): Promise<void> {
     if (situation.inside.has(node.group)) return;
@@ -98,6 +101,7 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     const step = begin(1);
     changes += await executeItems(run, intentItems(situation), step, 1);
     await makeRoles(step);
+    const atFirst = inside(situation, coordinator);
     const works: NodeWork[] = topology.workers.map((worker) => ({
       node: worker,
       run: async (lane) => {
@@ -106,7 +110,9 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
         lane.line(`Worker ${name} is ready!`, 2);
         const made = await executeItems(run, workerServerItems(situation, worker), lane, 2);
         await look(worker);
-        const filled = await executeItems(run, workerInsideItems(situation, worker), lane, 2);
+        // The coordinator as it was: what it gets meanwhile must not decide what the worker gets.
+        const items = workerInsideItems(withInside(situation, coordinator, atFirst), worker);
+        const filled = await executeItems(run, items, lane, 2);
         lane.line(`Worker ${name} configured successfully!`, 2);
         return { changes: made + filled, quiet: `ready; database '${database.name}' and its extensions already exist` };
       },
@@ -115,21 +121,20 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
       const items = roleItems(situation, node);
       if (items.length > 0) works.push(nodeWork(run, node, items, 'roles already exist'));
     }
-    changes += await executeInParallel(run, works, step);
+    const onWorkers = async () => {
+      const made = await executeInParallel(run, works, step);
+      changes += made;
+    };
+    if (server(situation, coordinator).database === null) await atTheSameTime(onWorkers);
+    else {
+      await onWorkers();
+      await makeOnCoordinator(log);
+    }
   } else {
     const step = begin(1);
     changes += await executeItems(run, intentItems(situation), step, 1);
     await makeRoles(step);
-  }
-
-  await onCoordinator(coordinatorDatabaseItems(situation), begin(2));
-  await look(coordinator);
-  if (citus) await onCoordinator(coordinatorCitusItems(situation), begin(3));
-  const step4 = begin(4);
-  const extensions = coordinatorExtensionItems(situation);
-  await onCoordinator(extensions, step4);
-  if (extensions.some(isChange)) {
-    step4.line(citus ? 'Additional extensions enabled on coordinator!' : 'Extensions enabled!', 1);
+    await makeOnCoordinator(log);
   }
 
   if (citus) {
@@ -152,6 +157,30 @@ export async function applyDatabase(before: Situation, tools: ApplyTools): Promi
     }
   } else verification.line('✓ the database answers and holds what was declared', 1);
   return changes;
+
+  /**
+   * A coordinator without the database has nothing to do with the workers yet: it is made ready while they are, and told
+   * of in its turn. One after the other would take nearly twice as long.
+   */
+  async function atTheSameTime(onWorkers: () => Promise<void>): Promise<void> {
+    const { log: held, release } = holdBack(log);
+    // Both end before anything is thrown. What failed first in the order of the steps is what there is to tell.
+    const outcomes = await Promise.allSettled([onWorkers().then(release), makeOnCoordinator(held)]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  /** Steps 2 to 4. */
+  async function makeOnCoordinator(to: StepLog): Promise<void> {
+    await onCoordinator(coordinatorDatabaseItems(situation), begin(2, to));
+    await look(coordinator);
+    if (citus) await onCoordinator(coordinatorCitusItems(situation), begin(3, to));
+    const step4 = begin(4, to);
+    const extensions = coordinatorExtensionItems(situation);
+    await onCoordinator(extensions, step4);
+    if (extensions.some(isChange)) {
+      step4.line(citus ? 'Additional extensions enabled on coordinator!' : 'Extensions enabled!', 1);
+    }
+  }
 
   async function makeRoles(step: StepLog): Promise<void> {
     const nodes = allNodes(topology);

@@ -17,6 +17,7 @@ import {
   observeExtensions,
 } from './extension.ts';
 import { type ObservedLedger, observeLedger } from './initSql/ledgerTable.ts';
+import { observeMarkedSessions } from './initSql/marker.ts';
 import { observationScript } from './observe.ts';
 import {
   type KnownParameter,
@@ -43,6 +44,8 @@ export interface ServerObservation {
   readonly knownParameters: readonly KnownParameter[];
   /** Absent: the table has never been made (it stands on the coordinator only). */
   readonly bookkeeping?: Bookkeeping;
+  /** Sessions that execute initSQL in the database; under the lock they are what a killed run left behind. */
+  readonly initSqlSessions?: number;
 }
 
 /** What the database on a node holds. Absent keys: the tables are not there. */
@@ -72,6 +75,7 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[]): 
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     observeBookkeeping(database.name),
+    observeMarkedSessions(database.name),
   ]);
 }
 

@@ -1,0 +1,35 @@
+import type { StepLog } from './stepLog.ts';
+
+export interface HeldLog {
+  readonly log: StepLog;
+  /** Lets out what was held back; from then on lines go through at once. */
+  release(): void;
+}
+
+/** A log whose lines wait for their turn, for work that goes on before it may be told of. */
+export function holdBack(target: StepLog): HeldLog {
+  const held: (() => void)[] = [];
+  let released = false;
+  function pass(tell: () => void): void {
+    if (released) tell();
+    else held.push(tell);
+  }
+  function hold(to: StepLog): StepLog {
+    return {
+      line: (text, depth) => pass(() => to.line(text, depth)),
+      warn: (text, depth) => pass(() => to.warn(text, depth)),
+      frame: (text) => pass(() => to.frame(text)),
+      step: (number, title) => pass(() => to.step(number, title)),
+      error: (text) => pass(() => to.error(text)),
+      blank: () => pass(() => to.blank()),
+      about: (context) => hold(to.about(context)),
+    };
+  }
+  return {
+    log: hold(target),
+    release() {
+      released = true;
+      for (const tell of held.splice(0)) tell();
+    },
+  };
+}
