@@ -14,7 +14,7 @@ GRANT office TO clerk;
 CREATE TABLE public.letters (id int PRIMARY KEY);
 SELECT create_distributed_table('public.letters', 'id');
 INSERT INTO public.letters SELECT generate_series(1, 20);
-GRANT SELECT ON public.letters TO office;
+GRANT SELECT ON public.letters TO office, clerk;
 `;
 
 const database = (name: string, more: Document = {}): Document => ({
@@ -71,7 +71,10 @@ test('a node that the database leaves out gets the roles; one that is added late
   } finally {
     await client.end();
   }
+  // The stand-in gives a node roles, but not what they are members of.
   if (cluster.kind === 'real') {
+    const member = await query(cluster, 2, 'postgres', "SELECT pg_has_role('clerk', 'office', 'MEMBER') AS member");
+    expect(member).toEqual([{ member: true }]);
     const log = await readFile(nodeOf(cluster, 2).logFile, 'utf8');
     expect(log).toContain('citus_internal');
     expect(log).not.toContain('SCRAM-SHA-256$');
