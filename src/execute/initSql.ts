@@ -1,6 +1,7 @@
 import { resolveOutcome } from '../objects/initSql/ledger.ts';
 import {
   CREATE_LEDGER,
+  LEDGER_TABLE,
   type LedgerEntry,
   recordDone,
   recordOutcome,
@@ -21,6 +22,7 @@ import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Session } from './connection.ts';
 import type { Run } from './run.ts';
+import { ConnectionLost } from './session.ts';
 import { codeOf, describe } from './sqlstate.ts';
 
 /** Decisions that execute or record something; the others were turned into failures or warnings before. */
@@ -50,7 +52,11 @@ export async function executeInitSql(run: Run, session: Session, work: InitSqlWo
   for (const part of work.replay) await send(run, session, part.sql, part);
   if (work.kind === 'run') return await executeUnits(run, session, work.pending, 'recorded', log);
 
-  const outcome = await run.interruptible(session, () => lookUpOutcome(session, work.lookup));
+  const outcome = await run
+    .interruptible(session, () => lookUpOutcome(session, work.lookup))
+    .catch((error: unknown) => {
+      throw statementFailure(run, work.unit, error, undefined, 'Run again: what became of it is then looked up');
+    });
   const resolved = resolveOutcome(work, outcome, run.database);
   if (resolved.kind === 'failure') throw resolved.failure;
   if (outcome === 'done') await send(run, session, recordOutcome(entryOf(work.unit), 'done'), work.unit);
@@ -58,7 +64,22 @@ export async function executeInitSql(run: Run, session: Session, work: InitSqlWo
 }
 
 async function prepareLedger(run: Run, session: Session): Promise<void> {
-  await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, 'COMMIT'].join(';\n')));
+  try {
+    await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, 'COMMIT'].join(';\n')));
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `Failed to make ${LEDGER_TABLE}, where executed statements of initSQL are noted`,
+        node: run.coordinator,
+        database: run.database,
+        cause: describe(error),
+        next: 'Remove the cause and run again: nothing of initSQL was executed by this run',
+      },
+      { cause: error },
+    );
+  }
 }
 
 async function executeUnits(
@@ -176,6 +197,10 @@ async function lookUpOutcome(session: Session, lookup: Lookup): Promise<LookupOu
   return result.rows[0]?.outcome ?? 'unclear';
 }
 
+/** The answer to COMMIT may be what was lost. */
+const AFTER_LOSS =
+  'Run again: the ledger knows whether the statement took effect, and only if not is it executed again';
+
 /** `skipped`: how many characters stood before the statement in the message; undefined: the position says nothing. */
 function statementFailure(
   run: Run,
@@ -202,6 +227,7 @@ function statementFailure(
       cause: `${cause}${where}`,
       next:
         leftovers ??
+        (error instanceof ConnectionLost ? AFTER_LOSS : undefined) ??
         'Correct the statement and run again: statements before it are done and are not repeated, and this one left nothing behind',
     },
     { cause: error },

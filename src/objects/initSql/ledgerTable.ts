@@ -40,9 +40,11 @@ export function ledgerProblems(ledger: ObservedLedger | undefined, label: string
 
 /**
  * Makes the ledger. Citus would make the schema on the workers too, where it has no business: hence a transaction with
- * its propagation off. On a server without Citus the setting is a placeholder without meaning.
+ * its propagation off. On a server without Citus the setting is a placeholder without meaning. The session is one as the
+ * user's clients have it: an operator of the CHECK would be looked for in whatever search_path it has.
  */
 export const CREATE_LEDGER = [
+  'SET LOCAL search_path = pg_catalog',
   'SET LOCAL citus.enable_ddl_propagation = off',
   `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${LEDGER_TABLE} (
@@ -98,11 +100,11 @@ export function recordRunning(entry: LedgerEntry): string {
 }
 
 export function recordOutcome(entry: LedgerEntry, outcome: 'done' | 'failed'): string {
-  const row = `WHERE hash = ${quoteLiteral(entry.hash)} AND occurrence = ${entry.occurrence}`;
+  const row = `WHERE hash OPERATOR(pg_catalog.=) ${quoteLiteral(entry.hash)} AND occurrence OPERATOR(pg_catalog.=) ${entry.occurrence}`;
   const change =
     outcome === 'done'
       ? `UPDATE ${LEDGER_TABLE} SET state = 'done', executed_at = pg_catalog.now() ${row}`
-      : `DELETE FROM ${LEDGER_TABLE} ${row} AND state = 'running'`;
+      : `DELETE FROM ${LEDGER_TABLE} ${row} AND state OPERATOR(pg_catalog.=) 'running'`;
   return `BEGIN;\n${AS_OURSELVES};\n${change};\nCOMMIT`;
 }
 

@@ -80,6 +80,7 @@ async function tryPoint(
   }
   const rerun = await apply(laboratory, spec);
   const logs = `${broken.log}\n--- rerun\n${rerun.log}`;
+  if (logs.includes('has a defect')) return failure('an error that nobody foresaw', logs);
   if (rerun.code === 3 && rerun.log.includes('CALL app.twice()')) {
     const effects = (await fingerprint(laboratory.cluster, NAME))['0: effects'] ?? [];
     const once = new Set(effects).size === effects.length && !effects.includes('last');
