@@ -1,20 +1,24 @@
 {{/* Entries of additionalDatabases: from values to what Jobs need. */}}
 
 {{/*
-Name of an entry's Job and Secret, for {cluster, name}. A database's name may be anything; Kubernetes takes 63 lower-case letters,
+A name for Kubernetes, for {prefix, name}. A database's or role's name may be anything; Kubernetes takes 63 lower-case letters,
 digits and hyphens. A name that had to change gets a hash of the whole name, so that MyApp and my_app stay apart.
 */}}
-{{- define "citus-cluster.jobName" -}}
-{{- $prefix := printf "%s-create-db-" .cluster -}}
+{{- define "citus-cluster.validName" -}}
 {{- $plain := regexReplaceAll "[^a-z0-9-]+" (lower .name) "-" | trimAll "-" -}}
-{{- if and (eq $plain .name) (le (add (len $prefix) (len $plain)) 63) -}}
-{{- printf "%s%s" $prefix $plain -}}
+{{- if and (eq $plain .name) (le (add (len .prefix) (len $plain)) 63) -}}
+{{- printf "%s%s" .prefix $plain -}}
 {{- else -}}
-{{- $room := sub 54 (len $prefix) | int -}}
+{{- $room := sub 54 (len .prefix) | int -}}
 {{- $hash := sha256sum .name | trunc 8 -}}
 {{- $kept := $plain | trunc $room | trimAll "-" -}}
-{{- if $kept -}}{{- printf "%s%s-%s" $prefix $kept $hash -}}{{- else -}}{{- printf "%s%s" $prefix $hash -}}{{- end -}}
+{{- if $kept -}}{{- printf "%s%s-%s" .prefix $kept $hash -}}{{- else -}}{{- printf "%s%s" .prefix $hash -}}{{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Name of an entry's Job and Secret, for {cluster, name}. */}}
+{{- define "citus-cluster.jobName" -}}
+{{- include "citus-cluster.validName" (dict "prefix" (printf "%s-create-db-" .cluster) "name" .name) -}}
 {{- end -}}
 
 {{/* The entry's number under "key", or "default" when it is absent. `default` of the template language would replace 0. */}}
@@ -112,7 +116,7 @@ The entry as the spec has it, parameters as strings; fails where it cannot be ri
 {{- end -}}
 
 {{/*
-All entries as a JSON list of {job, entry, deadline, backoffLimit}, in the order of the list or of the map's keys. A map's
+All entries as a JSON list of {job, entry, users, deadline, backoffLimit}, in the order of the list or of the map's keys. A map's
 entry that is null counts as absent: that is how `--set additionalDatabases.orders=null` takes one away.
 */}}
 {{- define "citus-cluster.databases" -}}
@@ -140,7 +144,9 @@ entry that is null counts as absent: that is how `--set additionalDatabases.orde
       {{- fail (printf "%s: the Jobs of the databases %q and %q would both be named %s." $path $entry.name (get $nameOfJob $job) $job) -}}
     {{- end -}}
     {{- $_ := set $nameOfJob $job $entry.name -}}
-    {{- $result = append $result (dict "job" $job "entry" $entry "deadline" (include "citus-cluster.deadline" $entry | int) "backoffLimit" (include "citus-cluster.number" (dict "entry" $entry "key" "backoffLimit" "default" 3) | int)) -}}
+    {{- $users := include "citus-cluster.entryUsers" (dict "entry" $entry "path" $path "root" $) | fromJson -}}
+    {{- if $users.spec -}}{{- $_ := set $entry "users" $users.spec -}}{{- end -}}
+    {{- $result = append $result (dict "job" $job "entry" $entry "users" $users.roles "deadline" (include "citus-cluster.deadline" $entry | int) "backoffLimit" (include "citus-cluster.number" (dict "entry" $entry "key" "backoffLimit" "default" 3) | int)) -}}
   {{- end -}}
 {{- end -}}
 {{- toRawJson $result -}}

@@ -1,10 +1,11 @@
 {{/*
-The pod of a Job that runs the program, for {root, command, secret}: the spec, the superuser's password and the certificates as
-files, no rights in the cluster, nothing writable but /tmp.
+The pod of a Job that runs the program, for {root, command, secret, roles}: the spec, the superuser's password, those of the roles
+(see "citus-cluster.roles"; may be absent) and the certificates as files, no rights in the cluster, nothing writable but /tmp.
 */}}
 {{- define "citus-cluster.jobPod" -}}
 {{- /* Modes are decimal, because YAML 1.1 and 1.2 read 0440 differently: 288 is 0440. */ -}}
 {{- $values := .root.Values -}}
+{{- $users := include "citus-cluster.userSources" (.roles | default list) | trim -}}
 restartPolicy: Never
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -42,6 +43,9 @@ containers:
     volumeMounts:
       - { name: spec, mountPath: /etc/citus-databases/spec.yaml, subPath: spec.yaml, readOnly: true }
       - { name: superuser, mountPath: /etc/citus-databases/superuser, readOnly: true }
+      {{- if $users }}
+      - { name: users, mountPath: /etc/citus-databases/users, readOnly: true }
+      {{- end }}
       {{- if $values.ssl.enabled }}
       - { name: ssl, mountPath: /etc/citus-databases/ssl, readOnly: true }
       {{- end }}
@@ -54,6 +58,13 @@ volumes:
       secretName: {{ include "citus-cluster.credentialsSecret" .root }}
       defaultMode: 288
       items: [{ key: {{ $values.secret.keys.superuserPassword | quote }}, path: password }]
+  {{- if $users }}
+  - name: users
+    projected:
+      defaultMode: 288
+      sources:
+        {{- $users | nindent 8 }}
+  {{- end }}
   {{- if $values.ssl.enabled }}
   - name: ssl
     secret:

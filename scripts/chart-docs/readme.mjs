@@ -1,4 +1,4 @@
-import { entrySchema } from './schema.mjs';
+import { entrySchema, userSchema } from './schema.mjs';
 import { isSection } from './values.mjs';
 
 /** The chart's README: the hand-written head, then every value and every field of an entry with default and meaning. */
@@ -26,17 +26,18 @@ function table(rows, entries) {
 }
 
 function additionalDatabases({ path, description, example }, specSchema) {
-  const { properties, required } = entrySchema(specSchema, 'listedDatabase');
+  const fields = fieldTable(entrySchema(specSchema, 'listedDatabase'), 'required in a list');
+  const users = fieldTable(userSchema(specSchema), 'required');
+  const entry = ['', `### ${path[0]}`, '', description, '', '```yaml', example, '```', '', ...fields];
+  return [...entry, '', 'Each of `users`:', '', ...users];
+}
+
+function fieldTable({ properties, required }, requiredHere) {
   const rows = Object.entries(properties).map(([name, field]) => {
-    const value = required.includes(name)
-      ? 'required in a list'
-      : field.default === undefined
-        ? ''
-        : shown(field.default);
+    const value = required.includes(name) ? requiredHere : field.default === undefined ? '' : shown(field.default);
     return `| \`${name}\` | ${value} | ${escaped(field.description)} |`;
   });
-  const fields = ['| field | default | meaning |', '|---|---|---|', ...rows];
-  return ['', `### ${path[0]}`, '', description, '', '```yaml', example, '```', '', ...fields];
+  return ['| field | default | meaning |', '|---|---|---|', ...rows];
 }
 
 function shown(value) {

@@ -90,18 +90,41 @@ export function valuesSchema(entries, specSchema) {
   schema.definitions = {};
   for (const name of ['listedDatabase', 'keyedDatabase'])
     schema.definitions[name] = simplified(entrySchema(specSchema, name));
+  schema.definitions.user = simplified(userSchema(specSchema));
   return schema;
 }
 
-/** Fields of an entry that the chart does not render yet; it refuses them, so that none is left out in silence. */
-const notRendered = new Set(['users']);
-
 /** An entry as the chart takes it: list form or map form. */
 export function entrySchema(specSchema, name) {
-  const definition = specSchema.$defs[name];
-  const properties = Object.entries(definition.properties).filter(([field]) => !notRendered.has(field));
-  return { ...definition, properties: Object.fromEntries(properties) };
+  return specSchema.$defs[name];
 }
+
+/** A user as the chart takes it: its password is in a Secret, from which the chart makes the program's file. */
+export function userSchema(specSchema) {
+  const { properties, ...user } = specSchema.$defs.user;
+  const { name, passwordFile: _, ...others } = properties;
+  return { ...user, properties: { name, ...passwordSources, ...others } };
+}
+
+const passwordSources = {
+  generate: {
+    type: ['boolean', 'null'],
+    default: false,
+    description:
+      'true: the chart makes the password, once, and keeps it over upgrades. Not for tools that only render templates. Without generate and existingSecret the password, if there is one, stays as it is.',
+  },
+  existingSecret: {
+    type: ['object', 'null'],
+    additionalProperties: false,
+    required: ['name'],
+    properties: {
+      name: { type: 'string', minLength: 1, maxLength: 253, pattern: '^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$' },
+      key: { type: ['string', 'null'], pattern: '^[-._a-zA-Z0-9]+$', default: 'password' },
+    },
+    description:
+      "The Secret that holds the password: its name, and the key in it (default: password). A password changed there is the role's from the next upgrade on.",
+  },
+};
 
 function section() {
   return { type: 'object', additionalProperties: false, properties: {} };
@@ -132,6 +155,7 @@ function simplified(schema) {
   if (Array.isArray(schema)) return schema.map(simplified);
   if (typeof schema !== 'object' || schema === null) return schema;
   const result = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, simplified(value)]));
+  if (typeof result.$ref === 'string') result.$ref = result.$ref.replace('#/$defs/', '#/definitions/');
   if (result.anyOf === undefined) return result;
   const { anyOf, ...rest } = result;
   const types = anyOf.flatMap(({ type }) => type);

@@ -1,0 +1,312 @@
+import { describe, expect, it } from 'vitest';
+import { parseSpec } from '../../src/spec/parse.ts';
+import { at, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
+import { renderAgainst } from './fakeKubernetes.ts';
+
+const app = { name: 'orders_app', access: 'readWrite', generate: true };
+const reports = {
+  name: 'reports',
+  access: 'readOnly',
+  existingSecret: { name: 'vault', key: 'reports-password' },
+  connectionLimit: 1000000,
+  memberOf: ['pg_monitor'],
+  parameters: { work_mem: 1048576, jit: false },
+};
+
+function renderUsers(...users: readonly object[]): readonly Manifest[] {
+  return render({ values: { additionalDatabases: [{ name: 'orders', users }] } });
+}
+
+/** What the program reads, through the program's own reader. */
+function usersOf(objects: readonly Manifest[], secret = 'citusdemo-create-db-orders') {
+  const { databases } = parseSpec(decoded(named(objects, 'Secret', secret), 'spec.yaml'), secret);
+  return databases.flatMap(({ users }) => users);
+}
+
+function connections(objects: readonly Manifest[]): readonly Manifest[] {
+  return ofKind(objects, 'Secret').filter((secret) => secret['type'] === 'servicebinding.io/postgresql');
+}
+
+/** The keys of a Secret as an application finds them in files. */
+function contents(secret: Manifest): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.keys(secret.data ?? {}).map((key) => [key, decoded(secret, key)]));
+}
+
+describe('the users of an entry', () => {
+  it('are what the program reads, with the files of their passwords', () => {
+    const group = { name: 'auditors', access: 'readOnly', login: false, connectionLimit: null };
+    expect(usersOf(renderUsers(app, reports, group))).toEqual([
+      {
+        name: 'orders_app',
+        passwordFile: '/etc/citus-databases/users/orders_app/password',
+        access: 'readWrite',
+        login: true,
+        connectionLimit: undefined,
+        memberOf: [],
+        parameters: {},
+      },
+      {
+        name: 'reports',
+        passwordFile: '/etc/citus-databases/users/reports/password',
+        access: 'readOnly',
+        login: true,
+        connectionLimit: 1000000,
+        memberOf: ['pg_monitor'],
+        parameters: { work_mem: '1048576', jit: 'false' },
+      },
+      {
+        name: 'auditors',
+        passwordFile: undefined,
+        access: 'readOnly',
+        login: false,
+        connectionLimit: undefined,
+        memberOf: [],
+        parameters: {},
+      },
+    ]);
+  });
+
+  it('have their passwords mounted where the spec says, in the Job and for verify', () => {
+    const objects = renderUsers(app, { ...app, name: 'Üñí a"b' }, reports, { name: 'auditors', access: 'readOnly' });
+    const files = usersOf(objects).flatMap(({ passwordFile }) => passwordFile ?? []);
+    for (const job of ['citusdemo-create-db-orders', 'citusdemo-verify']) {
+      const pod = at(named(objects, 'Job', job), 'spec.template.spec');
+      expect(at(pod, 'containers.0.volumeMounts')).toContainEqual({
+        name: 'users',
+        mountPath: '/etc/citus-databases/users',
+        readOnly: true,
+      });
+      expect(at(pod, 'volumes.2')).toEqual({
+        name: 'users',
+        projected: {
+          defaultMode: 0o440,
+          sources: [
+            source('citusdemo-user-orders-app-708a9106', 'password', files[0]),
+            source('citusdemo-user-a-b-68d4f32c', 'password', files[1]),
+            source('vault', 'reports-password', files[2]),
+          ],
+        },
+      });
+    }
+    // Kubernetes takes no path with .. in it, and two users must not share a file.
+    for (const file of files) expect(file).toMatch(/^\/etc\/citus-databases\/users\/[-._A-Za-z0-9]+\/password$/);
+    expect(new Set(files).size).toBe(3);
+  });
+
+  it('take part in their own entry only, and all in verify', () => {
+    const additionalDatabases = { orders: { users: [app] }, stock: { users: [reports] }, plain: {} };
+    const objects = render({ values: { additionalDatabases } });
+    const sources = (job: string) => {
+      const volumes = at(named(objects, 'Job', job), 'spec.template.spec.volumes');
+      return Array.isArray(volumes) ? volumes.flatMap((volume) => at(volume, 'projected.sources') ?? []).length : 0;
+    };
+    const jobs = ['create-db-orders', 'create-db-stock', 'create-db-plain', 'verify'];
+    expect(jobs.map((job) => sources(`citusdemo-${job}`))).toEqual([1, 1, 0, 2]);
+    expect(usersOf(objects, 'citusdemo-databases').map(({ name }) => name)).toEqual(['orders_app', 'reports']);
+  });
+});
+
+function source(name: string, key: string, file: string | undefined) {
+  return { secret: { name, items: [{ key, path: file?.replace('/etc/citus-databases/users/', '') }] } };
+}
+
+describe('the Secret to connect with', () => {
+  it('has the layout of Service Binding and a password of 64 hex digits', () => {
+    const [secret, ...others] = connections(renderUsers(app));
+    expect(others).toEqual([]);
+    if (secret === undefined) throw new Error('There is no Secret');
+    const password = decoded(secret, 'password');
+    expect(password).toMatch(/^[0-9a-f]{64}$/);
+    expect(secret.metadata.name).toBe('citusdemo-user-orders-app-708a9106');
+    expect(contents(secret)).toEqual({
+      type: 'postgresql',
+      host: 'citusdemo-0.shop.svc',
+      port: '5432',
+      database: 'orders',
+      username: 'orders_app',
+      password,
+      uri: `postgresql://orders_app:${password}@citusdemo-0.shop.svc:5432/orders`,
+    });
+  });
+
+  it('holds a URI that means the same, whatever the names', () => {
+    for (const name of ['a b+c', 'Üñí', 'p@ss:/?#%', `a"b'c`]) {
+      const users = [{ name, access: 'readOnly', generate: true }];
+      const objects = render({ values: { additionalDatabases: [{ name, users }] } });
+      for (const secret of connections(objects)) {
+        const uri = new URL(decoded(secret, 'uri'));
+        expect(decodeURIComponent(uri.username)).toBe(name);
+        expect(decodeURIComponent(uri.pathname)).toBe(`/${name}`);
+        expect(uri.host).toBe('citusdemo-0.shop.svc:5432');
+      }
+      expect(connections(objects)).toHaveLength(1);
+    }
+  });
+
+  it('leaves the password of an existing Secret where it is', () => {
+    const [secret] = connections(renderUsers(reports));
+    if (secret === undefined) throw new Error('There is no Secret');
+    expect(secret.metadata.name).toBe('citusdemo-user-reports');
+    expect(contents(secret)).toEqual({
+      type: 'postgresql',
+      host: 'citusdemo-0.shop.svc',
+      port: '5432',
+      database: 'orders',
+      username: 'reports',
+    });
+    expect(secret.metadata.annotations).not.toHaveProperty('helm.sh/resource-policy');
+  });
+
+  it('is not made for roles that do not log in, or whose password nobody declares', () => {
+    expect(connections(renderUsers({ ...reports, login: false }, { name: 'auditors', access: 'all' }))).toEqual([]);
+  });
+
+  it('is one more for each further database, with the same password', () => {
+    const values = {
+      additionalDatabases: [
+        { name: 'orders', users: [app] },
+        { name: 'stock', users: [app] },
+      ],
+    };
+    const secrets = connections(render({ values }));
+    expect(secrets.map((secret) => [secret.metadata.name, decoded(secret, 'database')])).toEqual([
+      ['citusdemo-user-orders-app-708a9106', 'orders'],
+      [expect.stringMatching(/^citusdemo-user-orders-app-stock-[0-9a-f]{8}$/), 'stock'],
+    ]);
+    expect(new Set(secrets.map((secret) => decoded(secret, 'password'))).size).toBe(1);
+  });
+
+  it('stays on uninstall as the credentials do', () => {
+    const users = [app];
+    const policy = (keepOnUninstall: boolean) => {
+      const objects = render({ values: { storage: { keepOnUninstall }, additionalDatabases: { orders: { users } } } });
+      return connections(objects).map(({ metadata }) => metadata.annotations['helm.sh/resource-policy']);
+    };
+    expect(policy(true)).toEqual(['keep']);
+    expect(policy(false)).toEqual([undefined]);
+  });
+
+  it('has a name of its own that Kubernetes takes, for every role', () => {
+    const names = ['my_app', 'my-app', 'my.app', 'MyApp', 'Üñí', 'a"b', '..', 'x'.repeat(63), `${'x'.repeat(62)}y`];
+    const users = names.map((name) => ({ name, access: 'readOnly', generate: true }));
+    for (const clusterName of ['citusdemo', 'c'.repeat(40)]) {
+      const objects = render({ values: { clusterName, additionalDatabases: [{ name: 'orders', users }] } });
+      const secrets = connections(objects).map(({ metadata }) => metadata.name);
+      expect(new Set(secrets).size).toBe(names.length);
+      for (const name of secrets) expect(name).toMatch(/^(?=.{1,63}$)[a-z]([-a-z0-9]*[a-z0-9])?$/);
+    }
+  });
+
+  it('is the only place of a generated password', () => {
+    const objects = renderUsers(app);
+    const [secret] = connections(objects);
+    if (secret === undefined) throw new Error('There is no Secret');
+    const rest = JSON.stringify(objects.filter((object) => object !== secret));
+    const password = decoded(secret, 'password');
+    for (const form of [password, Buffer.from(password).toString('base64')]) expect(rest).not.toContain(form);
+    expect(decoded(named(objects, 'Secret', 'citusdemo-create-db-orders'), 'spec.yaml')).not.toContain(password);
+  });
+});
+
+describe('generated passwords over upgrades', () => {
+  const database = (name: string, ...users: readonly object[]) => ({ name, users });
+  const passwords = (objects: readonly Manifest[]) =>
+    Object.fromEntries(connections(objects).map((secret) => [secret.metadata.name, decoded(secret, 'password')]));
+
+  it('differ between users and installations', () => {
+    const values = { additionalDatabases: [database('orders', app, { ...app, name: 'second' })] };
+    const all = [render({ values }), render({ values })].flatMap((objects) => Object.values(passwords(objects)));
+    expect(new Set(all).size).toBe(4);
+  });
+
+  it('stay when users and databases come and go', async () => {
+    const before = render({ values: { additionalDatabases: [database('orders', app)] } });
+    const more = [database('audit', app), database('orders', { ...app, name: 'second' }, app)];
+    const after = await renderAgainst(before, { additionalDatabases: more });
+    const [[name, password] = ['', '']] = Object.entries(passwords(before));
+    expect(passwords(after)).toMatchObject({ [name]: password });
+    expect(new Set(Object.values(passwords(after))).size).toBe(2);
+    // An application that mounts the Secret keeps its database.
+    expect(decoded(named(after, 'Secret', name), 'database')).toBe('orders');
+    expect(passwords(await renderAgainst(after, { additionalDatabases: more }))).toEqual(passwords(after));
+  });
+});
+
+describe('users that cannot be right', () => {
+  const entries = (first: object, second: object) => ({
+    additionalDatabases: [
+      { name: 'orders', users: [first] },
+      { name: 'stock', users: [second] },
+    ],
+  });
+  const entry = (...users: readonly object[]) => ({ additionalDatabases: { orders: { users } } });
+  it.each([
+    [
+      entries(app, { ...app, generate: false, existingSecret: { name: 'vault' } }),
+      'additionalDatabases[1].users[0]: the role "orders_app" is declared with another source of its password than in additionalDatabases[0].users[0].',
+    ],
+    [entries(app, { ...app, generate: null }), 'another source of its password than in'],
+    [entries(reports, { ...reports, existingSecret: { name: 'vault' } }), 'another source of its password than in'],
+    [entries(app, { ...app, login: false }), 'another login than in additionalDatabases[0].users[0].'],
+    [entries(app, { ...app, connectionLimit: 5 }), 'another connectionLimit than in'],
+    [entries(app, { ...app, memberOf: ['pg_monitor'] }), 'another memberOf than in'],
+    [
+      entry({ ...reports, generate: true }),
+      'additionalDatabases.orders.users[0]: generate and existingSecret exclude each other.',
+    ],
+    [entry(app, app), 'additionalDatabases.orders.users[1].name: "orders_app" is listed twice.'],
+    [entry({ ...app, name: 'pg_app' }), 'users[0].name: "pg_app" is a reserved role name.'],
+    [entry({ ...app, name: 'public' }), 'users[0].name: "public" is a reserved role name.'],
+    [entry({ ...app, name: 'ü'.repeat(32) }), 'has 64 bytes; PostgreSQL keeps 63.'],
+    [entry({ ...app, name: 'postgres' }), 'users[0].name: "postgres" is patroni.superuser.username'],
+    [entry({ ...app, name: 'replicator' }), 'users[0].name: "replicator" is patroni.replication.username'],
+    [
+      { additionalDatabases: { orders: { owner: 'postgres', users: [{ ...app, access: 'owner' }] } } },
+      'users[0].access: is owner, but the database\'s owner is "postgres", the superuser.',
+    ],
+    [
+      entry({ ...reports, existingSecret: { name: 'citusdemo-user-reports' } }),
+      'users[0].existingSecret.name: the chart makes a Secret of the name citusdemo-user-reports itself',
+    ],
+    [
+      { ...entry({ ...app, name: 'app' }), secret: { name: 'citusdemo-user-app' } },
+      'users[0].name: the Secret of role "app" would be citusdemo-user-app',
+    ],
+  ])('%j', (values, message) => {
+    expect(refusal(values)).toContain(message);
+  });
+
+  it.each([
+    [{ name: 'x' }, 'access'],
+    [{ name: 'x', access: 'some' }, 'access'],
+    [{ name: 'x', access: 'all', passwordFile: '/x' }, 'passwordFile'],
+    [{ name: 'x', access: 'all', password: 'x' }, 'password'],
+    [{ name: 'x', access: 'all', generate: 'sometimes' }, 'generate'],
+    [{ name: 'x', access: 'all', existingSecret: 'vault' }, 'existingSecret'],
+    [{ name: 'x', access: 'all', existingSecret: { key: 'x' } }, 'existingSecret'],
+    [{ name: 'x', access: 'all', existingSecret: { name: 'x', namespace: 'y' } }, 'namespace'],
+  ])('%j has the wrong shape', (user, key) => {
+    const message = refusal(entry(user));
+    expect(message).toContain("values don't meet the specifications of the schema");
+    expect(message).toContain(key);
+  });
+
+  it('may be declared alike, in any order, in several entries', () => {
+    const one = { ...reports, memberOf: ['a', 'b'] };
+    const other = { ...reports, memberOf: ['b', 'a'], access: 'all', parameters: {}, login: true, generate: false };
+    expect(connections(render({ values: entries(one, other) }))).toHaveLength(2);
+  });
+});
+
+it('the notes say where the Secrets are, and lint is content', () => {
+  const values = [
+    '--set',
+    'additionalDatabases.orders.users[0].name=app,additionalDatabases.orders.users[0].access=all',
+  ];
+  const generated = ['--set', 'additionalDatabases.orders.users[0].generate=true'];
+  const chart = new URL('../../chart', import.meta.url).pathname;
+  const lint = helm(['lint', '--strict', chart, ...values, ...generated]);
+  expect(lint.stdout).toContain('0 chart(s) failed');
+  const notes = helm(['install', 'citusdemo', chart, '--dry-run=client', ...values, ...generated]).stdout;
+  expect(notes).toContain('\n  app: citusdemo-user-app\n');
+});
