@@ -1,0 +1,86 @@
+import pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import type { Session } from '../../src/execute/connection.ts';
+import { executeItems } from '../../src/execute/lanes.ts';
+import { inStep, type Run } from '../../src/execute/run.ts';
+import { type Change, type Item, note } from '../../src/objects/change.ts';
+import { COORDINATOR, W1 } from './plan/situations.ts';
+
+function change(name: string, more: Partial<Change> = {}): Change {
+  return {
+    kind: 'change',
+    node: W1,
+    scope: 'server',
+    summary: `make ${name}`,
+    statements: [{ text: `MAKE ${name}` }],
+    starting: `Making ${name}...`,
+    failure: `Failed to make ${name}`,
+    doneOnRetry: [],
+    batch: 'things',
+    secret: false,
+    ...more,
+  };
+}
+
+/** A server that refuses whatever names the culprit, all or nothing. */
+async function execute(items: readonly Item[], culprit?: string) {
+  const sent: string[] = [];
+  const log: string[] = [];
+  let checks = 0;
+  const script = async (text: string) => {
+    sent.push(text);
+    if (culprit === undefined || !text.includes(culprit)) return [];
+    throw Object.assign(new pg.DatabaseError(`cannot make ${culprit}`, 0, 'error'), { code: '42501' });
+  };
+  const run: Run = {
+    database: 'skymap',
+    coordinator: 'c',
+    sessions: undefined as never,
+    signal: new AbortController().signal,
+    assertLock: async () => {
+      checks += 1;
+    },
+    label: (node) => `w${node.group}`,
+    deadline: () => Date.now() + 1000,
+    session: async () => ({ script }) as unknown as Session,
+    interruptible: (_, action) => action(),
+  };
+  const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
+  const outcome = await executeItems(inStep(run), items, lines, 0).catch((error: unknown) => error);
+  return { sent, log, checks, outcome };
+}
+
+describe('changes of one batch', () => {
+  test('go in one message, and the log is that of one by one', async () => {
+    const items = [change('a'), change('b'), change('c')];
+    const { sent, log, outcome } = await execute(items);
+    expect(sent).toEqual(['MAKE a;\nMAKE b;\nMAKE c']);
+    expect(log).toEqual(['Making a...', 'Making b...', 'Making c...']);
+    expect(outcome).toBe(3);
+    const alone = await execute(items.map(({ batch: _, ...rest }) => rest));
+    expect(alone.sent).toEqual(['MAKE a', 'MAKE b', 'MAKE c']);
+    expect(alone.log).toEqual(log);
+  });
+
+  test('are tried one by one when the whole fails, so that the culprit is named and what comes before it is kept', async () => {
+    const { sent, log, outcome } = await execute([change('a'), change('b'), change('c')], 'b');
+    expect(sent).toEqual(['MAKE a;\nMAKE b;\nMAKE c', 'MAKE a', 'MAKE b']);
+    expect(log).toEqual(['Making a...', 'Making b...']);
+    expect(outcome).toMatchObject({ message: expect.stringContaining('Failed to make b (node w1') });
+  });
+
+  test.each([
+    ['a note between them', [change('a'), note('something'), change('b')]],
+    ['another node', [change('a'), change('b', { node: COORDINATOR })]],
+    ['another batch', [change('a'), change('b', { batch: 'others' })]],
+    ['another scope', [change('a', { scope: 'database' }), change('b')]],
+  ])('%s parts them', async (_, items) => {
+    expect((await execute(items)).sent).toHaveLength(2);
+  });
+});
+
+test('the lock is looked at once in a step, however many changes there are', async () => {
+  const items = ['a', 'b', 'c'].map((name) => change(name, { batch: name }));
+  expect((await execute(items)).checks).toBe(1);
+  expect((await execute([])).checks).toBe(0);
+});
