@@ -4,27 +4,33 @@ import { stringify } from 'yaml';
 import { chartFolder, type Manifest, parseManifests } from '../support/chart.ts';
 import { findHelm } from '../support/helm.ts';
 
+type Values = Readonly<Record<string, unknown>>;
+
+/** What an upgrade makes of the values in a cluster that holds these objects. */
+export async function renderAgainst(present: readonly Manifest[], values: Values): Promise<readonly Manifest[]> {
+  const args = ['template', '--is-upgrade', '--dry-run=server', '--disable-openapi-validation'];
+  return parseManifests(await helmAgainst(present, args, values));
+}
+
+/** What `helm install` tells its user. */
+export async function notesOf(values: Values): Promise<string> {
+  const output = await helmAgainst([], ['install', '--dry-run=client', '--disable-openapi-validation'], values);
+  return output.slice(output.indexOf('\nNOTES:\n'));
+}
+
 /**
- * As much of Kubernetes' API as `lookup` asks for: discovery, and reading one object. Helm itself cannot be told what
- * lookup shall find, and whether generated passwords stay depends on nothing else.
+ * Helm beside as much of Kubernetes' API as it asks for: discovery, and reading one object. Helm itself cannot be told
+ * what `lookup` shall find, and whether generated passwords stay depends on nothing else.
  */
-export async function renderAgainst(
-  present: readonly Manifest[],
-  values: Readonly<Record<string, unknown>>,
-): Promise<readonly Manifest[]> {
+async function helmAgainst(present: readonly Manifest[], args: readonly string[], values: Values): Promise<string> {
   const server = createServer((request, response) => {
     const { status, body } = answer(new URL(request.url ?? '/', 'http://localhost').pathname, present);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   });
   const port = await listen(server);
   try {
-    const target = ['--kube-apiserver', `http://127.0.0.1:${port}`, '--kube-token', 'none'];
-    const command = ['template', 'citusdemo', chartFolder, '--namespace', 'shop', '--values', '-'];
-    const helm = await run(
-      [...command, '--is-upgrade', '--dry-run=server', '--disable-openapi-validation', ...target],
-      stringify(values),
-    );
-    return parseManifests(helm);
+    const target = ['--kube-apiserver', `http://127.0.0.1:${port}`, '--kube-token', 'none', '--namespace', 'shop'];
+    return await run([...args, 'citusdemo', chartFolder, '--values', '-', ...target], stringify(values));
   } finally {
     server.closeAllConnections();
     server.close();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
-import { at, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
-import { renderAgainst } from './fakeKubernetes.ts';
+import { at, chartFolder, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
+import { notesOf, renderAgainst } from './fakeKubernetes.ts';
 
 const app = { name: 'orders_app', access: 'readWrite', generate: true };
 const reports = {
@@ -298,15 +298,18 @@ describe('users that cannot be right', () => {
   });
 });
 
-it('the notes say where the Secrets are, and lint is content', () => {
-  const values = [
-    '--set',
-    'additionalDatabases.orders.users[0].name=app,additionalDatabases.orders.users[0].access=all',
-  ];
-  const generated = ['--set', 'additionalDatabases.orders.users[0].generate=true'];
-  const chart = new URL('../../chart', import.meta.url).pathname;
-  const lint = helm(['lint', '--strict', chart, ...values, ...generated]);
-  expect(lint.stdout).toContain('0 chart(s) failed');
-  const notes = helm(['install', 'citusdemo', chart, '--dry-run=client', ...values, ...generated]).stdout;
-  expect(notes).toContain('\n  app: citusdemo-user-app\n');
+it('the notes say where the Secrets are', async () => {
+  const users = [{ ...app, name: 'app' }, reports, { name: 'auditors', access: 'all' }];
+  expect(await notesOf({ additionalDatabases: { orders: { users } } })).toContain(`
+  app: citusdemo-user-app
+  reports: citusdemo-user-reports, with the password in vault under reports-password
+  auditors: none, its password is not declared
+`);
+});
+
+it('helm lint --strict accepts users', () => {
+  const user = ['name=app', 'access=all', 'generate=true'].map((field) => `additionalDatabases.o.users[0].${field}`);
+  const { status, stdout } = helm(['lint', '--strict', chartFolder, '--set', user.join(',')]);
+  expect(stdout).toContain('0 chart(s) failed');
+  expect(status).toBe(0);
 });
