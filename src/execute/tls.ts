@@ -28,9 +28,11 @@ export class TlsRefused extends Error {
 }
 
 export async function loadTls(ssl: SslSpec): Promise<TlsSettings> {
-  const mode = ssl.enabled ? ssl.mode : 'disable';
+  const { mode } = ssl;
   const caFile = join(ssl.directory, ssl.ca);
   if (mode === 'disable') return { mode, caFile, verifiesChain: false, context: undefined };
+  // The cluster has no certificates of its own: the mode alone, as libpq does when it finds no file.
+  if (!ssl.enabled) return { mode, caFile, verifiesChain: false, context: createSecureContext({}) };
   const certificateFile = join(ssl.directory, ssl.certificate);
   const keyFile = join(ssl.directory, ssl.key);
   const [ca, certificate] = await Promise.all([readIfThere(caFile), readIfThere(certificateFile)]);

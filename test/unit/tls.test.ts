@@ -93,7 +93,10 @@ describe('loadTls', () => {
   test('without TLS no file is read', async () => {
     const broken = { ca: 'broken.crt' };
     expect(await loadTls(spec('disable', broken))).toMatchObject({ mode: 'disable', context: undefined });
-    expect(await loadTls(spec('verify-full', { ...broken, enabled: false }))).toMatchObject({ mode: 'disable' });
+    expect(await loadTls(spec('prefer', { ...broken, enabled: false }))).toMatchObject({
+      mode: 'prefer',
+      verifiesChain: false,
+    });
   });
 
   test('a certificate of our own is used when it is there', async () => {

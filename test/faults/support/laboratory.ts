@@ -41,7 +41,10 @@ export async function openLaboratory(options: Partial<LocalClusterOptions> = {})
     cluster,
     proxies,
     proxy,
-    spec: (database) => specOf(cluster, [database], { cluster: { coordinator, workers } }),
+    spec: (database) => ({
+      ...specOf(cluster, [database], { cluster: { coordinator, workers } }),
+      ssl: { mode: 'disable' },
+    }),
     async clean(database) {
       await Promise.all(cluster.nodes.map(({ group }) => cleanNode(cluster, group, database)));
     },
