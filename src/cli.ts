@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { Command, CommanderError, Option } from 'commander';
 import { loadAccess } from './cluster/credentials.ts';
 import type { Context } from './context.ts';
+import { asFailure } from './execute/asFailure.ts';
 import { exitCode, Failure, Interrupted } from './report/errors.ts';
 import {
   jsonLog,
@@ -188,7 +189,8 @@ async function guarded(
   surroundings.onSignal((signal) => controller.abort(new Interrupted(signal)));
   try {
     return await body(controller.signal);
-  } catch (error) {
+  } catch (thrown) {
+    const error = asFailure(thrown);
     const message = redactor.redact(messageOf(error, destination?.log.latest()));
     if (destination === undefined) surroundings.stderr.write(`${message}\n`);
     else {

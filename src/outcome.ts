@@ -1,4 +1,5 @@
 import type { Context } from './context.ts';
+import { asFailure } from './execute/asFailure.ts';
 import { throwIfInterrupted } from './execute/run.ts';
 import { Failure, Interrupted, worstKind } from './report/errors.ts';
 import type { DatabaseSpec } from './spec/types.ts';
@@ -31,7 +32,8 @@ export async function reportOutcome(context: Context, make: (database: DatabaseS
     throwIfInterrupted(context.signal);
     try {
       await make(database);
-    } catch (error) {
+    } catch (thrown) {
+      const error = asFailure(thrown, database.name);
       if (error instanceof Interrupted || databases.length === 1) throw error;
       if (!(error instanceof Failure)) throw error;
       failures.set(database.name, error);

@@ -24,20 +24,21 @@ export function pointsOf(group: number, messages: readonly string[]): readonly P
 }
 
 /**
- * FAULTS=all: every point. FAULTS='0:17:sent 1:3:before': those. FAULTS=/CREATE/: those of messages that match. Else
- * `count` of them, spread evenly from a random start, so that many runs try them all.
+ * FAULTS=all: every point. FAULTS='0:17:sent 1:3:before': those. FAULTS=/CREATE/: those of messages that match.
+ * FAULTS=100: so many of them, spread evenly from a random start, so that many runs try them all. Else `sample`.
  */
-export function choose(points: readonly Point[], count: number): readonly Point[] {
+export function choose(points: readonly Point[], sample: number): readonly Point[] {
   const wanted = process.env['FAULTS'] ?? '';
   if (wanted === 'all') return points;
   if (/^\/.+\/$/.test(wanted)) {
     const pattern = new RegExp(wanted.slice(1, -1));
     return points.filter((point) => pattern.test(point.text));
   }
-  if (wanted !== '') {
+  if (wanted !== '' && !/^\d+$/.test(wanted)) {
     const names = wanted.split(/[\s,]+/);
     return points.filter((point) => names.includes(nameOf(point)));
   }
+  const count = wanted === '' ? sample : Number(wanted);
   const stride = points.length / count;
   const start = Math.random() * stride;
   return Array.from(
