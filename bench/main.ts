@@ -13,6 +13,7 @@ import { median } from './statistics.ts';
  * Measures the program against what bounds it; see docs/PERFORMANCE.md. Tables go to standard output, plots to --plots.
  *
  *     npm run bench -- --workers 2,8,16,32 --rounds 5 --latency 5 --plots docs/performance
+ *     npm run bench -- --durable no          # servers as the tests have them, which never wait for a disk
  */
 const { values } = parseArgs({
   options: {
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     latency: { type: 'string', default: '5' },
     baseline: { type: 'string', default: 'yes' },
+    durable: { type: 'string', default: 'yes' },
     plots: { type: 'string' },
   },
 });
@@ -32,7 +34,7 @@ const measured: Measured[] = [];
 let description = '';
 try {
   for (const workers of numbers) {
-    const cluster = await startLocalCluster({ workers, serverSettings: roomFor(workers) });
+    const cluster = await startLocalCluster({ workers, serverSettings: settingsFor(workers) });
     if (description === '') description = describeMachine(cluster);
     say(`${description}; ${workers} workers`);
     try {
@@ -51,14 +53,16 @@ try {
   await program.remove();
 }
 
-/** As many connections as the daemons of that many nodes may take. */
-function roomFor(workers: number): Readonly<Record<string, string>> {
-  return { max_connections: String(Math.max(100, workers * 6)) };
+/** Servers as people have them, which wait for their disks; and as many connections as that many daemons may take. */
+function settingsFor(workers: number): Readonly<Record<string, string>> {
+  const durable = values.durable === 'yes' ? 'on' : 'off';
+  return { max_connections: String(Math.max(100, workers * 6)), fsync: durable, full_page_writes: durable };
 }
 
 function describeMachine(cluster: LocalCluster): string {
   const baseline = findPsql(cluster) === undefined ? 'a fresh connection per action instead of psql' : 'psql';
-  return `${cluster.description}; ${cpus().length} cores; Node ${process.version}; baseline: ${baseline}`;
+  const durable = values.durable === 'yes' ? '' : '; fsync = off';
+  return `${cluster.description}${durable}; ${cpus().length} cores; Node ${process.version}; baseline: ${baseline}`;
 }
 
 function print(all: readonly Measured[]): void {
