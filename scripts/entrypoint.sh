@@ -80,6 +80,7 @@ is_patronis_own() {
 
 bootstrap_parameters() {
   local variable suffix name preload=''
+  managed=(shared_preload_libraries)
   for variable in $(compgen -e PATRONI_POSTGRESQL_ | sort); do
     suffix=${variable#PATRONI_POSTGRESQL_}
     is_patronis_own "$suffix" && continue
@@ -89,10 +90,22 @@ bootstrap_parameters() {
       preload=${!variable}
     else
       printf '        %s: %s\n' "$(quote "$name")" "$(parameter_value "${!variable}")"
+      managed+=("$name")
     fi
     unset "$variable"
   done
   printf '        "shared_preload_libraries": %s\n' "$(quote "$(with_citus_first "$preload")")"
+}
+
+# The record of citus-databases configure (src/patroni/difference.ts), beside Patroni's own keys: what the values named at the first
+# start returns to its default when they no longer do.
+managed_parameters() {
+  local name
+  printf '    citus_databases:\n'
+  printf '      managed:\n'
+  while read -r name; do
+    printf '        - %s\n' "$(quote "$name")"
+  done < <(printf '%s\n' "${managed[@]}" | LC_ALL=C sort)
 }
 
 # How Patroni connects to other members, for pg_basebackup and pg_rewind. libpq verifies with `require` too when it has a root
@@ -166,6 +179,7 @@ write_configuration() {
   printf '      use_pg_rewind: true\n'
   printf '      parameters:\n'
   bootstrap_parameters
+  managed_parameters
   printf '  initdb:\n'
   printf '    - encoding: %s\n' "$(quote "${INITDB_ENCODING:-UTF8}")"
   printf '    - locale: %s\n' "$(quote "${INITDB_LOCALE:-C.UTF-8}")"

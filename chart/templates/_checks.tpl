@@ -26,13 +26,26 @@
   "port" "nothing: Services and pods use 5432"
   "unix_socket_directories" "nothing: Patroni and psql use /var/run/postgresql"
   "password_encryption" "nothing: pg_hba.conf asks for scram-sha-256" -}}
-{{- range $name, $_ := .Values.patroni.postgresql.parameters -}}
+{{- $places := dict "patroni.postgresql.parameters" .Values.patroni.postgresql.parameters "coordinator.parameters" (.Values.coordinator.parameters | default dict) -}}
+{{- range $index, $worker := .Values.workers -}}
+  {{- $_ := set $places (printf "workers[%d].parameters" $index) ($worker.parameters | default dict) -}}
+{{- end -}}
+{{- range $place, $parameters := $places -}}
+{{- $spellings := dict -}}
+{{- range $name, $value := $parameters -}}
+{{- if not (kindIs "invalid" $value) -}}
   {{- if hasKey $own (lower $name) -}}
-    {{- fail (printf "patroni.postgresql.parameters.%s: the chart sets this parameter from %s." $name (get $own (lower $name))) -}}
+    {{- fail (printf "%s.%s: the chart sets this parameter from %s." $place $name (get $own (lower $name))) -}}
   {{- end -}}
   {{- if or (not (regexMatch "^[A-Za-z][A-Za-z0-9_]*(\\.[A-Za-z][A-Za-z0-9_]*)?$" $name)) (contains "__" $name) -}}
-    {{- fail (printf "patroni.postgresql.parameters.%s: this is no name of a parameter." $name) -}}
+    {{- fail (printf "%s.%s: this is no name of a parameter." $place $name) -}}
   {{- end -}}
+  {{- if hasKey $spellings (lower $name) -}}
+    {{- fail (printf "%s.%s: this is the parameter %s, which is there too." $place $name (get $spellings (lower $name))) -}}
+  {{- end -}}
+  {{- $_ := set $spellings (lower $name) $name -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

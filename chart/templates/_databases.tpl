@@ -153,7 +153,7 @@ entry that is null counts as absent: that is how `--set additionalDatabases.orde
 {{- end -}}
 
 {{/*
-The document that the program reads, for the entries in "databases". As JSON, which is YAML too: no string can turn into a number
+The document that the program reads, for the entries in "databases", and with "patroni" as that section. As JSON, which is YAML too: no string can turn into a number
 or a date on the way.
 */}}
 {{- define "citus-cluster.spec" -}}
@@ -180,5 +180,7 @@ or a date on the way.
   "certificate" "server.crt"
   "key" "server.key"
   "nodeDirectory" (include "citus-cluster.sslDirectory" $root) -}}
-{{- dict "cluster" $cluster "ssl" $ssl "databases" .databases | toPrettyJson -}}
+{{- $spec := dict "cluster" $cluster "ssl" $ssl "databases" .databases -}}
+{{- with .patroni -}}{{- $_ := set $spec "patroni" . -}}{{- end -}}
+{{- toPrettyJson $spec -}}
 {{- end -}}

@@ -55,7 +55,7 @@ cluster-name: {{ include "citus-cluster.scope" . }}
 {{- end -}}
 
 {{/*
-The groups as a JSON list of {group, type, replicas, resources, storage, name}, coordinator first, workers by group.
+The groups as a JSON list of {group, type, replicas, resources, parameters, storage, name}, coordinator first, workers by group.
 */}}
 {{- define "citus-cluster.groups" -}}
 {{- $name := include "citus-cluster.name" . -}}
@@ -80,7 +80,7 @@ The groups as a JSON list of {group, type, replicas, resources, storage, name}, 
   {{- $replicas := 2 -}}
   {{- if hasKey .values "replicas" -}}{{- $replicas = int .values.replicas -}}{{- end -}}
   {{- $storage := merge (dict) (.values.storage | default dict) $.Values.storage -}}
-  {{- $result = append $result (dict "group" .group "type" .type "name" (printf "%s-%d" $name .group) "replicas" $replicas "resources" (.values.resources | default dict) "storage" $storage) -}}
+  {{- $result = append $result (dict "group" .group "type" .type "name" (printf "%s-%d" $name .group) "replicas" $replicas "resources" (.values.resources | default dict) "parameters" (.values.parameters | default dict) "storage" $storage) -}}
 {{- end -}}
 {{- toJson $result -}}
 {{- end -}}

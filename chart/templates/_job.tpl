@@ -1,6 +1,7 @@
 {{/*
-The pod of a Job that runs the program, for {root, command, secret, roles}: the spec, the superuser's password, those of the roles
-(see "citus-cluster.roles"; may be absent) and the certificates as files, no rights in the cluster, nothing writable but /tmp.
+The pod of a Job that runs the program, for {root, command, secret, roles, restApi}: the spec, the superuser's password, those of the
+roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni's REST API, and the certificates as files, no rights in
+the cluster, nothing writable but /tmp.
 */}}
 {{- define "citus-cluster.jobPod" -}}
 {{- /* Modes are decimal, because YAML 1.1 and 1.2 read 0440 differently: 288 is 0440. */ -}}
@@ -46,6 +47,9 @@ containers:
       {{- if $users }}
       - { name: users, mountPath: /etc/citus-databases/users, readOnly: true }
       {{- end }}
+      {{- if .restApi }}
+      - { name: restapi, mountPath: /etc/citus-databases/restapi, readOnly: true }
+      {{- end }}
       {{- if $values.ssl.enabled }}
       - { name: ssl, mountPath: /etc/citus-databases/ssl, readOnly: true }
       {{- end }}
@@ -64,6 +68,13 @@ volumes:
       defaultMode: 288
       sources:
         {{- $users | nindent 8 }}
+  {{- end }}
+  {{- if .restApi }}
+  - name: restapi
+    secret:
+      secretName: {{ include "citus-cluster.credentialsSecret" .root }}
+      defaultMode: 288
+      items: [{ key: {{ $values.secret.keys.restApiPassword | quote }}, path: password }]
   {{- end }}
   {{- if $values.ssl.enabled }}
   - name: ssl

@@ -47,6 +47,8 @@ containers:
       - { name: patroni, containerPort: 8008 }
     envFrom:
       - configMapRef: { name: {{ include "citus-cluster.name" .root }}-parameters }
+      # Of this group alone. Optional, so that the first parameter of a group does not roll its pods.
+      - configMapRef: { name: {{ .group.name }}-parameters, optional: true }
     env:
       {{- include "citus-cluster.podEnvironment" . | nindent 6 }}
     readinessProbe:

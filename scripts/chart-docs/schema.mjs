@@ -12,12 +12,14 @@ const storage = {
   additionalProperties: false,
   properties: { size: { type: ['string', 'number'] }, storageClassName: { type: 'string' }, accessModes: strings },
 };
+const parameters = { type: 'object', additionalProperties: scalar };
 const replicas = { type: 'integer', minimum: 1 };
 
 /** What the type of a default does not say. */
 const known = {
   'coordinator.replicas': replicas,
   'coordinator.resources': freeMap,
+  'coordinator.parameters': parameters,
   'coordinator.storage': storage,
   workers: {
     type: 'array',
@@ -29,6 +31,7 @@ const known = {
         citusGroup: { type: ['string', 'integer'], pattern: '^[0-9]{1,6}$' },
         replicas,
         resources: freeMap,
+        parameters,
         storage,
       },
     },
@@ -48,7 +51,9 @@ const known = {
   'patroni.ttl': { type: 'integer', minimum: 20 },
   'patroni.loopWait': seconds,
   'patroni.retryTimeout': { type: 'integer', minimum: 3 },
-  'patroni.postgresql.parameters': { type: 'object', additionalProperties: scalar },
+  'patroni.postgresql.parameters': parameters,
+  'patroni.postgresql.profile': { enum: ['none', 'auto'] },
+  'patroni.postgresql.restart': { enum: ['never', 'whenNeeded'] },
   'patroni.postgresql.pgHba': strings,
   'ssl.mode': { enum: ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] },
   'ssl.validityDays': seconds,

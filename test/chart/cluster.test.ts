@@ -8,6 +8,7 @@ describe('the chart with its defaults', () => {
     expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort()).toEqual([
       'ConfigMap/citusdemo-access',
       'ConfigMap/citusdemo-parameters',
+      'Job/citusdemo-configure',
       'Job/citusdemo-verify',
       'PodDisruptionBudget/citusdemo-0',
       'PodDisruptionBudget/citusdemo-1',
@@ -330,6 +331,7 @@ describe('values of the cluster', () => {
   it('renders the example', () => {
     const objects = render({ args: ['--values', exampleFile] });
     expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toEqual([
+      'citusdemo-configure',
       'citusdemo-create-db-skymap',
       'citusdemo-verify',
     ]);

@@ -91,6 +91,17 @@ describe('scripts/entrypoint.sh', () => {
           shared_preload_libraries: 'citus',
         },
       },
+      // As `configure` itself records it, so that its first run finds nothing to do.
+      citus_databases: {
+        managed: [
+          'archive_command',
+          'citus.max_intermediate_result_size',
+          'max_connections',
+          'random_page_cost',
+          'shared_preload_libraries',
+          'work_mem',
+        ],
+      },
     });
     expect(
       run(environment)

@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest';
+import { difference } from '../../src/patroni/difference.ts';
+import { wantedParameters } from '../../src/patroni/wanted.ts';
+import { parseSpec } from '../../src/spec/parse.ts';
+import { at, decoded, named, refusal, render } from '../support/chart.ts';
+
+type Values = Readonly<Record<string, unknown>>;
+
+const small = {
+  coordinator: { replicas: 2, parameters: { work_mem: '64MB' }, resources: { limits: { memory: '2Gi' } } },
+  workers: [{ citusGroup: '3', replicas: 1, parameters: { shared_preload_libraries: 'auto_explain', jit: false } }],
+};
+
+/** The section as the program reads it. */
+function patroniOf(values: Values) {
+  const secret = named(render({ values }), 'Secret', 'citusdemo-databases');
+  const { patroni } = parseSpec(decoded(secret, 'spec.yaml'), 'spec.yaml');
+  if (patroni === undefined) throw new Error('The spec has no section patroni');
+  return patroni;
+}
+
+describe('the section patroni', () => {
+  it('names every pod behind the headless Service, and what its group shall have', () => {
+    expect(patroniOf(small)).toMatchObject({
+      scope: 'citusdemo',
+      patronictl: 'kubectl -n shop exec -it citusdemo-0-0 -- patronictl',
+      credentials: { username: 'patroni', passwordFile: '/etc/citus-databases/restapi/password' },
+      tls: { enabled: false },
+      parameters: { max_connections: '200', shared_preload_libraries: 'pg_partman_bgw', work_mem: '8MB' },
+      profile: 'none',
+      restart: 'never',
+      allowInterruption: false,
+      groups: [
+        {
+          group: 0,
+          members: [
+            { host: 'citusdemo-0-0.citusdemo-pods', port: 5432, restPort: 8008 },
+            { host: 'citusdemo-0-1.citusdemo-pods', port: 5432, restPort: 8008 },
+          ],
+          parameters: { work_mem: '64MB' },
+          memoryLimit: 2 ** 31,
+        },
+        {
+          group: 3,
+          members: [{ host: 'citusdemo-3-0.citusdemo-pods', port: 5432, restPort: 8008 }],
+          parameters: { shared_preload_libraries: 'auto_explain', jit: 'false' },
+          memoryLimit: undefined,
+        },
+      ],
+    });
+  });
+
+  it('says how to restart and size, keeps large numbers whole and leaves out what is null', () => {
+    const parameters = { shared_buffers: null, max_wal_size: 1073741824 };
+    const postgresql = { parameters, restart: 'whenNeeded', allowInterruption: true };
+    const patroni = patroniOf({ patroni: { postgresql, restApi: { username: 'admin' } } });
+    expect(patroni).toMatchObject({ restart: 'whenNeeded', allowInterruption: true });
+    expect(patroni.credentials?.username).toBe('admin');
+    expect(patroni.parameters['max_wal_size']).toBe('1073741824');
+    expect(patroni.parameters).not.toHaveProperty('shared_buffers');
+  });
+
+  it('wants of each group what seeded it, so that an upgrade that changes nothing sends nothing', () => {
+    const values = { ...small, patroni: { postgresql: { parameters: { 'citus.log_remote_commands': true } } } };
+    const objects = render({ values });
+    const patroni = patroniOf(values);
+    for (const group of patroni.groups) {
+      const seeds = {
+        ...named(objects, 'ConfigMap', 'citusdemo-parameters').data,
+        ...named(objects, 'ConfigMap', `citusdemo-${group.group}-parameters`).data,
+      };
+      const parameters = Object.fromEntries(
+        Object.entries(seeds).flatMap(([variable, value]) => {
+          const [, name] = /^PATRONI_POSTGRESQL_(.*)$/.exec(variable) ?? [];
+          return name === undefined ? [] : [[name.toLowerCase().replaceAll('__', '.'), value]];
+        }),
+      );
+      const managed = Object.keys(parameters).toSorted();
+      const wanted = wantedParameters(patroni, group, true);
+      const config = { loopWaitSeconds: 10, parameters, managed };
+      const none = { config, wanted, managedBefore: patroni.managedBefore, fallback: () => undefined };
+      expect(difference(none)).toEqual({ changes: [], managed, patch: undefined });
+    }
+  });
+});
+
+describe('the Job that brings parameters to the servers', () => {
+  const job = (values: Values = {}) => named(render({ values }), 'Job', 'citusdemo-configure');
+
+  it('runs after upgrade and rollback, before the databases; after the install where sizes are derived', () => {
+    const { annotations, labels } = job().metadata;
+    expect(annotations).toMatchObject({
+      'helm.sh/hook': 'post-upgrade,post-rollback',
+      'helm.sh/hook-weight': '0',
+      'helm.sh/hook-delete-policy': 'before-hook-creation',
+    });
+    expect(labels['job-type']).toBe('configuration');
+    const limited = { resources: { limits: { memory: '1Gi' } } };
+    const workers = [{ citusGroup: '1', ...limited }];
+    const auto = job({ coordinator: limited, workers, patroni: { postgresql: { profile: 'auto' } } });
+    expect(auto.metadata.annotations['helm.sh/hook']).toBe('post-install,post-upgrade,post-rollback');
+  });
+
+  it('has the declaration and the passwords of superuser and REST API', () => {
+    const values = {
+      secret: { create: false, name: 'vault', keys: { superuserPassword: 'pg', restApiPassword: 'rest' } },
+    };
+    const pod = at(job(values), 'spec.template.spec');
+    expect(at(pod, 'containers.0.args')).toEqual(['configure']);
+    expect(at(pod, 'volumes.0.secret.secretName')).toBe('citusdemo-databases');
+    const credentials = { secretName: 'vault', defaultMode: 0o440 };
+    expect(at(pod, 'volumes.1.secret')).toEqual({ ...credentials, items: [{ key: 'pg', path: 'password' }] });
+    expect(at(pod, 'volumes.2.secret')).toEqual({ ...credentials, items: [{ key: 'rest', path: 'password' }] });
+    expect(at(pod, 'containers.0.volumeMounts.2')).toEqual({
+      name: 'restapi',
+      mountPath: '/etc/citus-databases/restapi',
+      readOnly: true,
+    });
+    // scripts/run-in-cluster takes the Job of `helm test` as its pattern, for configure too.
+    const pattern = named(render({ values }), 'Job', 'citusdemo-verify');
+    expect(at(pattern, 'spec.template.spec.volumes')).toEqual(at(pod, 'volumes'));
+    expect(at(pattern, 'spec.template.spec.containers.0.volumeMounts')).toEqual(at(pod, 'containers.0.volumeMounts'));
+  });
+
+  it('does not start again where trying again cannot help', () => {
+    expect(at(job(), 'spec.podFailurePolicy.rules.0')).toMatchObject({
+      action: 'FailJob',
+      onExitCodes: { values: [2, 3] },
+    });
+    expect(at(job(), 'spec.activeDeadlineSeconds')).toBe(3600);
+    expect(at(job({ jobs: { activeDeadlineSeconds: 60 } }), 'spec.activeDeadlineSeconds')).toBe(60);
+  });
+});
+
+describe('parameters of one group', () => {
+  it('seed that group alone, and roll no pod', () => {
+    const objects = render({ values: small });
+    expect(named(objects, 'ConfigMap', 'citusdemo-0-parameters').data).toEqual({ PATRONI_POSTGRESQL_WORK_MEM: '64MB' });
+    expect(named(objects, 'ConfigMap', 'citusdemo-3-parameters').data).toEqual({
+      PATRONI_POSTGRESQL_JIT: 'false',
+      PATRONI_POSTGRESQL_SHARED_PRELOAD_LIBRARIES: 'citus,auto_explain',
+    });
+    const template = (values: Values) => at(named(render({ values }), 'StatefulSet', 'citusdemo-0'), 'spec.template');
+    expect(template({ coordinator: { parameters: { work_mem: '1MB' } } })).toEqual(template({}));
+    // The later source wins (Kubernetes API, Container.envFrom).
+    expect(at(template({}), 'spec.containers.0.envFrom')).toEqual([
+      { configMapRef: { name: 'citusdemo-parameters' } },
+      { configMapRef: { name: 'citusdemo-0-parameters', optional: true } },
+    ]);
+  });
+
+  it.each([
+    [{ coordinator: { parameters: { port: 1 } } }, 'coordinator.parameters.port: the chart sets this parameter from'],
+    [
+      { workers: [{ citusGroup: 1, parameters: { 'work mem': 1 } }] },
+      'workers[0].parameters.work mem: this is no name of a parameter.',
+    ],
+    [
+      { coordinator: { parameters: { Jit: true, jit: false } } },
+      'coordinator.parameters.jit: this is the parameter Jit, which is there too.',
+    ],
+    [
+      { patroni: { postgresql: { profile: 'auto' } } },
+      'patroni.postgresql.profile: auto derives sizes from the memory limit, and group 0 has none.',
+    ],
+    [{ patroni: { postgresql: { restart: 'always' } } }, 'restart'],
+    [{ patroni: { postgresql: { profile: 'large' } } }, 'profile'],
+    [{ workers: [{ citusGroup: 1, parameters: { jit: { on: true } } }] }, 'parameters'],
+  ])('%j is refused', (values, message) => {
+    expect(refusal(values)).toContain(message);
+  });
+});
