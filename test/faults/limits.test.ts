@@ -106,14 +106,12 @@ describe('settings of the role and of the databases', () => {
        CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.equal);`;
 
   test('a hostile search_path in which everything is shadowed', async () => {
+    // For the role everywhere it would also hold while Citus' own script runs, which does not pin it (RESET search_path).
     const inDatabase = 'ALTER ROLE postgres IN DATABASE postgres SET search_path = evil, pg_catalog';
     for (const { group } of cluster.nodes) {
       await query(cluster, group, 'postgres', poison);
       await query(cluster, group, 'template1', poison);
       await query(cluster, group, 'template1', inDatabase);
-      // Sessions between nodes have it too then; the stand-in's own functions are not written for that.
-      if (cluster.kind === 'real')
-        await query(cluster, group, 'template1', 'ALTER ROLE postgres SET search_path = evil, pg_catalog');
     }
     try {
       const database = { name: 'poisoned', extensions: ['hstore'], schemas: ['app'], parameters: { work_mem: '5MB' } };
