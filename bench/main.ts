@@ -6,7 +6,15 @@ import { findPsql } from './baseline.ts';
 import { type Measured, measure } from './measure.ts';
 import { plot } from './plot.ts';
 import { buildProgram } from './program.ts';
-import { aboveEmptyNode, firstRunTable, goalsTable, messageTable, secondRunTable, slowTable } from './report.ts';
+import {
+  aboveEmptyNode,
+  cpuTable,
+  firstRunTable,
+  goalsTable,
+  messageTable,
+  secondRunTable,
+  slowTable,
+} from './report.ts';
 import { median } from './statistics.ts';
 
 /**
@@ -69,6 +77,7 @@ function print(all: readonly Measured[]): void {
   console.log(`\n${description}\n\nFirst run\n\n${firstRunTable(all)}`);
   console.log(`\nSecond run, which changes nothing\n\n${secondRunTable(all)}`);
   if (latencyMs > 0) console.log(`\nWith ${latencyMs} ms for each round trip\n\n${slowTable(all, latencyMs)}`);
+  console.log(`\nCPU time of all servers together\n\n${cpuTable(all)}`);
   console.log(`\nMessages with an answer, after the login\n\n${messageTable(all)}`);
   console.log(`\nGoals\n\n${goalsTable(all)}`);
 }

@@ -3,6 +3,7 @@ import { measureBaseline } from './baseline.ts';
 import { dropEverywhere, measureFloor, openAll } from './floor.ts';
 import { benchSpec, type Program, succeeded, timed } from './program.ts';
 import { type ConnectionCount, startProxy } from './proxy.ts';
+import { serverCpu } from './serverCpu.ts';
 
 /** Milliseconds, one number for each round. */
 export interface Times {
@@ -14,7 +15,17 @@ export interface Times {
   readonly again: number[];
 }
 
+/** Milliseconds of CPU that all servers together took, one number for each round; empty where it cannot be told. */
+export interface ServerCpu {
+  readonly floor: number[];
+  readonly first: number[];
+  readonly again: number[];
+  /** `plan` looks at everything as a second apply does, and proves nothing. */
+  readonly looking: number[];
+}
+
 export interface Measured {
+  readonly cpu: ServerCpu;
   readonly workers: number;
   readonly times: Times;
   /** Two databases more, through a slow network. */
@@ -36,16 +47,28 @@ export interface Plan {
 export async function measure(cluster: LocalCluster, program: Program, plan: Plan): Promise<Measured> {
   const servers = await openAll(cluster);
   const times: Times = { emptyNode: [], floor: [], baseline: [], baselineAgain: [], first: [], again: [] };
+  const cpu: ServerCpu = { floor: [], first: [], again: [], looking: [] };
   const slow = { first: [] as number[], again: [] as number[] };
   const apply = async (name: string, through?: Parameters<typeof benchSpec>[2]) =>
     succeeded('apply', await program.run(['apply'], benchSpec(cluster, name, through))).milliseconds;
+  /** What ends a moment later (sessions that log out) counts as well. */
+  const cpuOf = async (into: number[], action: () => Promise<unknown>) => {
+    const before = serverCpu(cluster);
+    await action();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const after = serverCpu(cluster);
+    if (before !== undefined && after !== undefined) into.push(after - before);
+  };
   try {
     // The first Citus database of a server makes a certificate and turns TLS on: that is not repeated.
     await apply('warm_up');
     await dropEverywhere(servers, 'warm_up');
     for (let round = 1; round <= plan.rounds; round += 1) {
       const contestants = [
-        async () => void times.floor.push(await measureFloor(cluster, servers, `floor${round}`)),
+        () =>
+          cpuOf(cpu.floor, async () => {
+            times.floor.push(await measureFloor(cluster, servers, `floor${round}`));
+          }),
         async () => {
           if (!plan.baseline) return;
           times.baseline.push(await measureBaseline(cluster, `baseline${round}`));
@@ -53,9 +76,11 @@ export async function measure(cluster: LocalCluster, program: Program, plan: Pla
         },
         async () => {
           times.emptyNode.push((await timed(process.execPath, ['-e', '0'])).milliseconds);
-          times.first.push(await apply(`first${round}`));
+          await cpuOf(cpu.first, async () => times.first.push(await apply(`first${round}`)));
+          await cpuOf(cpu.again, async () => times.again.push(await apply(`first${round}`)));
           times.again.push(await apply(`first${round}`));
-          times.again.push(await apply(`first${round}`));
+          const spec = benchSpec(cluster, `first${round}`);
+          await cpuOf(cpu.looking, async () => succeeded('plan', await program.run(['plan'], spec)));
           times.emptyNode.push((await timed(process.execPath, ['-e', '0'])).milliseconds);
         },
       ];
@@ -90,7 +115,7 @@ export async function measure(cluster: LocalCluster, program: Program, plan: Pla
       const peaks = [await program.measureMemory(['apply'], spec), await program.measureMemory(['apply'], spec)];
       const peakMegabytes = Math.max(...peaks.map((peak) => succeeded('apply', peak).peakMegabytes ?? 0));
       await dropEverywhere(servers, 'memory');
-      return { workers: plan.workers, times, slow, firstCounts, againCounts, peakMegabytes };
+      return { workers: plan.workers, times, cpu, slow, firstCounts, againCounts, peakMegabytes };
     } finally {
       await proxy.close();
     }

@@ -54,6 +54,28 @@ export function slowTable(measured: readonly Measured[], latencyMs: number): str
   );
 }
 
+/** The servers' work, whatever else the machine does. */
+export function cpuTable(measured: readonly Measured[]): string {
+  return table(
+    [
+      'workers',
+      'floor',
+      'first apply',
+      'second apply',
+      'of it: looking',
+      'of it: proving',
+      'for each connection proved',
+    ],
+    measured
+      .filter((m) => m.cpu.floor.length > 0)
+      .map(({ workers, cpu }) => {
+        const proving = median(cpu.again) - median(cpu.looking);
+        const cells = [median(cpu.floor), median(cpu.first), median(cpu.again), median(cpu.looking), proving];
+        return [String(workers), ...cells.map(seconds), `${(proving / (workers + 1) ** 2).toFixed(0)} ms`];
+      }),
+  );
+}
+
 /** What one node was asked, over all its connections. */
 export interface NodeCount {
   readonly connections: number;
