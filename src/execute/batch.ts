@@ -60,8 +60,8 @@ function together(first: Change, changes: readonly Change[]): Change {
   return {
     ...first,
     statements: changes.flatMap((change) => change.statements),
-    // The first statement finds its object there only when all were made by an attempt that was not seen to end.
-    doneOnRetry: first.doneOnRetry.filter((code) => changes.every((change) => change.doneOnRetry.includes(code))),
+    // A duplicate says that one of them is there, and nothing of the others: one by one each finds out for itself.
+    doneOnRetry: [],
     retryOn: changes.flatMap((change) => change.retryOn ?? []),
   };
 }
