@@ -16,7 +16,8 @@ export function completePatroni(document: PatroniDocument, clusterName: string, 
 
 /** The files of the cluster's certificates serve the REST API too, unless it has its own. */
 function completeTls(tls: PatroniDocument['tls'], ssl: SslSpec): SslSpec {
-  if (tls === undefined || !tls.enabled) return { ...ssl, enabled: false };
+  // HTTP has no way between TLS and none: nothing is negotiated.
+  if (tls === undefined || !tls.enabled) return { ...ssl, enabled: false, mode: 'disable' };
   return {
     ...ssl,
     enabled: true,
