@@ -26,7 +26,7 @@ describe('the section patroni', () => {
       scope: 'citusdemo',
       patronictl: 'patronictl',
       credentials: undefined,
-      tls: { ...spec.ssl, enabled: false },
+      tls: { ...spec.ssl, enabled: false, mode: 'disable' },
       parameters: {},
       profile: 'none',
       managedBefore: [],
