@@ -54,8 +54,10 @@ describe('users and their passwords', () => {
   }
 
   async function connectionSecret(user: string): Promise<ReadonlyMap<string, string>> {
-    const secret = JSON.parse(
-      await release.kubectl('get', 'secret', `citusdemo-user-${user.replaceAll('_', '-')}`, '-o', 'json'),
+    const list = JSON.parse(await release.kubectl('get', 'secrets', '-o', 'json'));
+    const secret = list.items.find(
+      (item: { metadata: { annotations?: Record<string, string> } }) =>
+        item.metadata.annotations?.['citus-databases/user'] === user,
     );
     const data: Record<string, string> = secret.data;
     return new Map(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
