@@ -162,16 +162,38 @@ describe('text that is a document', () => {
   });
 });
 
-/** CPU time spent on the text, in milliseconds: other work on the machine does not count. */
-function cost(text: string): number {
+/** CPU time in milliseconds. */
+function cpuTime(action: () => void): number {
   const before = process.cpuUsage();
-  try {
-    parse(text);
-  } catch {
-    // Whether it is accepted is not the question here.
-  }
+  action();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
+}
+
+/** Work of the same nature (objects made from text), which takes about 0.2 s of CPU on an idle machine of 2020 and later. */
+function yardstick(): void {
+  const objects = Array.from({ length: 60_000 }, (_, index) => ({
+    id: index,
+    name: `n${index}`,
+    tags: ['a', `b${index}`],
+  }));
+  for (let round = 0; round < 2; round += 1) JSON.parse(JSON.stringify(objects));
+}
+
+/**
+ * CPU time spent on the text, in yardsticks. Even CPU time grows threefold when others share the processor's cores, so
+ * the yardstick is measured at the same moment: five of them are a second on an idle machine.
+ */
+function cost(text: string): number {
+  const before = cpuTime(yardstick);
+  const spent = cpuTime(() => {
+    try {
+      parse(text);
+    } catch {
+      // Whether it is accepted is not the question here.
+    }
+  });
+  return spent / Math.max(before, cpuTime(yardstick));
 }
 
 describe('large and hostile documents', () => {
@@ -203,8 +225,8 @@ describe('large and hostile documents', () => {
     expect(large.length).toBeGreaterThan(8_000_000);
   });
 
-  it('takes less than a second for them', () => {
-    for (const text of [listed, keyed, script]) expect(cost(text)).toBeLessThan(1000);
+  it('takes about half a second for them', () => {
+    for (const text of [listed, keyed, script]) expect(cost(text)).toBeLessThan(6);
   });
 
   const laughs = Array.from(
@@ -250,7 +272,7 @@ describe('large and hostile documents', () => {
     ['more than 10 MB', 'larger than 10 MB', 'x'.repeat(11 * 1024 * 1024)],
   ])('refuses %s in time', (_, expected, text) => {
     expect(messageOf(text)).toContain(expected);
-    // A quarter of a second to one and a quarter where this was measured; twice that where machines are slow or shared.
-    expect(cost(text)).toBeLessThan(2500);
+    // The slowest takes under ten: a second and a quarter on an idle machine.
+    expect(cost(text)).toBeLessThan(19);
   });
 });
