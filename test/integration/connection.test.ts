@@ -310,6 +310,9 @@ describe('connections that break', () => {
   test('a session that an administrator ends', async () => {
     await withSession({}, async (session) => {
       const sleeping = rejection(session.query('SELECT pg_sleep(60)'));
+      // Not before the statement has begun: an idle session that ends is another case, below.
+      const begun = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+      await expect.poll(() => query(cluster, 0, 'postgres', begun, [session.backendPid])).toHaveLength(1);
       await query(cluster, 0, 'postgres', 'SELECT pg_terminate_backend($1)', [session.backendPid]);
       expect(await sleeping).toMatchObject({ code: '57P01' });
       expect(session.isAlive).toBe(false);
