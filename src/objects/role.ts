@@ -66,9 +66,16 @@ export function diffRoleCopy(
 }
 
 function roleOptions(role: ObservedRole): string {
-  const flag = (on: boolean, name: string) => (on ? name : `NO${name}`);
   return [
     flag(role.superuser, 'SUPERUSER'),
+    ...roleAttributes(role),
+    role.verifier === null ? 'PASSWORD NULL' : `PASSWORD ${quoteLiteral(role.verifier)}`,
+  ].join(' ');
+}
+
+/** A role's attributes as CREATE ROLE takes them, without SUPERUSER and the password. */
+export function roleAttributes(role: ObservedRole): readonly string[] {
+  return [
     flag(role.inherit, 'INHERIT'),
     flag(role.createRole, 'CREATEROLE'),
     flag(role.createDatabase, 'CREATEDB'),
@@ -76,6 +83,9 @@ function roleOptions(role: ObservedRole): string {
     flag(role.replication, 'REPLICATION'),
     flag(role.bypassRls, 'BYPASSRLS'),
     `CONNECTION LIMIT ${role.connectionLimit}`,
-    role.verifier === null ? 'PASSWORD NULL' : `PASSWORD ${quoteLiteral(role.verifier)}`,
-  ].join(' ');
+  ];
+}
+
+function flag(on: boolean, name: string): string {
+  return on ? name : `NO${name}`;
 }

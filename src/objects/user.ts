@@ -2,7 +2,7 @@ import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
 import { type Fragment, textArray } from './observe.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
-import { type ObservedRole, ownersOf } from './role.ts';
+import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
 import { isVerifierOf, scramVerifier } from './scram.ts';
 
 /** Which roles each role is a member of, directly. */
@@ -77,8 +77,8 @@ export function diffUser(
 ): readonly Change[] {
   const name = quoteIdentifier(role.name);
   const existing = observed.find((candidate) => candidate.name === role.name);
-  const options = roleOptions(role);
-  const present = existing === undefined ? [] : roleOptions(existing);
+  const options = roleAttributes(role);
+  const present = existing === undefined ? [] : roleAttributes(existing);
   const differing = options.filter((option) => !present.includes(option));
   const newVerifier = role.verifier !== null && role.verifier !== existing?.verifier ? role.verifier : undefined;
   const changes: Change[] = [];
@@ -126,19 +126,6 @@ function roleStatements(
   return [
     { text: `SELECT pg_catalog.set_config('${VERIFIER_SETTING}', $1, true)`, values: [verifier] },
     { text: `DO ${quoteLiteral(body)}` },
-  ];
-}
-
-function roleOptions(role: ObservedRole): readonly string[] {
-  const flag = (on: boolean, name: string) => (on ? name : `NO${name}`);
-  return [
-    flag(role.inherit, 'INHERIT'),
-    flag(role.createRole, 'CREATEROLE'),
-    flag(role.createDatabase, 'CREATEDB'),
-    flag(role.login, 'LOGIN'),
-    flag(role.replication, 'REPLICATION'),
-    flag(role.bypassRls, 'BYPASSRLS'),
-    `CONNECTION LIMIT ${role.connectionLimit}`,
   ];
 }
 
