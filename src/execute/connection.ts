@@ -14,7 +14,7 @@ import {
   sendCancel,
   type Way,
 } from './stream.ts';
-import { rejectedByServer } from './tls.ts';
+import { OLDER, rejectedByServer } from './tls.ts';
 import type { Probe } from './watch.ts';
 
 export type { QueryOptions, QueryResult, ScriptOptions, Session } from './session.ts';
@@ -137,7 +137,8 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     stream.tcp.destroy();
     if (error instanceof pg.DatabaseError && !login.authenticated)
       throw new TurnedDown(error.message, { cause: error });
-    throw rejectedByServer(error, placeOf(node)) ?? error;
+    const alert = stream.encrypted && brokeOff(error) ? await alertOf(attempt) : undefined;
+    throw rejectedByServer(alert ?? error, placeOf(node)) ?? error;
   }
   return createSession({
     client,
@@ -153,6 +154,25 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     probe: probeOf(attempt, login.backendPid),
     sendCancel: () => cancel(attempt, stream, login),
   });
+}
+
+function brokeOff(error: unknown): boolean {
+  return ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '');
+}
+
+/**
+ * In TLS 1.3 a server turns a client's certificate down only after the client's side of the handshake is over (RFC
+ * 8446, section 2), and our next message can meet the closed connection before its alert is read. In TLS 1.2 the alert
+ * is part of the handshake, so that is where it is looked for.
+ */
+async function alertOf({ target: { node }, access, limit }: Attempt): Promise<unknown> {
+  try {
+    const stream = await openStream(node, node.host, access.tls, 'tls', limit, OLDER);
+    stream.tcp.destroy();
+    return undefined;
+  } catch (error) {
+    return unwrap(error);
+  }
 }
 
 /** Looks, over a connection of its own, whether the server still has the session. */

@@ -87,6 +87,11 @@ interface ExtendedQuery extends pg.QueryConfig<unknown[]> {
   readonly queryMode: 'extended';
 }
 
+interface Settled {
+  readonly promise: Promise<void>;
+  readonly forget: () => void;
+}
+
 export function createSession(parts: SessionParts): Session {
   return new ClientSession(parts);
 }
@@ -103,6 +108,8 @@ class ClientSession implements Session {
   #prelude: string | undefined;
   /** Of the statement under way. */
   #warnings: string[] = [];
+  /** Of the message sent last. */
+  #settled: Settled = { promise: Promise.resolve(), forget: () => {} };
   #lost: Error | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #cancelling: Promise<void> | undefined;
@@ -146,7 +153,7 @@ class ClientSession implements Session {
     return this.#inTurn(
       async () => {
         await this.#sendPrelude();
-        return toResult<Row>(await this.#parts.client.query(query));
+        return toResult<Row>(await this.#send(query));
       },
       { deadlineMs: QUERY_DEADLINE_MS, ...options },
     );
@@ -156,7 +163,7 @@ class ClientSession implements Session {
     return this.#inTurn(async () => {
       if (!joinable) await this.#sendPrelude();
       const prelude = this.#prelude;
-      const result: unknown = await this.#parts.client.query(prelude === undefined ? text : `${prelude};\n${text}`);
+      const result: unknown = await this.#send(prelude === undefined ? text : `${prelude};\n${text}`);
       // A script that fails takes the prelude back with it: the next message then brings it again.
       this.#prelude = undefined;
       const results = [result].flat().map((each) => toResult<Row>(each as pg.QueryResult));
@@ -166,8 +173,15 @@ class ClientSession implements Session {
 
   async #sendPrelude(): Promise<void> {
     if (this.#prelude === undefined) return;
-    await this.#parts.client.query(this.#prelude);
+    await this.#send(this.#prelude);
     this.#prelude = undefined;
+  }
+
+  /** One message; a call may need two, and only the end of the one that failed settles it. */
+  #send(message: ExtendedQuery | string): Promise<pg.QueryResult> {
+    this.#settled.forget();
+    this.#settled = this.#nextSettled();
+    return typeof message === 'string' ? this.#parts.client.query(message) : this.#parts.client.query(message);
   }
 
   cancel(): Promise<void> {
@@ -216,20 +230,19 @@ class ClientSession implements Session {
     signal?.addEventListener('abort', onAbort, { once: true });
     const timer = this.#deadlineTimer(deadlineMs, stop.now);
     const watching = this.#watch();
-    const settled = this.#nextSettled();
     try {
       return await send();
     } catch (error) {
       // pg reports an error before the server's word that it is ready, which brings the state of the transaction
       if (error instanceof pg.DatabaseError) {
-        await settled.promise;
+        await this.#settled.promise;
         attachWarnings(error, this.#warnings);
       }
       if (stop.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw stop.reason();
       if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;
       throw this.#connectionLost(error);
     } finally {
-      settled.forget();
+      this.#settled.forget();
       watching.stop();
       stop.end();
       clearTimeout(timer);
@@ -238,7 +251,7 @@ class ClientSession implements Session {
   }
 
   /** The server is ready for the next statement, or the connection has ended. */
-  #nextSettled() {
+  #nextSettled(): Settled {
     const { client } = this.#parts;
     let forget = () => {};
     const promise = new Promise<void>((resolve) => {

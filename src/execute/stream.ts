@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { Failure } from '../report/errors.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { asError } from './limit.ts';
-import { requiresTls, secure, TlsRefused, type TlsSettings } from './tls.ts';
+import { type OLDER, requiresTls, secure, TlsRefused, type TlsSettings } from './tls.ts';
 
 /** With TLS when the server offers it, or without asking. */
 export type Way = 'plain' | 'tls';
@@ -42,6 +42,7 @@ export async function openStream(
   tls: TlsSettings,
   way: Way,
   limit: AbortSignal,
+  newest?: typeof OLDER,
 ): Promise<Stream> {
   const tcp = await openTcp(node, address, limit);
   try {
@@ -50,7 +51,7 @@ export async function openStream(
       if (requiresTls(tls.mode)) throw refused(node, tls);
       return { tcp, socket: tcp, encrypted: false };
     }
-    const socket = await secure(tcp, tls, node.host, node.port).catch((error: unknown) => {
+    const socket = await secure(tcp, tls, { host: node.host, port: node.port, newest }).catch((error: unknown) => {
       throw new HandshakeFailed('The TLS handshake failed', { cause: error });
     });
     return { tcp, socket, encrypted: true };

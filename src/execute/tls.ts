@@ -20,6 +20,8 @@ export interface TlsSettings {
   readonly verifiesChain: boolean;
   /** undefined only when the mode is `disable`. */
   readonly context: SecureContext | undefined;
+  /** The same for TLS 1.2 and older; see alertOf in connection.ts. */
+  readonly olderContext?: () => SecureContext;
 }
 
 /** The server answered that it does not speak TLS, and the mode requires it. */
@@ -32,7 +34,7 @@ export async function loadTls(ssl: SslSpec): Promise<TlsSettings> {
   const caFile = join(ssl.directory, ssl.ca);
   if (mode === 'disable') return { mode, caFile, verifiesChain: false, context: undefined };
   // The cluster has no certificates of its own: the mode alone, as libpq does when it finds no file.
-  if (!ssl.enabled) return { mode, caFile, verifiesChain: false, context: createSecureContext({}) };
+  if (!ssl.enabled) return { mode, caFile, verifiesChain: false, ...contextsOf(caFile, {}) };
   const certificateFile = join(ssl.directory, ssl.certificate);
   const keyFile = join(ssl.directory, ssl.key);
   const [ca, certificate] = await Promise.all([readIfThere(caFile), readIfThere(certificateFile)]);
@@ -48,7 +50,7 @@ export async function loadTls(ssl: SslSpec): Promise<TlsSettings> {
     mode,
     caFile,
     verifiesChain: ca !== undefined,
-    context: contextOf(certificateFile, {
+    ...contextsOf(certificateFile, {
       ...(ca === undefined ? {} : { ca }),
       ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }),
     }),
@@ -63,19 +65,29 @@ export function requiresTls(mode: SslMode): boolean {
   return mode === 'require' || isVerifying(mode);
 }
 
+export const OLDER = 'TLSv1.2';
+
+export interface Peer {
+  readonly host: string;
+  readonly port: number;
+  /** The newest version of TLS to agree to; undefined for the newest there is. */
+  readonly newest?: typeof OLDER | undefined;
+}
+
 /**
  * The handshake on a connection whose server has agreed to it. Fails with a Failure when the certificate does not
  * verify, and with the system's error otherwise.
  */
-export async function secure(socket: Socket, tls: TlsSettings, host: string, port: number): Promise<TLSSocket> {
+export async function secure(socket: Socket, tls: TlsSettings, peer: Peer): Promise<TLSSocket> {
+  const { host, port, newest } = peer;
   const secured = connectTls({
     socket,
     host,
-    secureContext: tls.context,
+    secureContext: newest === OLDER ? tls.olderContext?.() : tls.context,
     // explicit, because NODE_TLS_REJECT_UNAUTHORIZED would otherwise decide
     rejectUnauthorized: tls.verifiesChain,
-    checkServerIdentity: (name, peer) =>
-      tls.mode === 'verify-full' ? nameMismatch(new X509Certificate(peer.raw), name) : undefined,
+    checkServerIdentity: (name, { raw }) =>
+      tls.mode === 'verify-full' ? nameMismatch(new X509Certificate(raw), name) : undefined,
     // a name only: RFC 6066, section 3, excludes addresses
     ...(isIP(host) === 0 ? { servername: host } : {}),
   });
@@ -156,9 +168,12 @@ function withoutHint(message: string): string {
   return message.replace(/; if the root CA is installed locally.*$/s, '');
 }
 
-function contextOf(certificateFile: string, files: { ca?: string; cert?: string; key?: string }): SecureContext {
+function contextsOf(certificateFile: string, files: { ca?: string; cert?: string; key?: string }) {
   try {
-    return createSecureContext(files);
+    return {
+      context: createSecureContext(files),
+      olderContext: () => createSecureContext({ ...files, maxVersion: OLDER }),
+    };
   } catch (error) {
     throw invalid(`The certificate ${certificateFile} and its private key cannot be used`, error);
   }
