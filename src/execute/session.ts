@@ -78,6 +78,7 @@ export interface SessionParts {
 }
 
 const QUERY_DEADLINE_MS = 30 * 60_000;
+const CANCEL_AGAIN_MS = 1_000;
 const CANCEL_GRACE_MS = 5_000;
 const CLOSE_GRACE_MS = 2_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -269,15 +270,26 @@ class ClientSession implements Session {
   #stopper() {
     let why: Error | undefined;
     let timer: NodeJS.Timeout | undefined;
+    let again: NodeJS.Timeout | undefined;
+    const request = () => {
+      const requests = Promise.all([this.#cancelling, this.#parts.sendCancel()]).then(() => undefined);
+      this.#cancelling = requests;
+      requests.catch(() => undefined);
+    };
     return {
       now: (reason: Error) => {
         if (why !== undefined) return;
         why = reason;
-        this.cancel().catch(() => undefined);
+        request();
+        // a request that comes before the server has begun the statement finds nothing to cancel
+        again = setInterval(request, CANCEL_AGAIN_MS);
         timer = setTimeout(() => this.#parts.tcp.destroy(reason), CANCEL_GRACE_MS);
       },
       reason: () => why,
-      end: () => clearTimeout(timer),
+      end: () => {
+        clearInterval(again);
+        clearTimeout(timer);
+      },
     };
   }
 

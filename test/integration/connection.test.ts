@@ -299,6 +299,7 @@ describe('statements', () => {
       expect((await session.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
       const error = rejection(session.query('SELECT pg_sleep(60)'));
       const next = session.query('SELECT 2 AS two');
+      await untilAsleep(session);
       await session.cancel();
       expect(await error).toMatchObject({ code: '57014' });
       expect((await next).rows).toEqual([{ two: 2 }]);
@@ -306,13 +307,18 @@ describe('statements', () => {
   });
 });
 
+/** The server is in the middle of pg_sleep. */
+async function untilAsleep(session: Session): Promise<void> {
+  const asleep = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+  await expect.poll(() => query(cluster, 0, 'postgres', asleep, [session.backendPid])).toHaveLength(1);
+}
+
 describe('connections that break', () => {
   test('a session that an administrator ends', async () => {
     await withSession({}, async (session) => {
       const sleeping = rejection(session.query('SELECT pg_sleep(60)'));
-      // Not before the statement has begun: an idle session that ends is another case, below.
-      const begun = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
-      await expect.poll(() => query(cluster, 0, 'postgres', begun, [session.backendPid])).toHaveLength(1);
+      // an idle session that ends is another case, below
+      await untilAsleep(session);
       await query(cluster, 0, 'postgres', 'SELECT pg_terminate_backend($1)', [session.backendPid]);
       expect(await sleeping).toMatchObject({ code: '57P01' });
       expect(session.isAlive).toBe(false);

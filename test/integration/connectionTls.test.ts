@@ -279,9 +279,14 @@ describe('what the errors say', () => {
 test('a statement over TLS is cancelled over TLS', async () => {
   await serve(SERVERS.good, ['hostssl all all all scram-sha-256']);
   const client = { mode: 'verify-full', host: 'localhost', ca: authority.certificate } as const;
-  const session = await connect({ node: nodeAt('localhost'), database: 'postgres' }, await accessOf(client));
+  const target = { node: nodeAt('localhost'), database: 'postgres' };
+  const access = await accessOf(client);
+  const [session, other] = await Promise.all([connect(target, access), connect(target, access)]);
   try {
     const sleeping = expect(session.query('SELECT pg_sleep(60)')).rejects.toMatchObject({ code: '57014' });
+    // a request that comes before the statement has begun finds nothing to cancel
+    const asleep = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+    await expect.poll(async () => (await other.query(asleep, [session.backendPid])).rows).toHaveLength(1);
     await session.cancel();
     await sleeping;
     expect(session.isAlive).toBe(true);
@@ -289,6 +294,6 @@ test('a statement over TLS is cancelled over TLS', async () => {
       'plain is refused',
     );
   } finally {
-    await session.close();
+    await Promise.all([session.close(), other.close()]);
   }
 });
