@@ -1,9 +1,10 @@
 import pg from 'pg';
 import type { Access } from '../cluster/credentials.ts';
 import type { NodeSpec } from '../spec/types.ts';
+import { createSession } from './clientSession.ts';
 import { NoAnswer, withLimit } from './limit.ts';
 import { clientConfig, followLogin, type Login, newLogin } from './login.ts';
-import { createSession, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { codeOf } from './sqlstate.ts';
 import {
   HandshakeFailed,

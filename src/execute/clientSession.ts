@@ -1,0 +1,235 @@
+import type { Socket } from 'node:net';
+import pg from 'pg';
+import type { NodeSpec } from '../spec/types.ts';
+import { asError, NoAnswer } from './limit.ts';
+import { ConnectionLost, type QueryOptions, type QueryResult, type ScriptOptions, type Session } from './session.ts';
+import { NOTHING_SENT, settledBy } from './settled.ts';
+import { attachWarnings } from './sqlstate.ts';
+import { newStopper } from './stopper.ts';
+import { placeOf } from './stream.ts';
+import { type Probe, watch } from './watch.ts';
+
+export interface SessionParts {
+  readonly client: pg.Client;
+  readonly tcp: Socket;
+  readonly node: NodeSpec;
+  readonly database: string;
+  readonly backendPid: number;
+  readonly serverMajor: number;
+  readonly encrypted: boolean;
+  readonly inRecovery: boolean | undefined;
+  /** A statement that has to come before all others; it shares the first message where that is possible. */
+  readonly prelude: string | undefined;
+  readonly probeAfterMs: number;
+  readonly probe: () => Promise<Probe>;
+  readonly sendCancel: () => Promise<void>;
+}
+
+const QUERY_DEADLINE_MS = 30 * 60_000;
+const CLOSE_GRACE_MS = 2_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+interface ExtendedQuery extends pg.QueryConfig<unknown[]> {
+  // left out of @types/pg; without it a query without values would go by the simple protocol
+  readonly queryMode: 'extended';
+}
+
+export function createSession(parts: SessionParts): Session {
+  return new ClientSession(parts);
+}
+
+class ClientSession implements Session {
+  readonly node: NodeSpec;
+  readonly database: string;
+  readonly backendPid: number;
+  readonly serverMajor: number;
+  readonly encrypted: boolean;
+  readonly inRecovery: boolean | undefined;
+  readonly #parts: SessionParts;
+  #queries = 0;
+  #prelude: string | undefined;
+  /** Of the statement under way. */
+  #warnings: string[] = [];
+  /** Of the message sent last. */
+  #settled = NOTHING_SENT;
+  #lost: Error | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #cancelling: Promise<void> | undefined;
+  /** Statements under way or waiting for their turn. */
+  #open = 0;
+
+  constructor(parts: SessionParts) {
+    this.node = parts.node;
+    this.database = parts.database;
+    this.backendPid = parts.backendPid;
+    this.serverMajor = parts.serverMajor;
+    this.encrypted = parts.encrypted;
+    this.inRecovery = parts.inRecovery;
+    this.#prelude = parts.prelude;
+    this.#parts = parts;
+    parts.client.on('error', (error) => {
+      this.#lost ??= error;
+    });
+    parts.client.on('notice', ({ severity, message }) => {
+      if (severity === 'WARNING' && message !== undefined) this.#warnings.push(message);
+    });
+    parts.client.on('end', () => {
+      this.#lost ??= new Error('the server closed it');
+    });
+  }
+
+  get queries(): number {
+    return this.#queries;
+  }
+
+  get isAlive(): boolean {
+    return this.#lost === undefined && !this.#parts.tcp.destroyed;
+  }
+
+  get transactionStatus(): 'I' | 'T' | 'E' {
+    return this.#parts.client.getTransactionStatus() ?? 'I';
+  }
+
+  async query<Row>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}) {
+    const query: ExtendedQuery = { text, values: [...values], queryMode: 'extended' };
+    return this.#inTurn(
+      async () => {
+        await this.#sendPrelude();
+        return toResult<Row>(await this.#send(query));
+      },
+      { deadlineMs: QUERY_DEADLINE_MS, ...options },
+    );
+  }
+
+  async script<Row>(text: string, { joinable = false, ...options }: ScriptOptions = {}) {
+    return this.#inTurn(async () => {
+      if (!joinable) await this.#sendPrelude();
+      const prelude = this.#prelude;
+      const result: unknown = await this.#send(prelude === undefined ? text : `${prelude};\n${text}`);
+      // A script that fails takes the prelude back with it: the next message then brings it again.
+      this.#prelude = undefined;
+      const results = [result].flat().map((each) => toResult<Row>(each as pg.QueryResult));
+      return prelude === undefined ? results : results.slice(1);
+    }, options);
+  }
+
+  async #sendPrelude(): Promise<void> {
+    if (this.#prelude === undefined) return;
+    await this.#send(this.#prelude);
+    this.#prelude = undefined;
+  }
+
+  /** One message; a call may need two, and only the end of the one that failed settles it. */
+  #send(message: ExtendedQuery | string): Promise<pg.QueryResult> {
+    this.#settled.forget();
+    this.#settled = settledBy(this.#parts.client);
+    return typeof message === 'string' ? this.#parts.client.query(message) : this.#parts.client.query(message);
+  }
+
+  cancel(): Promise<void> {
+    // a request that finds no statement would hit the next one
+    if (this.#open === 0) return Promise.resolve();
+    this.#cancelling ??= this.#parts.sendCancel();
+    return this.#cancelling;
+  }
+
+  async close(): Promise<void> {
+    const { client, tcp } = this.#parts;
+    this.#lost ??= new Error('it was closed by this program');
+    const timer = setTimeout(() => tcp.destroy(), CLOSE_GRACE_MS);
+    try {
+      await client.end();
+    } catch {
+      // nothing depends on a goodbye
+    } finally {
+      clearTimeout(timer);
+      tcp.destroy();
+    }
+  }
+
+  #inTurn<T>(send: () => Promise<T>, options: QueryOptions): Promise<T> {
+    this.#open += 1;
+    const turn = this.#turn.then(async () => {
+      try {
+        return await this.#execute(send, options);
+      } finally {
+        await this.#cancelling?.catch(() => undefined);
+        this.#cancelling = undefined;
+        this.#open -= 1;
+      }
+    });
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #execute<T>(send: () => Promise<T>, { deadlineMs, signal }: QueryOptions): Promise<T> {
+    signal?.throwIfAborted();
+    if (!this.isAlive) throw this.#connectionLost(this.#lost);
+    this.#queries += 1;
+    this.#warnings = [];
+    const stop = newStopper({
+      requestCancel: () => this.#requestCancel(),
+      destroy: (reason) => this.#parts.tcp.destroy(reason),
+    });
+    const onAbort = () => stop.now(asError(signal?.reason));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = this.#deadlineTimer(deadlineMs, stop.now);
+    const watching = this.#watch();
+    try {
+      return await send();
+    } catch (error) {
+      // pg reports an error before the server's word that it is ready, which brings the state of the transaction
+      if (error instanceof pg.DatabaseError) {
+        await this.#settled.promise;
+        attachWarnings(error, this.#warnings);
+      }
+      if (stop.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw stop.reason();
+      if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;
+      throw this.#connectionLost(error);
+    } finally {
+      this.#settled.forget();
+      watching.stop();
+      stop.done();
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** One more request; the next statement waits for all of them. */
+  #requestCancel(): void {
+    const requests = Promise.all([this.#cancelling, this.#parts.sendCancel()]).then(() => undefined);
+    this.#cancelling = requests;
+    requests.catch(() => undefined);
+  }
+
+  #deadlineTimer(deadlineMs: number | undefined, stop: (reason: Error) => void): NodeJS.Timeout | undefined {
+    if (deadlineMs === undefined || deadlineMs > LONGEST_TIMER_MS) return undefined;
+    const seconds = deadlineMs / 1000;
+    return setTimeout(
+      () => stop(new NoAnswer(`The statement on ${placeOf(this.node)} did not end within ${seconds} s`)),
+      deadlineMs,
+    );
+  }
+
+  #watch() {
+    return watch({
+      everyMs: this.#parts.probeAfterMs,
+      probe: this.#parts.probe,
+      onDead: (reason) =>
+        this.#parts.tcp.destroy(new NoAnswer(`${placeOf(this.node)} does not answer any more: ${reason}`)),
+    });
+  }
+
+  #connectionLost(cause: unknown): ConnectionLost {
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    return new ConnectionLost(`The connection to ${placeOf(this.node)} was lost${reason}`, { cause });
+  }
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '57014';
+}
+
+function toResult<Row>(result: pg.QueryResult): QueryResult<Row> {
+  return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
+}
