@@ -15,17 +15,40 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Settings that follow from other values: set twice, they would contradict each other. */}}
+{{/*
+Parameters that cannot be set here, each with the reason: what follows from other values would contradict them (scripts/entrypoint.sh
+puts it into Patroni's local file, which outweighs the configuration of the group), and Patroni fixes the rest itself
+(src/spec/patroniContradictions.ts has the same; a test compares them). As JSON.
+*/}}
 {{- define "citus-cluster.ownParameters" -}}
-{{- $own := dict
-  "citus.node_conninfo" "ssl"
-  "ssl" "ssl.enabled"
-  "ssl_ca_file" "ssl"
-  "ssl_cert_file" "ssl"
-  "ssl_key_file" "ssl"
-  "port" "nothing: Services and pods use 5432"
-  "unix_socket_directories" "nothing: Patroni and psql use /var/run/postgresql"
-  "password_encryption" "nothing: pg_hba.conf asks for scram-sha-256" -}}
+{{- $port := "Services, probes and pods agree on port 5432 and on every address" -}}
+{{- $standby := "Patroni sets it for each standby" -}}
+{{- $file := "Patroni and the chart's mounts decide where files are" -}}
+{{- toJson (dict
+  "citus.local_hostname" "Patroni sets it to the address that it connects to itself"
+  "citus.node_conninfo" "the chart derives it from ssl"
+  "ssl" "the chart sets it from ssl.enabled"
+  "ssl_ca_file" "the chart sets it from ssl"
+  "ssl_cert_file" "the chart sets it from ssl"
+  "ssl_key_file" "the chart sets it from ssl"
+  "listen_addresses" $port
+  "port" $port
+  "unix_socket_directories" "Patroni and psql use /var/run/postgresql, which the chart mounts"
+  "password_encryption" "pg_hba.conf asks for scram-sha-256"
+  "cluster_name" "Patroni sets it to patroni.scope"
+  "hot_standby" "Patroni keeps it on"
+  "primary_conninfo" $standby
+  "primary_slot_name" $standby
+  "synchronous_standby_names" "Patroni sets it from its synchronous_mode"
+  "data_directory" $file
+  "config_file" $file
+  "hba_file" "patroni.postgresql.pgHba adds lines to it"
+  "ident_file" $file
+) -}}
+{{- end -}}
+
+{{- define "citus-cluster.checkParameters" -}}
+{{- $own := include "citus-cluster.ownParameters" . | fromJson -}}
 {{- $places := dict "patroni.postgresql.parameters" .Values.patroni.postgresql.parameters "coordinator.parameters" (.Values.coordinator.parameters | default dict) -}}
 {{- range $index, $worker := .Values.workers -}}
   {{- $_ := set $places (printf "workers[%d].parameters" $index) ($worker.parameters | default dict) -}}
@@ -34,8 +57,14 @@
 {{- $spellings := dict -}}
 {{- range $name, $value := $parameters -}}
 {{- if not (kindIs "invalid" $value) -}}
-  {{- if hasKey $own (lower $name) -}}
-    {{- fail (printf "%s.%s: the chart sets this parameter from %s." $place $name (get $own (lower $name))) -}}
+  {{- $reason := get $own (lower $name) -}}
+  {{- if hasPrefix "recovery_target" (lower $name) -}}
+    {{- $reason = "Patroni recovers standbys itself" -}}
+  {{- else if and (eq (lower $name) "wal_level") (ne (lower (toString $value)) "logical") -}}
+    {{- $reason = "under Patroni with Citus it is always logical" -}}
+  {{- end -}}
+  {{- if $reason -}}
+    {{- fail (printf "%s.%s: cannot be set here: %s." $place $name $reason) -}}
   {{- end -}}
   {{- if or (not (regexMatch "^[A-Za-z][A-Za-z0-9_]*(\\.[A-Za-z][A-Za-z0-9_]*)?$" $name)) (contains "__" $name) -}}
     {{- fail (printf "%s.%s: this is no name of a parameter." $place $name) -}}

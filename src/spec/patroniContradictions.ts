@@ -6,7 +6,7 @@ import { groupOf, isAbsent, isList, isMapping, mappingOr, repeated } from './tol
  * Parameters that Patroni fixes itself, whatever its configuration says (Patroni documentation, "Dynamic Configuration
  * Settings"), and those that say where a server's files are.
  */
-const PATRONIS_OWN: ReadonlyMap<string, string> = new Map([
+export const PATRONIS_OWN: ReadonlyMap<string, string> = new Map([
   ['listen_addresses', 'Patroni sets it from postgresql.listen of each member'],
   ['port', 'Patroni sets it from postgresql.listen of each member'],
   ['cluster_name', 'Patroni sets it to its scope'],
@@ -16,6 +16,7 @@ const PATRONIS_OWN: ReadonlyMap<string, string> = new Map([
   ['synchronous_standby_names', 'Patroni sets it as synchronous_mode says'],
   ['data_directory', "it is Patroni's postgresql.data_dir"],
   ['config_file', 'Patroni writes that file'],
+  ['citus.local_hostname', 'Patroni sets it to the address that it connects to itself'],
 ]);
 
 /** What the section `patroni` says against itself and against `cluster`. */

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { difference } from '../../src/patroni/difference.ts';
 import { wantedParameters } from '../../src/patroni/wanted.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
+import { PATRONIS_OWN } from '../../src/spec/patroniContradictions.ts';
 import { at, decoded, named, refusal, render } from '../support/chart.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -10,6 +12,31 @@ const small = {
   coordinator: { replicas: 2, parameters: { work_mem: '64MB' }, resources: { limits: { memory: '2Gi' } } },
   workers: [{ citusGroup: '3', replicas: 1, parameters: { shared_preload_libraries: 'auto_explain', jit: false } }],
 };
+
+/** Memory limits as Kubernetes takes them, one for each group. */
+const limits = ['8Gi', '1.5G', '256Mi', 1e9, '64Mi', '300000k', '2e9', '4097Mi', '1.5Ti'];
+
+/** Sizes that follow from the memory limits, where `parameters` name none. */
+function auto(parameters: Values): Values {
+  const [coordinator, ...workers] = limits.map((memory) => ({ resources: { limits: { memory } } }));
+  return {
+    coordinator: { ...coordinator, parameters: { wal_buffers: '4MB' } },
+    workers: workers.map((worker, index) => ({ citusGroup: index + 1, ...worker })),
+    patroni: { postgresql: { profile: 'auto', parameters } },
+  };
+}
+
+function merged(into: Values, from: Values): Values {
+  const entries = Object.entries(from).map(([key, value]): [string, unknown] => {
+    const present = into[key];
+    return [key, isValues(present) && isValues(value) ? merged(present, value) : value];
+  });
+  return { ...into, ...Object.fromEntries(entries) };
+}
+
+function isValues(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 /** The section as the program reads it. */
 function patroniOf(values: Values) {
@@ -51,43 +78,53 @@ describe('the section patroni', () => {
   });
 
   it('says how to restart and size, keeps large numbers whole and leaves out what is null', () => {
-    const parameters = { shared_buffers: null, max_wal_size: 1073741824 };
+    const parameters = { max_locks_per_transaction: null, max_wal_size: 1073741824 };
     const postgresql = { parameters, restart: 'whenNeeded', allowInterruption: true };
     const patroni = patroniOf({ patroni: { postgresql, restApi: { username: 'admin' } } });
     expect(patroni).toMatchObject({ restart: 'whenNeeded', allowInterruption: true });
     expect(patroni.credentials?.username).toBe('admin');
     expect(patroni.parameters['max_wal_size']).toBe('1073741824');
-    expect(patroni.parameters).not.toHaveProperty('shared_buffers');
+    expect(patroni.parameters).not.toHaveProperty('max_locks_per_transaction');
   });
 
-  it('wants of each group what seeded it, so that an upgrade that changes nothing sends nothing', () => {
-    const values = { ...small, patroni: { postgresql: { parameters: { 'citus.log_remote_commands': true } } } };
-    const objects = render({ values });
-    const patroni = patroniOf(values);
-    for (const group of patroni.groups) {
-      const seeds = {
-        ...named(objects, 'ConfigMap', 'citusdemo-parameters').data,
-        ...named(objects, 'ConfigMap', `citusdemo-${group.group}-parameters`).data,
-      };
-      const parameters = Object.fromEntries(
-        Object.entries(seeds).flatMap(([variable, value]) => {
-          const [, name] = /^PATRONI_POSTGRESQL_(.*)$/.exec(variable) ?? [];
-          return name === undefined ? [] : [[name.toLowerCase().replaceAll('__', '.'), value]];
-        }),
-      );
-      const managed = Object.keys(parameters).toSorted();
-      const wanted = wantedParameters(patroni, group, true);
-      const config = { loopWaitSeconds: 10, parameters, managed };
-      const none = { config, wanted, managedBefore: patroni.managedBefore, fallback: () => undefined };
-      expect(difference(none)).toEqual({ changes: [], managed, patch: undefined });
-    }
-  });
+  it.each([
+    [small],
+    [{ patroni: { postgresql: { parameters: { Shared_Buffers: '1GB', work_mem: null } } } }],
+    [auto({ Work_Mem: '3MB' })],
+    [auto({ shared_buffers: null })],
+  ])(
+    'wants of each group what seeded it, so that an upgrade that changes nothing sends nothing: %j',
+    (given: Values) => {
+      const own = { 'citus.log_remote_commands': true };
+      const values = merged(given, { patroni: { postgresql: { parameters: own } } });
+      const objects = render({ values });
+      const patroni = patroniOf(values);
+      for (const group of patroni.groups) {
+        const seeds = {
+          ...named(objects, 'ConfigMap', 'citusdemo-parameters').data,
+          // optional: a group of no own parameters has none
+          ...objects.find(({ metadata }) => metadata.name === `citusdemo-${group.group}-parameters`)?.data,
+        };
+        const parameters = Object.fromEntries(
+          Object.entries(seeds).flatMap(([variable, value]) => {
+            const [, name] = /^PATRONI_POSTGRESQL_(.*)$/.exec(variable) ?? [];
+            return name === undefined ? [] : [[name.toLowerCase().replaceAll('__', '.'), value]];
+          }),
+        );
+        const managed = Object.keys(parameters).toSorted();
+        const wanted = wantedParameters(patroni, group, true);
+        const config = { loopWaitSeconds: 10, parameters, managed };
+        const none = { config, wanted, managedBefore: patroni.managedBefore, fallback: () => undefined };
+        expect(difference(none)).toEqual({ changes: [], managed, patch: undefined });
+      }
+    },
+  );
 });
 
 describe('the Job that brings parameters to the servers', () => {
   const job = (values: Values = {}) => named(render({ values }), 'Job', 'citusdemo-configure');
 
-  it('runs after upgrade and rollback, before the databases; after the install where sizes are derived', () => {
+  it('runs after upgrade and rollback, before the databases', () => {
     const { annotations, labels } = job().metadata;
     expect(annotations).toMatchObject({
       'helm.sh/hook': 'post-upgrade,post-rollback',
@@ -95,10 +132,21 @@ describe('the Job that brings parameters to the servers', () => {
       'helm.sh/hook-delete-policy': 'before-hook-creation',
     });
     expect(labels['job-type']).toBe('configuration');
-    const limited = { resources: { limits: { memory: '1Gi' } } };
-    const workers = [{ citusGroup: '1', ...limited }];
-    const auto = job({ coordinator: limited, workers, patroni: { postgresql: { profile: 'auto' } } });
-    expect(auto.metadata.annotations['helm.sh/hook']).toBe('post-install,post-upgrade,post-rollback');
+  });
+
+  it.each<[Values, boolean]>([
+    [{ patroni: { postgresql: { parameters: { max_connections: 200 } } } }, false],
+    [{ patroni: { postgresql: { parameters: { max_connections: 201 } } } }, true],
+    [{ patroni: { postgresql: { parameters: { max_connections: null } } } }, true],
+    [{ patroni: { postgresql: { parameters: { work_mem: '8MB' } } } }, true],
+    [{ coordinator: { parameters: { jit: false } } }, true],
+    [{ workers: [{ citusGroup: 1, parameters: { jit: false } }] }, true],
+    [{ workers: [{ citusGroup: 1, parameters: {} }] }, false],
+    [auto({}), true],
+    [{ ...auto({}), coordinator: { resources: { limits: { memory: '1Gi' } } } }, false],
+  ])('checks after an install what is not of the chart itself: %j', (values, installed) => {
+    const hooks = job(values).metadata.annotations['helm.sh/hook']?.split(',');
+    expect(hooks?.includes('post-install')).toBe(installed);
   });
 
   it('has the declaration and the passwords of superuser and REST API', () => {
@@ -150,7 +198,26 @@ describe('parameters of one group', () => {
   });
 
   it.each([
-    [{ coordinator: { parameters: { port: 1 } } }, 'coordinator.parameters.port: the chart sets this parameter from'],
+    [
+      { coordinator: { parameters: { port: 1 } } },
+      'coordinator.parameters.port: cannot be set here: Services, probes and pods agree on port 5432',
+    ],
+    [
+      { patroni: { postgresql: { parameters: { SSL: 'off' } } } },
+      'patroni.postgresql.parameters.SSL: cannot be set here: the chart sets it from ssl.enabled.',
+    ],
+    [
+      { workers: [{ citusGroup: 1, parameters: { wal_level: 'replica' } }] },
+      'workers[0].parameters.wal_level: cannot be set here: under Patroni with Citus it is always logical.',
+    ],
+    [
+      { coordinator: { parameters: { recovery_target_time: 'now' } } },
+      'coordinator.parameters.recovery_target_time: cannot be set here: Patroni recovers standbys itself.',
+    ],
+    [
+      { ...auto({}), coordinator: { resources: { limits: { memory: '1GB' } } } },
+      'patroni.postgresql.profile: the memory limit of group 0, 1GB, is no quantity of memory such as 2Gi.',
+    ],
     [
       { workers: [{ citusGroup: 1, parameters: { 'work mem': 1 } }] },
       'workers[0].parameters.work mem: this is no name of a parameter.',
@@ -168,5 +235,19 @@ describe('parameters of one group', () => {
     [{ workers: [{ citusGroup: 1, parameters: { jit: { on: true } } }] }, 'parameters'],
   ])('%j is refused', (values, message) => {
     expect(refusal(values)).toContain(message);
+  });
+
+  it("that the program refuses are refused before it starts, and what Patroni's local file holds too", () => {
+    const local = readFileSync(new URL('../../scripts/entrypoint.sh', import.meta.url), 'utf8');
+    const [, section = ''] = /\n {2}printf ' {2}parameters:\\n'\n([\s\S]*?)\n\}/.exec(local) ?? [];
+    const [, tls = ''] = /\nserver_tls\(\) \{\n([\s\S]*?)\n\}/.exec(local) ?? [];
+    const fixed = [...`${section}\n${tls}`.matchAll(/printf ' {4}([a-z_.]+): /g)].map(([, name = '']) => name);
+    expect(fixed).toContain('unix_socket_directories');
+    expect(fixed).toContain('citus.node_conninfo');
+    for (const name of [...PATRONIS_OWN.keys(), ...fixed]) {
+      expect(refusal({ coordinator: { parameters: { [name]: 'x' } } })).toContain(
+        `coordinator.parameters.${name}: cannot be set here: `,
+      );
+    }
   });
 });

@@ -51,7 +51,7 @@ describe('values that contradict each other or the cluster', () => {
     [{ ssl: { createSecret: true } }, 'ssl.createSecret: true has no effect while ssl.enabled is false.'],
     [
       { patroni: { postgresql: { parameters: { 'citus.node_conninfo': 'sslmode=require' } } } },
-      'patroni.postgresql.parameters.citus.node_conninfo: the chart sets this parameter from ssl.',
+      'patroni.postgresql.parameters.citus.node_conninfo: cannot be set here: the chart derives it from ssl.',
     ],
     [
       { patroni: { postgresql: { parameters: { 'work mem': '1MB' } } } },
