@@ -22,6 +22,8 @@ export interface CountingProxy {
   readonly nodes: readonly Target[];
   /** The connections since the last call. */
   take(): readonly ConnectionCount[];
+  /** The most connections that were open together since the last call, by group. */
+  takePeaks(): ReadonlyMap<number, number>;
   close(): Promise<void>;
 }
 
@@ -31,6 +33,8 @@ export interface CountingProxy {
  */
 export async function startProxy(targets: readonly Target[], roundTripMs = 0): Promise<CountingProxy> {
   let counts: ConnectionCount[] = [];
+  const open = new Map<number, number>();
+  let peaks = new Map<number, number>();
   const sockets = new Set<Socket>();
   const servers = await Promise.all(
     targets.map((target) =>
@@ -42,7 +46,13 @@ export async function startProxy(targets: readonly Target[], roundTripMs = 0): P
           socket.on('error', () => undefined);
         }
         client.setNoDelay(true);
-        const reader = createReader(count, () => counts.push(count));
+        const reader = createReader(count, () => {
+          counts.push(count);
+          const together = (open.get(target.group) ?? 0) + 1;
+          open.set(target.group, together);
+          peaks.set(target.group, Math.max(together, peaks.get(target.group) ?? 0));
+          client.once('close', () => open.set(target.group, (open.get(target.group) ?? 0) - 1));
+        });
         const delay = roundTripMs / 2;
         client.on('data', (chunk: Buffer) => {
           const { forward, answer } = reader(chunk);
@@ -60,6 +70,11 @@ export async function startProxy(targets: readonly Target[], roundTripMs = 0): P
     take() {
       const taken = counts;
       counts = [];
+      return taken;
+    },
+    takePeaks() {
+      const taken = peaks;
+      peaks = new Map(open);
       return taken;
     },
     async close() {

@@ -13,17 +13,34 @@ import { server } from './plan/situation.ts';
 import { prepareScripts } from './prepareScripts.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
+export interface ApplyOptions {
+  /** Each takes two connections on every node, and on the coordinator one more while initSQL runs. Default 1. */
+  readonly databasesAtOnce?: number;
+}
+
 /** Makes every declared database so. One that fails does not stop the others; the worst counts (outcome.ts). */
-export async function apply(context: Context): Promise<void> {
+export async function apply(context: Context, { databasesAtOnce = 1 }: ApplyOptions = {}): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const scripts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
+  const idle = [joined.sessions];
   try {
-    await reportOutcome(context, (database) =>
-      applyOne(context, joined, database, passwords, scripts.get(database.name)),
+    await reportOutcome(
+      context,
+      async (database, own) => {
+        const sessions = idle.pop() ?? joined.moreSessions();
+        try {
+          await applyOne(own, { ...joined, sessions }, database, passwords, scripts.get(database.name));
+        } finally {
+          // Those to the servers serve the next database.
+          if (context.spec.databases.length > 1) await sessions.closeDatabase(database.name);
+          idle.push(sessions);
+        }
+      },
+      databasesAtOnce,
     );
   } finally {
-    await joined.sessions.close();
+    await Promise.all(idle.map((sessions) => sessions.close()));
   }
 }
 

@@ -1,5 +1,6 @@
+import { setMaxListeners } from 'node:events';
 import type { Writable } from 'node:stream';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { loadAccess } from './cluster/credentials.ts';
 import type { Context } from './context.ts';
 import { asFailure } from './execute/asFailure.ts';
@@ -41,6 +42,9 @@ interface ReportOptions extends CommonOptions {
 /** Exit code of `plan` when there are changes. */
 const CHANGES = 10;
 
+/** docs/PERFORMANCE.md, "Many databases": more gained little, and took more of each server's connections. */
+const DATABASES_AT_ONCE = 4;
+
 /** Runs one command line and returns its exit code; never ends the process itself. */
 export async function runCli(arguments_: readonly string[], surroundings: Surroundings): Promise<number> {
   let code = 0;
@@ -62,14 +66,22 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
     code = await withContext(options, command, surroundings, redactor, body);
   }
 
-  common(program.command('apply').description('wait for the nodes, then make the declared databases so')).action(
-    (options: CommonOptions) =>
+  common(program.command('apply').description('wait for the nodes, then make the declared databases so'))
+    .addOption(
+      new Option(
+        '--databases-at-once <number>',
+        'how many are worked on at the same time; two connections to each node for one',
+      )
+        .argParser(positive)
+        .default(DATABASES_AT_ONCE),
+    )
+    .action((options: CommonOptions & { databasesAtOnce: number }) =>
       run(options, 'apply', async (context) => {
         const { apply } = await import('./apply.ts');
-        await apply(context);
+        await apply(context, options);
         return 0;
       }),
-  );
+    );
   report(program.command('plan').description('print what apply would do; exit 10 when there are changes')).action(
     (options: ReportOptions) =>
       run(options, 'plan', async (context) => {
@@ -132,6 +144,11 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
   }
 }
 
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It has to be a whole number from 1 on.');
+  return Number(text);
+}
+
 function common(command: Command): Command {
   return command
     .option('--spec <file>', 'the spec', '/etc/citus-databases/spec.yaml')
@@ -186,6 +203,8 @@ async function guarded(
   destination?: { readonly log: RememberingLog; readonly terminationLog: string },
 ): Promise<number> {
   const controller = new AbortController();
+  // Every statement under way listens; Node would take more than ten for a leak and say so on standard error.
+  setMaxListeners(0, controller.signal);
   surroundings.onSignal((signal) => controller.abort(new Interrupted(signal)));
   try {
     return await body(controller.signal);

@@ -34,6 +34,7 @@ export async function locked<Result>(
           signal: context.signal,
           assertLock: () => lock.assertHeld(),
           labels: joined.labels,
+          proofs: joined.proofs,
         }),
       ),
   );
@@ -49,16 +50,17 @@ export async function takeTurns<Result>(
   database: DatabaseSpec,
   body: () => Promise<Result>,
 ): Promise<Result> {
-  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
   const log = context.log.about({ database: database.name });
-  return await withLock(
-    session,
-    registrationLock(),
-    {
-      deadline: Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
-      signal: context.signal,
-      onWait: (holder) => log.line(`Waiting for another registration of workers: ${describeHolder(holder)}`, 1),
-    },
-    body,
+  return await joined.registrations.take(async () =>
+    withLock(
+      await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE),
+      registrationLock(),
+      {
+        deadline: Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+        signal: context.signal,
+        onWait: (holder) => log.line(`Waiting for another registration of workers: ${describeHolder(holder)}`, 1),
+      },
+      body,
+    ),
   );
 }

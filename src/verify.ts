@@ -36,6 +36,9 @@ export async function verify(context: Context, output: 'text' | 'json'): Promise
           results.push({ database: database.name, ready: false, nodes: 0, links: 0, problem: error.message });
         }
         throw error;
+      } finally {
+        // With many databases, each node's connections would be used up.
+        await joined.sessions.closeDatabase(database.name);
       }
     });
   } finally {
@@ -57,6 +60,7 @@ async function verifyOne(context: Context, joined: Joined, database: DatabaseSpe
     signal: context.signal,
     assertLock: async () => undefined,
     labels: joined.labels,
+    proofs: joined.proofs,
   });
   const situation = await look(context, joined, run, database);
   missingDatabase(situation);

@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
 import { Sessions } from '../execute/sessions.ts';
 import { applicationName } from '../execute/startup.ts';
+import { Turns } from '../execute/turns.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { discoverWorkers } from './discover.ts';
 import { waitForNodes } from './ready.ts';
@@ -14,7 +15,19 @@ export interface Joined {
   readonly labels: ReadonlyMap<number, string>;
   /** Holds one open connection to each node's maintenance database. */
   readonly sessions: Sessions;
+  /** Sessions of their own, for work at the same time: a session does one thing after the other, and holds the locks. */
+  readonly moreSessions: () => Sessions;
+  /** Registrations of this run, which would otherwise poll for the cluster's lock against each other. */
+  readonly registrations: Turns;
+  /** See PROOFS. */
+  readonly proofs: Turns;
 }
+
+/**
+ * How many nodes reach out to all others at the same time, whichever database they do it for: each of them takes one
+ * connection on every node, and nodes have max_connections (100 by default) to share with everybody else.
+ */
+const PROOFS = 8;
 
 /** The longest patience that any database of the spec declares: the nodes are waited for once. */
 function patience(context: Context): { readonly maxAttempts: number; readonly retryDelaySeconds: number } {
@@ -32,7 +45,31 @@ function patience(context: Context): { readonly maxAttempts: number; readonly re
 /** Waits for all nodes at the same time, the coordinator being asked for the workers first where the spec has none. */
 export async function joinCluster(context: Context): Promise<Joined> {
   const { coordinator, workers: declared } = context.spec.cluster;
-  const sessions = new Sessions((node, database) =>
+  const sessions = openSessions(context);
+  const shared = {
+    sessions,
+    moreSessions: () => openSessions(context),
+    registrations: new Turns(1),
+    proofs: new Turns(PROOFS),
+  };
+  try {
+    if (declared !== undefined) {
+      const nodes = [coordinator, ...declared];
+      for (const session of await waitFor(context, nodes)) sessions.adopt(session);
+      return { coordinator, workers: declared, labels: nodeLabels(nodes), ...shared };
+    }
+    for (const session of await waitFor(context, [coordinator])) sessions.adopt(session);
+    const workers = await discoverWorkers(context, sessions);
+    for (const session of await waitFor(context, workers)) sessions.adopt(session);
+    return { coordinator, workers, labels: nodeLabels([coordinator, ...workers]), ...shared };
+  } catch (error) {
+    await sessions.close();
+    throw error;
+  }
+}
+
+function openSessions(context: Context): Sessions {
+  return new Sessions((node, database) =>
     connect({ node, database }, context.access, {
       applicationName: applicationName(context.command, database),
       // Some extensions change the database's search_path (postgis_topology): they have to start from its own.
@@ -42,20 +79,6 @@ export async function joinCluster(context: Context): Promise<Joined> {
       signal: context.signal,
     }),
   );
-  try {
-    if (declared !== undefined) {
-      const nodes = [coordinator, ...declared];
-      for (const session of await waitFor(context, nodes)) sessions.adopt(session);
-      return { coordinator, workers: declared, labels: nodeLabels(nodes), sessions };
-    }
-    for (const session of await waitFor(context, [coordinator])) sessions.adopt(session);
-    const workers = await discoverWorkers(context, sessions);
-    for (const session of await waitFor(context, workers)) sessions.adopt(session);
-    return { coordinator, workers, labels: nodeLabels([coordinator, ...workers]), sessions };
-  } catch (error) {
-    await sessions.close();
-    throw error;
-  }
 }
 
 async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<readonly Session[]> {

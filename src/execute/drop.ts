@@ -44,7 +44,7 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
           const within = await run.session({ node, scope: 'database' });
           for (const identifier of obstacles.prepared) await within.query(rollBackPrepared(identifier));
         }
-        await run.sessions.closeDatabase(node, run.database);
+        await run.sessions.closeDatabase(run.database, node);
         await server.query(closeDoor(run.database));
         if (obstacles.sessions > 0) log.line(`Ending ${counted(obstacles.sessions, 'session')} on ${label}...`, 2);
         await server.query(endSessions(run.database));

@@ -3,6 +3,7 @@ import { Interrupted } from '../report/errors.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
 import type { Sessions } from './sessions.ts';
+import type { Turns } from './turns.ts';
 
 /** How long a statement may go on after a signal before it is cancelled, and so rolled back. */
 const GRACE_MILLISECONDS = 5000;
@@ -17,6 +18,8 @@ export interface Run {
   /** Throws when the lock was lost: another run may be at work by then. */
   readonly assertLock: () => Promise<void>;
   readonly label: (node: NodeSpec) => string;
+  /** Turns of the nodes that reach out to all others. */
+  readonly proofs: Turns;
   /** The latest moment (milliseconds since the epoch) at which something that fails may be tried again. */
   readonly deadline: () => number;
   session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
@@ -30,6 +33,7 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   readonly assertLock: () => Promise<void>;
   readonly labels: ReadonlyMap<number, string>;
+  readonly proofs: Turns;
 }
 
 export function createRun(options: RunOptions): Run {
@@ -40,6 +44,7 @@ export function createRun(options: RunOptions): Run {
     sessions,
     signal,
     assertLock: options.assertLock,
+    proofs: options.proofs,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
     deadline: () => Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
     session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),

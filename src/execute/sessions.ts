@@ -13,7 +13,7 @@ export class Sessions {
   }
 
   async get(node: NodeSpec, database: string): Promise<Session> {
-    const key = `${node.group} ${database}`;
+    const key = keyOf(node, database);
     const known = await this.#sessions.get(key)?.catch(() => undefined);
     if (known?.isAlive === true) return known;
     const opening = this.#open(node, database);
@@ -23,14 +23,21 @@ export class Sessions {
 
   /** Takes over a connection that is open already. */
   adopt(session: Session): void {
-    this.#sessions.set(`${session.node.group} ${session.database}`, Promise.resolve(session));
+    this.#sessions.set(keyOf(session.node, session.database), Promise.resolve(session));
   }
 
-  async closeDatabase(node: NodeSpec, database: string): Promise<void> {
-    const key = `${node.group} ${database}`;
-    const session = await this.#sessions.get(key)?.catch(() => undefined);
-    this.#sessions.delete(key);
-    await session?.close();
+  /** Closes the connections to one database, on one node or on all. */
+  async closeDatabase(database: string, node?: NodeSpec): Promise<void> {
+    const keys = [...this.#sessions.keys()].filter((key) =>
+      node === undefined ? key.slice(key.indexOf(' ') + 1) === database : key === keyOf(node, database),
+    );
+    await Promise.all(
+      keys.map(async (key) => {
+        const session = await this.#sessions.get(key)?.catch(() => undefined);
+        this.#sessions.delete(key);
+        await session?.close();
+      }),
+    );
   }
 
   async close(): Promise<void> {
@@ -38,4 +45,8 @@ export class Sessions {
     this.#sessions.clear();
     await Promise.allSettled(open.map((result) => (result.status === 'fulfilled' ? result.value.close() : undefined)));
   }
+}
+
+function keyOf(node: NodeSpec, database: string): string {
+  return `${node.group} ${database}`;
 }

@@ -13,12 +13,6 @@ import { forAll } from './parallel.ts';
 import type { Run } from './run.ts';
 import { describe } from './sqlstate.ts';
 
-/**
- * How many nodes reach out to all others at the same time: each of them takes one connection on every node, and nodes
- * have max_connections (100 by default) to share with everybody else.
- */
-const NODES_AT_A_TIME = 8;
-
 export interface Proof {
   readonly nodes: number;
   readonly links: number;
@@ -29,10 +23,8 @@ export interface Proof {
 export async function verifyNodes(run: Run, situation: Situation): Promise<Proof> {
   const nodes = databaseNodes(situation.topology);
   const script = situation.spec.cluster.citus ? verificationScript() : plainVerificationScript();
-  const gathered = await forAll(
-    nodes,
-    async (node) => [node.group, await observeVerificationOf(run, node, script)] as const,
-    NODES_AT_A_TIME,
+  const gathered = await forAll(nodes, (node) =>
+    run.proofs.take(async () => [node.group, await observeVerificationOf(run, node, script)] as const),
   );
   const reports = new Map(gathered);
   const wrong = judge(situation, reports);

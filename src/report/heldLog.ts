@@ -6,13 +6,20 @@ export interface HeldLog {
   release(): void;
 }
 
-/** A log whose lines wait for their turn, for work that goes on before it may be told of. */
-export function holdBack(target: StepLog): HeldLog {
+/**
+ * A log whose lines wait for their turn, for work that goes on before it may be told of. `onTold` hears of each line that
+ * goes out.
+ */
+export function holdBack(target: StepLog, onTold: () => void = () => undefined): HeldLog {
   const held: (() => void)[] = [];
-  let released = false;
+  let released = target.atOnce;
   function pass(tell: () => void): void {
-    if (released) tell();
-    else held.push(tell);
+    if (!released) {
+      held.push(tell);
+      return;
+    }
+    tell();
+    onTold();
   }
   function hold(to: StepLog): StepLog {
     return {
@@ -23,13 +30,14 @@ export function holdBack(target: StepLog): HeldLog {
       error: (text) => pass(() => to.error(text)),
       blank: () => pass(() => to.blank()),
       about: (context) => hold(to.about(context)),
+      atOnce: to.atOnce,
     };
   }
   return {
     log: hold(target),
     release() {
       released = true;
-      for (const tell of held.splice(0)) tell();
+      for (const tell of held.splice(0)) pass(tell);
     },
   };
 }

@@ -22,6 +22,8 @@ export interface LogEntry {
 
 export interface Log {
   write(entry: LogEntry): void;
+  /** Each line carries its moment and what it is about, so that nothing has to be held back for the sake of order. */
+  readonly atOnce?: boolean;
 }
 
 /** A log that knows the last thing it was told. */
@@ -37,6 +39,7 @@ export function rememberLatest(log: Log): RememberingLog {
       log.write(entry);
     },
     latest: () => latest,
+    ...(log.atOnce === undefined ? {} : { atOnce: log.atOnce }),
   };
 }
 
@@ -76,6 +79,7 @@ export async function jsonLog(options: LogOptions): Promise<Log> {
       if (entry.decoration === true) return;
       logger[entry.level](entry.context, options.redact(entry.text));
     },
+    atOnce: true,
   };
 }
 

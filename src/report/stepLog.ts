@@ -14,6 +14,8 @@ export interface StepLog extends LineLog {
   step(number: number, title: string): void;
   error(text: string): void;
   blank(): void;
+  /** See Log: nothing is to be held back. */
+  readonly atOnce: boolean;
   /** The same log with something added to each line's context. */
   about(context: LogContext): StepLog;
 }
@@ -39,6 +41,7 @@ export function createStepLog(log: Log, context: LogContext = {}): StepLog {
     warn: (text, depth = 0) => write('warn', `WARNING: ${text}`, depth),
     blank: () => decorate(''),
     error: (text) => write('error', text, 0),
+    atOnce: log.atOnce === true,
     about: (more) => createStepLog(log, { ...context, ...more }),
   };
 }

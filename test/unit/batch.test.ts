@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Session } from '../../src/execute/connection.ts';
 import { executeItems } from '../../src/execute/lanes.ts';
 import { inStep, type Run } from '../../src/execute/run.ts';
+import { Turns } from '../../src/execute/turns.ts';
 import { type Change, type Item, note } from '../../src/objects/change.ts';
 import { COORDINATOR, W1 } from './plan/situations.ts';
 
@@ -44,6 +45,7 @@ async function execute(items: readonly Item[], culprit?: string) {
     deadline: () => Date.now() + 1000,
     session: async () => ({ script }) as unknown as Session,
     interruptible: (_, action) => action(),
+    proofs: new Turns(1),
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
   const outcome = await executeItems(inStep(run), items, lines, 0).catch((error: unknown) => error);

@@ -101,3 +101,50 @@ test('all is well', async () => {
   await expect(reportOutcome(context, () => Promise.resolve())).resolves.toBeUndefined();
   expect(logged).toEqual([]);
 });
+
+test('several at once: each in a section of its own, the end names those that failed in the order of the spec', async () => {
+  const { context, logged } = contextFor('one', 'two', 'three', 'four');
+  let most = 0;
+  let atWork = 0;
+  const outcome = reportOutcome(
+    context,
+    async ({ name }, own) => {
+      atWork += 1;
+      most = Math.max(most, atWork);
+      const log = own.log.about({ database: name });
+      log.line('begins');
+      await new Promise((resolve) => setTimeout(resolve, name === 'one' ? 60 : 10));
+      atWork -= 1;
+      if (name !== 'two') throw new Failure({ kind: 'failed', what: `Not ${name}` });
+      log.line('ready');
+    },
+    3,
+  );
+  await expect(outcome).rejects.toThrow("3 of 4 databases are not ready: 'one', 'three', 'four'");
+  expect(most).toBe(3);
+  const told = ['one', 'two', 'three', 'four'].map((name) => logged.filter((line) => line.startsWith(`${name}: `)));
+  expect(told).toEqual([
+    ['one: begins', "one: Database 'one' goes on:", "one: Database 'one' goes on:", 'one: ERROR: Not one'],
+    ['two: begins', 'two: ready'],
+    ['three: begins', 'three: ERROR: Not three'],
+    ['four: begins', 'four: ERROR: Not four'],
+  ]);
+  expect(logged.indexOf('two: ready')).toBe(logged.indexOf('two: begins') + 1);
+});
+
+test('after a defect nothing more is begun, and what is at work ends first', async () => {
+  const { context } = contextFor('one', 'two', 'three');
+  const defect = new TypeError('x is undefined');
+  const ended: string[] = [];
+  const outcome = reportOutcome(
+    context,
+    async ({ name }) => {
+      if (name === 'one') throw defect;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      ended.push(name);
+    },
+    2,
+  );
+  await expect(outcome).rejects.toBe(defect);
+  expect(ended).toEqual(['two']);
+});
