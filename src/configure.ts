@@ -1,21 +1,17 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { readPasswordFile } from './cluster/credentials.ts';
 import type { Context } from './context.ts';
 import { forAll } from './execute/parallel.ts';
-import { throwIfInterrupted } from './execute/run.ts';
-import { classify } from './execute/sqlstate.ts';
-import { loadTls } from './execute/tls.ts';
-import type { Patch } from './patroni/difference.ts';
+import type { DynamicConfig, Patch } from './patroni/difference.ts';
+import { firstConfig } from './patroni/firstConfig.ts';
 import { callAny, readConfig, unexpected } from './patroni/group.ts';
-import { type GroupPlan, groupLabel, planGroup } from './patroni/plan.ts';
+import { type ConfigureLock, takeConfigureLock } from './patroni/lock.ts';
+import { type GroupPlan, planGroup } from './patroni/plan.ts';
 import { describeChange, type GroupResult, logResult, resultOf } from './patroni/report.ts';
 import { restartGroup } from './patroni/restartGroup.ts';
 import { settleGroup } from './patroni/settle.ts';
-import type { Tools } from './patroni/tools.ts';
+import { openTools, type Tools } from './patroni/tools.ts';
 import { checkGroup, invalidValues } from './patroni/validate.ts';
 import { Failure } from './report/errors.ts';
 import type { LineLog } from './report/stepLog.ts';
-import type { PatroniGroupSpec } from './spec/types.ts';
 
 export interface ConfigureOptions {
   readonly dryRun: boolean;
@@ -30,71 +26,42 @@ export async function configure(context: Context, options: ConfigureOptions): Pr
   const { log, spec } = context;
   const tools = await openTools(context);
   log.frame(`Configuring PostgreSQL parameters: ${spec.cluster.name}`);
-  const plans = await forAll(tools.patroni.groups, async (group) =>
-    planGroup(spec, group, await firstConfig(context, group, tools)),
-  );
-  await check(context, plans, tools);
+  const configs = await forAll(tools.patroni.groups, (group) => firstConfig(context, group, tools));
   const { results, refusal } = options.dryRun
-    ? { results: plans.map((plan) => dryRun(context, plan)), refusal: undefined }
-    : await carryOut(context, plans, tools);
+    ? await compare(context, configs, tools)
+    : await underLock(context, tools);
   if (options.output === 'json') context.print(`${JSON.stringify({ groups: results }, undefined, 2)}\n`);
   if (refusal !== undefined) throw refusal;
   if (!options.dryRun) conclude(context, results);
 }
 
-async function openTools({ spec, access, signal }: Context): Promise<Tools> {
-  const { patroni } = spec;
-  if (patroni === undefined) {
-    throw new Failure({
-      kind: 'invalid',
-      what: 'The spec has no section patroni, which says where the groups are and what they shall have',
-      next: 'Add patroni.groups and patroni.parameters',
-    });
-  }
-  const credentials =
-    patroni.credentials === undefined
-      ? undefined
-      : {
-          username: patroni.credentials.username,
-          password: await readPasswordFile(patroni.credentials.passwordFile, access.redactor),
-        };
-  return {
-    patroni,
-    rest: { credentials, tls: await loadTls(patroni.tls), signal },
-    sql: { access, signal },
-    signal,
-    async pause(milliseconds) {
-      await delay(milliseconds, undefined, { signal }).catch(() => undefined);
-      throwIfInterrupted(signal);
-    },
-  };
+async function compare(context: Context, configs: readonly DynamicConfig[], tools: Tools): Promise<Outcome> {
+  const plans = await checkedPlans(context, configs, tools);
+  return { results: plans.map((plan) => dryRun(context, plan)), refusal: undefined };
 }
 
-const POLL_MS = 2_000;
-const NEWS_MS = 20_000;
-const HOPELESS_MS = 30_000;
-
-/** A group that is only just being made answers after a while; a certificate that does not verify hardly mends. */
-async function firstConfig(context: Context, group: PatroniGroupSpec, tools: Tools) {
-  const label = groupLabel(group.group, context.spec.cluster.citus);
-  const startedAt = Date.now();
-  const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
-  let told = Date.now() - NEWS_MS + POLL_MS;
-  for (;;) {
-    try {
-      return await readConfig(group, tools.rest);
-    } catch (error) {
-      throwIfInterrupted(tools.signal);
-      if (!(error instanceof Failure) || Date.now() > deadline) throw error;
-      if (classify(error) === 'hopeless' && Date.now() - startedAt > HOPELESS_MS) throw error;
-      if (Date.now() - told >= NEWS_MS) {
-        const reason = error.details.cause ?? error.details.what;
-        context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reason})`);
-        told = Date.now();
-      }
-    }
-    await tools.pause(POLL_MS);
+async function underLock(context: Context, tools: Tools): Promise<Outcome> {
+  const lock = await takeConfigureLock(context, tools);
+  try {
+    // what was read before the lock was taken does not count
+    const configs = await forAll(tools.patroni.groups, (group) => readConfig(group, tools.rest));
+    return await carryOut(context, await checkedPlans(context, configs, tools), tools, lock);
+  } finally {
+    await lock.release();
   }
+}
+
+async function checkedPlans(
+  context: Context,
+  configs: readonly DynamicConfig[],
+  tools: Tools,
+): Promise<readonly GroupPlan[]> {
+  const plans = tools.patroni.groups.flatMap((group, index) => {
+    const config = configs[index];
+    return config === undefined ? [] : [planGroup(context.spec, group, config)];
+  });
+  await check(context, plans, tools);
+  return plans;
 }
 
 async function check(context: Context, plans: readonly GroupPlan[], tools: Tools): Promise<void> {
@@ -122,7 +89,12 @@ interface Outcome {
 }
 
 /** The values go to all groups before anything is restarted, and restarts are one group after the other. */
-async function carryOut(context: Context, plans: readonly GroupPlan[], tools: Tools): Promise<Outcome> {
+async function carryOut(
+  context: Context,
+  plans: readonly GroupPlan[],
+  tools: Tools,
+  lock: ConfigureLock,
+): Promise<Outcome> {
   const { log } = context;
   const sent = new Map<GroupPlan, number>();
   for (const plan of plans) {
@@ -148,7 +120,7 @@ async function carryOut(context: Context, plans: readonly GroupPlan[], tools: To
     const { restart } = tools.patroni;
     if (restart === 'whenNeeded' && state.members.some(({ member }) => member.status?.pending !== undefined)) {
       log.line(`${plan.label}: restarting what needs it`);
-      restarts = await restartUnlessRefused(plan, tools, log, refusals);
+      restarts = await restartUnlessRefused(plan, tools, log, refusals, lock);
       if (restarts > 0) state = await settleGroup(plan, tools, sent.get(plan));
     }
     const result = resultOf(plan, state, restarts, tools.patroni, context.spec.cluster.citus);
@@ -163,9 +135,15 @@ async function carryOut(context: Context, plans: readonly GroupPlan[], tools: To
 }
 
 /** A group that must not be restarted does not keep the others from it; one whose restart fails does. */
-async function restartUnlessRefused(plan: GroupPlan, tools: Tools, log: LineLog, refusals: Failure[]): Promise<number> {
+async function restartUnlessRefused(
+  plan: GroupPlan,
+  tools: Tools,
+  log: LineLog,
+  refusals: Failure[],
+  lock: ConfigureLock,
+): Promise<number> {
   try {
-    return await restartGroup(plan, tools, log);
+    return await restartGroup(plan, tools, log, lock);
   } catch (error) {
     if (!(error instanceof Failure) || error.details.kind !== 'refused') throw error;
     if (refusals.length > 0) log.warn(error.message);

@@ -25,6 +25,11 @@ export function registrationLock(): LockKey {
   return { key: keyOf('worker-registration'), subject: 'The lock of worker registration' };
 }
 
+/** `configure` changes all groups of a cluster, and restarts one server at a time: one run in the cluster. */
+export function configureLock(): LockKey {
+  return { key: keyOf('configure'), subject: 'The lock of configure' };
+}
+
 /** The prefix must never change: runs of different versions have to meet at the same key. */
 function keyOf(name: string): string {
   return createHash('sha256').update(`citus-databases:lock:${name}`).digest().readBigInt64BE(0).toString();
@@ -68,12 +73,18 @@ export async function withLock<T>(
   options: LockOptions,
   body: (held: HeldLock) => Promise<T>,
 ): Promise<T> {
-  await acquire(session, lock, options);
+  const held = await takeLock(session, lock, options);
   try {
-    return await body({ assertHeld: () => assertHeld(session, lock) });
+    return await body(held);
   } finally {
     if (options.endsWithSession !== true) await release(session, lock);
   }
+}
+
+/** For a lock that is held until its session ends. */
+export async function takeLock(session: Session, lock: LockKey, options: LockOptions): Promise<HeldLock> {
+  await acquire(session, lock, options);
+  return { assertHeld: () => assertHeld(session, lock) };
 }
 
 async function acquire(session: Session, lock: LockKey, options: LockOptions): Promise<void> {

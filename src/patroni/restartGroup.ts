@@ -1,6 +1,7 @@
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { type GroupView, unexpected, viewGroup } from './group.ts';
+import type { ConfigureLock } from './lock.ts';
 import type { GroupPlan } from './plan.ts';
 import { bodyText, callPatroni } from './rest.ts';
 import { nextRestart, type RestartStep } from './restart.ts';
@@ -12,10 +13,12 @@ const POLL_MS = 1_000;
 const MOST_RESTARTS = 2;
 
 /** Restarts what needs it, one member at a time, looking again after each. Returns how many restarts there were. */
-export async function restartGroup(plan: GroupPlan, tools: Tools, log: LineLog): Promise<number> {
+export async function restartGroup(plan: GroupPlan, tools: Tools, log: LineLog, lock: ConfigureLock): Promise<number> {
   const restarts = new Map<string, number>();
   let total = 0;
   for (;;) {
+    // the last restart may have ended the session that held it
+    await lock.keep();
     const view = await viewWithLeader(plan, tools);
     const step = nextRestart(view.members.map(restartMember), tools.patroni.allowInterruption);
     if (step.kind === 'none') return total;

@@ -1,3 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { readPasswordFile } from '../cluster/credentials.ts';
+import type { Context } from '../context.ts';
+import { throwIfInterrupted } from '../execute/run.ts';
+import { loadTls } from '../execute/tls.ts';
+import { Failure } from '../report/errors.ts';
 import type { PatroniSpec } from '../spec/types.ts';
 import type { RestAccess } from './rest.ts';
 import type { SqlAccess } from './serverSettings.ts';
@@ -10,4 +16,32 @@ export interface Tools {
   readonly signal: AbortSignal;
   /** Waits, or throws the Interrupted of the signal. */
   readonly pause: (milliseconds: number) => Promise<void>;
+}
+
+export async function openTools({ spec, access, signal }: Context): Promise<Tools> {
+  const { patroni } = spec;
+  if (patroni === undefined) {
+    throw new Failure({
+      kind: 'invalid',
+      what: 'The spec has no section patroni, which says where the groups are and what they shall have',
+      next: 'Add patroni.groups and patroni.parameters',
+    });
+  }
+  const credentials =
+    patroni.credentials === undefined
+      ? undefined
+      : {
+          username: patroni.credentials.username,
+          password: await readPasswordFile(patroni.credentials.passwordFile, access.redactor),
+        };
+  return {
+    patroni,
+    rest: { credentials, tls: await loadTls(patroni.tls), signal },
+    sql: { access, signal },
+    signal,
+    async pause(milliseconds) {
+      await delay(milliseconds, undefined, { signal }).catch(() => undefined);
+      throwIfInterrupted(signal);
+    },
+  };
 }

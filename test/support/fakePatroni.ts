@@ -184,7 +184,11 @@ function isMapping(value: unknown): value is Parameters {
 
 async function reloadAll(cluster: LocalCluster, group: FakeGroup): Promise<void> {
   await sleep(RELOAD_MS);
-  for (const member of group.members) if (member.node.pid() !== undefined) await reload(cluster, member);
+  for (const member of group.members) {
+    if (member.node.pid() !== undefined) await reload(cluster, member);
+    // Patroni writes the file before it starts a server
+    else await write(member, {});
+  }
 }
 
 async function reload(cluster: LocalCluster, member: FakeMember): Promise<void> {
