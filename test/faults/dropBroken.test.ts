@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../support/cluster.ts';
 import { type Document, runProgram } from '../support/program.ts';
 import { type Laboratory, openLaboratory } from './support/laboratory.ts';
-import { choose, describePoint, pointsOf } from './support/points.ts';
+import { choose, describePoint, pointsOf, summary } from './support/points.ts';
 
 /** A drop that is cut off at any statement is finished by the next one. */
 
 const NAME = 'leaving';
-const SAMPLE = 12;
+const SAMPLE = 6;
+const TITLE = 'Drops cut';
 
 let laboratory: Laboratory;
 
@@ -57,7 +58,7 @@ test('a drop cut at any statement', { timeout: 3_600_000 }, async () => {
   resetAll();
   expect((await drop()).code).toBe(0);
   const points = laboratory.proxies.flatMap(({ group, messages }) => pointsOf(group, messages()));
-  const chosen = choose(points, SAMPLE);
+  const chosen = choose(TITLE, points, SAMPLE);
   let tried = 0;
   const failures: string[] = [];
   for (const point of chosen) {
@@ -76,6 +77,7 @@ test('a drop cut at any statement', { timeout: 3_600_000 }, async () => {
       await laboratory.clean(NAME);
     }
   }
-  console.log(`Drops cut: ${tried} of ${points.length} points tried, ${tried - failures.length} survived`);
+  const survived = tried - failures.length;
+  console.log(summary(TITLE, { tried, of: points.length, survived }, chosen));
   expect(failures).toEqual([]);
 });

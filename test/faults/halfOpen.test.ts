@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FaultProxy } from '../support/faultProxy.ts';
 import { type Document, type Outcome, runProgram } from '../support/program.ts';
 import { type Laboratory, openLaboratory } from './support/laboratory.ts';
+import { sampleOf } from './support/sample.ts';
 
 /** A node that takes everything and says nothing: its machine froze, or a firewall forgot the connection. */
 
@@ -42,21 +43,24 @@ test('silent from the start: given up after maxAttempts, each with its own deadl
     code: 1,
     log: expect.stringMatching(/Worker .* did not become ready after 2 attempts/),
   });
-  // Two attempts of 5 s for the connection and as much for the answer.
-  expect(milliseconds).toBeLessThan(30_000);
+  // Two attempts of 5 s for the connection and as much for the answer; the rest is for a busy machine.
+  expect(milliseconds).toBeLessThan(60_000);
 });
 
-test.each([
-  ['the coordinator', 0, 'CREATE DATABASE'],
-  ['a worker', 2, 'CREATE DATABASE'],
-])(
+// A minute each, most of it spent waiting.
+const SILENT: readonly (readonly [string, number])[] = [
+  ['the coordinator', 0],
+  ['a worker', 2],
+];
+
+test.each(sampleOf('Silent', SILENT, 1))(
   '%s falls silent and stays so: the run ends, the next one finishes',
-  { timeout: 300_000 },
-  async (_, group, text) => {
+  { timeout: 600_000 },
+  async (_, group) => {
     const proxy = laboratory.proxy(group);
     for (const each of laboratory.proxies) each.reset();
     expect((await apply({ name: 'measured' })).code).toBe(0);
-    const at = positionOf(proxy, text);
+    const at = positionOf(proxy, 'CREATE DATABASE');
     await laboratory.clean('measured');
 
     disturb(proxy, at);
@@ -64,8 +68,8 @@ test.each([
     expect(broken.code).toBe(1);
     expect(broken.log).toMatch(/No answer from|does not answer any more|was lost/);
     // 30 s until the server is looked after, two looks of 10 s each, 30 s of retries whose last may take 10 s; then the
-    // sessions that are open are closed, 2 s each.
-    expect(broken.milliseconds).toBeLessThan(120_000);
+    // sessions that are open are closed, 2 s each. Twice that, for a machine that has other things to do.
+    expect(broken.milliseconds).toBeLessThan(240_000);
     expect(proxy.struck()).toBe(true);
     for (const each of laboratory.proxies) each.reset();
     const rerun = await apply({ name: 'frozen' });

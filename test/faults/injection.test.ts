@@ -5,13 +5,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quoteIdentifier } from '../../src/objects/quote.ts';
 import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
+import { everything, seed } from './support/sample.ts';
 
 /**
  * Every string of the spec that reaches SQL, filled with what breaks out of quotes. Whatever a run makes of it, nothing
  * but declared objects appears: above all no role `pwned`, which each text would make if it were ever executed.
  */
 
-const RUNS = process.env['FAULTS'] === 'all' ? 300 : 30;
+const RUNS = everything ? 300 : 30;
 const COMMAND = 'CREATE ROLE pwned';
 
 let plain: LocalCluster;
@@ -145,9 +146,9 @@ test('every string of a database, on PostgreSQL itself', { timeout: 1_800_000 },
       const inside = await leftovers(plain, 0, given);
       expect({ inside, stderr }).toEqual({ inside: [], stderr: '' });
     }),
-    { numRuns: RUNS },
+    { numRuns: RUNS, seed },
   );
-  console.log('Exit codes and how often:', Object.fromEntries(codes));
+  console.log(`Hostile strings: seed ${seed}, exit codes and how often:`, Object.fromEntries(codes));
 });
 
 test('strings that are fit for PostgreSQL go in as they are', { timeout: 600_000 }, async () => {
@@ -165,7 +166,7 @@ test('strings that are fit for PostgreSQL go in as they are', { timeout: 600_000
       expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
       for (const { group } of distributed.nodes) expect(await leftovers(distributed, group, given)).toEqual([]);
     }),
-    { numRuns: Math.ceil(RUNS / 5) },
+    { numRuns: Math.ceil(RUNS / 5), seed },
   );
 });
 

@@ -33,7 +33,7 @@ async function runHere(spec: Document): Promise<Ended> {
 test('a connection cut at any statement', { timeout: TIMEOUT }, async () => {
   const failures = await tryPoints(laboratory, {
     title: 'Connections cut',
-    sample: 24,
+    sample: 12,
     breakRun: async (spec, { group, at, moment }) => {
       laboratory.proxy(group).reset({ at, moment });
       return await runHere(spec);
@@ -53,7 +53,7 @@ test('the program killed at any statement', { timeout: TIMEOUT }, async () => {
       (error: Error) => ({ code: undefined, log: error.message }),
     );
   }
-  expect(await tryPoints(laboratory, { title: 'Program killed', sample: 12, breakRun })).toEqual([]);
+  expect(await tryPoints(laboratory, { title: 'Program killed', sample: 8, breakRun })).toEqual([]);
 });
 
 test('a node that crashes at any statement', { timeout: TIMEOUT }, async () => {
@@ -74,5 +74,5 @@ test('a node that crashes at any statement', { timeout: TIMEOUT }, async () => {
   }
   // Three moments of a crash are hard to tell apart: the server loses what it has not committed in any case.
   const only = ({ moment }: Point) => moment !== 'before';
-  expect(await tryPoints(laboratory, { title: 'Nodes crashed', sample: 10, only, breakRun })).toEqual([]);
+  expect(await tryPoints(laboratory, { title: 'Nodes crashed', sample: 6, only, breakRun })).toEqual([]);
 });

@@ -2,7 +2,7 @@
 import { type Document, runProgram } from '../../support/program.ts';
 import { differences, type Fingerprint, fingerprint } from './fingerprint.ts';
 import { everyFeature, type Laboratory, withPasswordFile } from './laboratory.ts';
-import { choose, describePoint, type Point, pointsOf } from './points.ts';
+import { choose, describePoint, type Point, pointsOf, summary } from './points.ts';
 
 const NAME = 'fault';
 
@@ -31,7 +31,7 @@ export async function tryPoints(laboratory: Laboratory, experiment: Experiment):
     const expected = await fingerprint(laboratory.cluster, NAME);
     const all = laboratory.proxies.flatMap(({ group, messages }) => pointsOf(group, messages()));
     const points = all.filter(experiment.only ?? (() => true));
-    const chosen = choose(points, experiment.sample);
+    const chosen = choose(experiment.title, points, experiment.sample);
     await laboratory.clean(NAME);
 
     const failures: string[] = [];
@@ -45,10 +45,8 @@ export async function tryPoints(laboratory: Laboratory, experiment: Experiment):
       await laboratory.clean(NAME);
     }
     const tried = chosen.length - tally.notReached;
-    console.log(
-      `${experiment.title}: ${tried} of ${points.length} points tried, ${tried - failures.length} survived`,
-      tally,
-    );
+    const counts = { tried, of: points.length, survived: tried - failures.length };
+    console.log(summary(experiment.title, counts, chosen), tally);
     return failures;
   });
 }

@@ -1,5 +1,6 @@
 /** The points at which a conversation can be broken, and which of them a run tries. */
 import { MOMENTS, type Moment, SYNC } from '../../support/faultProxy.ts';
+import { everything, sampleOf, seed } from './sample.ts';
 
 export interface Point {
   readonly group: number;
@@ -25,26 +26,29 @@ export function pointsOf(group: number, messages: readonly string[]): readonly P
 
 /**
  * FAULTS=all: every point. FAULTS='0:17:sent 1:3:before': those. FAULTS=/CREATE/: those of messages that match.
- * FAULTS=100: so many of them, spread evenly from a random start, so that many runs try them all. Else `sample`.
+ * FAULTS=100: so many of them, spread evenly. Else `sample`.
  */
-export function choose(points: readonly Point[], sample: number): readonly Point[] {
+export function choose(title: string, points: readonly Point[], sample: number): readonly Point[] {
   const wanted = process.env['FAULTS'] ?? '';
-  if (wanted === 'all') return points;
   if (/^\/.+\/$/.test(wanted)) {
     const pattern = new RegExp(wanted.slice(1, -1));
     return points.filter((point) => pattern.test(point.text));
   }
-  if (wanted !== '' && !/^\d+$/.test(wanted)) {
+  if (wanted !== '' && wanted !== 'all' && !/^\d+$/.test(wanted)) {
     const names = wanted.split(/[\s,]+/);
     return points.filter((point) => names.includes(nameOf(point)));
   }
-  const count = wanted === '' ? sample : Number(wanted);
-  const stride = points.length / count;
-  const start = Math.random() * stride;
-  return Array.from(
-    { length: Math.min(count, points.length) },
-    (_, index) => points[Math.floor(start + index * stride)],
-  ).filter((point) => point !== undefined);
+  return sampleOf(title, points, /^\d+$/.test(wanted) ? Number(wanted) : sample);
+}
+
+/** What was tried and how it can be tried again, as one line. */
+export function summary(
+  title: string,
+  counts: { readonly tried: number; readonly of: number; readonly survived: number },
+  chosen: readonly Point[],
+): string {
+  const again = everything ? '' : `; FAULTS_SEED=${seed} FAULTS='${chosen.map(nameOf).join(' ')}' tries them again`;
+  return `${title}: ${counts.tried} points tried (of ${counts.of}), ${counts.survived} survived${again}`;
 }
 
 export function nameOf({ group, at, moment }: Point): string {
