@@ -5,25 +5,20 @@ import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { runCli } from '../../src/cli.ts';
-import { createAuthority } from '../support/certificates.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
 import { REST_USER } from '../support/patroniLab.ts';
 
-/** What is between the program and the members: TLS, members that are away. All with the stand-in for Patroni. */
-describe("configure, with a stand-in for Patroni's REST API over HTTPS", () => {
-  const authority = createAuthority('Cluster CA');
-  const identity = authority.issue({ commonName: 'patroni', ip: ['127.0.0.1'] });
+/** Members that are away, and members of which only one side knows. All with the stand-in for Patroni. */
+describe("configure, with a stand-in for Patroni's REST API and members that come and go", () => {
   let lab: FakeLab;
   let folder: string;
 
   beforeAll(async () => {
-    lab = await startFakePatroni({ tls: { cert: identity.certificate, key: identity.key } });
+    lab = await startFakePatroni();
     console.log(`configure runs with ${lab.description}`);
     folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-configure-'));
     await writeFile(path.join(folder, 'superuser'), lab.password);
     await writeFile(path.join(folder, 'restapi'), lab.restPassword);
-    await writeFile(path.join(folder, 'ca.crt'), authority.certificate);
-    await writeFile(path.join(folder, 'other.crt'), createAuthority('Another CA').certificate);
   });
 
   afterAll(async () => {
@@ -42,7 +37,6 @@ describe("configure, with a stand-in for Patroni's REST API over HTTPS", () => {
       },
       patroni: {
         credentials: { username: REST_USER, passwordFile: path.join(folder, 'restapi') },
-        tls: { directory: folder },
         timeoutSeconds: 4,
         groups: [{ group: 0, members: group?.members.map(({ host, port, restPort }) => ({ host, port, restPort })) }],
         ...patroni,
@@ -59,39 +53,6 @@ describe("configure, with a stand-in for Patroni's REST API over HTTPS", () => {
     const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
     return { code: await runCli(['configure', '--spec', file], surroundings), out };
   }
-
-  it('verifies the certificate, and changes what it may', async () => {
-    const { code, out } = await configure({ parameters: { work_mem: '5MB' } });
-    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('✓ work_mem = 5MB') });
-  });
-
-  it('does not talk to a server whose certificate does not verify', async () => {
-    const { code, out } = await configure({
-      parameters: { work_mem: '6MB' },
-      tls: { directory: folder, ca: 'other.crt' },
-    });
-    expect(code).toBe(1);
-    expect(out).toMatch(/REST API does not answer \(HTTPS, port \d+\)/);
-    expect(out).toMatch(/Cause: .*(certificate|signature)/i);
-  });
-
-  it('says that it spoke HTTP where HTTPS is spoken', async () => {
-    const { code, out } = await configure({ parameters: { work_mem: '6MB' }, tls: { enabled: false } });
-    expect(code).toBe(1);
-    expect(out).toMatch(/REST API does not answer \(HTTP, port \d+\)/);
-  });
-
-  it('never prints the password of the REST API', async () => {
-    const file = path.join(folder, 'wrong');
-    await writeFile(file, 'a very wrong password');
-    const { code, out } = await configure({
-      parameters: { work_mem: '6MB' },
-      credentials: { username: REST_USER, passwordFile: file },
-    });
-    expect(code).toBe(1);
-    expect(out).toContain('does not accept the credentials');
-    expect(out).not.toContain('wrong password');
-  });
 
   it('warns of a member that Patroni does not know, and goes on', async () => {
     const [group] = lab.groups;

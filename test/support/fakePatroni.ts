@@ -12,7 +12,7 @@ import { createServer as createTlsServer } from 'node:https';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type LocalCluster, type LocalNode, startLocalCluster } from './cluster.ts';
-import { type PatroniLab, REST_USER } from './patroniLab.ts';
+import { type LabTls, type PatroniLab, REST_USER } from './patroniLab.ts';
 
 type Parameters = Record<string, unknown>;
 type Reasons = Record<string, { readonly old_value: string; readonly new_value: string }>;
@@ -38,7 +38,7 @@ const KIN = ['max_connections', 'max_worker_processes', 'max_wal_senders', 'max_
 const SEED = { max_connections: 100, work_mem: '4MB', max_worker_processes: 16 };
 
 export interface FakeOptions {
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls?: LabTls | undefined;
 }
 
 export interface FakeLab extends PatroniLab {
@@ -55,7 +55,8 @@ export async function startFakePatroni(options: FakeOptions = {}): Promise<FakeL
     const listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
       void answer(cluster, member, restPassword, incoming, outgoing);
     };
-    const server = options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
+    const server =
+      options.tls === undefined ? createServer(listener) : createTlsServer(serverTls(options.tls), listener);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();
@@ -75,6 +76,7 @@ export async function startFakePatroni(options: FakeOptions = {}): Promise<FakeL
     nodes: cluster.nodes,
     password: cluster.password,
     restPassword,
+    tls: options.tls,
     async stop() {
       for (const server of servers) server.close();
       await cluster.stop();
@@ -93,6 +95,10 @@ function groupOf(group: number, nodes: readonly LocalNode[]): FakeGroup {
     made.members.push({ name: `citusdemo-${group}-${index}`, node, group: made, port: 0, pending: {} });
   }
   return made;
+}
+
+function serverTls({ ca, certificate, key }: LabTls) {
+  return { ca, cert: certificate, key, requestCert: true, rejectUnauthorized: true };
 }
 
 async function answer(

@@ -2,13 +2,21 @@
  * Patroni for tests of `configure`: group 0 with a leader and a synchronous standby, group 1 with a leader alone. Either
  * real Patroni (realPatroni.ts) or a stand-in for its REST API over real PostgreSQL servers (fakePatroni.ts).
  */
-import { request } from 'node:http';
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 
 export interface LabMember {
   readonly name: string;
   readonly host: string;
   readonly port: number;
   readonly restPort: number;
+}
+
+/** Certificates of the REST API, all PEM: it shows its own, and lets in only who shows one of the same authority. */
+export interface LabTls {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
 }
 
 export interface PatroniLab {
@@ -18,6 +26,8 @@ export interface PatroniLab {
   readonly groups: readonly { readonly group: number; readonly members: readonly LabMember[] }[];
   readonly password: string;
   readonly restPassword: string;
+  /** undefined: plain HTTP. */
+  readonly tls?: LabTls | undefined;
   readonly stop: () => Promise<void>;
 }
 
@@ -31,26 +41,29 @@ export async function rest(
   path: string,
   body?: unknown,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
+  const { tls } = lab;
+  const options = {
+    host: member.host,
+    port: member.restPort,
+    method,
+    path,
+    agent: false as const,
+    auth: `${REST_USER}:${lab.restPassword}`,
+    headers: { 'content-type': 'application/json' },
+  };
   return await new Promise((resolve, reject) => {
-    const outgoing = request(
-      {
-        host: member.host,
-        port: member.restPort,
-        method,
-        path,
-        agent: false,
-        auth: `${REST_USER}:${lab.restPassword}`,
-        headers: { 'content-type': 'application/json' },
-      },
-      (incoming) => {
-        const chunks: Buffer[] = [];
-        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-        incoming.once('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          resolve({ status: incoming.statusCode ?? 0, body: asJson(text) });
-        });
-      },
-    );
+    const outgoing =
+      tls === undefined
+        ? requestHttp(options)
+        : requestHttps({ ...options, ca: tls.ca, cert: tls.certificate, key: tls.key });
+    outgoing.once('response', (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.once('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: incoming.statusCode ?? 0, body: asJson(text) });
+      });
+    });
     outgoing.once('error', reject);
     outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });

@@ -13,7 +13,7 @@ import { startCleaner } from '../../src/demo/cleaner.ts';
 import { findRealCitus } from '../../src/demo/postgresInstall.ts';
 import { serverEnvironment } from '../../src/demo/server.ts';
 import { canReach, type ServerUser, serverUser } from '../../src/demo/systemUser.ts';
-import { type LabMember, type PatroniLab, REST_USER, rest } from './patroniLab.ts';
+import { type LabMember, type LabTls, type PatroniLab, REST_USER, rest } from './patroniLab.ts';
 
 const PASSWORD = "super 'user'";
 const REST_PASSWORD = 'rest: "password"';
@@ -54,7 +54,11 @@ async function find(folders: readonly string[], name: string): Promise<string | 
   return undefined;
 }
 
-export async function startRealPatroni(programs: Programs): Promise<PatroniLab> {
+export interface RealOptions {
+  readonly tls?: LabTls | undefined;
+}
+
+export async function startRealPatroni(programs: Programs, { tls }: RealOptions = {}): Promise<PatroniLab> {
   const user = await serverUser();
   // short: a Unix socket's path has about a hundred characters
   const folder = await mkdtemp('/tmp/citus-databases-patroni-');
@@ -67,6 +71,7 @@ export async function startRealPatroni(programs: Programs): Promise<PatroniLab> 
     await cleaner.finish();
   };
   try {
+    if (tls !== undefined) await writeCertificates(folder, tls, user);
     const [client = 0, peer = 0, ...ports] = await freePorts(8);
     processes.push(await startEtcd(programs, folder, client, peer, user));
     const groups = [0, 1].map((group) => ({
@@ -79,7 +84,7 @@ export async function startRealPatroni(programs: Programs): Promise<PatroniLab> 
     for (const { group, members } of groups) {
       for (const member of members) {
         const file = path.join(folder, `${member.name}.json`);
-        const text = JSON.stringify(configuration(member, group, { folder, etcd: client, bin: programs.bin }));
+        const text = JSON.stringify(configuration(member, group, { folder, etcd: client, bin: programs.bin, tls }));
         await writeFile(file, text, { mode: 0o644 });
         processes.push(await keep([programs.patroni, file], folder, user));
       }
@@ -90,6 +95,7 @@ export async function startRealPatroni(programs: Programs): Promise<PatroniLab> 
       groups,
       password: PASSWORD,
       restPassword: REST_PASSWORD,
+      tls,
       stop,
     };
     await untilReady(lab);
@@ -100,13 +106,34 @@ export async function startRealPatroni(programs: Programs): Promise<PatroniLab> 
   }
 }
 
-function configuration(
-  member: LabMember,
-  group: number,
-  { folder, etcd, bin }: { readonly folder: string; readonly etcd: number; readonly bin: string },
-): unknown {
+interface Surroundings {
+  readonly folder: string;
+  readonly etcd: number;
+  readonly bin: string;
+  readonly tls: LabTls | undefined;
+}
+
+async function writeCertificates(folder: string, tls: LabTls, user: ServerUser): Promise<void> {
+  const files = { 'ca.crt': tls.ca, 'rest.crt': tls.certificate, 'rest.key': tls.key };
+  for (const [name, text] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    await writeFile(file, text, { mode: 0o600 });
+    if (user !== undefined) await chown(file, user.uid, user.gid);
+  }
+}
+
+/** The members talk to each other's API too, and patronictl does (Patroni documentation, "YAML Configuration Settings"). */
+function tlsSections(folder: string, tls: LabTls | undefined) {
+  if (tls === undefined) return { restapi: {}, rest: {} };
+  const own = { certfile: path.join(folder, 'rest.crt'), keyfile: path.join(folder, 'rest.key') };
+  const cacert = path.join(folder, 'ca.crt');
+  return { restapi: { ...own, cafile: cacert, verify_client: 'required' }, rest: { ctl: { ...own, cacert } } };
+}
+
+function configuration(member: LabMember, group: number, { folder, etcd, bin, tls }: Surroundings): unknown {
   const address = `127.0.0.1:${member.port}`;
   const api = `127.0.0.1:${member.restPort}`;
+  const { restapi, rest: ctl } = tlsSections(folder, tls);
   const parameters = { max_connections: 100, work_mem: '4MB', max_worker_processes: 16, shared_buffers: '16MB' };
   return {
     scope: 'citusdemo',
@@ -117,7 +144,9 @@ function configuration(
       listen: api,
       connect_address: api,
       authentication: { username: REST_USER, password: REST_PASSWORD },
+      ...restapi,
     },
+    ...ctl,
     bootstrap: {
       dcs: { ttl: 20, loop_wait: 1, retry_timeout: 3, postgresql: { use_pg_rewind: true, parameters } },
       initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, 'data-checksums', 'no-sync'],
