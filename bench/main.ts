@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type LocalCluster, startLocalCluster } from '../src/demo/localCluster.ts';
 import { findPsql } from './baseline.ts';
+import { type ManyMeasured, manyTable, measureMany, settingsForMany } from './many.ts';
 import { type Measured, measure } from './measure.ts';
 import { plot } from './plot.ts';
 import { buildProgram } from './program.ts';
@@ -22,6 +23,7 @@ import { median } from './statistics.ts';
  *
  *     npm run bench -- --workers 2,8,16,32 --rounds 5 --latency 5 --plots docs/performance
  *     npm run bench -- --durable no          # servers as the tests have them, which never wait for a disk
+ *     npm run bench -- --databases 1,10,100 --at-once 4,8 --workers 8 --durable no      # one run for many databases
  */
 const { values } = parseArgs({
   options: {
@@ -31,6 +33,8 @@ const { values } = parseArgs({
     baseline: { type: 'string', default: 'yes' },
     durable: { type: 'string', default: 'yes' },
     plots: { type: 'string' },
+    databases: { type: 'string' },
+    'at-once': { type: 'string', default: '4' },
   },
 });
 const numbers = values.workers.split(',').map(Number);
@@ -41,6 +45,36 @@ const program = await buildProgram(process.cwd());
 const measured: Measured[] = [];
 let description = '';
 try {
+  if (values.databases === undefined) await measureOne();
+  else await measureSeveral(values.databases.split(',').map(Number), values['at-once'].split(',').map(Number));
+} finally {
+  await program.remove();
+}
+
+/** One run for many databases. */
+async function measureSeveral(databases: readonly number[], atOnce: readonly number[]): Promise<void> {
+  const all: ManyMeasured[] = [];
+  for (const workers of numbers) {
+    for (const [count, limit] of databases.flatMap((n) => atOnce.map((m) => [n, m] as const))) {
+      // More at once than there are is the same again.
+      if (limit > count && limit !== atOnce[0]) continue;
+      const cluster = await startLocalCluster({
+        workers,
+        serverSettings: { ...settingsFor(workers), ...settingsForMany(count) },
+      });
+      try {
+        description = describeMachine(cluster);
+        say(`${description}; ${workers} workers, ${count} databases, ${limit} at once`);
+        all.push(await measureMany(cluster, program, count, limit));
+      } finally {
+        await cluster.stop();
+      }
+      console.log(`\n${description}\n\nMany databases in one run\n\n${manyTable(all)}`);
+    }
+  }
+}
+
+async function measureOne(): Promise<void> {
   for (const workers of numbers) {
     const cluster = await startLocalCluster({ workers, serverSettings: settingsFor(workers) });
     if (description === '') description = describeMachine(cluster);
@@ -57,8 +91,6 @@ try {
   if (values.plots !== undefined) await writePlots(values.plots);
   const { size } = await stat(program.bundle);
   console.log(`\nBundle: ${(size / 1e6).toFixed(2)} MB`);
-} finally {
-  await program.remove();
 }
 
 /** Servers as people have them, which wait for their disks; and as many connections as that many daemons may take. */

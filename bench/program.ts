@@ -86,7 +86,11 @@ export const WORK = {
 } as const;
 
 /** A spec; `through`: addresses that the program is to use, while the nodes keep their own among themselves. */
-export function benchSpec(cluster: LocalCluster, database: string, through?: readonly Target[]): unknown {
+export function benchSpec(
+  cluster: LocalCluster,
+  database: string | readonly string[],
+  through?: readonly Target[],
+): unknown {
   const nodes = cluster.nodes.map((node) => {
     const front = through?.find(({ group }) => group === node.group) ?? node;
     return { group: node.group, host: front.host, port: front.port, nodeName: node.host, nodePort: node.port };
@@ -94,6 +98,6 @@ export function benchSpec(cluster: LocalCluster, database: string, through?: rea
   const [coordinator, ...workers] = nodes;
   return {
     cluster: { name: 'bench', passwordFile: cluster.passwordFile, coordinator, workers },
-    databases: [{ name: database, ...WORK }],
+    databases: [database].flat().map((name) => ({ name, ...WORK })),
   };
 }

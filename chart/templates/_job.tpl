@@ -1,5 +1,5 @@
 {{/*
-The pod of a Job that runs the program, for {root, command, secret, roles, restApi}: the spec, the superuser's password, those of the
+The pod of a Job that runs the program, for {root, command, args, secret, roles, restApi}: the spec, the superuser's password, those of the
 roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni's REST API, and the certificates as files, no rights in
 the cluster, nothing writable but /tmp.
 */}}
@@ -32,7 +32,7 @@ containers:
   - name: citus-databases
     image: {{ include "citus-cluster.image" (dict "image" $values.jobs.image "root" .root) | quote }}
     imagePullPolicy: {{ $values.jobs.image.pullPolicy }}
-    args: {{ concat (list .command) $values.jobs.extraArgs | toJson }}
+    args: {{ concat (list .command) (.args | default list) $values.jobs.extraArgs | toJson }}
     # The program writes its last message itself; a pod that died before it could shows the end of its log.
     terminationMessagePolicy: FallbackToLogsOnError
     securityContext:

@@ -6,10 +6,14 @@ import { findHelm } from '../support/helm.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** What an upgrade makes of the values in a cluster that holds these objects. */
-export async function renderAgainst(present: readonly Manifest[], values: Values): Promise<readonly Manifest[]> {
-  const args = ['template', '--is-upgrade', '--dry-run=server', '--disable-openapi-validation'];
-  return parseManifests(await helmAgainst(present, args, values));
+/** What an upgrade (or an install) makes of the values in a cluster that holds these objects. */
+export async function renderAgainst(
+  present: readonly Manifest[],
+  values: Values,
+  command: 'upgrade' | 'install' = 'upgrade',
+): Promise<readonly Manifest[]> {
+  const args = ['template', '--dry-run=server', '--disable-openapi-validation'];
+  return parseManifests(await helmAgainst(present, command === 'upgrade' ? [...args, '--is-upgrade'] : args, values));
 }
 
 /** What `helm install` tells its user. */
@@ -75,7 +79,7 @@ function discovery(path: string): Answer | undefined {
 }
 
 function object(path: string, present: readonly Manifest[]): Answer {
-  const [, resource, name] = /^\/api\/v1\/namespaces\/shop\/(\w+)\/(.+)$/.exec(path) ?? [];
+  const [, resource, name] = /^\/(?:api|apis\/[^/]+)\/[^/]+\/namespaces\/shop\/(\w+)\/(.+)$/.exec(path) ?? [];
   const found = present.find(({ kind, metadata }) => plural(kind) === resource && metadata.name === name);
   if (found !== undefined) return { status: 200, body: found };
   return { status: 404, body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', code: 404 } };

@@ -1,0 +1,231 @@
+import { describe, expect, it } from 'vitest';
+import { parseSpec } from '../../src/spec/parse.ts';
+import { at, decoded, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
+import { notesOf, renderAgainst } from './fakeKubernetes.ts';
+
+/** Which Jobs make the databases so: jobs.mode and jobs.unchanged. */
+
+type Values = Readonly<Record<string, unknown>>;
+
+const databases = [
+  { name: 'orders', backoffLimit: 0, users: [{ name: 'clerk', access: 'readWrite', generate: true }] },
+  { name: 'MyApp', maxAttempts: 100, users: [{ name: 'clerk', access: 'readOnly', generate: true }] },
+  { name: 'audit', backoffLimit: 1 },
+];
+
+function creations(objects: readonly Manifest[]): readonly Manifest[] {
+  return ofKind(objects, 'Job').filter(({ metadata }) => metadata.labels['job-type'] === 'database-creation');
+}
+
+function namesOf(objects: readonly Manifest[]): readonly string[] {
+  return creations(objects).map(({ metadata }) => metadata.name);
+}
+
+describe('jobs.mode: single', () => {
+  const values = { additionalDatabases: databases, jobs: { mode: 'single' } };
+  const objects = render({ values });
+  const job = named(objects, 'Job', 'citusdemo-create-databases');
+
+  it('renders one Job for all entries, a hook as the others are', () => {
+    expect(namesOf(objects)).toEqual(['citusdemo-create-databases']);
+    expect(job.metadata.annotations).toMatchObject({
+      'helm.sh/hook': 'post-install,post-upgrade',
+      'helm.sh/hook-delete-policy': 'before-hook-creation',
+      'helm.sh/hook-weight': '1',
+      'citus-databases/database': 'orders, MyApp, audit',
+    });
+    expect(at(job, 'spec.podFailurePolicy.rules.0.onExitCodes.values')).toEqual([2, 3]);
+  });
+
+  it('gives it a Secret with all entries, and none to each', () => {
+    const secrets = ofKind(objects, 'Secret').map(({ metadata }) => metadata.name);
+    expect(secrets.filter((name) => name.startsWith('citusdemo-create-'))).toEqual(['citusdemo-create-databases']);
+    const spec = parseSpec(decoded(named(objects, 'Secret', 'citusdemo-create-databases'), 'spec.yaml'), 'spec');
+    expect(spec.databases.map(({ name }) => name)).toEqual(['orders', 'MyApp', 'audit']);
+    expect(spec.patroni).toBeUndefined();
+    expect(at(job, 'spec.template.spec.volumes.0.secret.secretName')).toBe('citusdemo-create-databases');
+  });
+
+  it('mounts the password of a role once, however many entries declare it', () => {
+    const volumes = at(job, 'spec.template.spec.volumes');
+    const users = Array.isArray(volumes) ? volumes.find((volume) => at(volume, 'name') === 'users') : undefined;
+    expect(at(users, 'projected.sources')).toHaveLength(1);
+    expect(at(users, 'projected.sources.0.secret.name')).toBe('citusdemo-user-clerk');
+  });
+
+  it('says how many entries are worked on at the same time', () => {
+    expect(at(job, 'spec.template.spec.containers.0.args')).toEqual(['apply', '--databases-at-once', '4']);
+    const more = render({
+      values: { ...values, jobs: { mode: 'single', databasesAtOnce: 2, extraArgs: ['--log-format', 'json'] } },
+    });
+    expect(at(named(more, 'Job', 'citusdemo-create-databases'), 'spec.template.spec.containers.0.args')).toEqual([
+      'apply',
+      '--databases-at-once',
+      '2',
+      '--log-format',
+      'json',
+    ]);
+    expect(refusal({ ...values, jobs: { mode: 'single', databasesAtOnce: 0 } })).toContain('databasesAtOnce');
+    expect(refusal({ ...values, jobs: { mode: 'one' } })).toContain('mode');
+  });
+
+  it.each([
+    // 100 × 5 s of waiting and one turn of 600 s, twice (backoffLimit 1), 10 s between
+    [{ databasesAtOnce: 3 }, databases.map((entry) => ({ backoffLimit: 1, ...entry })), 1, 2210],
+    // two turns of 600 s
+    [{ databasesAtOnce: 2 }, databases.map((entry) => ({ backoffLimit: 1, ...entry })), 1, 3410],
+    // the entry without backoffLimit has 3: four attempts and 10 + 20 + 40 s
+    [{ databasesAtOnce: 1 }, databases, 3, 9270],
+    [{ activeDeadlineSeconds: 42 }, databases, 3, 42],
+  ])('waits as long as the most patient entry, with %j', (jobs, additionalDatabases, backoffLimit, deadline) => {
+    const rendered = named(
+      render({ values: { additionalDatabases, jobs: { mode: 'single', ...jobs } } }),
+      'Job',
+      'citusdemo-create-databases',
+    );
+    expect(at(rendered, 'spec.backoffLimit')).toBe(backoffLimit);
+    expect(at(rendered, 'spec.activeDeadlineSeconds')).toBe(deadline);
+  });
+
+  it('renders none where no database is declared', () => {
+    expect(namesOf(render({ values: { jobs: { mode: 'single' } } }))).toEqual([]);
+  });
+
+  it('tells in the notes where the log is', async () => {
+    const notes = await notesOf(values);
+    expect(notes).toContain('  orders\n  MyApp\n  audit\n');
+    expect(notes.match(/logs job\/\S*create\S*/g)).toEqual(['logs job/citusdemo-create-databases']);
+  });
+});
+
+describe('jobs.unchanged', () => {
+  const values = { additionalDatabases: databases, jobs: { unchanged: 'skip' } };
+
+  /** The cluster after an upgrade whose Jobs all ended in this way, Secrets with the versions that Kubernetes counts. */
+  async function clusterAfter(before: Values, status: object = { succeeded: 1 }): Promise<readonly Manifest[]> {
+    const stored = secretsOf(await renderAgainst([], before));
+    return [...stored, ...creations(await renderAgainst(stored, before)).map((job) => ({ ...job, status }))];
+  }
+
+  function secretsOf(objects: readonly Manifest[]): readonly Manifest[] {
+    return ofKind(objects, 'Secret').map((secret) => ({
+      ...secret,
+      metadata: {
+        ...secret.metadata,
+        uid: secret.metadata.name,
+        resourceVersion: '7',
+        // What Helm looks at before it takes over what an earlier release left behind.
+        annotations: {
+          ...secret.metadata.annotations,
+          'meta.helm.sh/release-name': 'citusdemo',
+          'meta.helm.sh/release-namespace': 'shop',
+        },
+      },
+    }));
+  }
+
+  async function rendered(present: readonly Manifest[], now: Values): Promise<readonly string[]> {
+    return (await creationNames(present, now)).map((name) => name.replace(/-[0-9a-f]{8}$/, '').replace(/.*-/, ''));
+  }
+
+  async function creationNames(present: readonly Manifest[], now: Values): Promise<readonly string[]> {
+    return namesOf(await renderAgainst(present, now));
+  }
+
+  it('skip: no Job for an entry that is declared as it was when its Job succeeded', async () => {
+    const present = await clusterAfter(values);
+    expect(await rendered(present, values)).toEqual([]);
+    const [orders, ...others] = databases;
+    const changed = { ...values, additionalDatabases: [{ ...orders, parameters: { timezone: 'UTC' } }, ...others] };
+    expect(await rendered(present, changed)).toEqual(['orders']);
+    const more = { ...values, additionalDatabases: [...databases, { name: 'stock' }] };
+    expect(await rendered(present, more)).toEqual(['stock']);
+  });
+
+  it('skip: the Secrets stay, those that the old Jobs mount included', async () => {
+    const present = await clusterAfter(values);
+    const secrets = ofKind(await renderAgainst(present, values), 'Secret').map(({ metadata }) => metadata.name);
+    const mounted = creations(present).map(({ metadata }) => metadata.name);
+    expect(mounted).toHaveLength(3);
+    expect(secrets).toEqual(expect.arrayContaining([...mounted, 'citusdemo-databases', 'citusdemo-user-clerk']));
+  });
+
+  it.each([
+    ['workers', { workers: [{ citusGroup: '1' }, { citusGroup: '2' }, { citusGroup: '3' }] }],
+    ["the program's image", { jobs: { unchanged: 'skip', image: { tag: '9.9.9' } } }],
+    ["the nodes' image", { image: { tag: '9.9.9' } }],
+    ['arguments', { jobs: { unchanged: 'skip', extraArgs: ['--log-level', 'debug'] } }],
+    ['TLS', { ssl: { mode: 'verify-full' } }],
+  ])('skip: another topology or image runs all Jobs again: %s', async (_, more) => {
+    expect(await rendered(await clusterAfter(values), { ...values, ...more })).toHaveLength(3);
+  });
+
+  it('skip: a password that was replaced in its Secret runs the Jobs of its databases again', async () => {
+    const present = (await clusterAfter(values)).map((object) =>
+      object.metadata.name === 'citusdemo-user-clerk'
+        ? { ...object, metadata: { ...object.metadata, resourceVersion: '8' } }
+        : object,
+    );
+    expect(await rendered(present, values)).toEqual(['orders', 'myapp']);
+  });
+
+  it.each([
+    ['failed', { failed: 4, conditions: [{ type: 'Failed', status: 'True' }] }],
+    ['is still running', { active: 1 }],
+    ['has no status yet', {}],
+  ])('skip: a Job that %s runs again', async (_, status) => {
+    expect(await rendered(await clusterAfter(values, status), values)).toHaveLength(3);
+  });
+
+  it('skip: a Job that is gone, or whose Secret is (jobs.mode was another meanwhile), runs again', async () => {
+    const present = await clusterAfter(values);
+    const without = (kind: string) =>
+      present.filter(({ kind: of, metadata }) => of !== kind || metadata.name !== 'citusdemo-create-db-audit');
+    expect(await rendered(without('Job'), values)).toEqual(['audit']);
+    expect(await rendered(without('Secret'), values)).toEqual(['audit']);
+  });
+
+  it('skip: an install runs them all, whatever an earlier release left behind', async () => {
+    const present = await clusterAfter(values);
+    expect(namesOf(await renderAgainst(present, values, 'install'))).toHaveLength(3);
+  });
+
+  it('skip: without a cluster to look at, all run', () => {
+    expect(namesOf(render({ values, args: ['--is-upgrade'] }))).toHaveLength(3);
+  });
+
+  it('run, the default: all run again', async () => {
+    const present = await clusterAfter({ additionalDatabases: databases });
+    expect(await rendered(present, { additionalDatabases: databases })).toHaveLength(3);
+    // What ran by then counts once it is switched over.
+    expect(await rendered(present, values)).toEqual([]);
+  });
+
+  it('skip with jobs.mode: single: none as long as every entry is as it was', async () => {
+    const single = { additionalDatabases: databases, jobs: { mode: 'single', unchanged: 'skip' } };
+    const present = await clusterAfter(single);
+    expect(await creationNames(present, single)).toEqual([]);
+    const fewer = { ...single, additionalDatabases: databases.slice(1) };
+    expect(await creationNames(present, fewer)).toEqual(['citusdemo-create-databases']);
+    expect(await rendered(present, values)).toHaveLength(3);
+  });
+
+  it('is one of two words', () => {
+    expect(refusal({ jobs: { unchanged: 'never' } })).toContain('unchanged');
+  });
+});
+
+it('the hash in an annotation holds no password', async () => {
+  const hash = async (password: string) => {
+    const secret = {
+      kind: 'Secret',
+      metadata: { name: 'citusdemo-user-clerk', labels: {}, annotations: {}, uid: 'u', resourceVersion: '7' },
+      data: { password: Buffer.from(password).toString('base64') },
+    };
+    const objects = await renderAgainst([secret], { additionalDatabases: databases });
+    return named(objects, 'Job', 'citusdemo-create-db-orders').metadata.annotations['citus-databases/inputs'];
+  };
+  const [one, other] = [await hash('one'), await hash('other')];
+  expect(one).toMatch(/^[0-9a-f]{64}$/);
+  expect(other).toBe(one);
+});
