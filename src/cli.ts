@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Writable } from 'node:stream';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { loadAccess } from './cluster/credentials.ts';
+import { exposedFiles } from './cluster/exposedFiles.ts';
 import type { Context } from './context.ts';
 import { asFailure } from './execute/asFailure.ts';
 import { exitCode, Failure, Interrupted } from './report/errors.ts';
@@ -181,11 +182,14 @@ async function withContext(
     async (signal) => {
       const spec = await readSpec(options.spec);
       const access = await loadAccess(spec, redactor);
+      const stepLog = createStepLog(log);
+      const exposed = (await exposedFiles(spec)).join(', ');
+      if (exposed !== '') stepLog.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
       return await body({
         command,
         spec,
         access,
-        log: createStepLog(log),
+        log: stepLog,
         logLevel: options.logLevel,
         signal,
         print: (text) => stdout.write(redactor.redact(text)),
