@@ -106,6 +106,21 @@ somebody chose, which win over the profile.
 {{- end -}}
 
 {{/*
+Not empty where somebody chose parameters. A first start is seeded with all of them, so that `configure` has nothing to change after an
+install. It checks them, though: Patroni leaves out a parameter that it does not know, and only says so in its log. The chart's own
+parameters (values.yaml; a test compares them) need no check, which saves the seconds that each hook takes.
+*/}}
+{{- define "citus-cluster.parametersChosen" -}}
+{{- $own := dict "max_connections" "200" "max_locks_per_transaction" "512" "max_worker_processes" "32" "shared_preload_libraries" "pg_partman_bgw" -}}
+{{- if ne (include "citus-cluster.parameterTexts" .Values.patroni.postgresql.parameters | fromJson | toJson) (toJson $own) -}}
+chosen
+{{- end -}}
+{{- range include "citus-cluster.groups" . | fromJsonArray -}}
+  {{- if .parameters -}}chosen{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 The section `patroni` of the spec, as JSON. It names no parameters of releases before: Patroni's own record holds those, from the first
 start on, so that neither a rollback nor a tool that only renders templates loses any.
 */}}

@@ -5,6 +5,7 @@ import { wantedParameters } from '../../src/patroni/wanted.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { PATRONIS_OWN } from '../../src/spec/patroniContradictions.ts';
 import { at, decoded, named, refusal, render } from '../support/chart.ts';
+import { notesOf } from './fakeKubernetes.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -177,6 +178,25 @@ describe('the Job that brings parameters to the servers', () => {
     });
     expect(at(job(), 'spec.activeDeadlineSeconds')).toBe(3600);
     expect(at(job({ jobs: { activeDeadlineSeconds: 60 } }), 'spec.activeDeadlineSeconds')).toBe(60);
+  });
+});
+
+describe('the notes after an install', () => {
+  const log = 'kubectl -n shop logs job/citusdemo-configure';
+
+  it.each<[string, Values, boolean, boolean]>([
+    ["the chart's own parameters", {}, false, false],
+    ['parameters that somebody chose', { patroni: { postgresql: { parameters: { jit: false } } } }, true, true],
+    [
+      'the same, restarted by the Job',
+      { patroni: { postgresql: { parameters: { jit: false }, restart: 'whenNeeded' } } },
+      true,
+      false,
+    ],
+  ])('%s', async (_, values, told, waiting) => {
+    const notes = await notesOf(values);
+    expect(notes.includes(log)).toBe(told);
+    expect(notes.includes('"Pending restart"')).toBe(waiting);
   });
 });
 
