@@ -3,9 +3,8 @@ import type { Writable } from 'node:stream';
 import { apply } from './apply.ts';
 import { loadAccess } from './cluster/credentials.ts';
 import type { Context } from './context.ts';
+import type { DemoCluster } from './demo/demoCluster.ts';
 import { demoSpec } from './demo/example.ts';
-import type { LocalCluster } from './demo/localCluster.ts';
-import { Failure } from './report/errors.ts';
 import { textLog } from './report/log.ts';
 import type { Redactor } from './report/redact.ts';
 import { createStepLog } from './report/stepLog.ts';
@@ -34,7 +33,7 @@ export async function demo(
   const log = createStepLog(textLog({ level: 'info', stream: surroundings.stdout, redact: redactor.redact }));
   const { docker, ports = PORTS } = options;
   log.line(`Starting a coordinator and two workers on ports ${ports[0]}, ${ports[1]} and ${ports[2]}...`);
-  const cluster = await startCluster(docker, ports);
+  const cluster = await startCluster(docker, ports, signal, (line) => log.line(line));
   try {
     log.line(`They run ${cluster.description}`);
     const extensions = ['hstore', 'pg_trgm'];
@@ -68,13 +67,15 @@ export async function demo(
   }
 }
 
-async function startCluster(docker: boolean, ports: readonly number[]): Promise<LocalCluster> {
+async function startCluster(
+  docker: boolean,
+  ports: readonly [number, number, number],
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<DemoCluster> {
   if (docker) {
-    throw new Failure({
-      kind: 'failed',
-      what: 'demo --docker is not there yet',
-      next: 'Leave --docker out: the demo then uses a local PostgreSQL',
-    });
+    const { startDockerCluster } = await import('./demo/dockerCluster.ts');
+    return await startDockerCluster(ports, signal, tell);
   }
   const { startLocalCluster } = await import('./demo/localCluster.ts');
   return await startLocalCluster({ workers: 2, ports, host: 'localhost' });

@@ -1,14 +1,14 @@
 import { stringify } from 'yaml';
-
-export interface DemoNode {
-  readonly group: number;
-  readonly host: string;
-  readonly port: number;
-}
+import type { DemoNode } from './demoCluster.ts';
 
 /** The example that the demo applies, as the document a user would write. */
 export function demoSpec(nodes: readonly DemoNode[], passwordFile: string, extensions: readonly string[]): string {
-  const [coordinator, ...workers] = nodes.map(({ group, host, port }) => ({ group, host, port }));
+  const [coordinator, ...workers] = nodes.map(({ group, host, port, nodeName, nodePort }) => ({
+    group,
+    host,
+    port,
+    ...(nodeName === undefined ? {} : { nodeName, nodePort }),
+  }));
   return stringify(
     {
       cluster: { name: 'demo', passwordFile, coordinator, workers },

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { Failure } from '../report/errors.ts';
+import { portInUse } from './portInUse.ts';
 import { Server, type ServerFiles, type StopMode } from './server.ts';
 import type { Settings } from './serverSettings.ts';
 
@@ -60,7 +60,8 @@ async function startServer(plan: NodePlan): Promise<Server> {
       return server;
     } catch (error) {
       if (!(await portTaken(plan.files.logFile))) throw error;
-      if (plan.port !== undefined) throw portInUse(plan.port, error);
+      if (plan.port !== undefined)
+        throw portInUse(plan.port, 'PostgreSQL could not listen on it: Address already in use', error);
       if (attempt === portAttempts) throw error;
     }
   }
@@ -68,18 +69,6 @@ async function startServer(plan: NodePlan): Promise<Server> {
 
 async function portTaken(logFile: string): Promise<boolean> {
   return (await readFile(logFile, 'utf8')).includes('Address already in use');
-}
-
-function portInUse(port: number, cause: unknown): Failure {
-  return new Failure(
-    {
-      kind: 'failed',
-      what: `Port ${port} is in use`,
-      cause: 'PostgreSQL could not listen on it: Address already in use',
-      next: `Stop what listens on port ${port}, or choose another one.`,
-    },
-    { cause },
-  );
 }
 
 async function freePort(): Promise<number> {

@@ -16,7 +16,9 @@ if [[ $(id -u) == 0 ]]; then
 fi
 
 if [[ ! -s $PGDATA/PG_VERSION ]]; then
-  initdb --username=postgres --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --auth-local=trust --auth-host=trust >/dev/null
+  # shellcheck disable=SC2086 # several arguments
+  initdb --username=postgres --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --auth-local=trust --auth-host=trust \
+    ${POSTGRES_INITDB_ARGS:-} >/dev/null
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
   {
     echo "listen_addresses = '*'"

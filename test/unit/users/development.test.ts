@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { CITUS_IMAGE } from '../../../src/demo/dockerCluster.ts';
 import { parseSpec } from '../../../src/spec/parse.ts';
 
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
@@ -51,4 +52,5 @@ test('the images are those of versions.env', () => {
     citus,
     `citus-databases:${version}`,
   ]);
+  expect(CITUS_IMAGE, 'the image of demo --docker').toBe(citus);
 });

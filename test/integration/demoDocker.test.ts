@@ -1,0 +1,75 @@
+/** What `demo --docker` says where it cannot run. That it runs elsewhere: test/compose/demo.test.ts. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { runCli } from '../../src/cli.ts';
+
+const run = promisify(execFile);
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bundle-'));
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  await run(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
+});
+
+afterAll(async () => {
+  if (folder !== undefined) await rm(folder, { recursive: true });
+});
+
+test('the bundle by itself, as in the image of the program: it needs a checkout', async () => {
+  const program = run(process.execPath, [path.join(folder, 'citus-databases.js'), 'demo', '--docker']);
+  const { code, stderr } = await program.then(
+    () => ({ code: 0, stderr: '' }),
+    (error: { readonly code: number; readonly stderr: string }) => error,
+  );
+  expect({ code, stderr: stderr.replaceAll(folder, 'FOLDER') }).toMatchInlineSnapshot(`
+    {
+      "code": 1,
+      "stderr": "ERROR: The npm package testcontainers is not installed
+      Cause: Cannot find package 'testcontainers' imported from FOLDER/citus-databases.js
+      Next: Run \`npm ci\` in the checkout, without --omit=dev, and the demo from there; or leave --docker out
+    ",
+    }
+  `);
+});
+
+test('testcontainers is no part of the bundle', async () => {
+  const bundle = await readFile(path.join(folder, 'citus-databases.js'), 'utf8');
+  expect(bundle).toContain('import("testcontainers")');
+  // What it is made of.
+  expect(bundle).not.toMatch(/dockerode|org\.testcontainers/);
+});
+
+test('no Docker', async () => {
+  // As testcontainers says it. A machine that has Docker cannot be made to look as if it had none without being root.
+  vi.doMock('testcontainers', () => ({
+    getContainerRuntimeClient: () => Promise.reject(new Error('Could not find a working container runtime strategy')),
+  }));
+  let output = '';
+  const stream = () =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        output += String(chunk);
+        done();
+      },
+    });
+  const surroundings = { stdout: stream(), stderr: stream(), interactive: false, onSignal: () => {} };
+  const code = await runCli(['demo', '--docker'], surroundings);
+  vi.doUnmock('testcontainers');
+  expect({ code, output }).toMatchInlineSnapshot(`
+    {
+      "code": 1,
+      "output": "Starting a coordinator and two workers on ports 5600, 5601 and 5602...
+    ERROR: Docker cannot be reached
+      Cause: Could not find a working container runtime strategy
+      Next: Start Docker and see that \`docker info\` answers for this user, or leave --docker out: the demo then uses a local PostgreSQL
+    ",
+    }
+  `);
+});
