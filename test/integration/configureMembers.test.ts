@@ -17,8 +17,8 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     lab = await startFakePatroni();
     console.log(`configure runs with ${lab.description}`);
     folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-configure-'));
-    await writeFile(path.join(folder, 'superuser'), lab.password);
-    await writeFile(path.join(folder, 'restapi'), lab.restPassword);
+    await writeFile(path.join(folder, 'superuser'), lab.password, { mode: 0o600 });
+    await writeFile(path.join(folder, 'restapi'), lab.restPassword, { mode: 0o600 });
   });
 
   afterAll(async () => {

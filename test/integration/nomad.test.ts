@@ -32,8 +32,9 @@ test('the job file of docs/NOMAD.md: every password that its spec names is rende
   expect(rendered.filter((file) => named.includes(file)).toSorted()).toEqual([...new Set(named)].toSorted());
 
   await mkdir(path.join(folder, 'users'));
-  for (const name of ['gitea', 'grafana']) await writeFile(path.join(folder, 'users', name), `of ${name}`);
-  await writeFile(path.join(folder, 'superuser'), cluster.password);
+  for (const name of ['gitea', 'grafana'])
+    await writeFile(path.join(folder, 'users', name), `of ${name}`, { mode: 0o600 });
+  await writeFile(path.join(folder, 'superuser'), cluster.password, { mode: 0o600 });
   const { host, port } = nodeOf(cluster, 0);
   const document = spec
     .replaceAll('/secrets/', `${folder}/`)

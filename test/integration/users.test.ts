@@ -83,7 +83,8 @@ async function everywhere(text: string, place: 'postgres' | 'skymap' = 'skymap')
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-users-'));
-  for (const [name, password] of Object.entries(PASSWORDS)) await writeFile(file(name), `${password}\n`);
+  for (const [name, password] of Object.entries(PASSWORDS))
+    await writeFile(file(name), `${password}\n`, { mode: 0o600 });
   cluster = await startLocalCluster({ workers: 2, logStatements: true });
   console.log(`Citus: ${cluster.description}`);
   first = await apply([database(users())]);
@@ -224,7 +225,7 @@ describe('what users may do', () => {
 describe('later runs', () => {
   test('a changed password changes one verifier, the same on all nodes', async () => {
     const before = await verifiers();
-    await writeFile(file('skymap_app'), 'canary-rotated');
+    await writeFile(file('skymap_app'), 'canary-rotated', { mode: 0o600 });
     const run = await apply([database(users())]);
     expect(run.code).toBe(0);
     expect(run.log).toContain('  Changing the password of role "skymap_app" on node1, node2\n');
@@ -245,7 +246,7 @@ describe('later runs', () => {
 
   test('a new user changes nobody else', async () => {
     const before = await verifiers();
-    await writeFile(file('reporter'), 'canary-reporter');
+    await writeFile(file('reporter'), 'canary-reporter', { mode: 0o600 });
     const run = await apply([database([...users(), user('reporter', 'readOnly')])]);
     expect(run.code).toBe(0);
     const { reporter, ...after } = await verifiers();
@@ -339,7 +340,7 @@ describe('later runs', () => {
 describe('what is refused', () => {
   test('a role that exists as a superuser: exit 3, nothing changed', async () => {
     await query(cluster, 2, 'postgres', 'CREATE ROLE boss SUPERUSER');
-    await writeFile(file('boss'), 'canary-boss');
+    await writeFile(file('boss'), 'canary-boss', { mode: 0o600 });
     const run = await apply([{ name: 'bossy', users: [user('boss', 'readOnly')] }]);
     expect(run.code).toBe(3);
     expect(run.log).toMatchInlineSnapshot(`
@@ -370,8 +371,8 @@ describe('what is refused', () => {
   });
 
   test('files that are missing, empty or of several lines: all told, exit 2 before anything else', async () => {
-    await writeFile(file('empty'), '\n');
-    await writeFile(file('lines'), 'one\ntwo\n');
+    await writeFile(file('empty'), '\n', { mode: 0o600 });
+    await writeFile(file('lines'), 'one\ntwo\n', { mode: 0o600 });
     const run = await apply([{ name: 'files', users: ['missing', 'empty', 'lines'].map((name) => user(name, 'all')) }]);
     expect(run.code).toBe(2);
     expect(run.stdout.replaceAll(folder, 'FOLDER')).toMatchInlineSnapshot(`

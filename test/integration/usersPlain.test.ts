@@ -34,7 +34,7 @@ const GITEA: Document = {
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-plain-'));
-  for (const name of SERVICES) await writeFile(path.join(folder, name), `secret of ${name}`);
+  for (const name of SERVICES) await writeFile(path.join(folder, name), `secret of ${name}`, { mode: 0o600 });
   cluster = await startLocalCluster({ workers: 0, citus: 'none' });
   console.log(cluster.description);
   // One of them was made by hand, with a table of its own and another password.
