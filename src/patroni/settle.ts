@@ -1,7 +1,8 @@
 import { forAll } from '../execute/parallel.ts';
 import { describe } from '../execute/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
-import { viewGroup } from './group.ts';
+import { difference } from './difference.ts';
+import { readConfig, viewGroup } from './group.ts';
 import { type GroupPlan, watched } from './plan.ts';
 import { type MemberReading, type Progress, progressOf, type WatchedParameter } from './progress.ts';
 import type { RestMember } from './restMember.ts';
@@ -32,17 +33,20 @@ const POLL_MS = 1_000;
  * configuration was changed; undefined when there was nothing to change, and then nobody who is away is waited for.
  */
 export async function settleGroup(plan: GroupPlan, tools: Tools, sentAt: number | undefined): Promise<GroupState> {
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   const loopMs = plan.config.loopWaitSeconds * 1000 + LOOP_GRACE_MS;
   const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
   for (;;) {
-    const state = await readGroup(plan, tools, sentAt === undefined || Date.now() - sentAt > loopMs);
+    const state = await readGroup(plan, tools, sentAt === undefined || performance.now() - sentAt > loopMs);
     const absent = state.members.filter((member) => member.progress === undefined);
     const waiting = state.members.filter((member) => isWaiting(member));
     if (waiting.length === 0 && (absent.length === 0 || sentAt === undefined)) return state;
     // a member that answers has had three loops to take it: something else outweighs the configuration
-    if (waiting.length > 0 && Date.now() - startedAt > Math.max(3 * loopMs, 10_000)) throw outweighed(plan, waiting);
-    if (Date.now() > deadline) throw waiting.length > 0 ? outweighed(plan, waiting) : away(plan, absent);
+    const lateness = Math.max(3 * loopMs, 10_000);
+    if (waiting.length > 0 && (performance.now() - startedAt > lateness || performance.now() > deadline)) {
+      throw (await isOvertaken(plan, tools)) ? overtaken(plan) : outweighed(plan, waiting);
+    }
+    if (performance.now() > deadline) throw away(plan, absent);
     await tools.pause(POLL_MS);
   }
 }
@@ -87,6 +91,21 @@ async function readMember(
 function reasonOf(error: unknown): string {
   if (error instanceof Failure) return error.details.cause ?? error.details.what;
   return error === undefined ? 'Patroni knows no address of it' : describe(error);
+}
+
+/** By another run that held the lock while a restart had ended the session that held ours, or by `patronictl edit-config`. */
+async function isOvertaken(plan: GroupPlan, tools: Tools): Promise<boolean> {
+  const config = await readConfig(plan.spec, tools.rest);
+  const { changes } = difference({ config, wanted: plan.wanted, managedBefore: [], fallback: () => undefined });
+  return changes.length > 0;
+}
+
+function overtaken(plan: GroupPlan): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `${plan.label}: somebody else has changed Patroni's configuration since this run did`,
+    next: 'Find out who (another run of configure, patronictl edit-config), and run again with the values that shall hold',
+  });
 }
 
 function outweighed(plan: GroupPlan, members: readonly MemberState[]): Failure {

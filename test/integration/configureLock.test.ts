@@ -115,6 +115,20 @@ describe('configure, one run at a time', () => {
     }
   });
 
+  it('says so when somebody changes the configuration while it waits for the members', async () => {
+    const [member] = lab.groups[1]?.members ?? [];
+    if (member === undefined) throw new Error('No group 1');
+    const waiting = configure({ work_mem: '9MB', shared_buffers: '20MB' }, 60);
+    for (;;) {
+      if ((await configOf(1)).postgresql.parameters['work_mem'] === '9MB') break;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await rest(lab, member, 'PATCH', '/config', { postgresql: { parameters: { work_mem: '10MB' } } });
+    const { code, out } = await waiting;
+    expect(code, out).toBe(1);
+    expect(out).toContain("Group 1: somebody else has changed Patroni's configuration since this run did");
+  });
+
   it('goes on where the leader of the first group cannot be asked: that may be what it is to mend', async () => {
     const leader = lab.nodes[0];
     await leader?.stop();
