@@ -1,0 +1,77 @@
+/**
+ * A password that one node does not accept, through the program: it ends after half a minute with its own message, not
+ * after 60 attempts, which take five. Half a minute in full: the time that a node that is still bootstrapping has.
+ */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, type Document, runProgram, specOf } from '../support/program.ts';
+
+const OTHER = 'what the bootstrap has set';
+
+let cluster: LocalCluster;
+let program: BuiltProgram;
+
+beforeAll(async () => {
+  // Nothing of Citus is reached: the nodes are waited for first.
+  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1, citus: 'none' }), buildProgram()]);
+});
+
+afterAll(async () => {
+  await program?.remove();
+  await cluster?.stop();
+});
+
+async function setPassword(from: string, to: string): Promise<void> {
+  const before = { ...cluster, password: from };
+  await query(before, 1, 'postgres', `ALTER ROLE postgres PASSWORD '${to.replaceAll("'", "''")}'`);
+}
+
+beforeEach(() => setPassword(cluster.password, OTHER));
+afterEach(() => setPassword(OTHER, cluster.password).catch(() => undefined));
+
+/** With the patience that is the default: 60 attempts, 5 seconds apart. */
+function spec(): Document {
+  const workers = cluster.nodes.slice(1).map(({ group, host, port }) => ({ group, host, port }));
+  return specOf(cluster, [{ name: 'skymap' }], { cluster: { citus: true, workers } });
+}
+
+test('every command gives up after half a minute', { timeout: 240_000 }, async () => {
+  const commands = [['wait'], ['plan'], ['apply'], ['verify'], ['drop', 'skymap', '--confirm', 'skymap']];
+  const runs = await Promise.all(commands.map((command) => runProgram(cluster, command, spec())));
+  for (const [index, { code, log, milliseconds }] of runs.entries()) {
+    const attempts = [...log.matchAll(/^Waiting for worker node1\.\.\. \(attempt (\d+)\/60: (.*)\)$/gm)];
+    const command = commands[index]?.[0];
+    const told = {
+      command,
+      code,
+      numbered: attempts.every(([, attempt], at) => Number(attempt) === at + 1),
+      reasons: [...new Set(attempts.map(([, , reason]) => reason))],
+      end: log.slice(log.indexOf('ERROR: ')),
+    };
+    expect(told).toEqual({
+      command,
+      code: 1,
+      numbered: true,
+      reasons: ['password authentication failed for user "postgres" (SQLSTATE 28P01)'],
+      end: [
+        'ERROR: Worker node1 does not accept the password of user postgres',
+        '  Cause: password authentication failed for user "postgres" (SQLSTATE 28P01)',
+        '  Next: Compare the password file with the password of that role on this node (a changed Secret does not change it)',
+        '',
+      ].join('\n'),
+    });
+    expect(milliseconds).toBeGreaterThanOrEqual(30_000);
+    // 30 s at 5 s each. A machine that is slow makes it fewer.
+    expect(attempts.length).toBeGreaterThan(0);
+    expect(attempts.length).toBeLessThanOrEqual(6);
+  }
+  expect(await query(cluster, 0, 'postgres', "SELECT FROM pg_database WHERE datname = 'skymap'")).toEqual([]);
+});
+
+test('a node that gets its password meanwhile is ready then', async () => {
+  const waiting = await program.start(cluster, ['wait'], spec());
+  await waiting.printed('Waiting for worker');
+  await setPassword(OTHER, cluster.password);
+  const { code, log } = await waiting.ended;
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringMatching(/\nAll 2 nodes are ready!\n$/) });
+});
