@@ -89,6 +89,19 @@ describe('failures and the way on from there', () => {
     expect(await release.jobLog('stock')).toContain("Database 'stock' is ready!");
   });
 
+  step('null takes an entry out with --reset-then-reuse-values, and not with --reuse-values', 180, async () => {
+    const declared = async () => {
+      const entries = JSON.parse(await release.helmCommand('get', 'values', release.name, '--all', '-o', 'json'));
+      return Object.entries(entries.additionalDatabases).flatMap(([name, entry]) => (entry === null ? [] : [name]));
+    };
+    const without = ['--set', 'additionalDatabases.stock=null'];
+    expect((await release.helm('upgrade', ['--reuse-values', ...without])).code).toBe(0);
+    expect(await declared()).toContain('stock');
+    expect((await release.helm('upgrade', ['--reset-then-reuse-values', ...without])).code).toBe(0);
+    expect(await declared()).not.toContain('stock');
+    expect(await release.sql(0, 'stock', 'SELECT 1')).toBe('1');
+  });
+
   step('drop needs the confirmation, and then removes the database from every node', 180, async () => {
     const drop = (...args: string[]) => release.script('run-in-cluster', ['citusdemo', 'drop', 'stock', ...args]);
     expect((await drop()).code).toBe(2);
