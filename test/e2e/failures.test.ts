@@ -67,9 +67,13 @@ describe('failures and the way on from there', () => {
   });
 
   step('an owner that does not exist: exit 2, in one try, and nothing is made', 120, async () => {
-    const outcome = await release.helm('upgrade', ['--reuse-values', '--set', 'additionalDatabases.shop=null'], {
-      additionalDatabases: { lost: { owner: 'nobody_here', backoffLimit: 3 } },
-    });
+    const outcome = await release.helm(
+      'upgrade',
+      ['--reset-then-reuse-values', '--set', 'additionalDatabases.shop=null'],
+      {
+        additionalDatabases: { lost: { owner: 'nobody_here', backoffLimit: 3 } },
+      },
+    );
     expect(outcome.code).not.toBe(0);
     expect(await exitCodes(release, 'lost')).toEqual([2]);
     for (const group of [0, 1]) {
@@ -82,24 +86,11 @@ describe('failures and the way on from there', () => {
   });
 
   step('--set adds an entry to the map', 120, async () => {
-    const set = ['additionalDatabases.lost=null', 'additionalDatabases.stock.owner=postgres'];
-    const outcome = await release.helm('upgrade', ['--reuse-values', ...set.flatMap((each) => ['--set', each])]);
+    const set = ['--set', 'additionalDatabases.stock.owner=postgres'];
+    const outcome = await release.helm('upgrade', ['--reuse-values', ...set]);
     expect(outcome.stderr).not.toMatch(/warning/i);
     expect(outcome.code).toBe(0);
     expect(await release.jobLog('stock')).toContain("Database 'stock' is ready!");
-  });
-
-  step('null takes an entry out with --reset-then-reuse-values, and not with --reuse-values', 180, async () => {
-    const declared = async () => {
-      const entries = JSON.parse(await release.helmCommand('get', 'values', release.name, '--all', '-o', 'json'));
-      return Object.entries(entries.additionalDatabases).flatMap(([name, entry]) => (entry === null ? [] : [name]));
-    };
-    const without = ['--set', 'additionalDatabases.stock=null'];
-    expect((await release.helm('upgrade', ['--reuse-values', ...without])).code).toBe(0);
-    expect(await declared()).toContain('stock');
-    expect((await release.helm('upgrade', ['--reset-then-reuse-values', ...without])).code).toBe(0);
-    expect(await declared()).not.toContain('stock');
-    expect(await release.sql(0, 'stock', 'SELECT 1')).toBe('1');
   });
 
   step('drop needs the confirmation, and then removes the database from every node', 180, async () => {
@@ -121,6 +112,19 @@ describe('failures and the way on from there', () => {
     const apply = await release.script('run-in-cluster', ['citusdemo', 'apply']);
     expect(apply.code, apply.stdout + apply.stderr).toBe(0);
     expect(await release.sql(1, 'stock', 'SELECT count(*) FROM pg_dist_node')).toBe('2');
+  });
+
+  step('null takes an entry out with --reset-then-reuse-values, and not with --reuse-values', 180, async () => {
+    const declared = async () => {
+      const entries = JSON.parse(await release.helmCommand('get', 'values', release.name, '--all', '-o', 'json'));
+      return Object.entries(entries.additionalDatabases).flatMap(([name, entry]) => (entry === null ? [] : [name]));
+    };
+    const without = ['--set', 'additionalDatabases.stock=null'];
+    expect((await release.helm('upgrade', ['--reuse-values', ...without])).code).toBe(0);
+    expect(await declared()).toContain('stock');
+    expect((await release.helm('upgrade', ['--reset-then-reuse-values', ...without])).code).toBe(0);
+    expect(await declared()).not.toContain('stock');
+    expect(await release.sql(0, 'stock', 'SELECT 1')).toBe('1');
   });
 });
 
