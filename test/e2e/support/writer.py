@@ -19,8 +19,8 @@ while True:
                 host=host,
                 dbname=database,
                 user="postgres",
-                connect_timeout=2,
-                tcp_user_timeout=3000,
+                connect_timeout=5,
+                tcp_user_timeout=5000,
                 autocommit=True,
             )
         connection.execute("INSERT INTO writes VALUES (%s, %s)", (number, name))

@@ -9,6 +9,8 @@ export interface Written {
   readonly failures: readonly string[];
   /** Seconds between two acknowledgements. */
   readonly longestGap: number;
+  /** Likewise, the median: how fast this machine is at this moment. */
+  readonly usualGap: number;
 }
 
 export interface Writer {
@@ -64,7 +66,7 @@ export async function startWriter(release: Release, group: number, database: str
 function readWritten(log: string): Written {
   const acknowledged: number[] = [];
   const failures: string[] = [];
-  let longestGap = 0;
+  const gaps: number[] = [];
   let last: number | undefined;
   for (const line of log.split('\n')) {
     const [, number, at] = /^ok (\d+) ([\d.]+)$/.exec(line) ?? [];
@@ -73,8 +75,14 @@ function readWritten(log: string): Written {
       continue;
     }
     acknowledged.push(Number(number));
-    if (last !== undefined) longestGap = Math.max(longestGap, Number(at) - last);
+    if (last !== undefined) gaps.push(Number(at) - last);
     last = Number(at);
   }
-  return { acknowledged, failures, longestGap };
+  gaps.sort((left, right) => left - right);
+  return {
+    acknowledged,
+    failures,
+    longestGap: gaps.at(-1) ?? 0,
+    usualGap: gaps[Math.floor(gaps.length / 2)] ?? 0,
+  };
 }
