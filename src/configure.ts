@@ -106,7 +106,7 @@ async function carryOut(
     if (patch === undefined) continue;
     await send(plan, patch, tools);
     // a new record of names is nothing that the members have to take
-    if (changes.length > 0) sent.set(plan, Date.now());
+    if (changes.length > 0) sent.set(plan, performance.now());
   }
   const states = new Map(
     await forAll(plans, async (plan) => [plan, await settleGroup(plan, tools, sent.get(plan))] as const),

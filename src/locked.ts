@@ -21,7 +21,7 @@ export async function locked<Result>(
     session,
     databaseLock(database.name),
     {
-      deadline: Date.now() + database.maxAttempts * database.retryDelaySeconds * 1000,
+      deadline: performance.now() + database.maxAttempts * database.retryDelaySeconds * 1000,
       signal: context.signal,
       endsWithSession: context.spec.databases.length <= 1,
       onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
@@ -56,7 +56,7 @@ export async function takeTurns<Result>(
       await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE),
       registrationLock(),
       {
-        deadline: Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+        deadline: performance.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
         signal: context.signal,
         onWait: (holder) => log.line(`Waiting for another registration of workers: ${describeHolder(holder)}`, 1),
       },

@@ -84,8 +84,8 @@ export class Server {
   /** As pg_ctl does: the last line of postmaster.pid says when connections are accepted. */
   async #untilReady(child: ChildProcess): Promise<void> {
     const pidFile = path.join(this.files.dataDirectory, 'postmaster.pid');
-    const deadline = Date.now() + startDeadlineMs;
-    while (Date.now() < deadline) {
+    const deadline = performance.now() + startDeadlineMs;
+    while (performance.now() < deadline) {
       const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
       if (lines[0] === String(child.pid) && lines[7]?.trim() === 'ready') return;
       if (child.exitCode !== null || child.signalCode !== null) break;

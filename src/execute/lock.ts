@@ -45,7 +45,7 @@ export interface LockHolder {
 }
 
 export interface LockOptions {
-  /** Milliseconds since the epoch (Date.now()) after which the wait is given up. */
+  /** By performance.now(), which nobody sets: the moment after which the wait is given up. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
   /** Called once for each holder that is waited for. */
@@ -101,7 +101,7 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
       told = holder.pid;
       options.onWait?.(holder);
     }
-    const left = options.deadline - Date.now();
+    const left = options.deadline - performance.now();
     if (left <= 0) throw heldByOther(session, lock, holder);
     await sleep(Math.min(pause, left), options.signal);
   }

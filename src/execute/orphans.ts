@@ -19,7 +19,7 @@ export async function endOrphans(run: Run, coordinator: NodeSpec, log: LineLog):
     if (rows[0]?.sessions === 0) return;
     if (!told)
       log.line('An earlier run was killed while it executed initSQL: its session is ended, its statement undone');
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new Failure({
         kind: 'failed',
         what: 'The session in which an earlier run executed initSQL does not end',

@@ -2,7 +2,7 @@ import pRetry from 'p-retry';
 import { classify, codeOf } from './sqlstate.ts';
 
 export interface RetryOptions {
-  /** Milliseconds since the epoch (Date.now()) after which no attempt starts any more. */
+  /** By performance.now(), which nobody sets: the moment after which no attempt starts any more. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */
@@ -32,7 +32,7 @@ export async function retryTransient<T>(action: (attempt: number) => Promise<T>,
     maxTimeout: LONGEST_DELAY_MS,
     factor: 2,
     randomize: true,
-    maxRetryTime: Math.max(0, options.deadline - Date.now()),
+    maxRetryTime: Math.max(0, options.deadline - performance.now()),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     shouldRetry: ({ error, attemptNumber }) => {
       const worth = classify(error) === 'transient' || options.alsoTransient?.includes(codeOf(error) ?? '') === true;

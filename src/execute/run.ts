@@ -20,7 +20,7 @@ export interface Run {
   readonly label: (node: NodeSpec) => string;
   /** Turns of the nodes that reach out to all others. */
   readonly proofs: Turns;
-  /** The latest moment (milliseconds since the epoch) at which something that fails may be tried again. */
+  /** The latest moment, by performance.now(), at which something that fails may be tried again. */
   readonly deadline: () => number;
   session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
   /** Runs one statement so that a signal lets it end or cancels it, and then throws Interrupted. */
@@ -46,7 +46,7 @@ export function createRun(options: RunOptions): Run {
     assertLock: options.assertLock,
     proofs: options.proofs,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
-    deadline: () => Date.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+    deadline: () => performance.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
     session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
     interruptible: (session, action) => interruptible(session, signal, action),
   };

@@ -15,20 +15,20 @@ const HOPELESS_MS = 30_000;
 /** A group that is only just being made answers after a while; a certificate that does not verify hardly mends. */
 export async function firstConfig(context: Context, group: PatroniGroupSpec, tools: Tools): Promise<DynamicConfig> {
   const label = groupLabel(group.group, context.spec.cluster.citus);
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
-  let told = Date.now() - NEWS_MS + POLL_MS;
+  let told = performance.now() - NEWS_MS + POLL_MS;
   for (;;) {
     try {
       return await readConfig(group, tools.rest);
     } catch (error) {
       throwIfInterrupted(tools.signal);
-      if (!(error instanceof Failure) || Date.now() > deadline) throw error;
-      if (classify(error) === 'hopeless' && Date.now() - startedAt > HOPELESS_MS) throw error;
-      if (Date.now() - told >= NEWS_MS) {
+      if (!(error instanceof Failure) || performance.now() > deadline) throw error;
+      if (classify(error) === 'hopeless' && performance.now() - startedAt > HOPELESS_MS) throw error;
+      if (performance.now() - told >= NEWS_MS) {
         const reason = error.details.cause ?? error.details.what;
         context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reason})`);
-        told = Date.now();
+        told = performance.now();
       }
     }
     await tools.pause(POLL_MS);

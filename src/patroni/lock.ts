@@ -60,7 +60,7 @@ async function stillHeld(lock: HeldLock, { signal }: Tools): Promise<boolean> {
 
 /** undefined: nobody could be asked for it. */
 async function take(context: Context, tools: Tools): Promise<Holding | undefined> {
-  const giveUp = Date.now() + Math.min(PATIENCE_MS, tools.patroni.timeoutSeconds * 1000);
+  const giveUp = performance.now() + Math.min(PATIENCE_MS, tools.patroni.timeoutSeconds * 1000);
   for (;;) {
     let session: Session | undefined;
     try {
@@ -73,7 +73,7 @@ async function take(context: Context, tools: Tools): Promise<Holding | undefined
       await session?.close();
       tools.signal.throwIfAborted();
       if (error instanceof HeldByOther) throw error.cause;
-      if (classify(error) === 'hopeless' || Date.now() > giveUp) {
+      if (classify(error) === 'hopeless' || performance.now() > giveUp) {
         context.log.warn(
           `Another run of configure would not be noticed: the leader of the first group cannot be asked (${reasonOf(error)})`,
         );
@@ -89,7 +89,7 @@ class HeldByOther extends Error {}
 async function waitForLock(session: Session, { log }: Context, { patroni, signal }: Tools): Promise<HeldLock> {
   try {
     return await takeLock(session, configureLock(), {
-      deadline: Date.now() + patroni.timeoutSeconds * 1000,
+      deadline: performance.now() + patroni.timeoutSeconds * 1000,
       signal,
       onWait: (holder) => log.line(`Waiting for another run of configure: ${describeHolder(holder)}`),
     });

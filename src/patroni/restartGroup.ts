@@ -55,12 +55,12 @@ function memberOf(view: GroupView, name: string): RestMember {
 
 /** A group may be without a leader for the moment of a failover. */
 async function viewWithLeader(plan: GroupPlan, tools: Tools): Promise<GroupView> {
-  const deadline = Date.now() + tools.patroni.timeoutSeconds * 1000;
+  const deadline = performance.now() + tools.patroni.timeoutSeconds * 1000;
   for (;;) {
     const view = await viewGroup(plan.spec, tools.rest);
     if (view.paused) throw paused(plan, tools);
     if (view.members.some((member) => member.role === 'leader')) return view;
-    if (Date.now() > deadline) throw noLeader(plan);
+    if (performance.now() > deadline) throw noLeader(plan);
     await tools.pause(POLL_MS);
   }
 }
@@ -99,10 +99,10 @@ async function switchOver(
 
 /** Until the group has a running leader, the member is well again, and there is a synchronous standby if there was one. */
 async function untilHealthy(plan: GroupPlan, name: string, hadSync: boolean, tools: Tools): Promise<number> {
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
   let last: unknown;
-  while (Date.now() < deadline) {
+  while (performance.now() < deadline) {
     await tools.pause(POLL_MS);
     try {
       const view = await viewGroup(plan.spec, tools.rest);
@@ -111,7 +111,7 @@ async function untilHealthy(plan: GroupPlan, name: string, hadSync: boolean, too
       const itself = members.find((member) => member.name === name);
       const sync = members.some((member) => member.role === 'sync' && member.healthy);
       if (leader?.healthy === true && itself?.healthy === true && (sync || !hadSync)) {
-        return Math.round((Date.now() - startedAt) / 1000);
+        return Math.round((performance.now() - startedAt) / 1000);
       }
     } catch (error) {
       tools.signal.throwIfAborted();

@@ -44,7 +44,7 @@ interface Asked {
 }
 
 async function askServers(plan: GroupPlan, tools: Tools): Promise<Asked> {
-  const deadline = Date.now() + (plan.difference.changes.length === 0 ? 0 : PATIENCE_MS);
+  const deadline = performance.now() + (plan.difference.changes.length === 0 ? 0 : PATIENCE_MS);
   const libraries = listItems(plan.wanted['shared_preload_libraries'] ?? '');
   for (;;) {
     let reason: string | undefined;
@@ -57,7 +57,7 @@ async function askServers(plan: GroupPlan, tools: Tools): Promise<Asked> {
         reason ??= `${member.host}:${member.port}: ${describe(error)}`;
       }
     }
-    if (Date.now() >= deadline) return { judgement: undefined, reason };
+    if (performance.now() >= deadline) return { judgement: undefined, reason };
     await tools.pause(POLL_MS);
   }
 }

@@ -37,7 +37,7 @@ async function open(applicationName = 'citus-databases apply skymap'): Promise<S
 }
 
 function soon(milliseconds: number): { readonly deadline: number } {
-  return { deadline: Date.now() + milliseconds };
+  return { deadline: performance.now() + milliseconds };
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<Failure> {

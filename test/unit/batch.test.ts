@@ -42,7 +42,7 @@ async function execute(items: readonly Item[], culprit?: string) {
       checks += 1;
     },
     label: (node) => `w${node.group}`,
-    deadline: () => Date.now() + 1000,
+    deadline: () => performance.now() + 1000,
     session: async () => ({ script }) as unknown as Session,
     interruptible: (_, action) => action(),
     proofs: new Turns(1),

@@ -1,0 +1,59 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { databaseLock } from '../../src/execute/lock.ts';
+import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { type Outcome, runProgram, specOf } from '../support/program.ts';
+
+/** The clock of the machine is set while a run waits: by a day at each look, forwards or backwards. */
+
+const DAY = 86_400_000;
+
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 1 });
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+function setClockBy(milliseconds: number): void {
+  const now = Date.now.bind(Date);
+  let moved = 0;
+  vi.spyOn(Date, 'now').mockImplementation(() => {
+    moved += milliseconds;
+    return now() + moved;
+  });
+}
+
+/** Somebody holds the lock of the database meanwhile, until `free`. */
+async function occupy(name: string): Promise<() => Promise<void>> {
+  const other = await connect(cluster, 0, 'postgres');
+  await other.query('SELECT pg_advisory_lock($1::bigint)', [databaseLock(name).key]);
+  return () => other.end();
+}
+
+async function apply(name: string, maxAttempts: number): Promise<Outcome> {
+  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, maxAttempts, retryDelaySeconds: 1 }]));
+}
+
+test.each([
+  ['forwards', DAY],
+  ['backwards', -DAY],
+])('%s: a wait is neither cut short nor endless', async (direction, step) => {
+  const name = `clock_${direction}`;
+  const free = await occupy(name);
+  setClockBy(step);
+  const patient = apply(name, 600);
+  const impatient = await apply(name, 3);
+  expect(impatient).toMatchObject({ code: 1, log: expect.stringContaining('Waiting for another run on database') });
+  await free();
+  const { code, log } = await patient;
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+  expect(log).toContain('Waiting for another run on database');
+});
