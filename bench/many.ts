@@ -27,14 +27,17 @@ interface OneRun {
 const LOOK_EVERY_MS = 100;
 
 /**
- * What many databases need on a local cluster: a background worker for each (and eight of PostgreSQL's own). The daemons'
- * deadlock detection is off, since each of them would keep a connection to every other node.
+ * What many databases need on a local cluster: a background worker for each, and eight of PostgreSQL's own; and that the
+ * daemons of Citus, one for each database and node, neither keep a connection to every node each nor open one every other
+ * second (docs/PERFORMANCE.md, "Many databases").
  */
 export function settingsForMany(databases: number): Readonly<Record<string, string>> {
   return {
     max_worker_processes: String(databases + 16),
     max_connections: '200',
+    'citus.max_cached_conns_per_worker': '0',
     'citus.distributed_deadlock_detection_factor': '-1',
+    'citus.recover_2pc_interval': '5min',
     checkpoint_timeout: '30min',
     max_wal_size: '4GB',
   };

@@ -78,6 +78,38 @@ describe('messages with an answer', () => {
   });
 });
 
+describe('several databases in one run', () => {
+  const databases = Array.from({ length: 6 }, (_, index) => `of_six_${index}`);
+  const run = async (atOnce: number) => {
+    const spec = benchSpec(part(2), databases, proxy.nodes);
+    proxy.takePeaks();
+    const { code, output } = await program.run(['apply', '--databases-at-once', String(atOnce)], spec);
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
+    return { counts: proxy.take(), peaks: proxy.takePeaks() };
+  };
+
+  test('a run that changes nothing asks for each of them as a run for one does, and gives the lock back', async () => {
+    await run(3);
+    const { counts, peaks } = await run(3);
+    for (const { group } of part(2).nodes) {
+      const one = countOf(again.get(2) ?? [], group);
+      const { messages, connections } = countOf(counts, group);
+      expect(messages).toBe(databases.length * (one.messages + (group === 0 ? 1 : 0)));
+      // To the maintenance database once for each place, to each database once.
+      expect(connections).toBe(3 + databases.length);
+      expect(peaks.get(group)).toBeLessThanOrEqual(2 * 3);
+    }
+  });
+
+  test('many more of them take little more memory', async () => {
+    const few = await program.measureMemory(['apply'], benchSpec(part(2), databases.slice(0, 1)));
+    const all = await program.measureMemory(['apply'], benchSpec(part(2), databases));
+    expect([few.code, all.code]).toEqual([0, 0]);
+    expect(all.peakMegabytes).toBeGreaterThan(20);
+    expect(all.peakMegabytes).toBeLessThanOrEqual((few.peakMegabytes ?? 0) + 25);
+  });
+});
+
 test('a run takes at most 90 MB of memory', async () => {
   const first = await program.measureMemory(['apply'], benchSpec(cluster, 'memory'));
   const again = await program.measureMemory(['apply'], benchSpec(cluster, 'memory'));
