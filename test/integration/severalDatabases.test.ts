@@ -131,7 +131,7 @@ describe('databases that fail', () => {
   });
 });
 
-test('a signal ends all of them, and the log tells how far each was', async () => {
+test('a signal ends all of them, the log tells how far each was, and the next run goes on from there', async () => {
   const waiting = ['slow1', 'slow2', 'slow3'].map((name) => ({ name, initSQL: 'SELECT 1;\nSELECT pg_sleep(600);' }));
   const child = await program.start(cluster, ['apply', '--databases-at-once', '2'], specOf(cluster, waiting));
   const asleep =
@@ -143,6 +143,14 @@ test('a signal ends all of them, and the log tells how far each was', async () =
   expect(sections(log).map((section) => section.split('\n')[0])).toEqual(['slow1', 'slow2']);
   for (const section of sections(log)) expect(section).toContain('Step 7: ');
   expect(log).not.toContain('is ready!\n====');
+
+  const awake = waiting.map((database) => ({ ...database, initSQL: 'SELECT 1;\nSELECT 2;' }));
+  const again = await runProgram(cluster, ['apply', '--databases-at-once', '2'], specOf(cluster, awake));
+  expect(again).toMatchObject({ code: 0, stderr: '' });
+  for (const { name } of awake) {
+    expect(again.log).toContain(`Database '${name}' is ready!`);
+    expect(await firstValue(cluster, 0, name, 'SELECT count(*)::int FROM citus_databases.init_sql')).toBe(2);
+  }
 });
 
 test.each(['0', '-1', 'two', '1.5', ''])('--databases-at-once %j is wrong usage', async (number) => {
