@@ -62,10 +62,19 @@ function startDemo(): StartedDemo {
       }),
     ]);
   };
-  return { printed, output: () => output, interrupt: () => interrupt(), ended };
+  const demo = { printed, output: () => output, interrupt: () => interrupt(), ended };
+  started.push(demo);
+  return demo;
 }
 
+const started: StartedDemo[] = [];
+
 afterEach(async () => {
+  // A test that failed leaves its demo up.
+  for (const demo of started.splice(0)) {
+    demo.interrupt();
+    await demo.ended;
+  }
   expect(await leftBehind()).toEqual([]);
 });
 
@@ -108,7 +117,7 @@ test('Ctrl-C while it goes on: it stops, and removes what it has made', async ()
 
 test('a port that is taken: which one, exit code 1', async () => {
   const other = createServer();
-  await new Promise<void>((resolve) => other.listen(5601, '0.0.0.0', resolve));
+  await new Promise<void>((resolve, reject) => other.once('error', reject).listen(5601, '0.0.0.0', resolve));
   try {
     const demo = startDemo();
     expect(await demo.ended).toBe(1);
