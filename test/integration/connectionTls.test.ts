@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -78,6 +79,8 @@ interface Client {
   readonly host: string;
   readonly ca: string | undefined;
   readonly identity?: Identity | undefined;
+  /** Of somebody in between; else the server's. */
+  readonly port?: number;
 }
 
 async function filesOf({ mode, ca, identity }: Client): Promise<SslSpec> {
@@ -98,8 +101,7 @@ async function accessOf(client: Client): Promise<Access> {
   return loadAccess({ cluster: clusterSpec(cluster), ssl: await filesOf(client) });
 }
 
-function nodeAt(host: string): NodeSpec {
-  const { port } = nodeOf(cluster, 0);
+function nodeAt(host: string, port = nodeOf(cluster, 0).port): NodeSpec {
   return { group: 0, host, port, nodeName: host, nodePort: port };
 }
 
@@ -107,7 +109,10 @@ const IN_USE = 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
 
 async function ours(client: Client): Promise<Outcome> {
   try {
-    const session = await connect({ node: nodeAt(client.host), database: 'postgres' }, await accessOf(client));
+    const session = await connect(
+      { node: nodeAt(client.host, client.port), database: 'postgres' },
+      await accessOf(client),
+    );
     try {
       const { rows } = await session.query<{ ssl: boolean }>(IN_USE);
       expect(rows).toEqual([{ ssl: session.encrypted }]);
@@ -124,7 +129,7 @@ async function libpqs(client: Client): Promise<Outcome> {
   const ssl = await filesOf(client);
   const parameters = {
     host: client.host,
-    port: String(nodeOf(cluster, 0).port),
+    port: String(client.port ?? nodeOf(cluster, 0).port),
     user: 'postgres',
     dbname: 'postgres',
     sslmode: client.mode,
@@ -185,6 +190,40 @@ describe('modes and certificates, with the authority at hand and without', () =>
     await expectOutcomes({ ...known, host: '127.0.0.1' }, GOOD);
     await serve(SERVERS['named by common name only'], ANY);
     await expectOutcomes({ ...known, host: '127.0.0.1' }, WRONG_NAME);
+  });
+});
+
+describe('somebody in between who answers in the place of a server that speaks TLS', () => {
+  // The server does not mind connections without TLS: it is up to the client.
+  const cases: readonly (readonly [string, string, Outcomes])[] = [
+    ['that there is no TLS', 'N', ['plain', 'plain', 'plain', 'refused', 'refused', 'refused']],
+    // CVE-2021-23222: what follows was not encrypted, and would be read as if it had been.
+    ['with words slipped in behind', 'SR\0\0\0', ['plain', 'plain', 'refused', 'refused', 'refused', 'refused']],
+  ];
+  test.each(cases)('%s', async (_, answer, expected) => {
+    await serve(SERVERS.good, ANY);
+    const between = net.createServer((client) => {
+      const server = net.connect(nodeOf(cluster, 0).port, '127.0.0.1');
+      for (const socket of [client, server]) {
+        socket.on('error', () => undefined);
+        socket.on('close', () => (socket === client ? server : client).destroy());
+      }
+      client.once('data', (first) => {
+        // Protocol documentation, "Message Formats": SSLRequest is 8 bytes, the last four of them 80877103.
+        if (first.length === 8 && first.readInt32BE(4) === 80877103) client.write(answer);
+        else server.write(first);
+        client.pipe(server);
+        server.pipe(client);
+      });
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    try {
+      const address = between.address();
+      if (address === null || typeof address === 'string') throw new Error('no port');
+      await expectOutcomes({ host: 'localhost', ca: authority.certificate, port: address.port }, expected);
+    } finally {
+      between.close();
+    }
   });
 });
 
