@@ -1,4 +1,4 @@
-import type { StepLog } from './stepLog.ts';
+import type { LineLog, StepLog } from './stepLog.ts';
 
 export interface HeldLog {
   readonly log: StepLog;
@@ -24,6 +24,9 @@ export function holdBack(target: StepLog, onTold: () => void = () => undefined):
   function hold(to: StepLog): StepLog {
     return {
       line: (text, depth) => pass(() => to.line(text, depth)),
+      passing: (text, depth) => {
+        if (released) pass(() => tellNow(to, text, depth));
+      },
       warn: (text, depth) => pass(() => to.warn(text, depth)),
       frame: (text) => pass(() => to.frame(text)),
       step: (number, title) => pass(() => to.step(number, title)),
@@ -40,4 +43,10 @@ export function holdBack(target: StepLog, onTold: () => void = () => undefined):
       for (const tell of held.splice(0)) pass(tell);
     },
   };
+}
+
+/** A line that says nothing any more once its moment is over. */
+export function tellNow(to: LineLog, text: string, depth?: number): void {
+  if (to.passing === undefined) to.line(text, depth);
+  else to.passing(text, depth);
 }

@@ -1,3 +1,4 @@
+import { tellNow } from './heldLog.ts';
 import type { LineLog } from './stepLog.ts';
 
 interface Line {
@@ -139,6 +140,7 @@ export class Lanes {
     }
     const doing = running.slice(0, 4).map((state) => `${state.label} (${state.latest.trim() || 'waiting'})`);
     const rest = running.length > doing.length ? ` and ${running.length - doing.length} more` : '';
-    this.#out('').line(`... ${done} of ${this.#lanes.length} done; still at work: ${doing.join(', ')}${rest}`, 1);
+    const text = `... ${done} of ${this.#lanes.length} done; still at work: ${doing.join(', ')}${rest}`;
+    tellNow(this.#out(''), text, 1);
   }
 }

@@ -6,6 +6,8 @@ const RULE = '='.repeat(40);
 export interface LineLog {
   line(text: string, depth?: number): void;
   warn(text: string, depth?: number): void;
+  /** Of this moment only: nothing to read later. Lost where lines are held back; absent where none ever are. */
+  passing?(text: string, depth?: number): void;
 }
 
 /** The log of one run in the shape that people know: frames, numbered steps, indented lines. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { holdBack } from '../../../src/report/heldLog.ts';
+import { holdBack, tellNow } from '../../../src/report/heldLog.ts';
 import type { LogEntry } from '../../../src/report/log.ts';
 import { createStepLog } from '../../../src/report/stepLog.ts';
 
@@ -18,4 +18,18 @@ test('lines wait for their turn, in their order and with their context, and then
   expect(shown().slice(1)).toEqual(['Step 2: Creating|skymap|2', 'first|skymap|2', 'WARNING: second|skymap|2']);
   inside.line('third');
   expect(shown()).toEqual(['third|skymap|2']);
+});
+
+test('what only says how things stand is lost while lines wait, also through a log that is itself held back', () => {
+  const texts: string[] = [];
+  const outer = holdBack(createStepLog({ write: ({ text }) => texts.push(text) }));
+  const inner = holdBack(outer.log);
+  tellNow(inner.log, '1 of 2 done');
+  inner.log.line('first');
+  inner.release();
+  tellNow(inner.log, '1 of 2 done');
+  outer.release();
+  expect(texts).toEqual(['first']);
+  tellNow(inner.log.about({ step: 1 }), '2 of 2 done');
+  expect(texts).toEqual(['first', '2 of 2 done']);
 });
