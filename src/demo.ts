@@ -60,7 +60,7 @@ export async function demo(
     }
     if (options.once ?? !surroundings.interactive) return 0;
     log.line('The cluster stays up until Ctrl-C.');
-    if (!signal.aborted) await once(signal, 'abort');
+    await untilAborted(signal);
     return 0;
   } finally {
     await cluster.stop();
@@ -79,4 +79,12 @@ async function startCluster(
   }
   const { startLocalCluster } = await import('./demo/localCluster.ts');
   return await startLocalCluster({ workers: 2, ports, host: 'localhost' });
+}
+
+/** A signal keeps no process alive, nor do the servers: without a timer Node would end here, with exit code 13. */
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const waiting = setInterval(() => {}, 60_000);
+  await once(signal, 'abort');
+  clearInterval(waiting);
 }

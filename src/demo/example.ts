@@ -30,6 +30,7 @@ export function demoSpec(nodes: readonly DemoNode[], passwordFile: string, exten
 const INIT_SQL = `CREATE SCHEMA analytics;
 CREATE ROLE readonly WITH LOGIN PASSWORD 'changeme';
 GRANT CONNECT ON DATABASE skymap TO readonly;
+GRANT USAGE ON SCHEMA analytics TO readonly;
 
 CREATE TABLE analytics.events (
   event_id BIGSERIAL,
