@@ -70,7 +70,7 @@ async function check(context: Context, plans: readonly GroupPlan[], tools: Tools
     throw invalidValues(checked.map(({ plan, problems }) => ({ label: plan.label, problems })));
   }
   for (const { plan, unasked } of checked) {
-    if (unasked === undefined || plan.difference.changes.length === 0) continue;
+    if (unasked === undefined) continue;
     context.log.warn(`${plan.label}: no server could be asked whether it takes these values (${unasked})`);
   }
 }

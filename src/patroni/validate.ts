@@ -7,7 +7,7 @@ import type { GroupPlan } from './plan.ts';
 import { judge, type ServerJudgement } from './serverSettings.ts';
 import type { Tools } from './tools.ts';
 
-/** A server may be starting when something is to be sent to its group: it is given so long. */
+/** A server may be starting: it is given so long, at most. Without changes too, because an install has only been seeded. */
 const PATIENCE_MS = 30_000;
 const POLL_MS = 2_000;
 
@@ -44,7 +44,7 @@ interface Asked {
 }
 
 async function askServers(plan: GroupPlan, tools: Tools): Promise<Asked> {
-  const deadline = performance.now() + (plan.difference.changes.length === 0 ? 0 : PATIENCE_MS);
+  const deadline = performance.now() + Math.min(PATIENCE_MS, tools.patroni.timeoutSeconds * 1000);
   const libraries = listItems(plan.wanted['shared_preload_libraries'] ?? '');
   for (;;) {
     let reason: string | undefined;

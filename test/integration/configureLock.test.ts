@@ -129,6 +129,22 @@ describe('configure, one run at a time', () => {
     expect(out).toContain("Group 1: somebody else has changed Patroni's configuration since this run did");
   });
 
+  it('warns where no server of a group can be asked whether it takes the values, though nothing is to be sent', async () => {
+    expect(await configure({ work_mem: '10MB' }, 60)).toMatchObject({ code: 0 });
+    const only = lab.nodes[2];
+    await only?.stop();
+    try {
+      const { code, out } = await configure({ work_mem: '10MB' }, 3);
+      expect(code, out).toBe(0);
+      expect(out).toMatch(
+        /WARNING: Group 1: no server could be asked whether it takes these values \(.*ECONNREFUSED.*\)/,
+      );
+      expect(out).not.toContain('Group 0 (coordinator): no server');
+    } finally {
+      await only?.start();
+    }
+  });
+
   it('goes on where the leader of the first group cannot be asked: that may be what it is to mend', async () => {
     const leader = lab.nodes[0];
     await leader?.stop();
