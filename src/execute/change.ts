@@ -11,7 +11,12 @@ import { codeOf, describe } from './sqlstate.ts';
  * Carries out one change: again while the error is one that passes, with the deadline in sight. After a lost connection
  * the first attempt may have succeeded unseen; the change names the SQLSTATEs that then mean "done".
  */
-export async function executeChange(run: Run, change: Change, log: LineLog): Promise<void> {
+export async function executeChange(
+  run: Run,
+  change: Change,
+  log: LineLog,
+  deadline: number = run.deadline(),
+): Promise<void> {
   await run.assertLock();
   try {
     await retryTransient(
@@ -25,14 +30,15 @@ export async function executeChange(run: Run, change: Change, log: LineLog): Pro
           });
       },
       {
-        deadline: run.deadline(),
+        deadline,
         signal: run.signal,
         alsoTransient: [...(change.retryOn ?? []), ...madeMeanwhile(change)],
         onRetry: ({ error }) => log.line(`${describe(error, { detail: false })}; trying again`, 2),
       },
     );
   } catch (error) {
-    for (const part of change.oneByOne ?? []) await executeChange(run, part, log);
+    // Within the same time: an error that did not pass for all together is not waited for again with each.
+    for (const part of change.oneByOne ?? []) await executeChange(run, part, log, deadline);
     if (change.oneByOne !== undefined) return;
     throw changeFailure(run, change, error);
   }

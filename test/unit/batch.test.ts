@@ -24,14 +24,15 @@ function change(name: string, more: Partial<Change> = {}): Change {
 }
 
 /** A server that refuses whatever names the culprit, all or nothing. */
-async function execute(items: readonly Item[], culprit?: string) {
+async function execute(items: readonly Item[], culprit?: string, code = '42501') {
   const sent: string[] = [];
   const log: string[] = [];
   let checks = 0;
+  let deadlines = 0;
   const script = async (text: string) => {
     sent.push(text);
     if (culprit === undefined || !text.includes(culprit)) return [];
-    throw Object.assign(new pg.DatabaseError(`cannot make ${culprit}`, 0, 'error'), { code: '42501' });
+    throw Object.assign(new pg.DatabaseError(`cannot make ${culprit}`, 0, 'error'), { code });
   };
   const run: Run = {
     database: 'skymap',
@@ -42,14 +43,17 @@ async function execute(items: readonly Item[], culprit?: string) {
       checks += 1;
     },
     label: (node) => `w${node.group}`,
-    deadline: () => performance.now() + 1000,
+    deadline: () => {
+      deadlines += 1;
+      return performance.now() + 300;
+    },
     session: async () => ({ script }) as unknown as Session,
     interruptible: (_, action) => action(),
     proofs: new Turns(1),
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
   const outcome = await executeItems(inStep(run), items, lines, 0).catch((error: unknown) => error);
-  return { sent, log, checks, outcome };
+  return { sent, log, checks, deadlines, outcome };
 }
 
 describe('changes of one batch', () => {
@@ -85,4 +89,14 @@ test('the lock is looked at once in a step, however many changes there are', asy
   const items = ['a', 'b', 'c'].map((name) => change(name, { batch: name }));
   expect((await execute(items)).checks).toBe(1);
   expect((await execute([])).checks).toBe(0);
+});
+
+test('what does not pass for all together is not waited for again with each: one deadline, and the culprit is named', async () => {
+  const { batch: _, ...alone } = change('a; b');
+  const whole: Change = { ...alone, oneByOne: [change('a'), change('b')] };
+  const { sent, deadlines, outcome } = await execute([whole], 'b', '08006');
+  expect(deadlines).toBe(1);
+  expect(sent.at(0)).toBe('MAKE a; b');
+  expect(sent.slice(sent.indexOf('MAKE a'))).toEqual(['MAKE a', 'MAKE b']);
+  expect(outcome).toMatchObject({ message: expect.stringContaining('Failed to make b (node w1') });
 });
