@@ -30,14 +30,7 @@ export async function plan(context: Context, output: 'text' | 'json'): Promise<b
 
   async function planOne(database: DatabaseSpec) {
     try {
-      const run = createRun({
-        database,
-        sessions: joined.sessions,
-        signal: context.signal,
-        assertLock: async () => undefined,
-        labels: joined.labels,
-        proofs: joined.proofs,
-      });
+      const run = createRun({ ...joined, database, signal: context.signal });
       const situation = await look(context, joined, run, database, passwords);
       const { warnings } = await check(run, situation);
       const decision = decide(situation, scripts.get(database.name));

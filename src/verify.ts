@@ -54,14 +54,7 @@ export async function verify(context: Context, output: 'text' | 'json'): Promise
 async function verifyOne(context: Context, joined: Joined, database: DatabaseSpec): Promise<VerifiedDatabase> {
   const log = context.log.about({ database: database.name });
   log.line(`Verifying database '${database.name}' from every node...`);
-  const run = createRun({
-    database,
-    sessions: joined.sessions,
-    signal: context.signal,
-    assertLock: async () => undefined,
-    labels: joined.labels,
-    proofs: joined.proofs,
-  });
+  const run = createRun({ ...joined, database, signal: context.signal });
   const situation = await look(context, joined, run, database);
   missingDatabase(situation);
   const proof = await verifyNodes(run, situation);

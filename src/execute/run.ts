@@ -31,7 +31,8 @@ export interface RunOptions {
   readonly database: DatabaseSpec;
   readonly sessions: Sessions;
   readonly signal: AbortSignal;
-  readonly assertLock: () => Promise<void>;
+  /** undefined: it only looks, and so takes no lock. */
+  readonly assertLock?: () => Promise<void>;
   readonly labels: ReadonlyMap<number, string>;
   readonly proofs: Turns;
 }
@@ -43,7 +44,7 @@ export function createRun(options: RunOptions): Run {
     coordinator: options.labels.get(0) ?? 'coordinator',
     sessions,
     signal,
-    assertLock: options.assertLock,
+    assertLock: options.assertLock ?? (async () => undefined),
     proofs: options.proofs,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
     deadline: () => performance.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,

@@ -8,27 +8,17 @@ import { classify } from '../../src/execute/sqlstate.ts';
 import { applicationName } from '../../src/execute/startup.ts';
 import { Interrupted } from '../../src/report/errors.ts';
 import type { NodeSpec } from '../../src/spec/types.ts';
-import { clusterSpec, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 
 let cluster: LocalCluster;
 let access: Access;
 let node: NodeSpec;
 
-const ssl = {
-  enabled: false,
-  mode: 'disable',
-  directory: '/unused',
-  ca: 'ca.crt',
-  certificate: 'server.crt',
-  key: 'server.key',
-  nodeDirectory: '/unused',
-} as const;
-
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 0, citus: 'none' });
   const spec = clusterSpec(cluster);
   node = spec.coordinator;
-  access = await loadAccess({ cluster: spec, ssl });
+  access = await loadAccess({ cluster: spec, ssl: NO_SSL });
 });
 afterAll(() => cluster?.stop());
 

@@ -4,25 +4,15 @@ import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
 import { connect, type Session } from '../../src/execute/connection.ts';
 import { databaseLock, describeHolder, type LockHolder, registrationLock, withLock } from '../../src/execute/lock.ts';
 import { Failure, Interrupted } from '../../src/report/errors.ts';
-import { clusterSpec, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 
 let cluster: LocalCluster;
 let access: Access;
 const sessions: Session[] = [];
 
-const ssl = {
-  enabled: false,
-  mode: 'disable',
-  directory: '/unused',
-  ca: 'ca.crt',
-  certificate: 'server.crt',
-  key: 'server.key',
-  nodeDirectory: '/unused',
-} as const;
-
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 0, citus: 'none' });
-  access = await loadAccess({ cluster: clusterSpec(cluster), ssl });
+  access = await loadAccess({ cluster: clusterSpec(cluster), ssl: NO_SSL });
 });
 afterAll(async () => {
   await Promise.all(sessions.map((session) => session.close()));

@@ -3,24 +3,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
 import { type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
-import { clusterSpec, type LocalCluster, nodeOf, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, startLocalCluster } from '../support/cluster.ts';
 
 let cluster: LocalCluster;
 let access: Access;
 
-const ssl = {
-  enabled: false,
-  mode: 'disable',
-  directory: '/unused',
-  ca: 'ca.crt',
-  certificate: 'server.crt',
-  key: 'server.key',
-  nodeDirectory: '/unused',
-} as const;
-
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1, citus: 'none' });
-  access = await loadAccess({ cluster: { ...clusterSpec(cluster), citus: false }, ssl });
+  access = await loadAccess({ cluster: { ...clusterSpec(cluster), citus: false }, ssl: NO_SSL });
 });
 afterAll(() => cluster?.stop());
 

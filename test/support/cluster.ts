@@ -33,6 +33,17 @@ import type { ClusterSpec, NodeSpec } from '../../src/spec/types.ts';
 export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from '../../src/demo/localCluster.ts';
 export type { LocalNode } from '../../src/demo/localNode.ts';
 
+/** `ssl` of a spec whose cluster has no certificates. */
+export const NO_SSL = {
+  enabled: false,
+  mode: 'disable',
+  directory: '/unused',
+  ca: 'ca.crt',
+  certificate: 'server.crt',
+  key: 'server.key',
+  nodeDirectory: '/unused',
+} as const;
+
 export function nodeOf(cluster: LocalCluster, group: number): LocalNode {
   const node = cluster.nodes.find((candidate) => candidate.group === group);
   if (node === undefined) throw new Error(`The cluster has no group ${group}`);
