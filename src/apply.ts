@@ -7,10 +7,12 @@ import { endOrphans } from './execute/orphans.ts';
 import { throwIfInterrupted } from './execute/run.ts';
 import { locked, takeTurns } from './locked.ts';
 import { check, decide, look, lookAgainAtServers, type Passwords } from './look.ts';
+import { describeActivity } from './objects/activity.ts';
 import type { Script } from './objects/initSql/types.ts';
 import { reportOutcome } from './outcome.ts';
 import { server } from './plan/situation.ts';
 import { prepareScripts } from './prepareScripts.ts';
+import { tellNow } from './report/heldLog.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
 export interface ApplyOptions {
@@ -72,6 +74,7 @@ async function applyOne(
           applicationName: `citus-databases initSQL ${database.name}`,
           pinned: false,
           signal: context.signal,
+          onLook: (activity) => tellNow(log, describeActivity(activity), 2),
         }),
       withRegistrationLock: (body) => takeTurns(context, joined, database, body),
       lookAgainAtServers: (seen) => lookAgainAtServers(context, run, seen, passwords),

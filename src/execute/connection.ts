@@ -1,9 +1,11 @@
 import pg from 'pg';
 import type { Access } from '../cluster/credentials.ts';
+import type { Activity } from '../objects/activity.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { createSession } from './clientSession.ts';
 import { NoAnswer, withLimit } from './limit.ts';
 import { clientConfig, followLogin, type Login, newLogin } from './login.ts';
+import { probeOf } from './probe.ts';
 import type { Session } from './session.ts';
 import { codeOf } from './sqlstate.ts';
 import {
@@ -16,7 +18,6 @@ import {
   type Way,
 } from './stream.ts';
 import { OLDER, rejectedByServer } from './tls.ts';
-import type { Probe } from './watch.ts';
 
 export type { QueryOptions, QueryResult, ScriptOptions, Session } from './session.ts';
 
@@ -42,6 +43,8 @@ export interface ConnectOptions {
   /** A statement without an answer for so long has its server looked after. Default 30 seconds. */
   readonly probeAfterMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told, at each such look, what the session is doing. */
+  readonly onLook?: ((activity: Activity) => void) | undefined;
   readonly onNotice?: ((notice: Notice) => void) | undefined;
 }
 
@@ -152,7 +155,13 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
     prelude: options.pinned !== false && login.serverMajor >= 17 ? 'SET transaction_timeout = 0' : undefined,
     probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
-    probe: probeOf(attempt, login.backendPid),
+    probe: probeOf({
+      open: () =>
+        connect({ node, database: MAINTENANCE_DATABASE }, access, { applicationName: 'citus-databases probe' }),
+      backendPid: login.backendPid,
+      database: target.database,
+      onLook: options.onLook,
+    }),
     sendCancel: () => cancel(attempt, stream, login),
   });
 }
@@ -173,40 +182,6 @@ async function alertOf({ target: { node }, access, limit }: Attempt): Promise<un
     return undefined;
   } catch (error) {
     return unwrap(error);
-  }
-}
-
-/** Looks, over a connection of its own, whether the server still has the session. */
-function probeOf({ target, access }: Attempt, backendPid: number): () => Promise<Probe> {
-  let startedAt: string | undefined;
-  return async () => {
-    const session = await openProbe(target, access);
-    if (session === undefined) return 'alive';
-    try {
-      const { rows } = await session.query<{ started: string }>(
-        'SELECT backend_start::text AS started FROM pg_stat_activity WHERE pid = $1 AND datname = $2',
-        [backendPid, target.database],
-        { deadlineMs: CANCEL_TIMEOUT_MS },
-      );
-      const started = rows[0]?.started;
-      // another server, behind the same name, may have a process of the same number
-      startedAt ??= started;
-      return started !== undefined && started === startedAt ? 'alive' : 'gone';
-    } finally {
-      await session.close();
-    }
-  };
-}
-
-/** undefined: the server answered, if only to turn us down (no slot free, for instance): it is alive. */
-async function openProbe({ node }: ConnectTarget, access: Access): Promise<Session | undefined> {
-  try {
-    return await connect({ node, database: MAINTENANCE_DATABASE }, access, {
-      applicationName: 'citus-databases probe',
-    });
-  } catch (error) {
-    if (error instanceof pg.DatabaseError) return undefined;
-    throw error;
   }
 }
 

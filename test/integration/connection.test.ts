@@ -6,6 +6,7 @@ import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
 import { type ConnectOptions, connect, type Session } from '../../src/execute/connection.ts';
 import { classify } from '../../src/execute/sqlstate.ts';
 import { applicationName } from '../../src/execute/startup.ts';
+import { type Activity, describeActivity } from '../../src/objects/activity.ts';
 import { Interrupted } from '../../src/report/errors.ts';
 import type { NodeSpec } from '../../src/spec/types.ts';
 import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
@@ -398,6 +399,25 @@ describe('connections that break', () => {
     await withSession({ probeAfterMs: 100 }, async (session) => {
       const { rows } = await session.query(`SELECT pg_sleep(1.5), 'done' AS state`);
       expect(rows).toMatchObject([{ state: 'done' }]);
+    });
+  });
+
+  test('a statement that waits for a lock: who holds it is told, and not with which statement', async () => {
+    const seen: string[] = [];
+    const onLook = (activity: Activity) => seen.push(describeActivity(activity));
+    await withSession({ applicationName: 'holder' }, async (holder) => {
+      await holder.script('BEGIN; SELECT pg_advisory_lock(4711)');
+      await withSession({ probeAfterMs: 100, onLook }, async (session) => {
+        const waiting = session.query('SELECT pg_advisory_lock(4711)');
+        await expect.poll(() => seen.length).toBeGreaterThan(0);
+        await holder.query('SELECT pg_advisory_unlock(4711)');
+        await waiting;
+      });
+      expect(seen[0]).toMatch(
+        new RegExp(
+          `^Still at it after \\d s: waits for a lock that process ${holder.backendPid} \\(postgres, holder\\) holds$`,
+        ),
+      );
     });
   });
 

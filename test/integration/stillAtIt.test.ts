@@ -1,0 +1,38 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, specOf } from '../support/program.ts';
+
+/** What the log says while a statement of initSQL waits, for those who look at it then. */
+
+let cluster: LocalCluster;
+let program: BuiltProgram;
+
+beforeAll(async () => {
+  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
+  console.log(`Citus: ${cluster.description}`);
+});
+afterAll(async () => {
+  await Promise.all([cluster?.stop(), program?.remove()]);
+});
+
+test('a statement that waits for a lock: every half minute the log says for whom, until it goes on', async () => {
+  const table = 'CREATE TABLE items (id bigint PRIMARY KEY);';
+  const first = await program.run(cluster, ['apply'], specOf(cluster, [{ name: 'shop', initSQL: table }]));
+  expect(first.code, first.log).toBe(0);
+  const holder = await connect(cluster, 0, 'shop');
+  try {
+    await holder.query("SET application_name = 'report'; BEGIN; SELECT FROM items");
+    const initSQL = `${table}\nALTER TABLE items ADD COLUMN name text;`;
+    const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name: 'shop', initSQL }]));
+    await child.printed('Still at it');
+    await holder.query('COMMIT');
+    const { code, log } = await child.ended;
+    expect(code, log).toBe(0);
+    expect(log).toMatch(
+      / {2}Line 2: ALTER TABLE items ADD COLUMN name text\n {4}Still at it after \d+ s: waits for a lock that process PID \(postgres, report\) holds\n/,
+    );
+    expect(log).toContain("Database 'shop' is ready!");
+  } finally {
+    await holder.end();
+  }
+});
