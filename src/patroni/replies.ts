@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type DynamicConfig, RECORD } from './difference.ts';
 import type { PendingParameter } from './restart.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Path, type Problem, show } from './problems.ts';
 import { nearest } from './suggest.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseQuantity } from '../patroni/memory.ts';
 import { anyOf, checked, defaulted, name, optional, required, text } from './fields.ts';
 import * as names from './names.ts';

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { runCli } from '../../src/cli.ts';
 import { configureLock } from '../../src/execute/lock.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments, stringify } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { findHelm } from './helm.ts';
 
 export const chartFolder = fileURLToPath(new URL('../../chart', import.meta.url));

@@ -3,7 +3,7 @@
  * use, with no other key allowed (developer.hashicorp.com/nomad/docs/job-specification).
  */
 import { createRequire } from 'node:module';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Blocks may repeat, so each is a list; labelled ones are keyed by their label. */
 function block<Shape extends z.ZodRawShape>(shape: Shape) {
