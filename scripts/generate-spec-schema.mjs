@@ -1,6 +1,5 @@
 // Writes schema/spec.schema.json from the zod schema in src/spec/schema.ts.
 // Bundled first, because Node 20 cannot run TypeScript.
-import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -17,6 +16,4 @@ const { outputFiles } = await build({
 const code = Buffer.from(outputFiles[0].contents).toString('base64');
 const { specJsonSchema } = await import(`data:text/javascript;base64,${code}`);
 await mkdir(new URL('schema/', root), { recursive: true });
-const file = fileURLToPath(new URL('schema/spec.schema.json', root));
-await writeFile(file, JSON.stringify(specJsonSchema(), undefined, 2));
-execFileSync('npx', ['biome', 'format', '--write', file], { cwd: root, stdio: 'inherit' });
+await writeFile(new URL('schema/spec.schema.json', root), `${JSON.stringify(specJsonSchema(), undefined, 2)}\n`);
