@@ -90,7 +90,8 @@ async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<re
     settings: maintenanceSettings(context),
     onProgress: ({ node, attempt, maxAttempts, reason }) => {
       const label = labels.get(node.group) ?? node.nodeName;
-      const who = node.group === 0 ? 'PostgreSQL coordinator' : `worker ${label}`;
+      const first = context.spec.cluster.citus ? 'PostgreSQL coordinator' : 'PostgreSQL';
+      const who = node.group === 0 ? first : `worker ${label}`;
       context.log.about({ node: label }).line(`Waiting for ${who}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
     },
   });

@@ -72,6 +72,8 @@ export function bookkeepingProblems(bookkeeping: Bookkeeping | undefined, databa
 }
 
 const ENSURE = [
+  // IF NOT EXISTS does not keep two first runs apart: both look before either commits. Whoever comes second waits here.
+  `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('citus-databases:bookkeeping', 0))`,
   `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${TABLE} (
     name pg_catalog.text PRIMARY KEY,
@@ -81,7 +83,7 @@ const ENSURE = [
     updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`,
 ];
 
-/** Several first runs may make the schema at the same moment: whoever comes second tries again. */
+/** A run of an older version, which does not wait, may make the schema at the same moment. */
 const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {

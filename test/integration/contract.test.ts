@@ -231,7 +231,8 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     await query(cluster, 0, 'stale', 'CREATE SCHEMA unaware; CREATE TABLE t (id int)');
     expect(await outcome(cluster, 0, 'stale', `SELECT create_distributed_table('t', 'id')`)).toMatchObject({
       code: '55000',
-      message: expect.stringMatching(/^Node with group id 2 for shard placement \d+ does not exist$/),
+      // whichever shard's statement reaches the worker first
+      message: expect.stringMatching(/^Node with group id [12] for shard placement \d+ does not exist$/),
     });
     expect(await outcome(cluster, 0, 'stale', `SELECT ${activateNode(cluster, 2)} AS nodeid`)).toEqual({ rows: known });
     expect(await outcome(cluster, 2, 'stale', itself)).toEqual({ rows: [{ nodes: 3, groupid: 2 }] });
