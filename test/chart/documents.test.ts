@@ -17,12 +17,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { runCli } from '../../src/cli.ts';
 import { splitScript } from '../../src/objects/initSql/splitScript.ts';
 import { at, exampleFile, helm, type Manifest, ofKind, parseManifests, render } from '../support/chart.ts';
+import { runCommandLine } from '../support/commandLine.ts';
 import { documents, marked, root } from '../support/documents.ts';
 
 type Command = readonly string[];
@@ -265,16 +264,8 @@ function labelOf(labels: unknown, label: string): unknown {
 async function checkRunInCluster(args: Command, objects: readonly Manifest[]): Promise<void> {
   const [release, ...command] = withoutFlag(args, ['-n', '--namespace']);
   expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toContain(`${release}-verify`);
-  let printed = '';
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      printed += String(chunk);
-      done();
-    },
-  });
-  const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
-  await runCli([...command, '--spec', '/nonexistent/spec.yaml'], surroundings);
-  expect(printed, command.join(' ')).toContain('The spec cannot be read (/nonexistent/spec.yaml)');
+  const { out } = await runCommandLine([...command, '--spec', '/nonexistent/spec.yaml']);
+  expect(out, command.join(' ')).toContain('The spec cannot be read (/nonexistent/spec.yaml)');
 }
 
 test('the commands of the documents use only scripts that exist', () => {

@@ -1,11 +1,11 @@
 /** `demo --docker` on a real Docker, with the default ports: those of compose.yaml. `.ci/compose` runs it. */
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
-import { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { runCli } from '../../src/cli.ts';
+import { Collector } from '../support/commandLine.ts';
 import { root } from '../support/documents.ts';
 
 /** Testcontainers' mark on everything it makes. */
@@ -33,36 +33,25 @@ interface StartedDemo {
 
 /** In this process, as if somebody were at the terminal. */
 function startDemo(): StartedDemo {
-  let output = '';
-  const waiting: { readonly text: string; readonly found: () => void }[] = [];
-  const stream = () =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        output += String(chunk);
-        for (const { text, found } of waiting) if (output.includes(text)) found();
-        done();
-      },
-    });
+  const output = new Collector();
   let interrupt = () => {};
   const ended = runCli(['demo', '--docker'], {
-    stdout: stream(),
-    stderr: stream(),
+    stdout: output,
+    stderr: output,
     interactive: true,
     onSignal: (handler) => {
       interrupt = () => handler('SIGINT');
     },
   });
   const printed = async (text: string): Promise<void> => {
-    const found = new Promise<void>((resolve) => waiting.push({ text, found: resolve }));
-    if (output.includes(text)) return;
     await Promise.race([
-      found,
+      output.contains(text),
       ended.then((code) => {
-        throw new Error(`The demo ended with ${code} and never printed ${JSON.stringify(text)}:\n${output}`);
+        throw new Error(`The demo ended with ${code} and never printed ${JSON.stringify(text)}:\n${output.text}`);
       }),
     ]);
   };
-  const demo = { printed, output: () => output, interrupt: () => interrupt(), ended };
+  const demo = { printed, output: () => output.text, interrupt: () => interrupt(), ended };
   started.push(demo);
   return demo;
 }

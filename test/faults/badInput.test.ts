@@ -2,10 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCli } from '../../src/cli.ts';
+import { runCommandLine } from '../support/commandLine.ts';
 import { everything, seed } from './support/sample.ts';
 
 /** Documents that were damaged on their way: whatever the bytes, a readable message, and no connection for a wrong spec. */
@@ -63,25 +62,12 @@ async function run(documentFor: (port: number) => Uint8Array): Promise<Ended> {
   try {
     const file = path.join(folder, 'spec.yaml');
     await writeFile(file, documentFor(listener.port));
-    let text = '';
-    const stream = () =>
-      new Writable({
-        write(chunk, _encoding, done) {
-          text += String(chunk);
-          done();
-        },
-      });
     let timer: NodeJS.Timeout | undefined;
-    const code = await runCli(['apply', '--spec', file], {
-      stdout: stream(),
-      stderr: stream(),
-      interactive: false,
-      onSignal: (handler) => {
-        timer = setTimeout(() => handler('SIGTERM'), LONG_MS);
-      },
+    const { code, out } = await runCommandLine(['apply', '--spec', file], (handler) => {
+      timer = setTimeout(() => handler('SIGTERM'), LONG_MS);
     });
     clearTimeout(timer);
-    return { code, text, connections: await listener.connections() };
+    return { code, text: out, connections: await listener.connections() };
   } finally {
     listener.close();
   }

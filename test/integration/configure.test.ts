@@ -1,11 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { runCli } from '../../src/cli.ts';
+import { type Ended, runCommandLine } from '../support/commandLine.ts';
 import { startFakePatroni } from '../support/fakePatroni.ts';
 import { type LabMember, type PatroniLab, REST_USER, rest } from '../support/patroniLab.ts';
 import { findPatroni, startRealPatroni } from '../support/realPatroni.ts';
@@ -17,11 +16,6 @@ const labs: readonly (readonly [string, () => Promise<PatroniLab>])[] = [
 ];
 if (programs === undefined) {
   console.log('configure: no Patroni with etcd and Citus on this machine; only the stand-in for its REST API is run');
-}
-
-interface Run {
-  readonly code: number;
-  readonly out: string;
 }
 
 describe.each(labs)('configure with %s', (_, start) => {
@@ -70,18 +64,10 @@ describe.each(labs)('configure with %s', (_, start) => {
     return found;
   }
 
-  async function configure(text: string, ...options: readonly string[]): Promise<Run> {
+  async function configure(text: string, ...options: readonly string[]): Promise<Ended> {
     const file = path.join(folder, 'spec.yaml');
     await writeFile(file, text);
-    let out = '';
-    const stream = new Writable({
-      write(chunk, _encoding, done) {
-        out += String(chunk);
-        done();
-      },
-    });
-    const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
-    return { code: await runCli(['configure', '--spec', file, ...options], surroundings), out };
+    return await runCommandLine(['configure', '--spec', file, ...options]);
   }
 
   async function show(at: LabMember, name: string): Promise<string> {

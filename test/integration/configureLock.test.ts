@@ -1,13 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { runCli } from '../../src/cli.ts';
 import { configureLock } from '../../src/execute/lock.ts';
+import { runCommandLine } from '../support/commandLine.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
 import { REST_USER, rest } from '../support/patroniLab.ts';
 
@@ -56,15 +55,7 @@ describe('configure, one run at a time', () => {
       },
     };
     await writeFile(file, stringify(document));
-    let out = '';
-    const stream = new Writable({
-      write(chunk, _encoding, done) {
-        out += String(chunk);
-        done();
-      },
-    });
-    const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
-    return { code: await runCli(['configure', '--spec', file], surroundings), out };
+    return await runCommandLine(['configure', '--spec', file]);
   }
 
   async function configOf(group: number) {

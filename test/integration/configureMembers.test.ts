@@ -1,10 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { runCli } from '../../src/cli.ts';
+import { type Ended, runCommandLine } from '../support/commandLine.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
 import { REST_USER } from '../support/patroniLab.ts';
 
@@ -26,7 +25,7 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function configure(patroni: Record<string, unknown>): Promise<{ readonly code: number; readonly out: string }> {
+  async function configure(patroni: Record<string, unknown>): Promise<Ended> {
     const [group] = lab.groups;
     const file = path.join(folder, 'spec.yaml');
     const document = {
@@ -43,15 +42,7 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
       },
     };
     await writeFile(file, stringify(document));
-    let out = '';
-    const stream = new Writable({
-      write(chunk, _encoding, done) {
-        out += String(chunk);
-        done();
-      },
-    });
-    const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
-    return { code: await runCli(['configure', '--spec', file], surroundings), out };
+    return await runCommandLine(['configure', '--spec', file]);
   }
 
   it('warns of a member that Patroni does not know, and goes on', async () => {

@@ -1,11 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { runCli } from '../../src/cli.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { runCommandLine } from '../support/commandLine.ts';
 import { startFakePatroni } from '../support/fakePatroni.ts';
 import { type LabTls, type PatroniLab, REST_USER, rest } from '../support/patroniLab.ts';
 import { findPatroni, startRealPatroni } from '../support/realPatroni.ts';
@@ -70,15 +69,7 @@ describe.each(labs)('configure over HTTPS with %s', (_, start) => {
       },
     };
     await writeFile(file, stringify(document));
-    let out = '';
-    const stream = new Writable({
-      write(chunk, _encoding, done) {
-        out += String(chunk);
-        done();
-      },
-    });
-    const surroundings = { stdout: stream, stderr: stream, interactive: false, onSignal: () => undefined };
-    return { code: await runCli(['configure', '--spec', file], surroundings), out };
+    return await runCommandLine(['configure', '--spec', file]);
   }
 
   async function config(): Promise<string> {

@@ -1,28 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { expect, test } from 'vitest';
+import { freePorts } from '../support/ports.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Held all at the same time, so that they differ. */
-async function freePorts(): Promise<readonly number[]> {
-  const servers = [createServer(), createServer(), createServer()];
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    if (address !== null && typeof address !== 'string') ports.push(address.port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
 test('at a terminal the demo stays up until Ctrl-C, and answers at the addresses that it prints', async () => {
-  const ports = await freePorts();
+  const ports = await freePorts(3);
   const args = ['scripts/run-ts.mjs', 'test/support/runDemo.ts', ...ports.map(String)];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');

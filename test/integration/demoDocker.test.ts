@@ -3,11 +3,10 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { runCli } from '../../src/cli.ts';
+import { runCommandLine } from '../support/commandLine.ts';
 
 const run = promisify(execFile);
 let folder: string;
@@ -51,16 +50,7 @@ test('no Docker', async () => {
   vi.doMock('testcontainers', () => ({
     getContainerRuntimeClient: () => Promise.reject(new Error('Could not find a working container runtime strategy')),
   }));
-  let output = '';
-  const stream = () =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        output += String(chunk);
-        done();
-      },
-    });
-  const surroundings = { stdout: stream(), stderr: stream(), interactive: false, onSignal: () => {} };
-  const code = await runCli(['demo', '--docker'], surroundings);
+  const { code, out: output } = await runCommandLine(['demo', '--docker']);
   vi.doUnmock('testcontainers');
   expect({ code, output }).toMatchInlineSnapshot(`
     {

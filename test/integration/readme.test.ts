@@ -4,12 +4,12 @@
  *     UPDATE_README=1 npx vitest run --project integration test/integration/readme.test.ts
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
 import { demo } from '../../src/demo.ts';
 import { createRedactor } from '../../src/report/redact.ts';
+import { Collector } from '../support/commandLine.ts';
+import { freePorts } from '../support/ports.ts';
 
 const file = fileURLToPath(new URL('../../README.md', import.meta.url));
 const BETWEEN_MARKERS = /(?<=<!-- demo-log: begin [^>]*-->\n)[\s\S]*?(?=<!-- demo-log: end -->)/;
@@ -35,30 +35,11 @@ function logOf(printed: string): string {
 /** What the demo prints, with the ports that it has by default. */
 async function runDemo(): Promise<string> {
   vi.stubEnv('CITUS_DATABASES_TEST_CITUS', 'stand-in');
-  const ports = await freePorts();
-  let printed = '';
-  const stdout = new Writable({
-    write(chunk, _encoding, done) {
-      printed += String(chunk);
-      done();
-    },
-  });
+  const [coordinator = 0, first = 0, second = 0] = await freePorts(3);
+  const ports = [coordinator, first, second] as const;
+  const stdout = new Collector();
   const surroundings = { stdout, interactive: false };
   const code = await demo(surroundings, createRedactor(), new AbortController().signal, { docker: false, ports });
   expect(code).toBe(0);
-  return ports.reduce((text, port, index) => text.replaceAll(String(port), String(5600 + index)), printed);
-}
-
-/** Held all at the same time, so that they differ. */
-async function freePorts(): Promise<readonly [number, number, number]> {
-  const servers = [createServer(), createServer(), createServer()];
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    if (address !== null && typeof address !== 'string') ports.push(address.port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  const [coordinator = 0, first = 0, second = 0] = ports;
-  return [coordinator, first, second];
+  return ports.reduce((text, port, index) => text.replaceAll(String(port), String(5600 + index)), stdout.text);
 }

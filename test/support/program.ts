@@ -16,12 +16,12 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { runCli } from '../../src/cli.ts';
 import type { LocalCluster } from './cluster.ts';
+import { Collector } from './commandLine.ts';
 
 /** A part of the document, unchecked as users write it. */
 export type Document = Readonly<Record<string, unknown>>;
@@ -172,20 +172,4 @@ export function stable(cluster: LocalCluster, text: string): string {
       // The default of citus.node_conninfo depends on whether PostgreSQL was built with TLS.
       .replaceAll(/(citus\.node_conninfo: sslmode=)\w+/g, '$1MODE')
   );
-}
-
-class Collector extends Writable {
-  text = '';
-  readonly #waiting: { readonly text: string; readonly found: () => void }[] = [];
-
-  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    for (const { text, found } of this.#waiting) if (this.text.includes(text)) found();
-    done();
-  }
-
-  contains(text: string): Promise<void> {
-    if (this.text.includes(text)) return Promise.resolve();
-    return new Promise((found) => this.#waiting.push({ text, found }));
-  }
 }

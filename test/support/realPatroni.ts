@@ -6,7 +6,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, chown, mkdtemp, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCleaner } from '../../src/demo/cleaner.ts';
@@ -14,6 +13,7 @@ import { findRealCitus } from '../../src/demo/postgresInstall.ts';
 import { serverEnvironment } from '../../src/demo/server.ts';
 import { canReach, type ServerUser, serverUser } from '../../src/demo/systemUser.ts';
 import { type LabMember, type LabTls, type PatroniLab, REST_USER, rest } from './patroniLab.ts';
+import { freePorts } from './ports.ts';
 
 const PASSWORD = "super 'user'";
 const REST_PASSWORD = 'rest: "password"';
@@ -228,15 +228,4 @@ async function keep(command: readonly string[], folder: string, user: ServerUser
       await ended;
     },
   };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(probes.map((probe) => once(probe, 'listening')));
-  const ports = probes.map((probe) => {
-    const address = probe.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
-  return ports;
 }

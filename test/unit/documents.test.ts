@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { runCli } from '../../src/cli.ts';
 import { splitScript } from '../../src/objects/initSql/splitScript.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
+import { runCommandLine } from '../support/commandLine.ts';
 import { brokenLinks, documents, marked, readDocument } from '../support/documents.ts';
 import {
   errorMessages,
@@ -125,14 +124,7 @@ test('chart/README.md: every relative link leads somewhere', () => {
 });
 
 test('README.md names every command', async () => {
-  let help = '';
-  const stdout = new Writable({
-    write(chunk, _encoding, done) {
-      help += String(chunk);
-      done();
-    },
-  });
-  await runCli(['--help'], { stdout, stderr: stdout, interactive: false, onSignal: () => undefined });
+  const { out: help } = await runCommandLine(['--help']);
   const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1]);
   const named = [...readDocument('README.md').text.matchAll(/^\| `([a-z]+)[^|]*\|/gm)].map((match) => match[1]);
   expect(named.toSorted()).toEqual(commands.filter((command) => command !== 'help').toSorted());

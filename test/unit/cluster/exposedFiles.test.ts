@@ -1,10 +1,9 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../../../src/cli.ts';
 import { isExposed } from '../../../src/cluster/exposedFiles.ts';
+import { runCommandLine } from '../../support/commandLine.ts';
 
 describe('by owner and mode, as libpq judges private keys', () => {
   test.each<[string, number, number, boolean]>([
@@ -58,18 +57,9 @@ patroni:
 
   async function warnings(modes: Readonly<Record<string, number>>): Promise<readonly string[]> {
     for (const [name, mode] of Object.entries(modes)) await chmod(file(name), mode);
-    let text = '';
-    const stream = () =>
-      new Writable({
-        write(chunk, _encoding, done) {
-          text += String(chunk);
-          done();
-        },
-      });
-    const surroundings = { stdout: stream(), stderr: stream(), interactive: false, onSignal: () => {} };
-    const code = await runCli(['wait', '--spec', file('spec.yaml')], surroundings);
-    expect({ code, text }).toEqual({ code: 1, text: expect.stringContaining('did not become ready') });
-    return text.split('\n').filter((line) => line.includes('Files with secrets'));
+    const { code, out } = await runCommandLine(['wait', '--spec', file('spec.yaml')]);
+    expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining('did not become ready') });
+    return out.split('\n').filter((line) => line.includes('Files with secrets'));
   }
 
   test('all of them, in one line', async () => {
