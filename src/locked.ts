@@ -26,17 +26,7 @@ export async function locked<Result>(
       endsWithSession: context.spec.databases.length <= 1,
       onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
     },
-    (lock) =>
-      body(
-        createRun({
-          database,
-          sessions: joined.sessions,
-          signal: context.signal,
-          assertLock: () => lock.assertHeld(),
-          labels: joined.labels,
-          proofs: joined.proofs,
-        }),
-      ),
+    (lock) => body(createRun({ ...joined, database, signal: context.signal, assertLock: () => lock.assertHeld() })),
   );
 }
 

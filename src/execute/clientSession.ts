@@ -9,15 +9,10 @@ import { newStopper } from './stopper.ts';
 import { placeOf } from './stream.ts';
 import { type Probe, watch } from './watch.ts';
 
-export interface SessionParts {
+export interface SessionParts
+  extends Pick<Session, 'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'inRecovery'> {
   readonly client: pg.Client;
   readonly tcp: Socket;
-  readonly node: NodeSpec;
-  readonly database: string;
-  readonly backendPid: number;
-  readonly serverMajor: number;
-  readonly encrypted: boolean;
-  readonly inRecovery: boolean | undefined;
   /** A statement that has to come before all others; it shares the first message where that is possible. */
   readonly prelude: string | undefined;
   readonly probeAfterMs: number;

@@ -4,7 +4,7 @@ import { classify } from '../execute/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { PatroniGroupSpec } from '../spec/types.ts';
 import type { DynamicConfig } from './difference.ts';
-import { readConfig } from './group.ts';
+import { readConfig, reasonOf } from './group.ts';
 import { groupLabel } from './plan.ts';
 import type { Tools } from './tools.ts';
 
@@ -26,8 +26,7 @@ export async function firstConfig(context: Context, group: PatroniGroupSpec, too
       if (!(error instanceof Failure) || performance.now() > deadline) throw error;
       if (classify(error) === 'hopeless' && performance.now() - startedAt > HOPELESS_MS) throw error;
       if (performance.now() - told >= NEWS_MS) {
-        const reason = error.details.cause ?? error.details.what;
-        context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reason})`);
+        context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reasonOf(error)})`);
         told = performance.now();
       }
     }

@@ -1,4 +1,5 @@
 import { forAll } from '../execute/parallel.ts';
+import { describe } from '../execute/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { PatroniGroupSpec, PatroniMemberSpec } from '../spec/types.ts';
 import type { DynamicConfig } from './difference.ts';
@@ -25,6 +26,11 @@ interface Answer {
 
 export function addressOf(member: PatroniMemberSpec): RestAddress {
   return { host: member.host, port: member.restPort, label: `${member.host}:${member.restPort}` };
+}
+
+/** Why a member could not be asked, in a few words. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Failure ? (error.details.cause ?? error.details.what) : describe(error);
 }
 
 /** Asks every member of a group at the same time, those included that Patroni knows and the spec does not. */

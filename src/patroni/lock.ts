@@ -1,11 +1,11 @@
 import type { Context } from '../context.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
 import { configureLock, describeHolder, type HeldLock, takeLock } from '../execute/lock.ts';
-import { classify, describe } from '../execute/sqlstate.ts';
+import { classify } from '../execute/sqlstate.ts';
 import { applicationName } from '../execute/startup.ts';
 import { Failure } from '../report/errors.ts';
-import type { NodeSpec } from '../spec/types.ts';
-import { viewGroup } from './group.ts';
+import { reasonOf, viewGroup } from './group.ts';
+import { nodeOf } from './serverSettings.ts';
 import type { Tools } from './tools.ts';
 
 /**
@@ -111,12 +111,4 @@ async function openLeader({ spec }: Context, tools: Tools): Promise<Session> {
     applicationName: applicationName('configure'),
     signal,
   });
-}
-
-function nodeOf(group: number, { host, port }: { readonly host: string; readonly port: number }): NodeSpec {
-  return { group, host, port, nodeName: host, nodePort: port };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Failure ? (error.details.cause ?? error.details.what) : describe(error);
 }

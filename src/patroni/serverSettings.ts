@@ -9,7 +9,7 @@ import {
   MISSING_LIBRARIES,
   TRY_SETTING,
 } from '../objects/serverSetting.ts';
-import type { PatroniMemberSpec } from '../spec/types.ts';
+import type { NodeSpec, PatroniMemberSpec } from '../spec/types.ts';
 import { listItems } from './lists.ts';
 import { parseNumber } from './units.ts';
 import type { KnownSetting, KnownSettings } from './values.ts';
@@ -19,6 +19,11 @@ export interface SqlAccess {
   readonly signal: AbortSignal;
 }
 
+/** A member's server, by the address at which this program reaches it. */
+export function nodeOf(group: number, { host, port }: Pick<PatroniMemberSpec, 'host' | 'port'>): NodeSpec {
+  return { group, host, port, nodeName: host, nodePort: port };
+}
+
 /** Runs something in a session of its own on one member, standby or not; the session has the server's own settings. */
 async function withMember<T>(
   group: number,
@@ -26,9 +31,7 @@ async function withMember<T>(
   { access, signal }: SqlAccess,
   run: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const { host, port } = member;
-  const node = { group, host, port, nodeName: host, nodePort: port };
-  const session = await connect({ node, database: MAINTENANCE_DATABASE }, access, {
+  const session = await connect({ node: nodeOf(group, member), database: MAINTENANCE_DATABASE }, access, {
     applicationName: applicationName('configure'),
     pinned: false,
     signal,

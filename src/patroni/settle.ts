@@ -2,7 +2,7 @@ import { forAll } from '../execute/parallel.ts';
 import { describe } from '../execute/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import { difference } from './difference.ts';
-import { readConfig, viewGroup } from './group.ts';
+import { readConfig, reasonOf, viewGroup } from './group.ts';
 import { type GroupPlan, watched } from './plan.ts';
 import { type MemberReading, type Progress, progressOf, type WatchedParameter } from './progress.ts';
 import type { RestMember } from './restMember.ts';
@@ -71,7 +71,11 @@ async function readMember(
 ): Promise<MemberState> {
   const { status } = member;
   const nothing = { member, progress: undefined, settings: undefined };
-  if (status === undefined) return { ...nothing, reason: reasonOf(member.error) };
+  if (status === undefined)
+    return {
+      ...nothing,
+      reason: member.error === undefined ? 'Patroni knows no address of it' : reasonOf(member.error),
+    };
   if (status.state !== 'running') return { ...nothing, reason: `its server is ${status.state}` };
   let settings: KnownSettings | undefined;
   let reason: string | undefined;
@@ -86,11 +90,6 @@ async function readMember(
   const reading: MemberReading = { pending: status.pending, settings, loopPassed };
   const progress = new Map(names.map((parameter) => [parameter.name, progressOf(parameter, reading)]));
   return { member, progress, settings, reason };
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Failure) return error.details.cause ?? error.details.what;
-  return error === undefined ? 'Patroni knows no address of it' : describe(error);
 }
 
 /** By another run that held the lock while a restart had ended the session that held ours, or by `patronictl edit-config`. */
