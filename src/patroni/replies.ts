@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { type DynamicConfig, RECORD } from './difference.ts';
 import type { PendingParameter } from './restart.ts';
 
@@ -8,13 +8,13 @@ const reasons = z.record(z.string(), z.object({ old_value: z.unknown(), new_valu
 
 const status = z.object({
   state: z.string(),
-  role: z.string().optional(),
-  replication_state: z.string().optional(),
-  pending_restart: z.boolean().optional(),
-  pending_restart_reason: reasons.optional(),
-  postmaster_start_time: z.string().nullish(),
-  patroni: z.object({ name: z.string().optional(), scope: z.string().optional() }).optional(),
-  pause: z.boolean().optional(),
+  role: z.optional(z.string()),
+  replication_state: z.optional(z.string()),
+  pending_restart: z.optional(z.boolean()),
+  pending_restart_reason: z.optional(reasons),
+  postmaster_start_time: z.nullish(z.string()),
+  patroni: z.optional(z.object({ name: z.optional(z.string()), scope: z.optional(z.string()) })),
+  pause: z.optional(z.boolean()),
 });
 
 /** GET /patroni: one member about itself. */
@@ -53,12 +53,12 @@ const cluster = z.object({
       name: z.string(),
       role: z.string(),
       state: z.string(),
-      api_url: z.string().optional(),
-      lag: z.union([z.number(), z.string()]).optional(),
-      tags: z.record(z.string(), z.unknown()).optional(),
+      api_url: z.optional(z.string()),
+      lag: z.optional(z.union([z.number(), z.string()])),
+      tags: z.optional(z.record(z.string(), z.unknown())),
     }),
   ),
-  pause: z.boolean().optional(),
+  pause: z.optional(z.boolean()),
 });
 
 /** One member as the group's record in the DCS has it. */
@@ -99,12 +99,9 @@ function roleOf(role: string): RosterEntry['role'] {
 }
 
 const dynamicConfig = z.object({
-  loop_wait: z.number().optional(),
-  postgresql: z.object({ parameters: z.record(z.string(), z.unknown()).nullish() }).nullish(),
-  [RECORD]: z
-    .object({ managed: z.array(z.string()).optional() })
-    .nullish()
-    .catch(undefined),
+  loop_wait: z.optional(z.number()),
+  postgresql: z.nullish(z.object({ parameters: z.nullish(z.record(z.string(), z.unknown())) })),
+  [RECORD]: z.catch(z.nullish(z.object({ managed: z.optional(z.array(z.string())) })), undefined),
 });
 
 export function parseConfig(body: unknown): DynamicConfig {

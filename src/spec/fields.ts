@@ -1,16 +1,21 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { Check } from './names.ts';
 
 /**
  * Building blocks of schema.ts. `null` and an absent key mean the same throughout: Helm writes null for values that
  * were taken away, and YAML reads a key with nothing behind it as null.
+ *
+ * zod/mini, and descriptions registered on the schema instead of on a copy of it: every start of every command makes
+ * these objects, and a field of zod's with its methods takes four times as long.
  */
 
+type Schema = z.core.$ZodType;
+
 /** Text (or whatever `base` takes) that passes the check. */
-export function checked<T extends z.ZodType>(base: T, check: Check<z.output<T>>) {
-  return base.superRefine((value, context) => {
-    const message = check(value);
-    if (message !== undefined) context.addIssue({ code: 'custom', message });
+export function checked<T extends z.ZodMiniType>(base: T, check: Check<z.output<T>>): T {
+  return base.check((payload) => {
+    const message = check(payload.value);
+    if (message !== undefined) payload.issues.push({ code: 'custom', message, input: payload.value });
   });
 }
 
@@ -19,7 +24,7 @@ export function text(
   check: Check,
   limits: { readonly minLength?: number; readonly maxLength?: number } = { minLength: 1 },
 ) {
-  return checked(z.string().meta(limits), check);
+  return described(checked(z.string(), check), limits);
 }
 
 /** A name of PostgreSQL; the JSON Schema counts characters where PostgreSQL counts bytes. */
@@ -27,27 +32,34 @@ export function name(check: Check) {
   return text(check, { minLength: 1, maxLength: 63 });
 }
 
-export function required<T extends z.ZodType>(schema: T, description: string) {
-  return schema.describe(description);
+export function required<T extends Schema>(schema: T, description: string): T {
+  // A copy: the same schema may stand in other fields, under other descriptions.
+  return described(z.clone(schema), { ...z.globalRegistry.get(schema), description });
 }
 
-export function optional<T extends z.ZodType>(schema: T, description: string) {
-  return schema
-    .nullish()
-    .transform((value): z.output<T> | undefined => value ?? undefined)
-    .describe(description);
+export function optional<T extends Schema>(schema: T, description: string, meta: z.core.GlobalMeta = {}) {
+  const read = z.transform((value: z.output<T> | null | undefined): z.output<T> | undefined => value ?? undefined);
+  return described(z.pipe(z.nullish(schema), read), { ...meta, description });
 }
 
-export function defaulted<T extends z.ZodType>(schema: T, value: z.output<T>, description: string) {
-  return schema
-    .nullish()
-    .transform((given): z.output<T> => given ?? value)
-    .meta({ description, default: value });
+export function defaulted<T extends Schema>(schema: T, value: z.output<T>, description: string) {
+  const read = z.transform((given: z.output<T> | null | undefined): z.output<T> => given ?? value);
+  return described(z.pipe(z.nullish(schema), read), { description, default: value });
 }
 
 /** One of several shapes; the message is for values that have none of them. */
-export function anyOf<T extends readonly [z.ZodType, ...z.ZodType[]]>(shapes: T, message: string) {
+export function anyOf<T extends readonly [Schema, ...Schema[]]>(shapes: T, message: string) {
   return z.union(shapes, {
     error: (issue) => (issue.input === undefined ? 'is required' : issue.input === null ? 'is empty' : message),
   });
+}
+
+export function wholeNumber(least: number, most: number) {
+  return z.int().check(z.gte(least), z.lte(most));
+}
+
+/** What the JSON Schema says of it. */
+export function described<T extends Schema>(schema: T, meta: z.core.GlobalMeta): T {
+  z.globalRegistry.add(schema, meta);
+  return schema;
 }

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { type Path, type Problem, show } from './problems.ts';
 import { nearest } from './suggest.ts';
 
@@ -22,7 +22,7 @@ export function issueMessage(issue: RawIssue): string | undefined {
     case 'too_big':
       return `${issue.input} is too big; the most is ${issue.maximum}`;
     case 'unrecognized_keys': {
-      const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
+      const known = issue.inst instanceof z.ZodMiniObject ? Object.keys(issue.inst.shape) : [];
       // One line a key: problemsOf takes them apart again.
       return issue.keys.map((key) => unknownKey(key, known)).join('\n');
     }

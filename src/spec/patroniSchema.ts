@@ -1,15 +1,15 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { parseQuantity } from '../patroni/memory.ts';
-import { anyOf, checked, defaulted, name, optional, required, text } from './fields.ts';
+import { anyOf, checked, defaulted, name, optional, required, text, wholeNumber } from './fields.ts';
 import * as names from './names.ts';
 
 /** The section `patroni`, which only `configure` reads. The fields it shares with the rest are handed in by schema.ts. */
-export function patroniSchema<Group extends z.ZodType, Value extends z.ZodType>(shared: {
+export function patroniSchema<Group extends z.ZodMiniType, Value extends z.ZodMiniType>(shared: {
   readonly group: Group;
   readonly parameterValue: Value;
 }) {
-  const port = z.int().min(1).max(65_535);
-  const parameters = z.record(text(names.parameter), shared.parameterValue.nullable());
+  const port = wholeNumber(1, 65_535);
+  const parameters = z.record(text(names.parameter), z.nullable(shared.parameterValue));
 
   const member = z.strictObject({
     host: required(
@@ -30,7 +30,7 @@ export function patroniSchema<Group extends z.ZodType, Value extends z.ZodType>(
       "Patroni's citus group; 0 is the coordinator, and the only one where citus is false.",
     ),
     members: required(
-      z.array(member).min(1, { error: 'is empty: list the members of the group' }),
+      z.array(member).check(z.minLength(1, { error: 'is empty: list the members of the group' })),
       'The members of the group. Those that Patroni knows besides are asked at the address that it has of them.',
     ),
     parameters: defaulted(parameters, {}, 'Parameters of this group; they win over those of all groups.'),
@@ -86,12 +86,12 @@ export function patroniSchema<Group extends z.ZodType, Value extends z.ZodType>(
       'With whenNeeded: restart the primary of a group that has no healthy replica too.',
     ),
     timeoutSeconds: defaulted(
-      z.number().min(1).max(86_400),
+      z.number().check(z.gte(1), z.lte(86_400)),
       300,
       'How long to wait for a group to answer, for its members to take the parameters, and for each restart.',
     ),
     groups: required(
-      z.array(patroniGroup).min(1, { error: 'is empty: list the groups of the cluster' }),
+      z.array(patroniGroup).check(z.minLength(1, { error: 'is empty: list the groups of the cluster' })),
       'The groups that Patroni runs.',
     ),
   });

@@ -1,5 +1,5 @@
-import * as z from 'zod';
-import { anyOf, checked, defaulted, name, optional, required, text } from './fields.ts';
+import * as z from 'zod/mini';
+import { anyOf, checked, defaulted, described, name, optional, required, text, wholeNumber } from './fields.ts';
 import * as names from './names.ts';
 import { patroniSchema } from './patroniSchema.ts';
 
@@ -9,10 +9,10 @@ import { patroniSchema } from './patroniSchema.ts';
  * contradictions.ts; complete.ts makes a Spec of it.
  */
 
-const port = z.int().min(1).max(65_535);
+const port = wholeNumber(1, 65_535);
 const group = (check: names.Check<string | number>) =>
   checked(
-    anyOf([z.int().min(0).max(names.maxInt4), z.string()], 'must be a group number: a whole number, or one in quotes'),
+    anyOf([wholeNumber(0, names.maxInt4), z.string()], 'must be a group number: a whole number, or one in quotes'),
     check,
   );
 
@@ -65,7 +65,7 @@ const cluster = z.strictObject({
   ),
   coordinator: required(coordinator, 'The coordinator, or the only server where citus is false.'),
   workers: optional(
-    z.array(worker).describe('The workers.'),
+    described(z.array(worker), { description: 'The workers.' }),
     'Every worker of the cluster. Without this key they are discovered in the database that Patroni manages.',
   ),
 });
@@ -141,8 +141,8 @@ const parameterValue = checked(
 
 const userPassword = 'The file that holds its password. Without it the password, if there is one, stays as it is.';
 
-const user = z
-  .strictObject({
+const user = described(
+  z.strictObject({
     name: required(name(names.role), 'The name of the role.'),
     passwordFile: optional(text(names.notEmpty), userPassword),
     access: required(
@@ -151,7 +151,7 @@ const user = z
     ),
     login: defaulted(z.boolean(), true, 'Whether it can log in.'),
     connectionLimit: optional(
-      z.int().min(-1).max(names.maxInt4),
+      wholeNumber(-1, names.maxInt4),
       'How many connections it may have on each node; -1 for no limit. Default: left as it is.',
     ),
     memberOf: defaulted(z.array(name(names.group)), [], 'Roles that it is a member of, on every node.'),
@@ -160,29 +160,33 @@ const user = z
       {},
       'Its settings in this database, as by ALTER ROLE ... IN DATABASE ... SET. Names are compared in lower case.',
     ),
-  })
-  .meta({ id: 'user', description: 'A role that uses the database.' });
+  }),
+  { id: 'user', description: 'A role that uses the database.' },
+);
 
 const databaseFields = {
   owner: optional(
     name(names.role),
     'The role that owns the database. Default: the first of users with access owner, else postgres.',
-  ).meta({ default: 'postgres' }),
+    { default: 'postgres' },
+  ),
   maxAttempts: defaulted(
-    z.int().min(1).max(names.maxInt4),
+    wholeNumber(1, names.maxInt4),
     60,
     'How many times to look whether a node is ready before giving up.',
   ),
-  retryDelaySeconds: defaulted(z.number().min(0).max(86_400), 5, 'Seconds between these attempts.'),
+  retryDelaySeconds: defaulted(z.number().check(z.gte(0), z.lte(86_400)), 5, 'Seconds between these attempts.'),
   backoffLimit: defaulted(
-    z.int().min(0).max(names.maxInt4),
+    wholeNumber(0, names.maxInt4),
     3,
     'How many times Kubernetes starts the Job again after a failure; read by the chart only.',
   ),
   workerGroups: optional(
-    z.array(group(names.workerGroup)).min(1, {
-      error: 'is empty: name the worker groups that hold this database, or leave the key out to take all of them',
-    }),
+    z.array(group(names.workerGroup)).check(
+      z.minLength(1, {
+        error: 'is empty: name the worker groups that hold this database, or leave the key out to take all of them',
+      }),
+    ),
     'The worker groups that hold this database, as numbers or in quotes. Without this key: every worker.',
   ),
   extensions: defaulted(
@@ -205,7 +209,7 @@ const databaseFields = {
   locale: optional(text(names.locale), 'The locale. Default: that of the template.'),
   template: optional(name(names.identifier), 'The database to copy. Default: template1.'),
   connectionLimit: optional(
-    z.int().min(-1).max(names.maxInt4),
+    wholeNumber(-1, names.maxInt4),
     'How many connections the database takes on each node; -1 for no limit. Default: left as it is.',
   ),
   initSQLPolicy: defaulted(
@@ -218,24 +222,26 @@ const databaseFields = {
 
 const databaseName = name(names.managedDatabase);
 
-const listedDatabase = z
-  .strictObject({ name: required(databaseName, "The database's name."), ...databaseFields })
-  .meta({ id: 'listedDatabase', description: 'A database of a list.' });
+const listedDatabase = described(
+  z.strictObject({ name: required(databaseName, "The database's name."), ...databaseFields }),
+  { id: 'listedDatabase', description: 'A database of a list.' },
+);
 
-const keyedDatabase = z
-  .strictObject({
+const keyedDatabase = described(
+  z.strictObject({
     name: optional(databaseName, "The database's name: the same as the key, or left out."),
     ...databaseFields,
-  })
-  .meta({ id: 'keyedDatabase', description: 'A database of a mapping, under its name.' });
+  }),
+  { id: 'keyedDatabase', description: 'A database of a mapping, under its name.' },
+);
 
 const databases = anyOf(
-  [z.array(listedDatabase), z.record(databaseName, keyedDatabase.nullable())],
+  [z.array(listedDatabase), z.record(databaseName, z.nullable(keyedDatabase))],
   'must be a list of databases, or a mapping of their names to their fields',
 );
 
-export const specDocument = z
-  .strictObject({
+export const specDocument = described(
+  z.strictObject({
     cluster: required(cluster, 'The cluster.'),
     ssl: optional(sslDocument, 'Encryption and certificates.'),
     databases: optional(
@@ -247,8 +253,9 @@ export const specDocument = z
       patroniSchema({ group: group(names.groupNumber), parameterValue }),
       'The Patroni groups and the parameters of their servers; for citus-databases configure alone.',
     ),
-  })
-  .meta({ title: 'citus-databases spec', description: 'Databases on a Citus cluster.' });
+  }),
+  { title: 'citus-databases spec', description: 'Databases on a Citus cluster.' },
+);
 
 export type SpecDocument = z.output<typeof specDocument>;
 export type PatroniDocument = NonNullable<SpecDocument['patroni']>;
