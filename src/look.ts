@@ -92,10 +92,10 @@ function wantedUsers(
 export async function check(run: Run, situation: Situation): Promise<Preflight> {
   const lacking = databaseNodes(situation.topology).filter((node) => missingExtensions(situation, node).length > 0);
   const available = new Map(
-    await forAll(lacking, async (node) => {
-      const names = missingExtensions(situation, node).map((extension) => extension.name);
-      return [node.group, await observeAvailabilityOf(run, node, names)] as const;
-    }),
+    await forAll(
+      lacking,
+      async (node) => [node.group, await observeAvailabilityOf(run, node, missingExtensions(situation, node))] as const,
+    ),
   );
   const result = preflight(situation, available);
   if (result.problems.length > 0) throw preflightFailure(situation.database.name, result.problems);

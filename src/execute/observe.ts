@@ -14,7 +14,7 @@ import {
 } from '../objects/observations.ts';
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
-import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec, ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { retryTransient } from './retry.ts';
 import type { Run } from './run.ts';
 import { codeOf, describe } from './sqlstate.ts';
@@ -41,9 +41,9 @@ export async function observeDatabaseOf(
 export async function observeAvailabilityOf(
   run: Run,
   node: NodeSpec,
-  names: readonly string[],
+  wanted: readonly ExtensionSpec[],
 ): Promise<readonly AvailableExtension[]> {
-  return readAvailability(await observed(run, node, 'server', availabilityScript(names)));
+  return readAvailability(await observed(run, node, 'server', availabilityScript(wanted)));
 }
 
 export async function observeRolesOf(run: Run, node: NodeSpec, names: readonly string[]): Promise<RolesObservation> {

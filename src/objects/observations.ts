@@ -1,4 +1,4 @@
-import type { DatabaseSpec } from '../spec/types.ts';
+import type { DatabaseSpec, ExtensionSpec } from '../spec/types.ts';
 import {
   type ObservedAccess,
   type ObservedDatabaseGrants,
@@ -92,8 +92,8 @@ export function databaseScript(database: DatabaseSpec): string {
   ]);
 }
 
-export function availabilityScript(names: readonly string[]): string {
-  return observationScript([observeAvailableExtensions(names)]);
+export function availabilityScript(wanted: readonly ExtensionSpec[]): string {
+  return observationScript([observeAvailableExtensions(wanted)]);
 }
 
 /** Some roles of one server, with what they are members of. */
