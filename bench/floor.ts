@@ -2,22 +2,34 @@ import pg from 'pg';
 import type { LocalCluster } from '../src/demo/localCluster.ts';
 import type { LocalNode } from '../src/demo/localNode.ts';
 import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../src/objects/quote.ts';
+import { probeScript, verificationScript } from '../src/objects/verification.ts';
 import { WORK } from './program.ts';
+import { serverCpu } from './serverCpu.ts';
 
 /** Connections to the maintenance database of every node, open before the clock starts. */
 export async function openAll(cluster: LocalCluster): Promise<readonly pg.Client[]> {
   return await Promise.all(cluster.nodes.map((node) => open(cluster, node, 'postgres')));
 }
 
+export interface Floor {
+  /** Until the workers are registered. */
+  readonly milliseconds: number;
+  /** Until every node has proved that it reaches every other, too. */
+  readonly proved: number;
+  /** CPU of all servers until the workers are registered, where it can be told. */
+  readonly serverCpu: number | undefined;
+}
+
 /**
- * The servers' own critical path: all nodes at once, the coordinator too, and each node in three messages. Nothing is
- * looked up, nothing is proved, and all workers are registered in one statement. Returns milliseconds.
+ * The servers' own critical path: all nodes at once, the coordinator too, and each node in four messages. Nothing is
+ * looked up, and all workers are registered in one statement. Then the proof, all nodes at once.
  */
 export async function measureFloor(
   cluster: LocalCluster,
   servers: readonly pg.Client[],
   database: string,
-): Promise<number> {
+): Promise<Floor> {
+  const cpuBefore = serverCpu(cluster);
   const startedAt = performance.now();
   const inside = await Promise.all(
     cluster.nodes.map(async (node, index) => {
@@ -39,9 +51,16 @@ export async function measureFloor(
   ];
   // citus_set_coordinator_host() has to come first; the arguments of SELECT are evaluated in their order.
   await inside[0]?.query(`SELECT ${calls.join(', ')}`);
-  const milliseconds = performance.now() - startedAt;
+  const registeredAt = performance.now();
+  const cpuAfter = serverCpu(cluster);
+  const askedAt = performance.now();
+  await Promise.all(inside.map((client) => client.query(verificationScript())));
+  await inside[0]?.query(`${probeScript(workers.length, 10 * workers.length)}; ROLLBACK`);
+  const milliseconds = registeredAt - startedAt;
+  const proved = milliseconds + performance.now() - askedAt;
   await Promise.all(inside.map((client) => client.end()));
-  return milliseconds;
+  const known = cpuBefore !== undefined && cpuAfter !== undefined;
+  return { milliseconds, proved, serverCpu: known ? cpuAfter - cpuBefore : undefined };
 }
 
 export function parameters(database: string): readonly string[] {

@@ -6,7 +6,7 @@ import { findPsql } from './baseline.ts';
 import { type ManyMeasured, manyTable, measureMany, settingsForMany } from './many.ts';
 import { type Measured, measure } from './measure.ts';
 import { plot } from './plot.ts';
-import { buildProgram } from './program.ts';
+import { buildProgram, timed } from './program.ts';
 import {
   aboveEmptyNode,
   cpuTable,
@@ -23,6 +23,7 @@ import { median } from './statistics.ts';
  *
  *     npm run bench -- --workers 2,8,16,32 --rounds 5 --latency 5 --plots docs/performance
  *     npm run bench -- --durable no          # servers as the tests have them, which never wait for a disk
+ *     npm run bench -- --node /usr/local/bin/node24      # another Node for the program, such as the image's
  *     npm run bench -- --databases 1,10,100 --at-once 4,8 --workers 8 --durable no      # one run for many databases
  */
 const { values } = parseArgs({
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     latency: { type: 'string', default: '5' },
     baseline: { type: 'string', default: 'yes' },
     durable: { type: 'string', default: 'yes' },
+    node: { type: 'string', default: process.execPath },
     plots: { type: 'string' },
     databases: { type: 'string' },
     'at-once': { type: 'string', default: '4' },
@@ -41,7 +43,8 @@ const numbers = values.workers.split(',').map(Number);
 const latencyMs = Number(values.latency);
 const say = (text: string) => console.error(text);
 
-const program = await buildProgram(process.cwd());
+const program = await buildProgram(process.cwd(), values.node);
+const nodeVersion = (await timed(values.node, ['--version'])).output.trim();
 const measured: Measured[] = [];
 let description = '';
 try {
@@ -102,7 +105,7 @@ function settingsFor(workers: number): Readonly<Record<string, string>> {
 function describeMachine(cluster: LocalCluster): string {
   const baseline = findPsql(cluster) === undefined ? 'a fresh connection per action instead of psql' : 'psql';
   const durable = values.durable === 'yes' ? '' : '; fsync = off';
-  return `${cluster.description}${durable}; ${cpus().length} cores; Node ${process.version}; baseline: ${baseline}`;
+  return `${cluster.description}${durable}; ${cpus().length} cores; Node ${nodeVersion}; baseline: ${baseline}`;
 }
 
 function print(all: readonly Measured[]): void {

@@ -9,6 +9,8 @@ import { serverCpu } from './serverCpu.ts';
 export interface Times {
   readonly emptyNode: number[];
   readonly floor: number[];
+  /** The floor and the proof behind it. */
+  readonly floorProved: number[];
   readonly baseline: number[];
   readonly baselineAgain: number[];
   readonly first: number[];
@@ -46,7 +48,15 @@ export interface Plan {
 /** All contestants in turn, in each round; fresh databases, one cluster. */
 export async function measure(cluster: LocalCluster, program: Program, plan: Plan): Promise<Measured> {
   const servers = await openAll(cluster);
-  const times: Times = { emptyNode: [], floor: [], baseline: [], baselineAgain: [], first: [], again: [] };
+  const times: Times = {
+    emptyNode: [],
+    floor: [],
+    floorProved: [],
+    baseline: [],
+    baselineAgain: [],
+    first: [],
+    again: [],
+  };
   const cpu: ServerCpu = { floor: [], first: [], again: [], looking: [] };
   const slow = { first: [] as number[], again: [] as number[] };
   const apply = async (name: string, through?: Parameters<typeof benchSpec>[2]) =>
@@ -65,23 +75,25 @@ export async function measure(cluster: LocalCluster, program: Program, plan: Pla
     await dropEverywhere(servers, 'warm_up');
     for (let round = 1; round <= plan.rounds; round += 1) {
       const contestants = [
-        () =>
-          cpuOf(cpu.floor, async () => {
-            times.floor.push(await measureFloor(cluster, servers, `floor${round}`));
-          }),
+        async () => {
+          const floor = await measureFloor(cluster, servers, `floor${round}`);
+          times.floor.push(floor.milliseconds);
+          times.floorProved.push(floor.proved);
+          if (floor.serverCpu !== undefined) cpu.floor.push(floor.serverCpu);
+        },
         async () => {
           if (!plan.baseline) return;
           times.baseline.push(await measureBaseline(cluster, `baseline${round}`));
           times.baselineAgain.push(await measureBaseline(cluster, `baseline${round}`));
         },
         async () => {
-          times.emptyNode.push((await timed(process.execPath, ['-e', '0'])).milliseconds);
+          times.emptyNode.push((await timed(program.node, ['-e', '0'])).milliseconds);
           await cpuOf(cpu.first, async () => times.first.push(await apply(`first${round}`)));
           await cpuOf(cpu.again, async () => times.again.push(await apply(`first${round}`)));
           times.again.push(await apply(`first${round}`));
           const spec = benchSpec(cluster, `first${round}`);
           await cpuOf(cpu.looking, async () => succeeded('plan', await program.run(['plan'], spec)));
-          times.emptyNode.push((await timed(process.execPath, ['-e', '0'])).milliseconds);
+          times.emptyNode.push((await timed(program.node, ['-e', '0'])).milliseconds);
         },
       ];
       // Whoever comes first in a round finds other caches than the last.

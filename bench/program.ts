@@ -21,11 +21,16 @@ export interface Program {
   /** The same, and its peak memory. It reports by itself when it ends, which costs it a little time. */
   measureMemory(command: readonly string[], spec: unknown): Promise<Timed>;
   readonly bundle: string;
+  /** The Node that runs it. */
+  readonly node: string;
   remove(): Promise<void>;
 }
 
-/** The program as users get it: built, and started as a process of its own. */
-export async function buildProgram(root: string): Promise<Program> {
+/**
+ * The program as users get it: built, and started as a process of its own, with a compile cache as in the image (which
+ * Node 20 leaves alone).
+ */
+export async function buildProgram(root: string, node = process.execPath): Promise<Program> {
   const folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bench-'));
   await promisify(execFile)(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
   const bundle = path.join(folder, 'citus-databases.js');
@@ -35,13 +40,15 @@ export async function buildProgram(root: string): Promise<Program> {
     reporter,
     `process.on('exit',()=>require('node:fs').writeFileSync(${JSON.stringify(report)},String(process.resourceUsage().maxRSS)))`,
   );
-  async function run(node: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
+  const environment = { ...process.env, NODE_COMPILE_CACHE: path.join(folder, 'compile-cache') };
+  async function run(options: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
     const file = path.join(folder, 'spec.yaml');
     await writeFile(file, stringify(spec, { lineWidth: 0 }));
-    return await timed(process.execPath, [...node, bundle, ...command, '--spec', file]);
+    return await timed(node, [...options, bundle, ...command, '--spec', file], environment);
   }
   return {
     bundle,
+    node,
     run: (command, spec) => run([], command, spec),
     async measureMemory(command, spec) {
       const result = await run(['--require', reporter], command, spec);
