@@ -27,39 +27,6 @@ digits and hyphens. A name that had to change gets a hash of the whole name, so 
 {{- if kindIs "invalid" $value -}}{{- .default -}}{{- else -}}{{- int $value -}}{{- end -}}
 {{- end -}}
 
-{{/* How often Kubernetes starts a Job for these entries again: as often as the most patient of them wants. */}}
-{{- define "citus-cluster.backoffLimit" -}}
-{{- $limit := 0 -}}
-{{- range . -}}
-  {{- $limit = max $limit (include "citus-cluster.number" (dict "entry" . "key" "backoffLimit" "default" 3) | int) -}}
-{{- end -}}
-{{- $limit -}}
-{{- end -}}
-
-{{/*
-Seconds that cover all attempts of a Job for {entries, atOnce}: each may wait for nodes maxAttempts × retryDelaySeconds, by the most
-patient entry, and work for 10 minutes on each of as many entries one after the other as there are turns; between attempts Kubernetes
-waits 10 s, 20 s, 40 s ... up to 360 s.
-*/}}
-{{- define "citus-cluster.deadline" -}}
-{{- $waiting := 0 -}}
-{{- range .entries -}}
-  {{- $maxAttempts := include "citus-cluster.number" (dict "entry" . "key" "maxAttempts" "default" 60) | int -}}
-  {{- $delay := 5 -}}
-  {{- if not (kindIs "invalid" .retryDelaySeconds) -}}{{- $delay = .retryDelaySeconds -}}{{- end -}}
-  {{- $waiting = max $waiting (mulf $maxAttempts $delay | ceil | int) -}}
-{{- end -}}
-{{- $turns := divf (len .entries) .atOnce | ceil | int -}}
-{{- $retries := include "citus-cluster.backoffLimit" .entries | int -}}
-{{- $pauses := 0 -}}
-{{- $pause := 10 -}}
-{{- range until $retries -}}
-  {{- $pauses = add $pauses $pause -}}
-  {{- $pause = min (mul $pause 2) 360 -}}
-{{- end -}}
-{{- add (mul (add $waiting (mul $turns 600)) (add $retries 1)) $pauses -}}
-{{- end -}}
-
 {{/* Where an entry stands in the values, for messages. */}}
 {{- define "citus-cluster.entryPath" -}}
 {{- if kindIs "string" .key -}}additionalDatabases.{{ .key }}{{- else -}}additionalDatabases[{{ .key }}]{{- end -}}
@@ -132,7 +99,7 @@ The entry as the spec has it, parameters as strings; fails where it cannot be ri
 
 {{/*
 All entries as a JSON list of {job, entry, users}, in the order of the list or of the map's keys. A map's
-entry that is null counts as absent: that is how `--set additionalDatabases.orders=null` takes one away.
+entry that is null counts as absent: a values file further on can take one away (with --reuse-values Helm keeps it all the same).
 */}}
 {{- define "citus-cluster.databases" -}}
 {{- $cluster := include "citus-cluster.name" . -}}
@@ -165,80 +132,6 @@ entry that is null counts as absent: that is how `--set additionalDatabases.orde
   {{- end -}}
 {{- end -}}
 {{- toRawJson $result -}}
-{{- end -}}
-
-{{/*
-The Jobs that make the databases so, as a JSON list of {name, databases, args, roles, spec, deadline, backoffLimit, inputs, skipped}:
-one for each entry, or one for all (jobs.mode). The Secret with the spec has the Job's name.
-*/}}
-{{- define "citus-cluster.creationJobs" -}}
-{{- $jobs := list -}}
-{{- $databases := include "citus-cluster.databases" . | fromJsonArray -}}
-{{- if eq .Values.jobs.mode "single" -}}
-  {{- if $databases -}}
-    {{- $entries := list -}}
-    {{- range $databases -}}{{- $entries = append $entries .entry -}}{{- end -}}
-    {{- $roles := include "citus-cluster.roles" (dict "root" . "databases" $databases) | fromJsonArray -}}
-    {{- $atOnce := int .Values.jobs.databasesAtOnce -}}
-    {{- $name := printf "%s-create-databases" (include "citus-cluster.name" .) -}}
-    {{- $jobs = append $jobs (dict "name" $name "entries" $entries "roles" $roles "atOnce" $atOnce "args" (list "--databases-at-once" (toString $atOnce))) -}}
-  {{- end -}}
-{{- else -}}
-  {{- range $databases -}}
-    {{- $jobs = append $jobs (dict "name" .job "entries" (list .entry) "roles" .users "atOnce" 1 "args" list) -}}
-  {{- end -}}
-{{- end -}}
-{{- $result := list -}}
-{{- range $jobs -}}
-  {{- $names := list -}}
-  {{- range .entries -}}{{- $names = append $names .name -}}{{- end -}}
-  {{- $spec := include "citus-cluster.spec" (dict "root" $ "databases" .entries) -}}
-  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" .roles) -}}
-  {{- $skipped := include "citus-cluster.unchanged" (dict "root" $ "job" .name "inputs" $inputs) -}}
-  {{- $result = append $result (dict
-    "name" .name
-    "databases" $names
-    "args" .args
-    "roles" .roles
-    "spec" $spec
-    "deadline" (include "citus-cluster.deadline" . | int)
-    "backoffLimit" (include "citus-cluster.backoffLimit" .entries | int)
-    "inputs" $inputs
-    "skipped" (not (empty $skipped))) -}}
-{{- end -}}
-{{- toRawJson $result -}}
-{{- end -}}
-
-{{/*
-A hash of all that decides what a Job does, for {root, spec, args, roles}: the spec with the topology in it, the images of program and
-nodes (which bring Citus and extensions), the chart, and which state of the users' Secrets it reads. Of these the version that
-Kubernetes counts is taken, not the password: annotations are no secrets.
-*/}}
-{{- define "citus-cluster.inputs" -}}
-{{- $root := .root -}}
-{{- $versions := list -}}
-{{- range .roles -}}
-  {{- if ne .source "none" -}}
-    {{- $metadata := (lookup "v1" "Secret" $root.Release.Namespace .secret).metadata | default dict -}}
-    {{- $versions = append $versions (list .secret .key $metadata.uid $metadata.resourceVersion) -}}
-  {{- end -}}
-{{- end -}}
-{{- $images := list (include "citus-cluster.image" (dict "image" $root.Values.jobs.image "root" $root)) (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root)) -}}
-{{- list .spec .args $root.Values.jobs.extraArgs $images $root.Chart.Version $versions | toRawJson | sha256sum -}}
-{{- end -}}
-
-{{/*
-Not empty when jobs.unchanged is "skip" and the Job {job} that is there has succeeded with the same {inputs}. Its Secret has to be
-there too: a Job without it is left from before jobs.mode was changed, and another one may have made changes since.
-*/}}
-{{- define "citus-cluster.unchanged" -}}
-{{- if and (eq .root.Values.jobs.unchanged "skip") .root.Release.IsUpgrade -}}
-{{- $job := lookup "batch/v1" "Job" .root.Release.Namespace .job -}}
-{{- if and $job (lookup "v1" "Secret" .root.Release.Namespace .job) -}}
-{{- $before := index ($job.metadata.annotations | default dict) "citus-databases/inputs" | default "" -}}
-{{- if and (eq $before .inputs) (ge (($job.status | default dict).succeeded | default 0 | int) 1) -}}true{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 
 {{/*
