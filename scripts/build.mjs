@@ -22,6 +22,22 @@ const withoutOtherLanguages = {
   },
 };
 
+/**
+ * An ES module that imports one of Node's own makes Node read all properties of it, and so load what is behind each:
+ * fetch behind node:http, argon2 and webcrypto behind node:crypto, 25 ms of each start with Node 24. require() does not.
+ */
+const builtinsByRequire = {
+  name: 'builtins-by-require',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^node:/ }, ({ path: name, namespace }) =>
+      namespace === 'builtin' ? { path: name, external: true } : { path: name, namespace: 'builtin' },
+    );
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path: name }) => ({
+      contents: `module.exports = require(${JSON.stringify(name)})`,
+    }));
+  },
+};
+
 await build({
   entryPoints: ['src/main.ts'],
   outfile: path.join(folder, 'citus-databases.js'),
@@ -35,7 +51,7 @@ await build({
     // whole HTTP client, which takes 20 ms of each start.
     Response: 'undefined',
   },
-  plugins: [withoutOtherLanguages],
+  plugins: [withoutOtherLanguages, builtinsByRequire],
   // Not the names: a defect's stack trace is to be readable.
   minifySyntax: true,
   minifyWhitespace: true,

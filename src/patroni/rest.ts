@@ -1,3 +1,5 @@
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import { NoAnswer, withLimit } from '../execute/limit.ts';
 import { describe } from '../execute/sqlstate.ts';
 import type { TlsSettings } from '../execute/tls.ts';
@@ -55,14 +57,7 @@ export async function callPatroni(address: RestAddress, access: RestAccess, requ
   return reply;
 }
 
-async function send(
-  address: RestAddress,
-  access: RestAccess,
-  request: RestRequest,
-  limit: AbortSignal,
-): Promise<Reply> {
-  // Not at the top: Node 24 loads its whole fetch (undici) along with them, 20 ms of each start of every command.
-  const [http, https] = await Promise.all([import('node:http'), import('node:https')]);
+function send(address: RestAddress, access: RestAccess, request: RestRequest, limit: AbortSignal): Promise<Reply> {
   const { method, path, body } = request;
   const { tls, credentials } = access;
   const text = body === undefined ? undefined : JSON.stringify(body);
@@ -82,7 +77,7 @@ async function send(
   };
   return new Promise((resolve, reject) => {
     const outgoing =
-      tls.context === undefined ? http.request(options) : https.request({ ...options, ...tlsOptions(tls) });
+      tls.context === undefined ? requestHttp(options) : requestHttps({ ...options, ...tlsOptions(tls) });
     outgoing.once('error', reject);
     outgoing.once('response', (incoming) => {
       const chunks: Buffer[] = [];
