@@ -16,12 +16,12 @@ import { missingExtensions, type Preflight, preflight } from './plan/preflight.t
 import { inside, origin, type Situation } from './plan/situation.ts';
 import { Failure } from './report/errors.ts';
 import type { Redactor } from './report/redact.ts';
-import type { DatabaseSpec, NodeSpec } from './spec/types.ts';
+import type { DatabaseSpec } from './spec/types.ts';
 
 /** Passwords of users by role name. Commands that change nothing about users need none. */
 export type Passwords = ReadonlyMap<string, string>;
 
-/** Looks at every node: first the servers, then inside the database wherever it exists. Two round trips for each. */
+/** Looks at every node: at the server, then inside the database where it exists. Two round trips for each. */
 export async function look(
   context: Context,
   joined: Joined,
@@ -30,14 +30,16 @@ export async function look(
   passwords: Passwords = new Map(),
 ): Promise<Situation> {
   const topology = topologyOf(context.spec, joined.workers, database);
-  const servers = await lookAtServers(run, allNodes(topology), database);
-  const existing = databaseNodes(topology).filter((node) => {
-    const observed = servers.get(node.group)?.database;
-    return observed?.allowConnections === true;
+  const roles = rolesOf(database);
+  const having = new Set(databaseNodes(topology));
+  // No node waits for another one between the two looks.
+  const seen = await forAll(allNodes(topology), async (node) => {
+    const observed = await observeServerOf(run, node, database, roles);
+    const exists = having.has(node) && observed.database?.allowConnections === true;
+    return { group: node.group, observed, held: exists ? await observeDatabaseOf(run, node, database) : undefined };
   });
-  const contents = new Map(
-    await forAll(existing, async (node) => [node.group, await observeDatabaseOf(run, node, database)] as const),
-  );
+  const servers = new Map(seen.map(({ group, observed }) => [group, observed]));
+  const contents = new Map(seen.flatMap(({ group, held }) => (held === undefined ? [] : [[group, held] as const])));
   return {
     spec: context.spec,
     database,
@@ -58,19 +60,14 @@ export async function lookAgainAtServers(
   passwords: Passwords,
 ): Promise<Situation> {
   const { database, topology } = situation;
-  const servers = await lookAtServers(run, allNodes(topology), database);
-  return { ...situation, servers, users: wantedUsers(database, servers, passwords, context.access.redactor) };
-}
-
-async function lookAtServers(
-  run: Run,
-  nodes: readonly NodeSpec[],
-  database: DatabaseSpec,
-): Promise<ReadonlyMap<number, ServerObservation>> {
   const roles = rolesOf(database);
-  return new Map(
-    await forAll(nodes, async (node) => [node.group, await observeServerOf(run, node, database, roles)] as const),
+  const servers = new Map(
+    await forAll(
+      allNodes(topology),
+      async (node) => [node.group, await observeServerOf(run, node, database, roles)] as const,
+    ),
   );
+  return { ...situation, servers, users: wantedUsers(database, servers, passwords, context.access.redactor) };
 }
 
 function wantedUsers(

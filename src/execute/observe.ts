@@ -3,9 +3,12 @@ import {
   availabilityScript,
   type DatabaseObservation,
   databaseScript,
+  type ParametersObservation,
+  parametersScript,
   type RolesObservation,
   readAvailability,
   readDatabaseObservation,
+  readParameters,
   readRoles,
   readServerObservation,
   rolesScript,
@@ -44,6 +47,14 @@ export async function observeAvailabilityOf(
   wanted: readonly ExtensionSpec[],
 ): Promise<readonly AvailableExtension[]> {
   return readAvailability(await observed(run, node, 'server', availabilityScript(wanted)));
+}
+
+export async function observeParametersOf(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+): Promise<ParametersObservation> {
+  return readParameters(await observed(run, node, 'server', parametersScript(database)));
 }
 
 export async function observeRolesOf(run: Run, node: NodeSpec, names: readonly string[]): Promise<RolesObservation> {

@@ -96,6 +96,14 @@ export function availabilityScript(wanted: readonly ExtensionSpec[]): string {
   return observationScript([observeAvailableExtensions(wanted)]);
 }
 
+/** What may have changed on a server since it was looked at: its settings of one database, and of users in it. */
+export type ParametersObservation = Pick<ServerObservation, 'parameters' | 'userParameters'>;
+
+export function parametersScript({ name, users }: DatabaseSpec): string {
+  const names = users.map((user) => user.name);
+  return observationScript([observeParameters(name), observeUserParameters(name, names)]);
+}
+
 /** Some roles of one server, with what they are members of. */
 export interface RolesObservation {
   readonly roles: readonly ObservedRole[];
@@ -120,6 +128,10 @@ export function readDatabaseObservation(observed: string): DatabaseObservation {
 
 export function readAvailability(observed: string): readonly AvailableExtension[] {
   return (JSON.parse(observed) as { availableExtensions: readonly AvailableExtension[] }).availableExtensions;
+}
+
+export function readParameters(observed: string): ParametersObservation {
+  return JSON.parse(observed) as ParametersObservation;
 }
 
 export function readRoles(observed: string): RolesObservation {

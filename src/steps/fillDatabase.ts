@@ -71,7 +71,7 @@ export async function setParameters(progress: Progress): Promise<void> {
   const { database } = progress.situation;
   const declared = [database, ...database.users].some(({ parameters }) => Object.keys(parameters).length > 0);
   // Extensions and initSQL may have changed the database's settings since they were observed.
-  if (progress.changes > 0 && declared) await progress.lookAgainAtServers();
+  if (progress.changes > 0 && declared) await progress.lookAgainAtParameters();
   const { situation } = progress;
   const set = await progress.onNodes(progress.nodes, (node) => parameterItems(situation, node), step, false);
   if (set.length === 0) {

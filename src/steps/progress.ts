@@ -1,7 +1,7 @@
 import { databaseNodes } from '../cluster/topology.ts';
 import type { Session } from '../execute/connection.ts';
 import { executeInParallel, executeItems, type NodeWork } from '../execute/lanes.ts';
-import { observeDatabaseOf } from '../execute/observe.ts';
+import { observeDatabaseOf, observeParametersOf } from '../execute/observe.ts';
 import { forAll } from '../execute/parallel.ts';
 import { inStep, type Run } from '../execute/run.ts';
 import type { AcceptedInitSql } from '../look.ts';
@@ -101,6 +101,21 @@ export class Progress {
       async (node) => [node.group, await observeDatabaseOf(this.#run, node, this.situation.database)] as const,
     );
     this.situation = { ...this.situation, inside: new Map([...this.situation.inside, ...observed]) };
+  }
+
+  /** Settings of the database on every node of it. */
+  async lookAgainAtParameters(): Promise<void> {
+    const { database } = this.situation;
+    const observed = new Map(
+      await forAll(
+        this.nodes,
+        async (node) => [node.group, await observeParametersOf(this.#run, node, database)] as const,
+      ),
+    );
+    const servers = [...this.situation.servers].map(
+      ([group, known]) => [group, { ...known, ...observed.get(group) }] as const,
+    );
+    this.situation = { ...this.situation, servers: new Map(servers) };
   }
 
   async lookAgainAtServers(): Promise<void> {
