@@ -26,6 +26,9 @@ export interface Program {
   remove(): Promise<void>;
 }
 
+/** As the image starts it (Dockerfile.job). */
+const IMAGE_OPTIONS = ['--liftoff-only', '--max-semi-space-size=1'];
+
 /**
  * The program as users get it: built, and started as a process of its own, with a compile cache as in the image (which
  * Node 20 leaves alone).
@@ -44,7 +47,7 @@ export async function buildProgram(root: string, node = process.execPath): Promi
   async function run(options: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
     const file = path.join(folder, 'spec.yaml');
     await writeFile(file, stringify(spec, { lineWidth: 0 }));
-    return await timed(node, [...options, bundle, ...command, '--spec', file], environment);
+    return await timed(node, [...IMAGE_OPTIONS, ...options, bundle, ...command, '--spec', file], environment);
   }
   return {
     bundle,

@@ -6,7 +6,7 @@ import type { Check } from './names.ts';
  * were taken away, and YAML reads a key with nothing behind it as null.
  *
  * zod/mini, and descriptions registered on the schema instead of on a copy of it: every start of every command makes
- * these objects, and a field of zod's with its methods takes four times as long.
+ * these objects, and a field of zod's with its methods takes twice as long.
  */
 
 type Schema = z.core.$ZodType;

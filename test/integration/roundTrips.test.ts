@@ -120,8 +120,8 @@ test('a run takes at most 90 MB of memory', async () => {
   }
 });
 
-test('the bundle stays below 1.6 MB', async () => {
+test('the bundle stays below 1.2 MB', async () => {
   const { size } = await stat(program.bundle);
   expect(size).toBeGreaterThan(100_000);
-  expect(size).toBeLessThanOrEqual(1_600_000);
+  expect(size).toBeLessThanOrEqual(1_200_000);
 });
