@@ -26,12 +26,9 @@ export interface Program {
   remove(): Promise<void>;
 }
 
-/** As the image starts it (Dockerfile.job). */
-const IMAGE_OPTIONS = ['--liftoff-only', '--max-semi-space-size=1'];
-
 /**
- * The program as users get it: built, and started as a process of its own, with a compile cache as in the image (which
- * Node 20 leaves alone).
+ * The program as users get it: built, and started as a process of its own, with Node's options and a compile
+ * cache (which Node 20 leaves alone) as in the image.
  */
 export async function buildProgram(root: string, node = process.execPath): Promise<Program> {
   const folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bench-'));
@@ -43,11 +40,12 @@ export async function buildProgram(root: string, node = process.execPath): Promi
     reporter,
     `process.on('exit',()=>require('node:fs').writeFileSync(${JSON.stringify(report)},String(process.resourceUsage().maxRSS)))`,
   );
+  const options = imageOptions(await readFile(path.join(root, 'Dockerfile.job'), 'utf8'));
   const environment = { ...process.env, NODE_COMPILE_CACHE: path.join(folder, 'compile-cache') };
-  async function run(options: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
+  async function run(more: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
     const file = path.join(folder, 'spec.yaml');
     await writeFile(file, stringify(spec, { lineWidth: 0 }));
-    return await timed(node, [...IMAGE_OPTIONS, ...options, bundle, ...command, '--spec', file], environment);
+    return await timed(node, [...options, ...more, bundle, ...command, '--spec', file], environment);
   }
   return {
     bundle,
@@ -59,6 +57,13 @@ export async function buildProgram(root: string, node = process.execPath): Promi
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** What stands between `node` and the program in the image's ENTRYPOINT. */
+function imageOptions(dockerfile: string): readonly string[] {
+  const entrypoint = /^ENTRYPOINT \["node", (.*"), "[^"]*"\]$/m.exec(dockerfile)?.[1];
+  if (entrypoint === undefined) throw new Error('Dockerfile.job: the ENTRYPOINT is not that of a program with options');
+  return JSON.parse(`[${entrypoint}]`) as string[];
 }
 
 /** Runs a program to its end. */

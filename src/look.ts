@@ -3,13 +3,13 @@ import type { Joined } from './cluster/join.ts';
 import { allNodes, databaseNodes, topologyOf } from './cluster/topology.ts';
 import type { Context } from './context.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './execute/observe.ts';
-import { forAll } from './execute/parallel.ts';
+import { byGroup } from './execute/parallel.ts';
 import type { Run } from './execute/run.ts';
 import type { Problem } from './objects/change.ts';
 import { refusal } from './objects/initSql/ledger.ts';
 import { decideInitSql, type InitSqlDecision } from './objects/initSql/policy.ts';
 import type { Script } from './objects/initSql/types.ts';
-import type { ServerObservation } from './objects/observations.ts';
+import type { DatabaseObservation, ServerObservation } from './objects/observations.ts';
 import { SALT_BYTES } from './objects/scram.ts';
 import { rolesOf, type WantedUser, wantedUser } from './objects/user.ts';
 import { missingExtensions, type Preflight, preflight } from './plan/preflight.ts';
@@ -32,14 +32,15 @@ export async function look(
   const topology = topologyOf(context.spec, joined.workers, database);
   const roles = rolesOf(database);
   const having = new Set(databaseNodes(topology));
+  const contents = new Map<number, DatabaseObservation>();
   // No node waits for another one between the two looks.
-  const seen = await forAll(allNodes(topology), async (node) => {
+  const servers = await byGroup(allNodes(topology), async (node) => {
     const observed = await observeServerOf(run, node, database, roles);
-    const exists = having.has(node) && observed.database?.allowConnections === true;
-    return { group: node.group, observed, held: exists ? await observeDatabaseOf(run, node, database) : undefined };
+    if (having.has(node) && observed.database?.allowConnections === true) {
+      contents.set(node.group, await observeDatabaseOf(run, node, database));
+    }
+    return observed;
   });
-  const servers = new Map(seen.map(({ group, observed }) => [group, observed]));
-  const contents = new Map(seen.flatMap(({ group, held }) => (held === undefined ? [] : [[group, held] as const])));
   return {
     spec: context.spec,
     database,
@@ -61,12 +62,7 @@ export async function lookAgainAtServers(
 ): Promise<Situation> {
   const { database, topology } = situation;
   const roles = rolesOf(database);
-  const servers = new Map(
-    await forAll(
-      allNodes(topology),
-      async (node) => [node.group, await observeServerOf(run, node, database, roles)] as const,
-    ),
-  );
+  const servers = await byGroup(allNodes(topology), (node) => observeServerOf(run, node, database, roles));
   return { ...situation, servers, users: wantedUsers(database, servers, passwords, context.access.redactor) };
 }
 
@@ -87,13 +83,10 @@ function wantedUsers(
 
 /** Finds everything that would stop the run later; throws it all in one Failure, or returns what to warn of. */
 export async function check(run: Run, situation: Situation): Promise<Preflight> {
-  const lacking = databaseNodes(situation.topology).filter((node) => missingExtensions(situation, node).length > 0);
-  const available = new Map(
-    await forAll(
-      lacking,
-      async (node) => [node.group, await observeAvailabilityOf(run, node, missingExtensions(situation, node))] as const,
-    ),
-  );
+  const available = await byGroup(databaseNodes(situation.topology), async (node) => {
+    const missing = missingExtensions(situation, node);
+    return missing.length === 0 ? [] : await observeAvailabilityOf(run, node, missing);
+  });
   const result = preflight(situation, available);
   if (result.problems.length > 0) throw preflightFailure(situation.database.name, result.problems);
   return result;

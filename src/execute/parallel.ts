@@ -1,4 +1,5 @@
 import { Failure, worstKind } from '../report/errors.ts';
+import type { NodeSpec } from '../spec/types.ts';
 
 /**
  * Runs an action for every item, at most `limit` at a time, and waits for all of them to end, also when one fails: the
@@ -26,6 +27,14 @@ export async function forAll<Item, Result>(
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, () => work()));
   if (failures.size > 0) throw together([...failures].toSorted(([a], [b]) => a - b).map(([, error]) => error));
   return items.map((_, index) => results.get(index) as Result);
+}
+
+/** What an action gives for each node, by the node's group; all nodes at once. */
+export async function byGroup<Result>(
+  nodes: readonly NodeSpec[],
+  action: (node: NodeSpec) => Promise<Result>,
+): Promise<ReadonlyMap<number, Result>> {
+  return new Map(await forAll(nodes, async (node) => [node.group, await action(node)] as const));
 }
 
 /** A signal, or a defect of this program, goes before everything else. Several failures become one that tells of each. */

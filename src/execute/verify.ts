@@ -9,7 +9,7 @@ import type { Situation } from '../plan/situation.ts';
 import { judge, provedLinks } from '../plan/verification.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import { observeVerificationOf } from './observe.ts';
-import { forAll } from './parallel.ts';
+import { byGroup } from './parallel.ts';
 import type { Run } from './run.ts';
 import { describe } from './sqlstate.ts';
 
@@ -23,10 +23,7 @@ export interface Proof {
 export async function verifyNodes(run: Run, situation: Situation): Promise<Proof> {
   const nodes = databaseNodes(situation.topology);
   const script = situation.spec.cluster.citus ? verificationScript() : plainVerificationScript();
-  const gathered = await forAll(nodes, (node) =>
-    run.proofs.take(async () => [node.group, await observeVerificationOf(run, node, script)] as const),
-  );
-  const reports = new Map(gathered);
+  const reports = await byGroup(nodes, (node) => run.proofs.take(() => observeVerificationOf(run, node, script)));
   const wrong = judge(situation, reports);
   if (wrong.length > 0) {
     throw new Failure({

@@ -33,8 +33,8 @@ export function name(check: Check) {
 }
 
 export function required<T extends Schema>(schema: T, description: string): T {
-  // A copy: the same schema may stand in other fields, under other descriptions.
-  return described(z.clone(schema), { ...z.globalRegistry.get(schema), description });
+  // A copy, which has what is registered for the original: that may stand in other fields, under other descriptions.
+  return described(z.clone(schema), { description });
 }
 
 export function optional<T extends Schema>(schema: T, description: string, meta: z.core.GlobalMeta = {}) {

@@ -1,6 +1,6 @@
 import { executeItems } from '../execute/lanes.ts';
 import { observeRolesOf } from '../execute/observe.ts';
-import { forAll } from '../execute/parallel.ts';
+import { byGroup } from '../execute/parallel.ts';
 import { type Change, type Item, isChange } from '../objects/change.ts';
 import { diffManagedRoles } from '../objects/distributedRole.ts';
 import { inside } from '../plan/situation.ts';
@@ -52,12 +52,10 @@ async function copyManagedRoles(progress: Progress, step: StepLog): Promise<void
   const names = known.filter((name) => name !== situation.spec.cluster.user);
   if (names.length === 0) return;
   const wanted = await observeRolesOf(run, coordinator, names);
-  const observed = new Map(
-    await forAll(workers, async (node) => [node, await observeRolesOf(run, node, names)] as const),
-  );
+  const observed = await byGroup(workers, (node) => observeRolesOf(run, node, names));
   await progress.onNodes(
     workers,
-    (node) => diffManagedRoles(wanted, observed.get(node) ?? wanted, node, run.label(node)).map(quietly),
+    (node) => diffManagedRoles(wanted, observed.get(node.group) ?? wanted, node, run.label(node)).map(quietly),
     step,
   );
 }

@@ -2,7 +2,7 @@ import { databaseNodes } from '../cluster/topology.ts';
 import type { Session } from '../execute/connection.ts';
 import { executeInParallel, executeItems, type NodeWork } from '../execute/lanes.ts';
 import { observeDatabaseOf, observeParametersOf } from '../execute/observe.ts';
-import { forAll } from '../execute/parallel.ts';
+import { byGroup } from '../execute/parallel.ts';
 import { inStep, type Run } from '../execute/run.ts';
 import type { AcceptedInitSql } from '../look.ts';
 import type { Change, Item, StepNumber } from '../objects/change.ts';
@@ -96,22 +96,14 @@ export class Progress {
   }
 
   async lookAgain(nodes: readonly NodeSpec[]): Promise<void> {
-    const observed = await forAll(
-      nodes,
-      async (node) => [node.group, await observeDatabaseOf(this.#run, node, this.situation.database)] as const,
-    );
+    const observed = await byGroup(nodes, (node) => observeDatabaseOf(this.#run, node, this.situation.database));
     this.situation = { ...this.situation, inside: new Map([...this.situation.inside, ...observed]) };
   }
 
   /** Settings of the database on every node of it. */
   async lookAgainAtParameters(): Promise<void> {
     const { database } = this.situation;
-    const observed = new Map(
-      await forAll(
-        this.nodes,
-        async (node) => [node.group, await observeParametersOf(this.#run, node, database)] as const,
-      ),
-    );
+    const observed = await byGroup(this.nodes, (node) => observeParametersOf(this.#run, node, database));
     const servers = [...this.situation.servers].map(
       ([group, known]) => [group, { ...known, ...observed.get(group) }] as const,
     );
