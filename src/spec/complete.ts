@@ -1,5 +1,6 @@
 import { completePatroni } from './completePatroni.ts';
-import { type DatabaseDocument, type SpecDocument, sslDocument } from './schema.ts';
+import type { DatabaseDocument } from './databaseSchema.ts';
+import { type SpecDocument, sslDocument } from './schema.ts';
 import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec, UserSpec } from './types.ts';
 
 type NodeDocument = SpecDocument['cluster']['coordinator'];

@@ -1,9 +1,9 @@
 import * as z from 'zod/mini';
-import type { Check } from './names.ts';
+import * as names from './names.ts';
 
 /**
- * Building blocks of schema.ts. `null` and an absent key mean the same throughout: Helm writes null for values that
- * were taken away, and YAML reads a key with nothing behind it as null.
+ * Building blocks of the schemas beside it. `null` and an absent key mean the same throughout: Helm writes null for
+ * values that were taken away, and YAML reads a key with nothing behind it as null.
  *
  * zod/mini, and descriptions registered on the schema instead of on a copy of it: every start of every command makes
  * these objects, and a field of zod's with its methods takes twice as long.
@@ -12,7 +12,7 @@ import type { Check } from './names.ts';
 type Schema = z.core.$ZodType;
 
 /** Text (or whatever `base` takes) that passes the check. */
-export function checked<T extends z.ZodMiniType>(base: T, check: Check<z.output<T>>): T {
+export function checked<T extends z.ZodMiniType>(base: T, check: names.Check<z.output<T>>): T {
   return base.check((payload) => {
     const message = check(payload.value);
     if (message !== undefined) payload.issues.push({ code: 'custom', message, input: payload.value });
@@ -21,14 +21,14 @@ export function checked<T extends z.ZodMiniType>(base: T, check: Check<z.output<
 
 /** `limits` are for the JSON Schema alone: the check says the same in better words. */
 export function text(
-  check: Check,
+  check: names.Check,
   limits: { readonly minLength?: number; readonly maxLength?: number } = { minLength: 1 },
 ) {
   return described(checked(z.string(), check), limits);
 }
 
 /** A name of PostgreSQL; the JSON Schema counts characters where PostgreSQL counts bytes. */
-export function name(check: Check) {
+export function name(check: names.Check) {
   return text(check, { minLength: 1, maxLength: 63 });
 }
 
@@ -63,3 +63,23 @@ export function described<T extends Schema>(schema: T, meta: z.core.GlobalMeta):
   z.globalRegistry.add(schema, meta);
   return schema;
 }
+
+export const port = wholeNumber(1, 65_535);
+export function group(check: names.Check<string | number>) {
+  return checked(
+    anyOf([wholeNumber(0, names.maxInt4), z.string()], 'must be a group number: a whole number, or one in quotes'),
+    check,
+  );
+}
+
+/** The value of a setting of PostgreSQL. */
+export const parameterValue = checked(
+  anyOf(
+    [z.string(), z.number(), z.boolean()],
+    "must be text, a number, or true or false; lists are one text ('analytics,public'), and a name with a dot is one key ('pg_partman_bgw.dbname')",
+  ),
+  (value) =>
+    typeof value === 'number' && (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER)
+      ? 'is a number too large for YAML to keep all its digits: write it in quotes'
+      : undefined,
+);
