@@ -5,12 +5,21 @@ import { quoteIdentifier, quoteLiteral } from './quote.ts';
 export interface Obstacles {
   /** null: the database is not there. */
   readonly database: { readonly oid: number; readonly allowConnections: boolean } | null;
+  /** Of clients; what Citus itself has open in the database is nobody's, and comes and goes by the second. */
   readonly sessions: number;
   /** Identifiers of prepared transactions; they can be ended only inside the database. */
   readonly prepared: readonly string[];
   /** Names of logical replication slots of this database. */
   readonly slots: readonly string[];
 }
+
+/**
+ * A subscriber of logical replication is a walsender (PostgreSQL documentation, pg_stat_activity.backend_type). Citus
+ * gives the sessions between its nodes one of three names (src/include/distributed/connection_management.h,
+ * CITUS_APPLICATION_NAME_PREFIX and the two behind it).
+ */
+const OF_CLIENTS = `backend_type IN ('client backend', 'walsender')
+        AND application_name !~ '^citus_(internal|rebalancer|run_command) gpid='`;
 
 export function observeObstacles(name: string): readonly Fragment[] {
   const is = (column: string) => `${column}::pg_catalog.text = ${quoteLiteral(name)}`;
@@ -22,7 +31,8 @@ export function observeObstacles(name: string): readonly Fragment[] {
     },
     {
       key: 'sessions',
-      value: `(SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE ${is('datname')} AND pid <> pg_catalog.pg_backend_pid())`,
+      value: `(SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
+        WHERE ${is('datname')} AND pid <> pg_catalog.pg_backend_pid() AND ${OF_CLIENTS})`,
     },
     {
       key: 'prepared',
