@@ -71,6 +71,7 @@ function metadataFaults(
     const link = report.links.find((candidate) => candidate.nodeid === row.nodeid);
     if (link === undefined) wrong.push(`${name} did not reach ${target}`);
     else if (!link.success) wrong.push(`${name} cannot reach ${target}: ${link.result.trim()}`);
+    else if (link.result === 'on') wrong.push(`${name} reaches a standby at ${target}, which takes no writes`);
   }
   return wrong;
 }
@@ -81,7 +82,9 @@ export function provedLinks(situation: Situation, reports: ReadonlyMap<number, V
   let links = 0;
   for (const report of reports.values()) {
     const declared = nodes.map((node) => registration(node, report.metadata)?.nodeid);
-    links += report.links.filter((link) => link.success && declared.includes(link.nodeid)).length;
+    links += report.links.filter(
+      (link) => link.success && link.result !== 'on' && declared.includes(link.nodeid),
+    ).length;
   }
   return links;
 }

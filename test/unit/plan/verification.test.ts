@@ -8,7 +8,7 @@ const HSTORE = { name: 'hstore', version: '1.8', schema: 'public' };
 
 function report(group: number, changed: Partial<VerificationReport> = {}): VerificationReport {
   return {
-    links: citusNodes(2).map(({ nodeid }) => ({ nodeid, success: true, result: '1' })),
+    links: citusNodes(2).map(({ nodeid }) => ({ nodeid, success: true, result: 'off' })),
     metadata: metadata(group),
     extensions: [CITUS],
     ...changed,
@@ -28,7 +28,7 @@ function faults(changed: Readonly<Record<number, VerificationReport | undefined>
 function everywhere(nodes: ReturnType<typeof citusNodes>) {
   const links = nodes
     .filter(({ isactive, noderole }) => isactive && noderole === 'primary')
-    .map(({ nodeid }) => ({ nodeid, success: true, result: '1' }));
+    .map(({ nodeid }) => ({ nodeid, success: true, result: 'off' }));
   return Object.fromEntries(
     [0, 1, 2].map((group) => [group, report(group, { links, metadata: metadata(group, { nodes }) })]),
   );
@@ -47,12 +47,21 @@ describe('reports', () => {
       {
         1: report(1, {
           links: [
-            { nodeid: 1, success: true, result: '1' },
+            { nodeid: 1, success: true, result: 'off' },
             { nodeid: 2, success: false, result: ' fe_sendauth: no password supplied\n' },
           ],
         }),
       },
       ['w1 cannot reach w1:5432: fe_sendauth: no password supplied', 'w1 did not reach w2:5432'],
+    ],
+    [
+      'an address that leads to a standby',
+      {
+        2: report(2, {
+          links: citusNodes(2).map(({ nodeid }) => ({ nodeid, success: true, result: nodeid === 2 ? 'on' : 'off' })),
+        }),
+      },
+      ['w2 reaches a standby at w1:5432, which takes no writes'],
     ],
     ['another group', { 1: report(1, { metadata: metadata(0) }) }, ['w1 takes itself for group 0, not 1']],
     [

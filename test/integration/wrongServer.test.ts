@@ -1,0 +1,98 @@
+/**
+ * An address that the nodes use among themselves, and that leads to a standby since the workers were registered: the
+ * program's own connections and every catalog look as they should, and only the proof from node to node can tell.
+ */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { type Outcome, runProgram, specOf } from '../support/program.ts';
+
+let cluster: LocalCluster;
+let elsewhere: LocalCluster;
+let address: Address;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 2 });
+  console.log(`Citus: ${cluster.description}`);
+  elsewhere = await startLocalCluster({ workers: 0, password: cluster.password });
+  address = await startAddress(nodeOf(cluster, 1).port);
+});
+
+afterAll(async () => {
+  address?.stop();
+  await elsewhere?.stop();
+  await cluster?.stop();
+});
+
+interface Address {
+  readonly port: number;
+  leadTo(port: number): void;
+  stop(): void;
+}
+
+async function startAddress(first: number): Promise<Address> {
+  let target = first;
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((client) => {
+    const upstream = net.connect(target, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => (socket === client ? upstream : client).destroy());
+    }
+    client.pipe(upstream).pipe(client);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const listening = server.address();
+  if (listening === null || typeof listening === 'string') throw new Error('The server has no port');
+  return {
+    port: listening.port,
+    leadTo(port) {
+      target = port;
+    },
+    stop() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+async function makeStandby(): Promise<number> {
+  const server = nodeOf(elsewhere, 0);
+  await query(elsewhere, 0, 'postgres', 'CREATE DATABASE moved');
+  // With TLS from here on, as Citus' nodes have it among themselves.
+  await query(elsewhere, 0, 'moved', 'CREATE EXTENSION citus');
+  await server.stop();
+  await writeFile(path.join(server.dataDirectory, 'standby.signal'), '');
+  await server.start();
+  return server.port;
+}
+
+async function run(command: 'apply' | 'verify'): Promise<Outcome> {
+  const workers = [1, 2].map((group) => {
+    const { host, port } = nodeOf(cluster, group);
+    return { group, host, port, ...(group === 1 ? { nodeName: '127.0.0.1', nodePort: address.port } : {}) };
+  });
+  const spec = specOf(cluster, [{ name: 'moved' }], { cluster: { workers } });
+  const outcome = await runProgram(cluster, [command], spec);
+  return { ...outcome, log: outcome.log.replaceAll(`127.0.0.1:${address.port}`, 'ADDRESS') };
+}
+
+test('nobody says "ready" while a worker cannot be written to from the other nodes', async () => {
+  expect(await run('apply')).toMatchObject({ code: 0 });
+  address.leadTo(await makeStandby());
+  for (const command of ['apply', 'verify'] as const) {
+    const { code, log } = await run(command);
+    expect({ code, log }).toEqual({ code: 1, log: expect.stringContaining("database 'moved' is not ready") });
+    expect(log.match(/\S+ reaches a standby at .*/g)).toEqual(
+      ['node0', 'ADDRESS', 'node2'].map((node) => `${node} reaches a standby at ADDRESS, which takes no writes`),
+    );
+  }
+  address.leadTo(nodeOf(cluster, 1).port);
+  const { code, log } = await run('apply');
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('Nothing was changed') });
+});
