@@ -5,6 +5,7 @@ import { benchSpec, buildProgram, type Program } from '../../bench/program.ts';
 import { type ConnectionCount, type CountingProxy, startProxy } from '../../bench/proxy.ts';
 import { busiestWorker, countOf } from '../../bench/report.ts';
 import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { specOf } from '../support/program.ts';
 
 const WORKERS = [1, 2, 4];
 
@@ -118,6 +119,15 @@ test('a run takes at most 90 MB of memory', async () => {
     expect(peakMegabytes).toBeGreaterThan(20);
     expect(peakMegabytes).toBeLessThanOrEqual(90);
   }
+});
+
+test('reading initSQL takes no more than the parser and its tables: no optimizing compiler', async () => {
+  const statement = 'SELECT a.id, md5(a.id::text) FROM generate_series(1, 3) a (id) WHERE a.id % 2 = 0 ORDER BY 1;';
+  const database = { name: 'memory_of_initsql', initSQL: Array<string>(300).fill(statement).join('\n') };
+  const { code, output, peakMegabytes } = await program.measureMemory(['apply'], specOf(cluster, [database]));
+  expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
+  expect(peakMegabytes).toBeGreaterThan(20);
+  expect(peakMegabytes).toBeLessThanOrEqual(110);
 });
 
 test('the bundle stays below 1.2 MB', async () => {
