@@ -54,10 +54,10 @@ export function createRun(options: RunOptions): Run {
 }
 
 /**
- * For one step: the lock is looked at before the step's first change and not again, since every look takes a round trip
- * on the coordinator, and a step may have a change for each worker.
+ * For one part of the work: the lock is looked at before its first change and not again, since every look takes a round
+ * trip on the coordinator, and a part may have a change for each worker.
  */
-export function inStep(run: Run): Run {
+export function withOneLook(run: Run): Run {
   let checked: Promise<void> | undefined;
   return {
     ...run,

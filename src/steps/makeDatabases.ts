@@ -101,10 +101,10 @@ async function atTheSameTime(progress: Progress, works: readonly NodeWork[], ste
 /** Steps 2 to 4. */
 async function makeOnCoordinator(progress: Progress, to: StepLog): Promise<void> {
   const { coordinator } = progress.situation.topology;
-  await progress.execute(coordinatorDatabaseItems(progress.situation), progress.begin(2, to));
+  await progress.execute(coordinatorDatabaseItems(progress.situation), progress.goOn(2, to));
   await progress.look(coordinator);
-  if (progress.citus) await progress.execute(coordinatorCitusItems(progress.situation), progress.begin(3, to));
-  const step = progress.begin(4, to);
+  if (progress.citus) await progress.execute(coordinatorCitusItems(progress.situation), progress.goOn(3, to));
+  const step = progress.goOn(4, to);
   const extensions = coordinatorExtensionItems(progress.situation);
   await progress.execute(extensions, step);
   if (!extensions.some(isChange)) return;

@@ -3,7 +3,7 @@ import type { Session } from '../execute/connection.ts';
 import { executeInParallel, executeItems, type NodeWork } from '../execute/lanes.ts';
 import { observeDatabaseOf, observeParametersOf } from '../execute/observe.ts';
 import { byGroup } from '../execute/parallel.ts';
-import { inStep, type Run } from '../execute/run.ts';
+import { type Run, withOneLook } from '../execute/run.ts';
 import type { AcceptedInitSql } from '../look.ts';
 import type { Change, Item, StepNumber } from '../objects/change.ts';
 import { type Situation, withInside } from '../plan/situation.ts';
@@ -36,18 +36,23 @@ export class Progress {
     this.tools = tools;
     this.citus = situation.spec.cluster.citus;
     this.situation = situation;
-    this.#run = inStep(tools.run);
+    this.#run = withOneLook(tools.run);
   }
 
-  /** Looks at the lock once in each step. */
+  /** Looks at the lock once between one begin() and the next. */
   get run(): Run {
     return this.#run;
   }
 
-  begin(step: StepNumber, to: StepLog = this.tools.log): StepLog {
+  begin(step: StepNumber): StepLog {
+    this.#run = withOneLook(this.tools.run);
+    return this.goOn(step, this.tools.log);
+  }
+
+  /** A step that may be under way at the same time as the one that began before: the same look at the lock counts. */
+  goOn(step: StepNumber, to: StepLog): StepLog {
     const { number, title } = stepHeading(step, this.situation.database.name, this.citus);
     to.step(number, title);
-    this.#run = inStep(this.tools.run);
     return to.about({ step: number });
   }
 

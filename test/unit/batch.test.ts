@@ -2,7 +2,7 @@ import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../../src/execute/connection.ts';
 import { executeItems } from '../../src/execute/lanes.ts';
-import { inStep, type Run } from '../../src/execute/run.ts';
+import { type Run, withOneLook } from '../../src/execute/run.ts';
 import { Turns } from '../../src/execute/turns.ts';
 import { type Change, type Item, note } from '../../src/objects/change.ts';
 import { COORDINATOR, W1 } from './plan/situations.ts';
@@ -52,7 +52,7 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
     proofs: new Turns(1),
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
-  const outcome = await executeItems(inStep(run), items, lines, 0).catch((error: unknown) => error);
+  const outcome = await executeItems(withOneLook(run), items, lines, 0).catch((error: unknown) => error);
   return { sent, log, checks, deadlines, outcome };
 }
 
