@@ -40,6 +40,10 @@ interface ReportOptions extends CommonOptions {
   readonly output: 'text' | 'json';
 }
 
+interface SeveralOptions {
+  readonly databasesAtOnce: number;
+}
+
 /** Exit code of `plan` when there are changes. */
 const CHANGES = 10;
 
@@ -67,34 +71,28 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
     code = await withContext(options, command, surroundings, redactor, body);
   }
 
-  common(program.command('apply').description('wait for the nodes, then make the declared databases so'))
-    .addOption(
-      new Option(
-        '--databases-at-once <number>',
-        'how many are worked on at the same time; two connections to each node for one',
-      )
-        .argParser(positive)
-        .default(DATABASES_AT_ONCE),
-    )
-    .action((options: CommonOptions & { databasesAtOnce: number }) =>
-      run(options, 'apply', async (context) => {
-        const { apply } = await import('./apply.ts');
-        await apply(context, options);
-        return 0;
-      }),
-    );
-  report(program.command('plan').description('print what apply would do; exit 10 when there are changes')).action(
-    (options: ReportOptions) =>
-      run(options, 'plan', async (context) => {
-        const { plan } = await import('./plan.ts');
-        return (await plan(context, options.output)) ? CHANGES : 0;
-      }),
+  several(
+    common(program.command('apply').description('wait for the nodes, then make the declared databases so')),
+  ).action((options: CommonOptions & SeveralOptions) =>
+    run(options, 'apply', async (context) => {
+      const { apply } = await import('./apply.ts');
+      await apply(context, options);
+      return 0;
+    }),
   );
-  report(program.command('verify').description('prove the databases from every node')).action(
-    (options: ReportOptions) =>
+  several(
+    report(program.command('plan').description('print what apply would do; exit 10 when there are changes')),
+  ).action((options: ReportOptions & SeveralOptions) =>
+    run(options, 'plan', async (context) => {
+      const { plan } = await import('./plan.ts');
+      return (await plan(context, options)) ? CHANGES : 0;
+    }),
+  );
+  several(report(program.command('verify').description('prove the databases from every node'))).action(
+    (options: ReportOptions & SeveralOptions) =>
       run(options, 'verify', async (context) => {
         const { verify } = await import('./verify.ts');
-        await verify(context, options.output);
+        await verify(context, options);
         return 0;
       }),
   );
@@ -161,6 +159,13 @@ function common(command: Command): Command {
 function report(command: Command): Command {
   return common(command).addOption(
     new Option('--output <format>', 'of the report').choices(['text', 'json']).default('text'),
+  );
+}
+
+function several(command: Command): Command {
+  const says = 'how many are worked on at the same time; up to two connections to each node for one';
+  return command.addOption(
+    new Option('--databases-at-once <number>', says).argParser(positive).default(DATABASES_AT_ONCE),
   );
 }
 

@@ -51,7 +51,7 @@ export async function demo(
     };
     await apply(context);
     log.blank();
-    await verify(context, 'text');
+    await verify(context, { output: 'text' });
     log.blank();
     log.line('Connect with:');
     for (const node of cluster.nodes) {

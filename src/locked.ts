@@ -2,7 +2,7 @@ import type { Joined } from './cluster/join.ts';
 import type { Context } from './context.ts';
 import { MAINTENANCE_DATABASE } from './execute/connection.ts';
 import { databaseLock, describeHolder, registrationLock, withLock } from './execute/lock.ts';
-import { createRun, type Run } from './execute/run.ts';
+import { createRun, type Run, retryDeadline } from './execute/run.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
 /**
@@ -46,7 +46,7 @@ export async function takeTurns<Result>(
       await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE),
       registrationLock(),
       {
-        deadline: performance.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+        deadline: retryDeadline(database),
         signal: context.signal,
         onWait: (holder) => log.line(`Waiting for another registration of workers: ${describeHolder(holder)}`, 1),
       },

@@ -6,6 +6,13 @@ import { Failure, Interrupted, worstKind } from './report/errors.ts';
 import { Sections } from './report/sections.ts';
 import type { DatabaseSpec } from './spec/types.ts';
 
+/** Of the commands that change nothing and report on each database. */
+export interface ReportOptions {
+  readonly output: 'text' | 'json';
+  /** Each takes a connection to every node. Default 1. */
+  readonly databasesAtOnce?: number;
+}
+
 /** Databases that failed were reported one by one; this only carries the exit code and names them. */
 export class SomeFailed extends Failure {
   readonly failures: ReadonlyMap<string, unknown>;

@@ -7,7 +7,7 @@ import { describe } from './execute/sqlstate.ts';
 import { probeDistributedTable, verifyNodes } from './execute/verify.ts';
 import { look } from './look.ts';
 import { CLUSTER_HEALTH, distributedTablesQuery, readTableQuery } from './objects/verification.ts';
-import { reportOutcome } from './outcome.ts';
+import { type ReportOptions, reportOutcome } from './outcome.ts';
 import { label, type Situation, server } from './plan/situation.ts';
 import { Failure } from './report/errors.ts';
 import type { DatabaseSpec } from './spec/types.ts';
@@ -24,29 +24,40 @@ export interface VerifiedDatabase {
  * Proves every declared database from every node: what each one holds, every connection between nodes, a distributed
  * table of its own (rolled back), and a query of an existing distributed table through each worker.
  */
-export async function verify(context: Context, output: 'text' | 'json'): Promise<void> {
+export async function verify(context: Context, { output, databasesAtOnce }: ReportOptions): Promise<void> {
   const joined = await joinCluster(context);
-  const results: VerifiedDatabase[] = [];
+  const results = new Map<DatabaseSpec, VerifiedDatabase>();
   try {
-    await reportOutcome(context, async (database) => {
-      try {
-        results.push(await verifyOne(context, joined, database));
-      } catch (error) {
-        if (error instanceof Failure) {
-          results.push({ database: database.name, ready: false, nodes: 0, links: 0, problem: error.message });
+    await reportOutcome(
+      context,
+      async (database, own) => {
+        try {
+          results.set(database, await verifyOne(own, joined, database));
+        } catch (error) {
+          if (error instanceof Failure) {
+            results.set(database, {
+              database: database.name,
+              ready: false,
+              nodes: 0,
+              links: 0,
+              problem: error.message,
+            });
+          }
+          throw error;
+        } finally {
+          // With many databases, each node's connections would be used up.
+          await joined.sessions.closeDatabase(database.name);
         }
-        throw error;
-      } finally {
-        // With many databases, each node's connections would be used up.
-        await joined.sessions.closeDatabase(database.name);
-      }
-    });
+      },
+      databasesAtOnce,
+    );
   } finally {
     await joined.sessions.close();
     if (output === 'json') {
-      context.print(
-        `${JSON.stringify({ ready: results.every((result) => result.ready), databases: results }, undefined, 2)}\n`,
-      );
+      const databases = context.spec.databases.flatMap((database) => results.get(database) ?? []);
+      // Those that a signal left out are not ready either.
+      const ready = databases.length === context.spec.databases.length && databases.every((result) => result.ready);
+      context.print(`${JSON.stringify({ ready, databases }, undefined, 2)}\n`);
     }
   }
 }

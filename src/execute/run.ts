@@ -47,10 +47,15 @@ export function createRun(options: RunOptions): Run {
     assertLock: options.assertLock ?? (async () => undefined),
     proofs: options.proofs,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
-    deadline: () => performance.now() + Math.max(30, database.maxAttempts * database.retryDelaySeconds) * 1000,
+    deadline: () => retryDeadline(database),
     session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
     interruptible: (session, action) => interruptible(session, signal, action),
   };
+}
+
+/** From now on, by performance.now(): as long as the database's declaration waits for nodes, half a minute at least. */
+export function retryDeadline({ maxAttempts, retryDelaySeconds }: DatabaseSpec): number {
+  return performance.now() + Math.max(30, maxAttempts * retryDelaySeconds) * 1000;
 }
 
 /**

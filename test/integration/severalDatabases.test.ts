@@ -84,12 +84,40 @@ describe('databases that are worked on at the same time', () => {
     for (const section of sections(log)) expect(section).toContain('\nNothing was changed\n');
   });
 
-  test('hold up no more connections while they are planned and verified', async () => {
-    proxy.takePeaks();
-    const plan = await runProgram(cluster, ['plan'], counted(many));
-    const verify = await runProgram(cluster, ['verify'], counted(many));
-    expect([plan.code, verify.code]).toEqual([0, 0]);
-    expect([...proxy.takePeaks().values()]).toEqual([2, 2, 2]);
+  test.each(['plan', 'verify'])(
+    'take one connection each, and one for all, in %s, which keeps their order',
+    async (command) => {
+      for (const atOnce of [1, 3]) {
+        proxy.takePeaks();
+        const { code, log } = await runProgram(cluster, [command, '--databases-at-once', `${atOnce}`], counted(many));
+        expect({ code, log }).toEqual({ code: 0, log: expect.any(String) });
+        expect([...log.matchAll(/^(?:Verifying d|D)atabase '(.*?)'(?! is ready)/gm)].map(([, name]) => name)).toEqual(
+          names,
+        );
+        for (const peak of proxy.takePeaks().values()) {
+          expect(peak).toBeGreaterThan(atOnce === 1 ? 1 : 2);
+          expect(peak).toBeLessThanOrEqual(1 + atOnce);
+        }
+      }
+    },
+  );
+
+  test('are reported in the order of the spec, those that fail among them', async () => {
+    const declared = [...many.slice(0, 2), { name: 'never_made' }, ...many.slice(2)];
+    const options = ['--output', 'json', '--databases-at-once', '3'];
+    const verify = await runProgram(cluster, ['verify', ...options], specOf(cluster, declared));
+    expect(verify.code).toBe(1);
+    const report: unknown = JSON.parse(verify.stdout);
+    expect(report).toEqual({
+      ready: false,
+      databases: declared.map(({ name }) => expect.objectContaining({ database: name, ready: name !== 'never_made' })),
+    });
+    const plan = await runProgram(cluster, ['plan', ...options], specOf(cluster, declared));
+    expect(plan.code).toBe(10);
+    expect(JSON.parse(plan.stdout)).toMatchObject({
+      changes: true,
+      databases: declared.map(({ name }) => ({ database: name })),
+    });
   });
 });
 
