@@ -1,10 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import type { Writable } from 'node:stream';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ApplyOptions } from './apply.ts';
 import { loadAccess } from './cluster/credentials.ts';
 import { exposedFiles } from './cluster/exposedFiles.ts';
+import type { ConfigureOptions } from './configure.ts';
 import type { Context } from './context.ts';
 import { asFailure } from './execute/asFailure.ts';
+import type { ReportOptions } from './outcome.ts';
 import { exitCode, Failure, Interrupted } from './report/errors.ts';
 import {
   jsonLog,
@@ -36,14 +39,6 @@ interface CommonOptions {
   readonly terminationLog: string;
 }
 
-interface ReportOptions extends CommonOptions {
-  readonly output: 'text' | 'json';
-}
-
-interface SeveralOptions {
-  readonly databasesAtOnce: number;
-}
-
 /** Exit code of `plan` when there are changes. */
 const CHANGES = 10;
 
@@ -73,7 +68,7 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
 
   several(
     common(program.command('apply').description('wait for the nodes, then make the declared databases so')),
-  ).action((options: CommonOptions & SeveralOptions) =>
+  ).action((options: CommonOptions & ApplyOptions) =>
     run(options, 'apply', async (context) => {
       const { apply } = await import('./apply.ts');
       await apply(context, options);
@@ -82,14 +77,14 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
   );
   several(
     report(program.command('plan').description('print what apply would do; exit 10 when there are changes')),
-  ).action((options: ReportOptions & SeveralOptions) =>
+  ).action((options: CommonOptions & ReportOptions) =>
     run(options, 'plan', async (context) => {
       const { plan } = await import('./plan.ts');
       return (await plan(context, options)) ? CHANGES : 0;
     }),
   );
   several(report(program.command('verify').description('prove the databases from every node'))).action(
-    (options: ReportOptions & SeveralOptions) =>
+    (options: CommonOptions & ReportOptions) =>
       run(options, 'verify', async (context) => {
         const { verify } = await import('./verify.ts');
         await verify(context, options);
@@ -116,10 +111,10 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
     );
   report(program.command('configure').description('make the servers under Patroni have the declared parameters'))
     .option('--dry-run', 'only print what would change', false)
-    .action((options: ReportOptions & { dryRun: boolean }) =>
+    .action((options: CommonOptions & ConfigureOptions) =>
       run(options, 'configure', async (context) => {
         const { configure } = await import('./configure.ts');
-        await configure(context, { dryRun: options.dryRun, output: options.output });
+        await configure(context, options);
         return 0;
       }),
     );

@@ -1,6 +1,6 @@
 import { databaseNodes } from '../cluster/topology.ts';
 import { registration } from '../objects/citusNode.ts';
-import type { VerificationReport } from '../objects/verification.ts';
+import type { Link, VerificationReport } from '../objects/verification.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Situation } from './situation.ts';
 import { label } from './situation.ts';
@@ -71,9 +71,13 @@ function metadataFaults(
     const link = report.links.find((candidate) => candidate.nodeid === row.nodeid);
     if (link === undefined) wrong.push(`${name} did not reach ${target}`);
     else if (!link.success) wrong.push(`${name} cannot reach ${target}: ${link.result.trim()}`);
-    else if (link.result === 'on') wrong.push(`${name} reaches a standby at ${target}, which takes no writes`);
+    else if (!isProof(link)) wrong.push(`${name} reaches a standby at ${target}, which takes no writes`);
   }
   return wrong;
+}
+
+function isProof({ success, result }: Link): boolean {
+  return success && result !== 'on';
 }
 
 /** Number of links between nodes of the database that the reports proved; nodes no longer declared do not count. */
@@ -82,9 +86,7 @@ export function provedLinks(situation: Situation, reports: ReadonlyMap<number, V
   let links = 0;
   for (const report of reports.values()) {
     const declared = nodes.map((node) => registration(node, report.metadata)?.nodeid);
-    links += report.links.filter(
-      (link) => link.success && link.result !== 'on' && declared.includes(link.nodeid),
-    ).length;
+    links += report.links.filter((link) => isProof(link) && declared.includes(link.nodeid)).length;
   }
   return links;
 }
