@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
-import type { LocalCluster } from '../src/demo/localCluster.ts';
-import type { LocalNode } from '../src/demo/localNode.ts';
-import { quoteIdentifier, quoteLiteral } from '../src/objects/quote.ts';
+import type { LocalCluster } from '../src/localCluster/localCluster.ts';
+import type { LocalNode } from '../src/localCluster/localNode.ts';
+import { quoteIdentifier, quoteLiteral } from '../src/postgres/quote.ts';
 import { authinfo, parameters } from './floor.ts';
 import { succeeded, timed, WORK } from './program.ts';
 

@@ -1,8 +1,8 @@
 import pg from 'pg';
-import type { LocalCluster } from '../src/demo/localCluster.ts';
-import type { LocalNode } from '../src/demo/localNode.ts';
-import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../src/objects/quote.ts';
+import type { LocalCluster } from '../src/localCluster/localCluster.ts';
+import type { LocalNode } from '../src/localCluster/localNode.ts';
 import { probeScript, verificationScript } from '../src/objects/verification.ts';
+import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../src/postgres/quote.ts';
 import { WORK } from './program.ts';
 import { serverCpu } from './serverCpu.ts';
 

@@ -1,7 +1,7 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type LocalCluster, startLocalCluster } from '../src/demo/localCluster.ts';
+import { type LocalCluster, startLocalCluster } from '../src/localCluster/localCluster.ts';
 import { findPsql } from './baseline.ts';
 import { type ManyMeasured, manyTable, measureMany, settingsForMany } from './many.ts';
 import { type Measured, measure } from './measure.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { LocalCluster } from '../src/demo/localCluster.ts';
+import type { LocalCluster } from '../src/localCluster/localCluster.ts';
 import { openAll } from './floor.ts';
 import { benchSpec, type Program, succeeded } from './program.ts';
 import { table } from './report.ts';

@@ -1,4 +1,4 @@
-import type { LocalCluster } from '../src/demo/localCluster.ts';
+import type { LocalCluster } from '../src/localCluster/localCluster.ts';
 import { measureBaseline } from './baseline.ts';
 import { dropEverywhere, measureFloor, openAll } from './floor.ts';
 import { benchSpec, type Program, succeeded, timed } from './program.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
-import type { LocalCluster } from '../src/demo/localCluster.ts';
+import type { LocalCluster } from '../src/localCluster/localCluster.ts';
 import type { Target } from './proxy.ts';
 
 export interface Timed {

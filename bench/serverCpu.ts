@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { LocalCluster } from '../src/demo/localCluster.ts';
+import type { LocalCluster } from '../src/localCluster/localCluster.ts';
 
 const TICK_MS = 10;
 

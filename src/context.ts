@@ -1,6 +1,6 @@
-import type { Access } from './cluster/credentials.ts';
 import type { LogLevel } from './report/log.ts';
 import type { StepLog } from './report/stepLog.ts';
+import type { Access } from './secrets/credentials.ts';
 import type { Spec } from './spec/types.ts';
 
 /** What every command gets: the validated spec, a way into the nodes, the log, and the signal that stops it. */

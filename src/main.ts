@@ -1,4 +1,4 @@
-import { runCli } from './cli.ts';
+import { runCli } from './cli/cli.ts';
 
 // What it stays when the program should come to an end without an end of its own; Node's default says that all is well.
 process.exitCode = 1;

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
-import type { Sessions } from '../execute/sessions.ts';
-import { describe } from '../execute/sqlstate.ts';
 import { ACTIVE_WORKERS } from '../objects/citusNode.ts';
+import type { Sessions } from '../postgres/sessions.ts';
+import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { NodeSpec } from '../spec/types.ts';
 

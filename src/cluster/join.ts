@@ -1,8 +1,8 @@
+import { Turns } from '../concurrency/turns.ts';
 import type { Context } from '../context.ts';
-import { connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
-import { Sessions } from '../execute/sessions.ts';
-import { applicationName } from '../execute/startup.ts';
-import { Turns } from '../execute/turns.ts';
+import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { Sessions } from '../postgres/sessions.ts';
+import { applicationName } from '../postgres/startup.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { discoverWorkers } from './discover.ts';
 import { waitForNodes } from './ready.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ConnectOptions, connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
-import { classify, codeOf, describe } from '../execute/sqlstate.ts';
+import { type ConnectOptions, connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
+import type { Access } from '../secrets/credentials.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import type { Access } from './credentials.ts';
 import { nodeLabels } from './topology.ts';
 
 export interface WaitOptions {

@@ -1,7 +1,7 @@
+import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec, UserAccess, UserSpec } from '../spec/types.ts';
 import type { ObservedAccess, ObservedDatabaseGrants, ObservedRelation } from './accessObserved.ts';
 import type { Change } from './change.ts';
-import { quoteIdentifier } from './quote.ts';
 
 /**
  * What a user may do, in PostgreSQL's privileges. Grants that are missing come back with every run; others stay as they

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import { quoteConninfoValue, quoteIdentifier } from '../postgres/quote.ts';
 import type { NodeSpec, SslSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows } from './observe.ts';
-import { quoteConninfoValue, quoteIdentifier } from './quote.ts';
 
 /** A row of pg_dist_authinfo, with the SHA-256 of its secret in the secret's place. */
 export interface ObservedAuthinfo {

@@ -1,7 +1,7 @@
+import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import type { Fragment } from './observe.ts';
-import { quoteIdentifier, quoteLiteral, quoteShellWord } from './quote.ts';
 
 /**
  * What this program remembers in the coordinator's maintenance database: one row per database that it made. It is

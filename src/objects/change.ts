@@ -36,7 +36,7 @@ export interface Change {
   readonly invalidOn?: readonly string[];
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */
   readonly retryOn?: readonly string[];
-  /** Neighbours of the same batch on the same node may go in one message, as one transaction (execute/batch.ts). */
+  /** Neighbours of the same batch on the same node may go in one message, as one transaction (reconcile/batch.ts). */
   readonly batch?: string;
   /**
    * For a change that does many things at once, all or nothing: the same things one by one. When the whole fails they

@@ -1,7 +1,7 @@
+import { quoteLiteral } from '../postgres/quote.ts';
 import type { Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
-import { quoteLiteral } from './quote.ts';
 
 /** citus itself: made where it is missing, updated where the installed library is newer. */
 export function diffCitus(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, jsonRows } from './observe.ts';
-import { quoteLiteral } from './quote.ts';
 
 /** A row of pg_dist_node, as one node sees it. */
 export interface ObservedCitusNode {

@@ -1,7 +1,7 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import type { Fragment } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 
 export interface ObservedDatabase {
   readonly oid: number;

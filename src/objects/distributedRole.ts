@@ -1,7 +1,7 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, textArray } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { diffRoleCopy, type ObservedRole } from './role.ts';
 import type { ObservedMemberships } from './user.ts';
 

@@ -1,5 +1,5 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { Fragment } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 
 /** What keeps a database from being dropped on one node. */
 export interface Obstacles {

@@ -1,8 +1,8 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 
 export interface ObservedExtension {
   readonly name: string;

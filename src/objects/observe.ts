@@ -1,4 +1,4 @@
-import { quoteLiteral } from './quote.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
 
 /**
  * One part of what is looked up on a node: an SQL expression that gives JSON, and the condition under which its

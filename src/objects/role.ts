@@ -1,7 +1,7 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 
 /** A role as pg_authid has it. `verifier` is as secret as a password. */
 export interface ObservedRole {

@@ -1,8 +1,8 @@
+import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Item } from './change.ts';
 import { note } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
-import { quoteIdentifier } from './quote.ts';
 
 export interface ObservedSchema {
   readonly name: string;

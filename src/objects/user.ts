@@ -1,9 +1,9 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
 import { type Fragment, textArray } from './observe.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
-import { isVerifierOf, scramVerifier } from './scram.ts';
 
 /** Which roles each role is a member of, directly. */
 export type ObservedMemberships = Readonly<Record<string, readonly string[]>>;

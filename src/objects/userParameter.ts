@@ -1,3 +1,4 @@
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, textArray } from './observe.ts';
@@ -12,7 +13,6 @@ import {
   parameterValueSql,
   WRONG_VALUE,
 } from './parameter.ts';
-import { quoteIdentifier, quoteLiteral } from './quote.ts';
 
 /** Settings of roles in one database (pg_db_role_setting), by role. */
 export type ObservedUserParameters = Readonly<Record<string, ObservedParameters>>;

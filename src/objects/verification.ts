@@ -1,7 +1,7 @@
+import { quoteIdentifier } from '../postgres/quote.ts';
 import { metadataValue, type ObservedMetadata } from './citusNode.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
 import { jsonRows, observationScript, PIN_SEARCH_PATH } from './observe.ts';
-import { quoteIdentifier } from './quote.ts';
 
 /** What became of reaching one node from another. */
 export interface Link {

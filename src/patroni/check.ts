@@ -1,4 +1,4 @@
-import { formatBytes } from './memory.ts';
+import { formatBytes } from '../spec/memory.ts';
 import { parseNumber } from './units.ts';
 import { type KnownSettings, nameProblem, valueProblem } from './values.ts';
 

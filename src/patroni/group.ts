@@ -1,5 +1,5 @@
-import { forAll } from '../execute/parallel.ts';
-import { describe } from '../execute/sqlstate.ts';
+import { forAll } from '../concurrency/parallel.ts';
+import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { PatroniGroupSpec, PatroniMemberSpec } from '../spec/types.ts';
 import type { DynamicConfig } from './difference.ts';

@@ -1,8 +1,8 @@
 import type { Context } from '../context.ts';
-import { connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
-import { configureLock, describeHolder, type HeldLock, takeLock } from '../execute/lock.ts';
-import { classify } from '../execute/sqlstate.ts';
-import { applicationName } from '../execute/startup.ts';
+import { configureLock, describeHolder, type HeldLock, takeLock } from '../postgres/advisoryLock.ts';
+import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { classify } from '../postgres/sqlstate.ts';
+import { applicationName } from '../postgres/startup.ts';
 import { Failure } from '../report/errors.ts';
 import { reasonOf, viewGroup } from './group.ts';
 import { nodeOf } from './serverSettings.ts';

@@ -1,4 +1,4 @@
-import { quoteShellWord } from '../objects/quote.ts';
+import { quoteShellWord } from '../postgres/quote.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { PatroniSpec } from '../spec/types.ts';
 import type { ParameterChange } from './difference.ts';

@@ -1,8 +1,8 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { NoAnswer, withLimit } from '../execute/limit.ts';
-import { describe } from '../execute/sqlstate.ts';
-import type { TlsSettings } from '../execute/tls.ts';
+import { NoAnswer, withLimit } from '../postgres/limit.ts';
+import { describe } from '../postgres/sqlstate.ts';
+import type { TlsSettings } from '../postgres/tls.ts';
 import { Failure } from '../report/errors.ts';
 
 /** Where one member's REST API is. */

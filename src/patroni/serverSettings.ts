@@ -1,7 +1,3 @@
-import type { Access } from '../cluster/credentials.ts';
-import { connect, MAINTENANCE_DATABASE, type Session } from '../execute/connection.ts';
-import { codeOf, describe } from '../execute/sqlstate.ts';
-import { applicationName } from '../execute/startup.ts';
 import {
   ALL_SETTINGS,
   CITUS_DATABASES,
@@ -9,6 +5,10 @@ import {
   MISSING_LIBRARIES,
   TRY_SETTING,
 } from '../objects/serverSetting.ts';
+import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { applicationName } from '../postgres/startup.ts';
+import type { Access } from '../secrets/credentials.ts';
 import type { NodeSpec, PatroniMemberSpec } from '../spec/types.ts';
 import { listItems } from './lists.ts';
 import { parseNumber } from './units.ts';

@@ -1,5 +1,5 @@
-import { forAll } from '../execute/parallel.ts';
-import { describe } from '../execute/sqlstate.ts';
+import { forAll } from '../concurrency/parallel.ts';
+import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import { difference } from './difference.ts';
 import { readConfig, reasonOf, viewGroup } from './group.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { readPasswordFile } from '../cluster/credentials.ts';
 import type { Context } from '../context.ts';
-import { throwIfInterrupted } from '../execute/run.ts';
-import { loadTls } from '../execute/tls.ts';
+import { loadTls } from '../postgres/tls.ts';
+import { throwIfInterrupted } from '../reconcile/run.ts';
 import { Failure } from '../report/errors.ts';
+import { readPasswordFile } from '../secrets/credentials.ts';
 import type { PatroniSpec } from '../spec/types.ts';
 import type { RestAccess } from './rest.ts';
 import type { SqlAccess } from './serverSettings.ts';

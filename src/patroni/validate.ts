@@ -1,4 +1,4 @@
-import { describe } from '../execute/sqlstate.ts';
+import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { Spec } from '../spec/types.ts';
 import { checkValues } from './check.ts';

@@ -1,4 +1,4 @@
-import { parseQuantity } from '../patroni/memory.ts';
+import { parseQuantity } from './memory.ts';
 import type { PatroniDocument } from './schema.ts';
 import type { PatroniGroupSpec, PatroniSpec, SslSpec } from './types.ts';
 

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { parseQuantity } from '../patroni/memory.ts';
 import { anyOf, checked, defaulted, group, name, optional, parameterValue, port, required, text } from './fields.ts';
+import { parseQuantity } from './memory.ts';
 import * as names from './names.ts';
 
 const parameters = z.record(text(names.parameter), z.nullable(parameterValue));

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { splitScript } from '../../src/objects/initSql/splitScript.ts';
+import { splitScript } from '../../src/initSql/splitScript.ts';
 import { at, exampleFile, helm, type Manifest, ofKind, parseManifests, render } from '../support/chart.ts';
 import { runCommandLine } from '../support/commandLine.ts';
 import { documents, marked, root } from '../support/documents.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { databaseLock } from '../../src/execute/lock.ts';
+import { databaseLock } from '../../src/postgres/advisoryLock.ts';
 import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { quoteIdentifier } from '../../src/objects/quote.ts';
+import { quoteIdentifier } from '../../src/postgres/quote.ts';
 import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 import { everything, seed } from './support/sample.ts';

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { configureLock } from '../../src/execute/lock.ts';
+import { configureLock } from '../../src/postgres/advisoryLock.ts';
 import { runCommandLine } from '../support/commandLine.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
 import { REST_USER, rest } from '../support/patroniLab.ts';

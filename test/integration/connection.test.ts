@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
-import { type ConnectOptions, connect, type Session } from '../../src/execute/connection.ts';
-import { classify } from '../../src/execute/sqlstate.ts';
-import { applicationName } from '../../src/execute/startup.ts';
-import { type Activity, describeActivity } from '../../src/objects/activity.ts';
+import { type Activity, describeActivity } from '../../src/postgres/activity.ts';
+import { type ConnectOptions, connect, type Session } from '../../src/postgres/connection.ts';
+import { classify } from '../../src/postgres/sqlstate.ts';
+import { applicationName } from '../../src/postgres/startup.ts';
 import { Interrupted } from '../../src/report/errors.ts';
+import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
 import type { NodeSpec } from '../../src/spec/types.ts';
 import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 

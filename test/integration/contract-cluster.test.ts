@@ -53,7 +53,7 @@ describe('a local cluster without Citus', () => {
     const program = path.join(folder, 'killed.mjs');
     await build({
       stdin: {
-        contents: `import { startLocalCluster } from './src/demo/localCluster.ts';
+        contents: `import { startLocalCluster } from './src/localCluster/localCluster.ts';
           const cluster = await startLocalCluster({ workers: 1, citus: 'none' });
           console.log(JSON.stringify(cluster.nodes.map((node) => ({ pid: node.pid(), folder: node.dataDirectory }))));
           process.kill(process.pid, 'SIGKILL');`,

@@ -3,7 +3,7 @@
  * expects the same of both: that is what makes tests on the stand-in worth something.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { quoteLiteral } from '../../src/objects/quote.ts';
+import { quoteLiteral } from '../../src/postgres/quote.ts';
 import { authinfoInsert, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import {
   activateNode,

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { quoteConninfoValue } from '../../src/objects/quote.ts';
+import { quoteConninfoValue } from '../../src/postgres/quote.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Block, documents, type Mark, marked, root } from '../support/documents.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';

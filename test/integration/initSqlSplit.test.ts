@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { locateError } from '../../src/objects/initSql/locateError.ts';
-import { splitScript } from '../../src/objects/initSql/splitScript.ts';
-import type { SqlPart, StatementUnit } from '../../src/objects/initSql/types.ts';
+import { locateError } from '../../src/initSql/locateError.ts';
+import { splitScript } from '../../src/initSql/splitScript.ts';
+import type { SqlPart, StatementUnit } from '../../src/initSql/types.ts';
 import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
 
 let cluster: LocalCluster;

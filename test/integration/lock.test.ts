@@ -1,9 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
-import { connect, type Session } from '../../src/execute/connection.ts';
-import { databaseLock, describeHolder, type LockHolder, registrationLock, withLock } from '../../src/execute/lock.ts';
+import {
+  databaseLock,
+  describeHolder,
+  type LockHolder,
+  registrationLock,
+  withLock,
+} from '../../src/postgres/advisoryLock.ts';
+import { connect, type Session } from '../../src/postgres/connection.ts';
 import { Failure, Interrupted } from '../../src/report/errors.ts';
+import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
 import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 
 let cluster: LocalCluster;

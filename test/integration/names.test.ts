@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { quoteIdentifier, quoteLiteral } from '../../src/objects/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
 import { catalogsOf } from '../support/catalog.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';

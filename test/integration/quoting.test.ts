@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dollarQuote } from '../../src/objects/observe.ts';
 import { diffParameters, isSameValue, splitList } from '../../src/objects/parameter.ts';
-import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/objects/quote.ts';
+import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
 import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { node, wanted } from '../unit/plan/situations.ts';
 

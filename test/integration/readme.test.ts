@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
-import { demo } from '../../src/demo.ts';
+import { demo } from '../../src/commands/demo.ts';
 import { createRedactor } from '../../src/report/redact.ts';
 import { Collector } from '../support/commandLine.ts';
 import { freePorts } from '../support/ports.ts';

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Access, loadAccess } from '../../src/cluster/credentials.ts';
 import { type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
+import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
 import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, startLocalCluster } from '../support/cluster.ts';
 
 let cluster: LocalCluster;

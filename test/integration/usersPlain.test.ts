@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { isVerifierOf } from '../../src/objects/scram.ts';
+import { isVerifierOf } from '../../src/postgres/scram.ts';
 import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 

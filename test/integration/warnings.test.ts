@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { loadAccess } from '../../src/cluster/credentials.ts';
-import { connect } from '../../src/execute/connection.ts';
-import { classify, describe } from '../../src/execute/sqlstate.ts';
+import { connect } from '../../src/postgres/connection.ts';
+import { classify, describe } from '../../src/postgres/sqlstate.ts';
+import { loadAccess } from '../../src/secrets/credentials.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { clusterSpec, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Local clusters for tests. One screen of usage:
  *
- *     import { connect, query, clusterSpec, startLocalCluster } from '../support/cluster.ts';
+ *     import { connect, query, clusterSpec, startLocalCluster } from './cluster.ts';
  *
  *     const cluster = await startLocalCluster({ workers: 2 });       // real Citus if this machine has it, else the stand-in
  *     console.log(cluster.description);                              // which of them it is: print it
@@ -25,13 +25,13 @@
  * are in `cluster.sslDirectory`.
  */
 import pg from 'pg';
-import type { LocalCluster } from '../../src/demo/localCluster.ts';
-import type { LocalNode } from '../../src/demo/localNode.ts';
-import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/objects/quote.ts';
+import type { LocalCluster } from '../../src/localCluster/localCluster.ts';
+import type { LocalNode } from '../../src/localCluster/localNode.ts';
+import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
 import type { ClusterSpec, NodeSpec } from '../../src/spec/types.ts';
 
-export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from '../../src/demo/localCluster.ts';
-export type { LocalNode } from '../../src/demo/localNode.ts';
+export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from '../../src/localCluster/localCluster.ts';
+export type { LocalNode } from '../../src/localCluster/localNode.ts';
 
 /** `ssl` of a spec whose cluster has no certificates. */
 export const NO_SSL = {

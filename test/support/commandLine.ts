@@ -5,7 +5,7 @@
  *     const { code, out } = await runCommandLine(['configure', '--spec', file]);      // standard output and standard error
  */
 import { Writable } from 'node:stream';
-import { runCli, type Surroundings } from '../../src/cli.ts';
+import { runCli, type Surroundings } from '../../src/cli/cli.ts';
 
 /** A stream that keeps what is written to it. */
 export class Collector extends Writable {

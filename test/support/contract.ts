@@ -1,5 +1,5 @@
-import { findRealCitus } from '../../src/demo/postgresInstall.ts';
-import { quoteIdentifier } from '../../src/objects/quote.ts';
+import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
+import { quoteIdentifier } from '../../src/postgres/quote.ts';
 import { authinfoInsert, connect, type LocalCluster, nodeOf, query } from './cluster.ts';
 
 export type ContractKind = 'real' | 'standIn';

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 export interface Message {
   /** `Database '…' does not exist` */
   readonly text: string;
-  /** src/verify.ts:86 */
+  /** src/commands/verify.ts:86 */
   readonly place: string;
 }
 
@@ -40,8 +40,8 @@ const WARNINGS: readonly Pattern[] = [
   { where: /\nfunction \w*Warnings\([\s\S]*?\n\}\n/g, whole: true },
 ];
 const VERIFICATION: readonly Pattern[] = [
-  { where: /\bwrong\.push\(/g, file: /plan\/verification\.ts$/ },
-  { where: /\breturn \[(?=')/g, file: /plan\/verification\.ts$/ },
+  { where: /\bwrong\.push\(/g, file: /reconcile\/judge\.ts$/ },
+  { where: /\breturn \[(?=')/g, file: /reconcile\/judge\.ts$/ },
 ];
 
 /** Every text that an error can begin with, sorted, each once. */

@@ -8,10 +8,10 @@ import { once } from 'node:events';
 import { access, chown, mkdtemp, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCleaner } from '../../src/demo/cleaner.ts';
-import { findRealCitus } from '../../src/demo/postgresInstall.ts';
-import { serverEnvironment } from '../../src/demo/server.ts';
-import { canReach, type ServerUser, serverUser } from '../../src/demo/systemUser.ts';
+import { startCleaner } from '../../src/localCluster/cleaner.ts';
+import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
+import { serverEnvironment } from '../../src/localCluster/server.ts';
+import { canReach, type ServerUser, serverUser } from '../../src/localCluster/systemUser.ts';
 import { type LabMember, type LabTls, type PatroniLab, REST_USER, rest } from './patroniLab.ts';
 import { freePorts } from './ports.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { asFailure } from '../../src/execute/asFailure.ts';
-import { NoAnswer } from '../../src/execute/limit.ts';
-import { ConnectionLost } from '../../src/execute/session.ts';
+import { asFailure } from '../../src/postgres/asFailure.ts';
+import { NoAnswer } from '../../src/postgres/limit.ts';
+import { ConnectionLost } from '../../src/postgres/session.ts';
 import { Failure, Interrupted } from '../../src/report/errors.ts';
 
 const withCode = (message: string, code: string) => Object.assign(new Error(message), { code });

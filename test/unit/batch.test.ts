@@ -1,10 +1,10 @@
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import type { Session } from '../../src/execute/connection.ts';
-import { executeItems } from '../../src/execute/lanes.ts';
-import { type Run, withOneLook } from '../../src/execute/run.ts';
-import { Turns } from '../../src/execute/turns.ts';
+import { Turns } from '../../src/concurrency/turns.ts';
 import { type Change, type Item, note } from '../../src/objects/change.ts';
+import type { Session } from '../../src/postgres/connection.ts';
+import { executeItems } from '../../src/reconcile/lanes.ts';
+import { type Run, withOneLook } from '../../src/reconcile/run.ts';
 import { COORDINATOR, W1 } from './plan/situations.ts';
 
 function change(name: string, more: Partial<Change> = {}): Change {

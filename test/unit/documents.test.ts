@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { splitScript } from '../../src/objects/initSql/splitScript.ts';
+import { splitScript } from '../../src/initSql/splitScript.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { runCommandLine } from '../support/commandLine.ts';
 import { brokenLinks, documents, marked, readDocument } from '../support/documents.ts';
@@ -148,9 +148,9 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
   test('the texts of errors are where this test looks for them', () => {
     expect(errorsWithoutText()).toEqual([
       'src/cluster/ready.ts', // pairs of what and next
-      'src/execute/change.ts', // the change's `failure`
-      'src/execute/tls.ts', // the argument of invalid()
-      'src/look.ts', // the problem's `what`
+      'src/postgres/tls.ts', // the argument of invalid()
+      'src/reconcile/executeChange.ts', // the change's `failure`
+      'src/reconcile/look.ts', // the problem's `what`
     ]);
   });
 

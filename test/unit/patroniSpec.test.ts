@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { loadTls } from '../../src/execute/tls.ts';
-import { reportOutcome } from '../../src/outcome.ts';
+import { reportOutcome } from '../../src/commands/outcome.ts';
 import { wantedParameters } from '../../src/patroni/wanted.ts';
+import { loadTls } from '../../src/postgres/tls.ts';
 import { createRedactor } from '../../src/report/redact.ts';
 import { createStepLog } from '../../src/report/stepLog.ts';
 import type { PatroniSpec } from '../../src/spec/types.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from 'vitest';
-import type { Access } from '../../src/cluster/credentials.ts';
 import { type Clock, type WaitOptions, type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
-import type { Session } from '../../src/execute/session.ts';
+import type { Session } from '../../src/postgres/session.ts';
 import { Failure, Interrupted } from '../../src/report/errors.ts';
 import { createRedactor } from '../../src/report/redact.ts';
+import type { Access } from '../../src/secrets/credentials.ts';
 import type { NodeSpec } from '../../src/spec/types.ts';
 
 const access: Access = {

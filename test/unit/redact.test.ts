@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/objects/quote.ts';
+import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
 import { createRedactor, REDACTED } from '../../src/report/redact.ts';
 
 const SECRET = `It's a \\ "test" é/+`;

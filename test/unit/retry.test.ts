@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type RetryEvent, retryTransient } from '../../src/execute/retry.ts';
+import { type RetryEvent, retryTransient } from '../../src/postgres/retry.ts';
 import { Interrupted } from '../../src/report/errors.ts';
 
 function failing(code: string): Error {

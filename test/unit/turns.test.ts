@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/execute/turns.ts';
+import { Turns } from '../../src/concurrency/turns.ts';
 
 /** Work that ends when it is told to. */
 function work() {

@@ -5,7 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { quoteIdentifier } from '../../../src/objects/quote.ts';
+import { quoteIdentifier } from '../../../src/postgres/quote.ts';
 import { type LocalCluster, type LocalClusterOptions, query, startLocalCluster } from '../../support/cluster.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/faultProxy.ts';
 import { type Document, specOf } from '../../support/program.ts';

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isExposed } from '../../../src/cluster/exposedFiles.ts';
+import { isExposed } from '../../../src/secrets/exposedFiles.ts';
 import { runCommandLine } from '../../support/commandLine.ts';
 
 describe('by owner and mode, as libpq judges private keys', () => {

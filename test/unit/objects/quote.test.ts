@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { dollarQuote, textArray } from '../../../src/objects/observe.ts';
-import { quoteConninfoValue, quoteIdentifier, quoteLiteral, quoteShellWord } from '../../../src/objects/quote.ts';
+import { quoteConninfoValue, quoteIdentifier, quoteLiteral, quoteShellWord } from '../../../src/postgres/quote.ts';
 
 describe('each quoting', () => {
   test.each([

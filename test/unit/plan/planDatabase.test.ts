@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { formatPlan, hasChanges, planDatabase } from '../../../src/plan/planDatabase.ts';
-import type { Situation } from '../../../src/plan/situation.ts';
+import { formatPlan, hasChanges, planDatabase } from '../../../src/reconcile/planDatabase.ts';
+import type { Situation } from '../../../src/reconcile/situation.ts';
 import { citusNode, citusNodes, metadata, observedDatabase, readySituation, role, situation } from './situations.ts';
 
 const READY_EXTENSIONS = [{ name: 'citus', version: '13.2-1', schema: 'pg_catalog' }];

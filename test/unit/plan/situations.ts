@@ -2,10 +2,10 @@ import { nodeLabels, topologyOf } from '../../../src/cluster/topology.ts';
 import type { Item } from '../../../src/objects/change.ts';
 import type { ObservedCitusNode, ObservedMetadata } from '../../../src/objects/citusNode.ts';
 import type { ObservedDatabase } from '../../../src/objects/database.ts';
-import type { DatabaseObservation, ServerObservation } from '../../../src/objects/observations.ts';
 import type { ObservedRole } from '../../../src/objects/role.ts';
 import type { ServerSettings } from '../../../src/objects/server.ts';
-import type { Situation } from '../../../src/plan/situation.ts';
+import type { DatabaseObservation, ServerObservation } from '../../../src/reconcile/observations.ts';
+import type { Situation } from '../../../src/reconcile/situation.ts';
 import type { DatabaseSpec, NodeSpec } from '../../../src/spec/types.ts';
 import { parse } from '../spec/support.ts';
 

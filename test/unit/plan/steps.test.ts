@@ -10,8 +10,8 @@ import {
   roleItems,
   workerInsideItems,
   workerServerItems,
-} from '../../../src/plan/steps.ts';
-import { stepHeading } from '../../../src/plan/stepTitles.ts';
+} from '../../../src/reconcile/steps.ts';
+import { stepHeading } from '../../../src/reconcile/stepTitles.ts';
 import {
   COORDINATOR,
   citusNode,

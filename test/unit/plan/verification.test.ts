@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { VerificationReport } from '../../../src/objects/verification.ts';
-import { judge, provedLinks } from '../../../src/plan/verification.ts';
+import { judge, provedLinks } from '../../../src/reconcile/judge.ts';
 import { citusNode, citusNodes, metadata, type SituationOptions, situation } from './situations.ts';
 
 const CITUS = { name: 'citus', version: '13.2-1', schema: 'pg_catalog' };

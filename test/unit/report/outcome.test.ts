@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { reportOutcome, SomeFailed } from '../../../src/commands/outcome.ts';
 import type { Context } from '../../../src/context.ts';
-import { reportOutcome, SomeFailed } from '../../../src/outcome.ts';
 import { exitCode, Failure, type FailureKind, Interrupted } from '../../../src/report/errors.ts';
 import { createRedactor } from '../../../src/report/redact.ts';
 import { createStepLog } from '../../../src/report/stepLog.ts';

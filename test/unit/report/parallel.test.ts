@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { forAll } from '../../../src/execute/parallel.ts';
+import { forAll } from '../../../src/concurrency/parallel.ts';
 import { Failure, Interrupted } from '../../../src/report/errors.ts';
 
 test('results come in the order of the items, whatever ends first', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { CITUS_IMAGE } from '../../../src/demo/dockerCluster.ts';
+import { CITUS_IMAGE } from '../../../src/localCluster/dockerCluster.ts';
 import { parseSpec } from '../../../src/spec/parse.ts';
 
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');

@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { saslprep } from '../../../src/objects/saslprep.ts';
-import { isVerifierOf, scramVerifier } from '../../../src/objects/scram.ts';
+import { saslprep } from '../../../src/postgres/saslprep.ts';
+import { isVerifierOf, scramVerifier } from '../../../src/postgres/scram.ts';
 
 /** RFC 7677, chapter 3: user `user`, password `pencil`. */
 const RFC = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ObservedRole } from '../../../src/objects/role.ts';
-import { scramVerifier } from '../../../src/objects/scram.ts';
 import { diffUser, groupProblems, rolesOf, userProblems, wantedUser } from '../../../src/objects/user.ts';
+import { scramVerifier } from '../../../src/postgres/scram.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../../../src/spec/types.ts';
 import { database } from '../spec/support.ts';
 

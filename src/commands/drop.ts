@@ -1,0 +1,123 @@
+import { joinCluster } from '../cluster/join.ts';
+import { allNodes, topologyOf } from '../cluster/topology.ts';
+import { forAll } from '../concurrency/parallel.ts';
+import type { Context } from '../context.ts';
+import { forget, originOf, recordDrop } from '../objects/bookkeeping.ts';
+import { quoteShellWord } from '../postgres/quote.ts';
+import { dropOnNode } from '../reconcile/dropDatabase.ts';
+import { executeChange } from '../reconcile/executeChange.ts';
+import { executeInParallel } from '../reconcile/lanes.ts';
+import { locked } from '../reconcile/locked.ts';
+import { observeServerOf } from '../reconcile/observe.ts';
+import { Failure } from '../report/errors.ts';
+import type { DatabaseSpec, Spec } from '../spec/types.ts';
+
+export interface DropOptions {
+  readonly database: string;
+  /** Has to repeat the name. */
+  readonly confirm: string | undefined;
+  /** Also when this program did not make the database. */
+  readonly unmanaged: boolean;
+}
+
+/** Removes one database from every node of the cluster, whatever the spec says of worker groups. */
+export async function drop(context: Context, options: DropOptions): Promise<void> {
+  const name = options.database;
+  refuseProtected(context.spec, name);
+  if (options.confirm !== name) {
+    throw new Failure({
+      kind: 'invalid',
+      what: `Dropping database '${name}' has to be confirmed with its name`,
+      next: `All its data would be lost on every node. If that is meant: --confirm ${quoteShellWord(name)}`,
+    });
+  }
+  const log = context.log.about({ database: name });
+  const declared = context.spec.databases.find((database) => database.name === name);
+  const database: DatabaseSpec = declared ?? undeclared(name);
+  log.frame(`Dropping database: ${name}`);
+  if (declared !== undefined) {
+    log.warn(
+      `The spec still declares database '${name}': the next apply makes it again. Take it out of additionalDatabases`,
+    );
+  }
+  const joined = await joinCluster(context);
+  try {
+    await locked(context, joined, database, async (run) => {
+      const topology = topologyOf(context.spec, joined.workers, { ...database, workerGroups: undefined });
+      const nodes = allNodes(topology);
+      const servers = await forAll(nodes, (node) => observeServerOf(run, node, database, []));
+      const [coordinator] = servers;
+      const row = coordinator?.bookkeeping?.row ?? null;
+      const exists = nodes.filter((_, index) => servers[index]?.database !== null);
+      if (exists.length === 0 && row === null) {
+        log.line(`Database '${name}' does not exist on any node`);
+        return;
+      }
+      const ours = row !== null && originOf(row, coordinator?.database?.oid) !== 'existing';
+      if (!ours && !options.unmanaged) {
+        throw new Failure({
+          kind: 'refused',
+          what: `Database '${name}' was not made by this program`,
+          node: exists.map((node) => run.label(node)).join(', '),
+          next: 'Nothing was changed. If it is to go all the same, say so: --unmanaged',
+        });
+      }
+      await executeChange(run, recordDrop(name, topology.coordinator), log);
+      await executeInParallel(
+        run,
+        exists.map((node) => ({
+          node,
+          run: async (lane) => {
+            lane.line(`Dropping database '${name}' on ${run.label(node)}...`, 1);
+            await dropOnNode(run, node, lane);
+            lane.line(`Database dropped on ${run.label(node)}!`, 1);
+            return { changes: 1, quiet: '' };
+          },
+        })),
+        log,
+      );
+      await executeChange(run, forget(name, topology.coordinator), log);
+    });
+  } finally {
+    await joined.sessions.close();
+  }
+  log.frame(`Database '${name}' is gone from every node`);
+}
+
+function refuseProtected(spec: Spec, name: string): void {
+  const reasons = new Map([
+    ['postgres', "it is PostgreSQL's maintenance database, which holds this program's locks"],
+    ['template0', 'it is a template of PostgreSQL'],
+    ['template1', 'it is a template of PostgreSQL'],
+    [spec.cluster.database, 'Patroni manages it (cluster.database)'],
+  ]);
+  const reason = reasons.get(name);
+  if (reason === undefined) return;
+  throw new Failure({
+    kind: 'refused',
+    what: `Database '${name}' is never dropped: ${reason}`,
+    next: 'Name another database',
+  });
+}
+
+/** Just enough of a declaration for a database that the spec does not have any more. */
+function undeclared(name: string): DatabaseSpec {
+  return {
+    name,
+    owner: 'postgres',
+    maxAttempts: 60,
+    retryDelaySeconds: 5,
+    backoffLimit: 3,
+    workerGroups: undefined,
+    extensions: [],
+    users: [],
+    schemas: [],
+    parameters: {},
+    encoding: undefined,
+    locale: undefined,
+    template: undefined,
+    connectionLimit: undefined,
+    initSQLPolicy: 'once',
+    initSQL: undefined,
+  };
+}

@@ -1,0 +1,48 @@
+import { joinCluster } from '../cluster/join.ts';
+import type { Context } from '../context.ts';
+import { check, decide, look } from '../reconcile/look.ts';
+import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
+import { prepareScripts } from '../reconcile/prepareScripts.ts';
+import { createRun } from '../reconcile/run.ts';
+import { inOrder } from '../report/inOrder.ts';
+import { readUserPasswords } from '../secrets/userPasswords.ts';
+import { type ReportOptions, reportOutcome } from './outcome.ts';
+
+/** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
+export async function plan(context: Context, { output, databasesAtOnce }: ReportOptions): Promise<boolean> {
+  const passwords = await readUserPasswords(context.spec, context.access.redactor);
+  const scripts = await prepareScripts(context.spec);
+  const joined = await joinCluster(context);
+  const plans: DatabasePlan[] = [];
+  let changes = false;
+  const tell = inOrder((planned: DatabasePlan) => {
+    plans.push(planned);
+    if (output === 'text') context.print(`${plans.length > 1 ? '\n' : ''}${formatPlan(planned)}\n`);
+  });
+  const { databases } = context.spec;
+  try {
+    await reportOutcome(
+      context,
+      async (database, own) => {
+        let planned: DatabasePlan | undefined;
+        try {
+          const run = createRun({ ...joined, database, signal: context.signal });
+          const situation = await look(own, joined, run, database, passwords);
+          const { warnings } = await check(run, situation);
+          const decision = decide(situation, scripts.get(database.name));
+          planned = planDatabase(situation, decision, warnings);
+          changes ||= hasChanges(planned, decision?.kind === 'runAlways');
+        } finally {
+          tell(databases.indexOf(database), planned);
+          // With many databases, each node's connections would be used up.
+          await joined.sessions.closeDatabase(database.name);
+        }
+      },
+      databasesAtOnce,
+    );
+  } finally {
+    await joined.sessions.close();
+  }
+  if (output === 'json') context.print(`${JSON.stringify({ changes, databases: plans }, undefined, 2)}\n`);
+  return changes;
+}

@@ -1,0 +1,136 @@
+import { type Joined, joinCluster } from '../cluster/join.ts';
+import { databaseNodes } from '../cluster/topology.ts';
+import { forAll } from '../concurrency/parallel.ts';
+import type { Context } from '../context.ts';
+import { CLUSTER_HEALTH, distributedTablesQuery, readTableQuery } from '../objects/verification.ts';
+import { describe } from '../postgres/sqlstate.ts';
+import { look } from '../reconcile/look.ts';
+import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
+import { createRun, type Run } from '../reconcile/run.ts';
+import { label, type Situation, server } from '../reconcile/situation.ts';
+import { Failure } from '../report/errors.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
+import { type ReportOptions, reportOutcome } from './outcome.ts';
+
+export interface VerifiedDatabase {
+  readonly database: string;
+  readonly ready: boolean;
+  readonly nodes: number;
+  readonly links: number;
+  readonly problem?: string;
+}
+
+/**
+ * Proves every declared database from every node: what each one holds, every connection between nodes, a distributed
+ * table of its own (rolled back), and a query of an existing distributed table through each worker.
+ */
+export async function verify(context: Context, { output, databasesAtOnce }: ReportOptions): Promise<void> {
+  const joined = await joinCluster(context);
+  const results = new Map<DatabaseSpec, VerifiedDatabase>();
+  try {
+    await reportOutcome(
+      context,
+      async (database, own) => {
+        try {
+          results.set(database, await verifyOne(own, joined, database));
+        } catch (error) {
+          if (error instanceof Failure) {
+            results.set(database, {
+              database: database.name,
+              ready: false,
+              nodes: 0,
+              links: 0,
+              problem: error.message,
+            });
+          }
+          throw error;
+        } finally {
+          // With many databases, each node's connections would be used up.
+          await joined.sessions.closeDatabase(database.name);
+        }
+      },
+      databasesAtOnce,
+    );
+  } finally {
+    await joined.sessions.close();
+    if (output === 'json') {
+      const databases = context.spec.databases.flatMap((database) => results.get(database) ?? []);
+      // Those that a signal left out are not ready either.
+      const ready = databases.length === context.spec.databases.length && databases.every((result) => result.ready);
+      context.print(`${JSON.stringify({ ready, databases }, undefined, 2)}\n`);
+    }
+  }
+}
+
+async function verifyOne(context: Context, joined: Joined, database: DatabaseSpec): Promise<VerifiedDatabase> {
+  const log = context.log.about({ database: database.name });
+  log.line(`Verifying database '${database.name}' from every node...`);
+  const run = createRun({ ...joined, database, signal: context.signal });
+  const situation = await look(context, joined, run, database);
+  missingDatabase(situation);
+  const proof = await verifyNodes(run, situation);
+  if (context.spec.cluster.citus) {
+    await checkHealth(run, situation);
+    log.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);
+    await probeDistributedTable(run, situation);
+    log.line('✓ a distributed table was created, written and read on every worker, and rolled back', 1);
+    const read = await readThroughWorkers(run, situation);
+    log.line(
+      read === undefined
+        ? 'There is no distributed table yet that could be read through the workers'
+        : `✓ distributed table ${read} can be read through every node`,
+      1,
+    );
+  }
+  log.line(`Database '${database.name}' is ready!`);
+  return { database: database.name, ready: true, nodes: proof.nodes, links: proof.links };
+}
+
+function missingDatabase(situation: Situation): void {
+  const nodes = databaseNodes(situation.topology).filter((node) => server(situation, node).database === null);
+  if (nodes.length === 0) return;
+  throw new Failure({
+    kind: 'failed',
+    what: `Database '${situation.database.name}' does not exist`,
+    node: nodes.map((node) => label(situation, node)).join(', '),
+    next: 'Run citus-databases apply',
+  });
+}
+
+async function checkHealth(run: Run, situation: Situation): Promise<void> {
+  const session = await run.session({ node: situation.topology.coordinator, scope: 'database' });
+  const broken = await session.query<{ from: string; to: string }>(CLUSTER_HEALTH);
+  if (broken.rows.length === 0) return;
+  throw new Failure({
+    kind: 'failed',
+    what: `${broken.rows.length} connections between nodes do not work (citus_check_cluster_node_health)`,
+    database: run.database,
+    cause: broken.rows.map((row) => `from ${row.from} to ${row.to}`).join('\n'),
+    next: 'Look at pg_dist_authinfo, citus.node_conninfo and pg_hba.conf of these nodes; running apply writes the rows again',
+  });
+}
+
+async function readThroughWorkers(run: Run, situation: Situation): Promise<string | undefined> {
+  const coordinator = await run.session({ node: situation.topology.coordinator, scope: 'database' });
+  const table = (await coordinator.query<{ schema: string; name: string }>(distributedTablesQuery())).rows[0];
+  if (table === undefined) return undefined;
+  await forAll(databaseNodes(situation.topology), async (node) => {
+    try {
+      const session = await run.session({ node, scope: 'database' });
+      await session.query(readTableQuery(table));
+    } catch (error) {
+      throw new Failure(
+        {
+          kind: 'failed',
+          what: `Distributed table ${table.schema}.${table.name} cannot be read from this node`,
+          node: run.label(node),
+          database: run.database,
+          cause: describe(error),
+          next: 'Run citus-databases apply, which repairs a worker whose metadata is stale',
+        },
+        { cause: error },
+      );
+    }
+  });
+  return `${table.schema}.${table.name}`;
+}

@@ -1,0 +1,196 @@
+import pg from 'pg';
+import type { Access } from '../secrets/credentials.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import type { Activity } from './activity.ts';
+import { createSession } from './clientSession.ts';
+import { NoAnswer, withLimit } from './limit.ts';
+import { clientConfig, followLogin, type Login, newLogin } from './login.ts';
+import { probeOf } from './probe.ts';
+import type { Session } from './session.ts';
+import { codeOf } from './sqlstate.ts';
+import {
+  HandshakeFailed,
+  isSocketDirectory,
+  openStream,
+  placeOf,
+  type Stream,
+  sendCancel,
+  type Way,
+} from './stream.ts';
+import { OLDER, rejectedByServer } from './tls.ts';
+
+export type { QueryOptions, QueryResult, ScriptOptions, Session } from './session.ts';
+
+/** PostgreSQL's own database, where locks and bookkeeping live and where a node is asked whether it is ready. */
+export const MAINTENANCE_DATABASE = 'postgres';
+
+export interface ConnectTarget {
+  readonly node: NodeSpec;
+  readonly database: string;
+}
+
+export interface ConnectOptions {
+  /** See applicationName() in startup.ts. */
+  readonly applicationName?: string | undefined;
+  /** false for sessions that run the user's own SQL. Default true. */
+  readonly pinned?: boolean | undefined;
+  /** Pinned, but for search_path. Default false. */
+  readonly ownSearchPath?: boolean | undefined;
+  /** Settings for the startup message, beside the pinned ones. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** For name resolution, TCP, TLS and authentication together. Default 10 seconds. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** A statement without an answer for so long has its server looked after. Default 30 seconds. */
+  readonly probeAfterMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told, at each such look, what the session is doing. */
+  readonly onLook?: ((activity: Activity) => void) | undefined;
+  readonly onNotice?: ((notice: Notice) => void) | undefined;
+}
+
+/** A NOTICE or WARNING of the server. */
+export interface Notice {
+  readonly severity: string;
+  readonly message: string;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CANCEL_TIMEOUT_MS = 5_000;
+const PROBE_AFTER_MS = 30_000;
+
+/** Opens a session. Throws PostgreSQL's or the system's error (sqlstate.ts reads both), or a Failure about TLS. */
+export async function connect(target: ConnectTarget, access: Access, options: ConnectOptions = {}): Promise<Session> {
+  const milliseconds = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+  const expired = () => new NoAnswer(`No answer from ${placeOf(target.node)} within ${milliseconds / 1000} s`);
+  return withLimit({ milliseconds, signal: options.signal, expired }, (limit) =>
+    connectInMode({ target, access, options, limit }),
+  );
+}
+
+interface Attempt {
+  readonly target: ConnectTarget;
+  readonly access: Access;
+  readonly options: ConnectOptions;
+  readonly limit: AbortSignal;
+}
+
+/**
+ * `allow` goes without TLS first, `prefer` with it; each tries the other way when the handshake failed, or when the
+ * server turned the first one down before it had let us in (libpq, src/interfaces/libpq/fe-connect.c).
+ */
+async function connectInMode(attempt: Attempt): Promise<Session> {
+  const [first, second] = waysOf(attempt);
+  try {
+    return await connectOnce(attempt, first);
+  } catch (error) {
+    if (!canTryOtherWay(error) || second === undefined) throw unwrap(error);
+    try {
+      return await connectOnce(attempt, second);
+    } catch (secondError) {
+      throw moreTelling(unwrap(error), unwrap(secondError));
+    }
+  }
+}
+
+function waysOf({ access, target }: Attempt): readonly [Way, Way?] {
+  // a local socket has no TLS, whatever the mode
+  if (isSocketDirectory(target.node.host)) return ['plain'];
+  switch (access.tls.mode) {
+    case 'disable':
+      return ['plain'];
+    case 'allow':
+      return ['plain', 'tls'];
+    case 'prefer':
+      return ['tls', 'plain'];
+    default:
+      return ['tls'];
+  }
+}
+
+/** The server turned the connection down before authentication was through. */
+class TurnedDown extends Error {}
+
+function canTryOtherWay(error: unknown): boolean {
+  return error instanceof TurnedDown || error instanceof HandshakeFailed;
+}
+
+function unwrap(error: unknown): unknown {
+  return error instanceof TurnedDown || error instanceof HandshakeFailed ? error.cause : error;
+}
+
+/** `no pg_hba.conf entry` (28000) often says only that this was the wrong one of two ways. */
+function moreTelling(first: unknown, second: unknown): unknown {
+  return codeOf(second) === '28000' && codeOf(first) !== '28000' ? first : second;
+}
+
+async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
+  const { target, access, options, limit } = attempt;
+  const { node } = target;
+  const stream = await openStream(node, node.host, access.tls, way, limit);
+  const login = newLogin();
+  const client = new pg.Client(clientConfig(target, access, options, stream, login));
+  followLogin(client, login);
+  // without a listener the end of an idle connection would be an uncaught exception
+  client.on('error', () => undefined);
+  client.on('notice', (notice) =>
+    options.onNotice?.({ severity: notice.severity ?? 'NOTICE', message: notice.message ?? '' }),
+  );
+  try {
+    await client.connect();
+  } catch (error) {
+    stream.tcp.destroy();
+    if (error instanceof pg.DatabaseError && !login.authenticated)
+      throw new TurnedDown(error.message, { cause: error });
+    const alert = stream.encrypted && brokeOff(error) ? await alertOf(attempt) : undefined;
+    throw rejectedByServer(alert ?? error, placeOf(node)) ?? error;
+  }
+  return createSession({
+    client,
+    tcp: stream.tcp,
+    ...target,
+    backendPid: login.backendPid,
+    serverMajor: login.serverMajor,
+    encrypted: stream.encrypted,
+    inRecovery: login.inRecovery,
+    // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
+    prelude: options.pinned !== false && login.serverMajor >= 17 ? 'SET transaction_timeout = 0' : undefined,
+    probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
+    probe: probeOf({
+      open: () =>
+        connect({ node, database: MAINTENANCE_DATABASE }, access, { applicationName: 'citus-databases probe' }),
+      backendPid: login.backendPid,
+      database: target.database,
+      onLook: options.onLook,
+    }),
+    sendCancel: () => cancel(attempt, stream, login),
+  });
+}
+
+function brokeOff(error: unknown): boolean {
+  return ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '');
+}
+
+/**
+ * In TLS 1.3 a server turns a client's certificate down only after the client's side of the handshake is over (RFC
+ * 8446, section 2), and our next message can meet the closed connection before its alert is read. In TLS 1.2 the alert
+ * is part of the handshake, so that is where it is looked for.
+ */
+async function alertOf({ target: { node }, access, limit }: Attempt): Promise<unknown> {
+  try {
+    const stream = await openStream(node, node.host, access.tls, 'tls', limit, OLDER);
+    stream.tcp.destroy();
+    return undefined;
+  } catch (error) {
+    return unwrap(error);
+  }
+}
+
+async function cancel({ target: { node }, access }: Attempt, stream: Stream, login: Login): Promise<void> {
+  const expired = () => new NoAnswer(`${placeOf(node)} did not take the request to cancel`);
+  await withLimit({ milliseconds: CANCEL_TIMEOUT_MS, expired }, async (limit) => {
+    // the very server of the session, where the name stands for several
+    const address = isSocketDirectory(node.host) ? node.host : (stream.tcp.remoteAddress ?? node.host);
+    const way = stream.encrypted ? 'tls' : 'plain';
+    await sendCancel(await openStream(node, address, access.tls, way, limit), login.backendPid, login.secretKey);
+  });
+}

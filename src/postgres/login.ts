@@ -1,0 +1,109 @@
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import { Failure } from '../report/errors.ts';
+import type { Access } from '../secrets/credentials.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import type { ConnectOptions, ConnectTarget } from './connection.ts';
+import { startupOptions } from './startup.ts';
+import { placeOf, type Stream } from './stream.ts';
+
+/** What the server says while it lets us in. */
+export interface Login {
+  authenticated: boolean;
+  /** The server asked for the password itself instead of a proof of it. */
+  clearText: boolean;
+  backendPid: number;
+  secretKey: number;
+  serverMajor: number;
+  /** in_hot_standby, which servers report from PostgreSQL 14 on. */
+  inRecovery: boolean | undefined;
+}
+
+export function newLogin(): Login {
+  return { authenticated: false, clearText: false, backendPid: 0, secretKey: 0, serverMajor: 0, inRecovery: undefined };
+}
+
+/**
+ * Every field is given, and none is empty: pg takes what is missing from PGUSER, PGPASSWORD, PGOPTIONS, PGSSLMODE and
+ * so on, or from ~/.pgpass (pg, lib/connection-parameters.js).
+ */
+export function clientConfig(
+  target: ConnectTarget,
+  access: Access,
+  options: ConnectOptions,
+  stream: Stream,
+  login: Login,
+): pg.ClientConfig {
+  const { pinned = true, ownSearchPath, settings, applicationName = 'citus-databases' } = options;
+  const config: pg.ClientConfig & { readonly replication: string } = {
+    user: access.user,
+    password: () => passwordFor(target.node, access, login),
+    host: target.node.host,
+    port: target.node.port,
+    database: target.database,
+    application_name: applicationName,
+    options: startupOptions({ pinned, ownSearchPath, settings }),
+    client_encoding: 'UTF8',
+    // else PGREPLICATION would make this a replication connection
+    replication: 'false',
+    // TLS is spoken already (stream.ts): pg's own way does not have libpq's modes
+    ssl: false,
+    sslnegotiation: 'postgres',
+    // binds the password exchange to the TLS channel where the server offers it, as libpq does
+    enableChannelBinding: stream.encrypted,
+    connectionTimeoutMillis: 0,
+    stream: () => handOver(stream.socket),
+  };
+  return config;
+}
+
+/** pg connects every stream that it is given; this one is connected already and just says so. */
+function handOver(socket: Socket): Socket {
+  socket.connect = () => {
+    setImmediate(() => {
+      socket.emit('connect');
+      // stream.ts left it paused, so that no byte is lost between two readers
+      socket.resume();
+    });
+    return socket;
+  };
+  return socket;
+}
+
+export function followLogin(client: pg.Client, login: Login): void {
+  const { connection } = client;
+  connection.once('authenticationOk', () => {
+    login.authenticated = true;
+  });
+  connection.once('authenticationCleartextPassword', () => {
+    login.clearText = true;
+  });
+  connection.once('backendKeyData', (key: { readonly processID: number; readonly secretKey: number }) => {
+    login.backendPid = key.processID;
+    login.secretKey = key.secretKey;
+  });
+  connection.on('parameterStatus', (status: { readonly parameterName: string; readonly parameterValue: string }) => {
+    if (status.parameterName === 'server_version') login.serverMajor = Number.parseInt(status.parameterValue, 10);
+    if (status.parameterName === 'in_hot_standby') login.inRecovery = status.parameterValue === 'on';
+  });
+}
+
+function passwordFor(node: NodeSpec, access: Access, login: Login): string {
+  if (access.password === undefined) {
+    throw new Failure({
+      kind: 'failed',
+      what: `The server asks for the password of user ${access.user}, and none is given`,
+      node: placeOf(node),
+      next: 'Give cluster.passwordFile, or let pg_hba.conf of that server accept the certificate',
+    });
+  }
+  if (login.clearText) {
+    throw new Failure({
+      kind: 'failed',
+      what: 'The server asks for the password in clear text, which this program never sends',
+      node: placeOf(node),
+      next: 'Use scram-sha-256 instead of password in pg_hba.conf of that server',
+    });
+  }
+  return access.password;
+}

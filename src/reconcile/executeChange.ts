@@ -1,0 +1,113 @@
+import type { Change } from '../objects/change.ts';
+import { PIN_SEARCH_PATH } from '../objects/observe.ts';
+import type { Session } from '../postgres/connection.ts';
+import { retryTransient } from '../postgres/retry.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import type { Run } from './run.ts';
+
+/**
+ * Carries out one change: again while the error is one that passes, with the deadline in sight. After a lost connection
+ * the first attempt may have succeeded unseen; the change names the SQLSTATEs that then mean "done".
+ */
+export async function executeChange(
+  run: Run,
+  change: Change,
+  log: LineLog,
+  deadline: number = run.deadline(),
+): Promise<void> {
+  await run.assertLock();
+  try {
+    await retryTransient(
+      async (attempt) => {
+        const session = await run.session(change);
+        await run
+          .interruptible(session, () => executeStatements(session, change))
+          .catch((error: unknown) => {
+            if (attempt > 1 && change.doneOnRetry.includes(codeOf(error) ?? '')) return;
+            throw error;
+          });
+      },
+      {
+        deadline,
+        signal: run.signal,
+        alsoTransient: [...(change.retryOn ?? []), ...madeMeanwhile(change)],
+        onRetry: ({ error }) => log.line(`${describe(error, { detail: false })}; trying again`, 2),
+      },
+    );
+  } catch (error) {
+    // Within the same time: an error that did not pass for all together is not waited for again with each.
+    for (const part of change.oneByOne ?? []) await executeChange(run, part, log, deadline);
+    if (change.oneByOne !== undefined) return;
+    throw changeFailure(run, change, error);
+  }
+}
+
+/**
+ * What was absent when it was looked for may be there now: a server goes on with the statement of a run that was killed,
+ * and its end shows as a duplicate (of an object, or of its row in the catalog when both were under way at once). The
+ * second attempt then finds the object. Several changes in one are taken one by one instead: some may still be missing.
+ */
+function madeMeanwhile(change: Change): readonly string[] {
+  if (change.doneOnRetry.length === 0 || change.oneByOne !== undefined) return [];
+  return [...change.doneOnRetry, UNIQUE_VIOLATION];
+}
+
+const UNIQUE_VIOLATION = '23505';
+
+async function executeStatements(session: Session, change: Change): Promise<void> {
+  if (change.secret) return await executeSecretly(session, change);
+  const texts = change.statements.map((statement) => statement.text);
+  // One simple-protocol message is one implicit transaction (PostgreSQL documentation, "Multiple Statements in a
+  // Simple Query"): all or nothing, in one round trip. On the server's side of things (CREATE DATABASE) a statement
+  // stands alone, and the session's search_path is pinned already.
+  await session.script((change.scope === 'server' ? texts : [PIN_SEARCH_PATH, ...texts]).join(';\n'));
+}
+
+/**
+ * Nothing of these statements may reach the server's log: neither the statement, nor its parameters, nor an error's
+ * DETAIL (PostgreSQL documentation, "Error Reporting and Logging"). The settings have to stand before the message that
+ * carries the secret is sent, because a message is logged before it is executed.
+ */
+export const NO_SERVER_LOG = [
+  "SET LOCAL log_statement = 'none'",
+  'SET LOCAL log_min_duration_statement = -1',
+  'SET LOCAL log_min_duration_sample = -1',
+  'SET LOCAL log_transaction_sample_rate = 0',
+  "SET LOCAL log_min_error_statement = 'panic'",
+  "SET LOCAL log_min_messages = 'panic'",
+  "SET LOCAL log_error_verbosity = 'terse'",
+  'SET LOCAL debug_print_parse = off',
+  'SET LOCAL debug_print_rewritten = off',
+  'SET LOCAL debug_print_plan = off',
+  "SET LOCAL pgaudit.log = 'none'",
+  "SET LOCAL pg_stat_statements.track = 'none'",
+  'SET LOCAL auto_explain.log_min_duration = -1',
+] as const;
+
+async function executeSecretly(session: Session, change: Change): Promise<void> {
+  await session.script(['BEGIN', PIN_SEARCH_PATH, ...NO_SERVER_LOG].join(';\n'));
+  try {
+    for (const statement of change.statements) await session.query(statement.text, statement.values);
+    await session.query('COMMIT');
+  } catch (error) {
+    if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+function changeFailure(run: Run, change: Change, error: unknown): unknown {
+  if (error instanceof Failure || error instanceof Interrupted) return error;
+  return new Failure(
+    {
+      kind: change.invalidOn?.includes(codeOf(error) ?? '') === true ? 'invalid' : 'failed',
+      what: change.failure,
+      node: run.label(change.node),
+      database: change.scope === 'database' ? run.database : undefined,
+      cause: describe(error, { detail: !change.secret }),
+      next: change.next ?? 'Remove the cause and run again: what is done stays done',
+    },
+    { cause: error },
+  );
+}

@@ -1,0 +1,61 @@
+import { forAll } from '../concurrency/parallel.ts';
+import { type Item, isChange } from '../objects/change.ts';
+import { Failure } from '../report/errors.ts';
+import { Lanes } from '../report/lanes.ts';
+import type { LineLog, StepLog } from '../report/stepLog.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { executeBatch, inBatches } from './batch.ts';
+import { executeChange } from './executeChange.ts';
+import type { Run } from './run.ts';
+
+/** Executes the items of one node in their order; returns how many changes there were. */
+export async function executeItems(run: Run, items: readonly Item[], log: LineLog, depth: number): Promise<number> {
+  let changes = 0;
+  for (const batch of inBatches(items)) {
+    const [item] = batch;
+    if (item === undefined) continue;
+    if (batch.length > 1) {
+      await executeBatch(run, batch.filter(isChange), log, depth);
+      changes += batch.length;
+    } else if (item.kind === 'note') log.line(item.text, depth);
+    else if (item.kind === 'warning') log.warn(item.text, depth);
+    else {
+      if (item.starting !== undefined) log.line(item.starting, depth);
+      await executeChange(run, item, log);
+      if (item.done !== undefined) log.line(item.done, depth);
+      changes += 1;
+    }
+  }
+  return changes;
+}
+
+/** The work of one node within a step that all nodes do at the same time. */
+export interface NodeWork {
+  readonly node: NodeSpec;
+  /** Returns what to say in a few words when nothing was changed. */
+  readonly run: (log: LineLog) => Promise<{ readonly changes: number; readonly quiet: string }>;
+}
+
+/** Lets all nodes work at the same time, and tells of them one after the other. */
+export async function executeInParallel(run: Run, works: readonly NodeWork[], log: StepLog): Promise<number> {
+  const labels = works.map((work) => run.label(work.node));
+  const lanes = new Lanes(labels, (label) => log.about(label === '' ? {} : { node: label }));
+  try {
+    const results = await forAll(works, async (work, index) => {
+      const lane = lanes.lane(index);
+      try {
+        const { changes, quiet } = await work.run(lane);
+        lane.finish(changes === 0 ? quiet : undefined);
+        return changes;
+      } catch (error) {
+        // At once and in full: the other nodes may work on for minutes before the run ends with the same words.
+        if (error instanceof Failure) lane.warn(error.message, 2);
+        lane.fail();
+        throw error;
+      }
+    });
+    return results.reduce((sum, changes) => sum + changes, 0);
+  } finally {
+    lanes.close();
+  }
+}

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import type { Joined } from '../cluster/join.ts';
+import { allNodes, databaseNodes, topologyOf } from '../cluster/topology.ts';
+import { byGroup } from '../concurrency/parallel.ts';
+import type { Context } from '../context.ts';
+import { refusal } from '../initSql/ledger.ts';
+import { decideInitSql, type InitSqlDecision } from '../initSql/policy.ts';
+import type { Script } from '../initSql/types.ts';
+import type { Problem } from '../objects/change.ts';
+import { rolesOf, type WantedUser, wantedUser } from '../objects/user.ts';
+import { SALT_BYTES } from '../postgres/scram.ts';
+import { Failure } from '../report/errors.ts';
+import type { Redactor } from '../report/redact.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
+import type { DatabaseObservation, ServerObservation } from './observations.ts';
+import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
+import { missingExtensions, type Preflight, preflight } from './preflight.ts';
+import type { Run } from './run.ts';
+import { inside, origin, type Situation } from './situation.ts';
+
+/** Passwords of users by role name. Commands that change nothing about users need none. */
+export type Passwords = ReadonlyMap<string, string>;
+
+/** Looks at every node: at the server, then inside the database where it exists. Two round trips for each. */
+export async function look(
+  context: Context,
+  joined: Joined,
+  run: Run,
+  database: DatabaseSpec,
+  passwords: Passwords = new Map(),
+): Promise<Situation> {
+  const topology = topologyOf(context.spec, joined.workers, database);
+  const roles = rolesOf(database);
+  const having = new Set(databaseNodes(topology));
+  const contents = new Map<number, DatabaseObservation>();
+  // No node waits for another one between the two looks.
+  const servers = await byGroup(allNodes(topology), async (node) => {
+    const observed = await observeServerOf(run, node, database, roles);
+    if (having.has(node) && observed.database?.allowConnections === true) {
+      contents.set(node.group, await observeDatabaseOf(run, node, database));
+    }
+    return observed;
+  });
+  return {
+    spec: context.spec,
+    database,
+    topology,
+    labels: joined.labels,
+    servers,
+    inside: contents,
+    password: context.access.password,
+    users: wantedUsers(database, servers, passwords, context.access.redactor),
+  };
+}
+
+/** The same situation with what the servers say by now, and the users' verifiers decided anew. */
+export async function lookAgainAtServers(
+  context: Context,
+  run: Run,
+  situation: Situation,
+  passwords: Passwords,
+): Promise<Situation> {
+  const { database, topology } = situation;
+  const roles = rolesOf(database);
+  const servers = await byGroup(allNodes(topology), (node) => observeServerOf(run, node, database, roles));
+  return { ...situation, servers, users: wantedUsers(database, servers, passwords, context.access.redactor) };
+}
+
+function wantedUsers(
+  database: DatabaseSpec,
+  servers: ReadonlyMap<number, ServerObservation>,
+  passwords: Passwords,
+  redactor: Redactor,
+): readonly WantedUser[] {
+  const roles = servers.get(0)?.roles ?? [];
+  return database.users.map((user) => {
+    const known = roles.find((role) => role.name === user.name);
+    const wanted = wantedUser(user, database, passwords.get(user.name), known, randomBytes(SALT_BYTES));
+    if (wanted.role.verifier !== null) redactor.add(wanted.role.verifier);
+    return wanted;
+  });
+}
+
+/** Finds everything that would stop the run later; throws it all in one Failure, or returns what to warn of. */
+export async function check(run: Run, situation: Situation): Promise<Preflight> {
+  const available = await byGroup(databaseNodes(situation.topology), async (node) => {
+    const missing = missingExtensions(situation, node);
+    return missing.length === 0 ? [] : await observeAvailabilityOf(run, node, missing);
+  });
+  const result = preflight(situation, available);
+  if (result.problems.length > 0) throw preflightFailure(situation.database.name, result.problems);
+  return result;
+}
+
+/** Decisions about initSQL that let the run go on. */
+export type AcceptedInitSql = Exclude<InitSqlDecision, { kind: 'refused' }>;
+
+/** What to do with initSQL, now that the ledger is known; refuses when what was executed is no prefix of the script. */
+export function decide(situation: Situation, script: Script | undefined): AcceptedInitSql | undefined {
+  if (script === undefined) return undefined;
+  const { coordinator } = situation.topology;
+  const decision = decideInitSql({
+    policy: situation.database.initSQLPolicy,
+    units: script.units,
+    ledger: inside(situation, coordinator).ledger?.rows ?? 'absent',
+    managed: origin(situation) !== 'existing',
+  });
+  if (decision.kind === 'refused') throw refusal(decision, situation.database.name);
+  return decision;
+}
+
+/** What makes running again useless outweighs what might pass. */
+function preflightFailure(database: string, problems: readonly Problem[]): Failure {
+  const kinds = ['invalid', 'refused', 'failed'] as const;
+  const kind = kinds.find((candidate) => problems.some((problem) => problem.kind === candidate)) ?? 'failed';
+  const [only] = problems;
+  if (problems.length === 1 && only !== undefined) {
+    return new Failure({ kind, what: only.what, node: only.node, database, next: `${only.next}. Nothing was changed` });
+  }
+  const lines = problems.map(
+    (problem) => `${problem.node === undefined ? '' : `${problem.node}: `}${problem.what}\n  Next: ${problem.next}`,
+  );
+  return new Failure({
+    kind,
+    what: `Database '${database}' cannot be made ready: ${problems.length} problems`,
+    cause: `\n${lines.join('\n')}`,
+    next: 'Mend them and run again. Nothing was changed',
+  });
+}

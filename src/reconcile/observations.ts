@@ -1,0 +1,139 @@
+import { type ObservedLedger, observeLedger } from '../initSql/ledgerTable.ts';
+import { observeMarkedSessions } from '../initSql/marker.ts';
+import {
+  type ObservedAccess,
+  type ObservedDatabaseGrants,
+  observeAccess,
+  observeDatabaseGrants,
+} from '../objects/accessObserved.ts';
+import { type ObservedAuthinfo, observeAuthinfo } from '../objects/authinfo.ts';
+import { type Bookkeeping, observeBookkeeping } from '../objects/bookkeeping.ts';
+import { type ObservedMetadata, observeMetadata } from '../objects/citusNode.ts';
+import { type ObservedDatabase, observeDatabase } from '../objects/database.ts';
+import { observeDistributedRoles } from '../objects/distributedRole.ts';
+import {
+  type AvailableExtension,
+  type ObservedExtension,
+  observeAvailableExtensions,
+  observeExtensions,
+} from '../objects/extension.ts';
+import { observationScript } from '../objects/observe.ts';
+import {
+  type KnownParameter,
+  type ObservedParameters,
+  observeKnownParameters,
+  observeParameters,
+} from '../objects/parameter.ts';
+import { type ObservedRole, observeRoles } from '../objects/role.ts';
+import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
+import { observeServer, type ServerSettings } from '../objects/server.ts';
+import { type ObservedMemberships, observeMemberships } from '../objects/user.ts';
+import { type ObservedUserParameters, observeUserParameters } from '../objects/userParameter.ts';
+import type { DatabaseSpec, ExtensionSpec } from '../spec/types.ts';
+
+/** What a node's maintenance database tells about itself and about one database. */
+export interface ServerObservation {
+  readonly settings: ServerSettings;
+  readonly roles: readonly ObservedRole[];
+  readonly memberships: ObservedMemberships;
+  /** null: the database is not there. */
+  readonly databaseGrants: ObservedDatabaseGrants | null;
+  readonly userParameters: ObservedUserParameters;
+  readonly database: ObservedDatabase | null;
+  readonly parameters: ObservedParameters;
+  readonly knownParameters: readonly KnownParameter[];
+  /** Absent: the table has never been made (it stands on the coordinator only). */
+  readonly bookkeeping?: Bookkeeping;
+  /** Sessions that execute initSQL in the database; under the lock they are what a killed run left behind. */
+  readonly initSqlSessions?: number;
+}
+
+/** What the database on a node holds. Absent keys: the tables are not there. */
+export interface DatabaseObservation {
+  readonly extensions: readonly ObservedExtension[];
+  readonly schemas: readonly ObservedSchema[];
+  readonly metadata?: ObservedMetadata;
+  readonly authinfo?: readonly ObservedAuthinfo[];
+  readonly ledger?: ObservedLedger;
+  /** Roles that Citus manages in this database. */
+  readonly distributedRoles?: readonly string[];
+  /** Absent: no users are declared. */
+  readonly access?: ObservedAccess;
+}
+
+export const EMPTY_DATABASE: DatabaseObservation = { extensions: [], schemas: [] };
+
+export function serverScript(database: DatabaseSpec, roles: readonly string[]): string {
+  const users = database.users.map((user) => user.name);
+  return observationScript([
+    observeServer(),
+    observeRoles(roles),
+    observeMemberships(users),
+    observeDatabaseGrants(database.name, users),
+    observeUserParameters(database.name, users),
+    observeDatabase(database.name),
+    observeParameters(database.name),
+    observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
+    observeBookkeeping(database.name),
+    observeMarkedSessions(database.name),
+  ]);
+}
+
+export function databaseScript(database: DatabaseSpec): string {
+  const users = database.users.map((user) => user.name);
+  return observationScript([
+    observeExtensions(),
+    observeSchemas(database.schemas.map((schema) => schema.name)),
+    observeMetadata(),
+    observeAuthinfo(),
+    observeLedger(),
+    observeDistributedRoles(),
+    ...(users.length === 0 ? [] : [observeAccess(users)]),
+  ]);
+}
+
+export function availabilityScript(wanted: readonly ExtensionSpec[]): string {
+  return observationScript([observeAvailableExtensions(wanted)]);
+}
+
+/** What may have changed on a server since it was looked at: its settings of one database, and of users in it. */
+export type ParametersObservation = Pick<ServerObservation, 'parameters' | 'userParameters'>;
+
+export function parametersScript({ name, users }: DatabaseSpec): string {
+  const names = users.map((user) => user.name);
+  return observationScript([observeParameters(name), observeUserParameters(name, names)]);
+}
+
+/** Some roles of one server, with what they are members of. */
+export interface RolesObservation {
+  readonly roles: readonly ObservedRole[];
+  readonly memberships: ObservedMemberships;
+}
+
+export function rolesScript(names: readonly string[]): string {
+  return observationScript([observeRoles(names), observeMemberships(names)]);
+}
+
+/**
+ * The observation comes back as one JSON document that our own SQL composed; its shape is held by the integration
+ * tests rather than checked again at run time.
+ */
+export function readServerObservation(observed: string): ServerObservation {
+  return JSON.parse(observed) as ServerObservation;
+}
+
+export function readDatabaseObservation(observed: string): DatabaseObservation {
+  return JSON.parse(observed) as DatabaseObservation;
+}
+
+export function readAvailability(observed: string): readonly AvailableExtension[] {
+  return (JSON.parse(observed) as { availableExtensions: readonly AvailableExtension[] }).availableExtensions;
+}
+
+export function readParameters(observed: string): ParametersObservation {
+  return JSON.parse(observed) as ParametersObservation;
+}
+
+export function readRoles(observed: string): RolesObservation {
+  return JSON.parse(observed) as RolesObservation;
+}

@@ -1,0 +1,113 @@
+import type { AvailableExtension } from '../objects/extension.ts';
+import { readVerification, type VerificationReport } from '../objects/verification.ts';
+import { retryTransient } from '../postgres/retry.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import type { DatabaseSpec, ExtensionSpec, NodeSpec } from '../spec/types.ts';
+import {
+  availabilityScript,
+  type DatabaseObservation,
+  databaseScript,
+  type ParametersObservation,
+  parametersScript,
+  type RolesObservation,
+  readAvailability,
+  readDatabaseObservation,
+  readParameters,
+  readRoles,
+  readServerObservation,
+  rolesScript,
+  type ServerObservation,
+  serverScript,
+} from './observations.ts';
+import type { Run } from './run.ts';
+
+/** What the server of a node says of itself and of one database. One round trip. */
+export async function observeServerOf(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+  roles: readonly string[],
+): Promise<ServerObservation> {
+  return readServerObservation(await observed(run, node, 'server', serverScript(database, roles)));
+}
+
+/** What the database on a node holds. One round trip. */
+export async function observeDatabaseOf(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+): Promise<DatabaseObservation> {
+  return readDatabaseObservation(await observed(run, node, 'database', databaseScript(database)));
+}
+
+export async function observeAvailabilityOf(
+  run: Run,
+  node: NodeSpec,
+  wanted: readonly ExtensionSpec[],
+): Promise<readonly AvailableExtension[]> {
+  return readAvailability(await observed(run, node, 'server', availabilityScript(wanted)));
+}
+
+export async function observeParametersOf(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+): Promise<ParametersObservation> {
+  return readParameters(await observed(run, node, 'server', parametersScript(database)));
+}
+
+export async function observeRolesOf(run: Run, node: NodeSpec, names: readonly string[]): Promise<RolesObservation> {
+  return readRoles(await observed(run, node, 'server', rolesScript(names)));
+}
+
+export async function observeVerificationOf(run: Run, node: NodeSpec, script: string): Promise<VerificationReport> {
+  return readVerification(await observed(run, node, 'database', script));
+}
+
+async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', script: string): Promise<string> {
+  try {
+    return await retryTransient(
+      async () => {
+        const session = await run.session({ node, scope });
+        return await run.interruptible(session, async () => {
+          const result = await session.script(script, { joinable: true });
+          const row = result.at(-1)?.rows[0] as { readonly observed: string } | undefined;
+          if (row === undefined) throw new Error('the observation returned no row');
+          return row.observed;
+        });
+      },
+      { deadline: run.deadline(), signal: run.signal },
+    );
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw noSuperuser(run.label(node), error);
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: 'Failed to look at what is there',
+        node: run.label(node),
+        database: scope === 'database' ? run.database : undefined,
+        cause: describe(error),
+        next: 'Remove the cause and run again: nothing was changed by looking',
+      },
+      { cause: error },
+    );
+  }
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** What is looked at (pg_authid, settings of the server) is for superusers only. */
+function noSuperuser(node: string, error: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'invalid',
+      what: 'The role of cluster.user is no superuser, which extensions, pg_dist_authinfo and node registration need',
+      node,
+      cause: describe(error),
+      next: 'Name a superuser in cluster.user',
+    },
+    { cause: error },
+  );
+}

@@ -1,0 +1,196 @@
+import { databaseNodes } from '../cluster/topology.ts';
+import { ledgerProblems } from '../initSql/ledgerTable.ts';
+import { bookkeepingProblems } from '../objects/bookkeeping.ts';
+import type { Problem } from '../objects/change.ts';
+import { citusProblems } from '../objects/citusExtension.ts';
+import { citusNodeProblems } from '../objects/citusNode.ts';
+import { databaseProblems } from '../objects/database.ts';
+import {
+  type AvailableExtension,
+  availabilityProblems,
+  extensionProblems,
+  versionsLikeCoordinator,
+} from '../objects/extension.ts';
+import { parameterProblems } from '../objects/parameter.ts';
+import { ownersOf } from '../objects/role.ts';
+import type { ServerSettings } from '../objects/server.ts';
+import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
+import { inside, label, type Situation, server } from './situation.ts';
+import { isDeclared, usersPreflight } from './userSteps.ts';
+import { workerDatabaseWarnings } from './workerWarnings.ts';
+
+/** Citus recovers prepared transactions across databases from here on; older ones leave them behind. */
+const OLDEST_CITUS = [12, 1] as const;
+/** Oldest PostgreSQL major version that OLDEST_CITUS supports. */
+const OLDEST_POSTGRES = 14;
+
+export interface Preflight {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+}
+
+/** Everything that would stop the run later, found before anything is made. */
+export function preflight(
+  situation: Situation,
+  /** By group, for nodes where extensions may have to be made. */
+  available: ReadonlyMap<number, readonly AvailableExtension[]>,
+): Preflight {
+  const { spec, database, topology } = situation;
+  const nodes = databaseNodes(topology);
+  const coordinator = server(situation, topology.coordinator);
+  const problems: Problem[] = [];
+  const warnings: string[] = [];
+
+  for (const node of nodes) {
+    const observed = server(situation, node);
+    const name = label(situation, node);
+    problems.push(...serverProblems(observed.settings, spec.cluster.citus, spec.cluster.user, name));
+    problems.push(...databaseProblems(database, observed.database, name));
+    problems.push(...extensionProblems(database.extensions, inside(situation, node).extensions, name));
+    problems.push(...citusProblems(inside(situation, node).extensions, observed.settings.citusVersion, name));
+    const catalogue = available.get(node.group);
+    if (catalogue !== undefined) {
+      problems.push(...availabilityProblems(missingExtensions(situation, node), catalogue, name));
+    }
+    if (observed.database === null) {
+      problems.push(...capacityProblems(observed.settings, spec.cluster.citus, name));
+      warnings.push(...capacityWarnings(observed.settings, nodes.length, name));
+    }
+  }
+  if (spec.cluster.citus) problems.push(...versionProblems(situation, nodes));
+  warnings.push(...topology.workers.flatMap((worker) => workerDatabaseWarnings(situation, worker)));
+
+  for (const name of ownersOf(database)) {
+    if (coordinator.roles.some((role) => role.name === name) || isDeclared(situation, name)) continue;
+    const owned = database.owner === name ? `database '${database.name}'` : 'a schema';
+    problems.push({
+      kind: 'invalid',
+      what: `Owner '${name}' of ${owned} does not exist`,
+      node: label(situation, topology.coordinator),
+      next: 'Declare it in `users`, create the role on the coordinator (CREATE ROLE ... LOGIN), or declare another owner',
+    });
+  }
+  const users = usersPreflight(situation);
+  problems.push(...users.problems);
+  warnings.push(...users.warnings);
+  const owner =
+    situation.users.find((user) => user.spec.name === database.owner)?.role ??
+    coordinator.roles.find((role) => role.name === database.owner);
+  if (owner?.login === false && spec.cluster.citus) {
+    warnings.push(
+      `Owner '${owner.name}' cannot log in, so it cannot distribute tables: Citus opens connections as the role itself`,
+    );
+  }
+  problems.push(...parameterProblems(database, coordinator.knownParameters));
+  problems.push(...bookkeepingProblems(coordinator.bookkeeping, database.name));
+  problems.push(
+    ...ledgerProblems(inside(situation, topology.coordinator).ledger, label(situation, topology.coordinator)),
+  );
+  problems.push(
+    ...citusNodeProblems(
+      topology.coordinator,
+      topology.workers,
+      new Map(nodes.map((node) => [node.group, inside(situation, node).metadata])),
+      (node) => label(situation, node),
+    ),
+  );
+  return { problems, warnings };
+}
+
+/** Declared extensions that a node does not have yet, or has in another version. */
+export function missingExtensions(situation: Situation, node: NodeSpec): readonly ExtensionSpec[] {
+  const existing = inside(situation, node).extensions;
+  const { extensions } = inside(situation, situation.topology.coordinator);
+  return versionsLikeCoordinator(situation.database.extensions, extensions).filter((wanted) => {
+    const found = existing.find((candidate) => candidate.name === wanted.name);
+    return found === undefined || (wanted.version !== undefined && wanted.version !== found.version);
+  });
+}
+
+function serverProblems(settings: ServerSettings, citus: boolean, user: string, node: string): readonly Problem[] {
+  const problems: Problem[] = [];
+  if (!settings.superuser) {
+    problems.push({
+      kind: 'invalid',
+      what: `Role '${user}' is no superuser, which extensions, pg_dist_authinfo and node registration need`,
+      node,
+      next: 'Name a superuser in cluster.user',
+    });
+  }
+  const major = Math.floor(settings.version / 10_000);
+  if (major < OLDEST_POSTGRES) {
+    problems.push({
+      kind: 'failed',
+      what: `PostgreSQL ${major} is too old: ${OLDEST_POSTGRES} or newer is needed`,
+      node,
+      next: 'Upgrade the server',
+    });
+  }
+  if (!citus) return problems;
+  if (settings.citusVersion === null) {
+    problems.push({
+      kind: 'failed',
+      what: 'Citus is not installed on the server',
+      node,
+      next: 'Use an image that has Citus, or set cluster.citus to false for plain PostgreSQL',
+    });
+    return problems;
+  }
+  const [major_ = 0, minor = 0] = settings.citusVersion.split(/[.-]/).map(Number);
+  if (major_ < OLDEST_CITUS[0] || (major_ === OLDEST_CITUS[0] && minor < OLDEST_CITUS[1])) {
+    problems.push({
+      kind: 'failed',
+      what: `Citus ${settings.citusVersion} is too old: it does not recover prepared transactions of several databases`,
+      node,
+      next: `Upgrade Citus to ${OLDEST_CITUS.join('.')} or newer`,
+    });
+  }
+  const libraries = settings.preloadLibraries.split(',').map((library) => library.trim().replaceAll('"', ''));
+  if (libraries[0] !== 'citus') {
+    problems.push({
+      kind: 'failed',
+      what: `shared_preload_libraries does not begin with citus: '${settings.preloadLibraries}'`,
+      node,
+      next: 'Put citus first in shared_preload_libraries and restart the server',
+    });
+  }
+  return problems;
+}
+
+/** Nodes of different Citus versions refuse each other's connections (Citus: citus.enable_version_checks). */
+function versionProblems(situation: Situation, nodes: readonly NodeSpec[]): readonly Problem[] {
+  const versions = new Map(
+    nodes.map((node) => [label(situation, node), server(situation, node).settings.citusVersion]),
+  );
+  const distinct = new Set([...versions.values()].filter((version) => version !== null));
+  if (distinct.size < 2) return [];
+  return [
+    {
+      kind: 'failed',
+      what: `The nodes have different versions of Citus: ${[...versions].map(([name, version]) => `${name} ${version ?? 'none'}`).join(', ')}`,
+      next: 'Let the rolling update finish, or give all nodes the same image',
+    },
+  ];
+}
+
+function capacityProblems(settings: ServerSettings, citus: boolean, node: string): readonly Problem[] {
+  if (!citus || settings.backgroundWorkers + 1 <= settings.maxWorkerProcesses) return [];
+  return [
+    {
+      kind: 'failed',
+      what: `max_worker_processes is ${settings.maxWorkerProcesses} and all are in use: Citus needs one for each database, else it has no deadlock detection and no recovery of prepared transactions there`,
+      node,
+      next: `Raise max_worker_processes to ${settings.maxWorkerProcesses + 8} or more (patroni.postgresql.parameters in the chart) and restart the server`,
+    },
+  ];
+}
+
+function capacityWarnings(settings: ServerSettings, nodes: number, node: string): readonly string[] {
+  const free = settings.maxConnections - settings.reservedConnections - settings.connections;
+  // Each node's daemon and this program may each hold a connection here, for this database.
+  const needed = nodes + 3;
+  if (free >= needed) return [];
+  return [
+    `${node} has ${free} of ${settings.maxConnections} connections left; one more database may take ${needed}: raise max_connections`,
+  ];
+}

@@ -1,0 +1,65 @@
+import { databaseNodes } from '../cluster/topology.ts';
+import { byGroup } from '../concurrency/parallel.ts';
+import {
+  plainVerificationScript,
+  probeScript,
+  type VerificationReport,
+  verificationScript,
+} from '../objects/verification.ts';
+import { describe } from '../postgres/sqlstate.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import { judge, provedLinks } from './judge.ts';
+import { observeVerificationOf } from './observe.ts';
+import type { Run } from './run.ts';
+import type { Situation } from './situation.ts';
+
+export interface Proof {
+  readonly nodes: number;
+  readonly links: number;
+  readonly reports: ReadonlyMap<number, VerificationReport>;
+}
+
+/** Asks every node of the database at the same time; throws a Failure that lists all that is wrong. */
+export async function verifyNodes(run: Run, situation: Situation): Promise<Proof> {
+  const nodes = databaseNodes(situation.topology);
+  const script = situation.spec.cluster.citus ? verificationScript() : plainVerificationScript();
+  const reports = await byGroup(nodes, (node) => run.proofs.take(() => observeVerificationOf(run, node, script)));
+  const wrong = judge(situation, reports);
+  if (wrong.length > 0) {
+    throw new Failure({
+      kind: 'failed',
+      what: `Verification failed: database '${run.database}' is not ready`,
+      database: run.database,
+      cause: wrong.join('\n'),
+      next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md tells of each',
+    });
+  }
+  return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0, reports };
+}
+
+/** Makes, writes and reads a distributed table with a shard on each worker, and rolls all of it back. */
+export async function probeDistributedTable(run: Run, situation: Situation): Promise<void> {
+  const { coordinator, workers } = situation.topology;
+  const rows = workers.length * 8;
+  const session = await run.session({ node: coordinator, scope: 'database' });
+  try {
+    const results = await run.interruptible(session, () => session.script(probeScript(workers.length, rows)));
+    const read = (results.at(-1)?.rows[0] as { readonly rows: number } | undefined)?.rows;
+    if (read !== rows) throw new Error(`${rows} rows were written and ${read ?? 'none'} read`);
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `Verification failed: a distributed table cannot be made, written and read in database '${run.database}'`,
+        node: run.coordinator,
+        database: run.database,
+        cause: describe(error),
+        next: 'Look at the cause: a worker that lost its database or its metadata is repaired by running again',
+      },
+      { cause: error },
+    );
+  } finally {
+    if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
+  }
+}

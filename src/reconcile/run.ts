@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Turns } from '../concurrency/turns.ts';
+import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import type { Sessions } from '../postgres/sessions.ts';
+import { Interrupted } from '../report/errors.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+
+/** How long a statement may go on after a signal before it is cancelled, and so rolled back. */
+const GRACE_MILLISECONDS = 5000;
+
+/** What executing steps for one database needs: sessions, the lock, the signal, the deadline. */
+export interface Run {
+  readonly database: string;
+  /** What the log calls the coordinator. */
+  readonly coordinator: string;
+  readonly sessions: Sessions;
+  readonly signal: AbortSignal;
+  /** Throws when the lock was lost: another run may be at work by then. */
+  readonly assertLock: () => Promise<void>;
+  readonly label: (node: NodeSpec) => string;
+  /** Turns of the nodes that reach out to all others. */
+  readonly proofs: Turns;
+  /** The latest moment, by performance.now(), at which something that fails may be tried again. */
+  readonly deadline: () => number;
+  session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
+  /** Runs one statement so that a signal lets it end or cancels it, and then throws Interrupted. */
+  interruptible<Result>(session: Session, action: () => Promise<Result>): Promise<Result>;
+}
+
+export interface RunOptions {
+  readonly database: DatabaseSpec;
+  readonly sessions: Sessions;
+  readonly signal: AbortSignal;
+  /** undefined: it only looks, and so takes no lock. */
+  readonly assertLock?: () => Promise<void>;
+  readonly labels: ReadonlyMap<number, string>;
+  readonly proofs: Turns;
+}
+
+export function createRun(options: RunOptions): Run {
+  const { database, sessions, signal } = options;
+  return {
+    database: database.name,
+    coordinator: options.labels.get(0) ?? 'coordinator',
+    sessions,
+    signal,
+    assertLock: options.assertLock ?? (async () => undefined),
+    proofs: options.proofs,
+    label: (node) => options.labels.get(node.group) ?? node.nodeName,
+    deadline: () => retryDeadline(database),
+    session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
+    interruptible: (session, action) => interruptible(session, signal, action),
+  };
+}
+
+/** From now on, by performance.now(): as long as the database's declaration waits for nodes, half a minute at least. */
+export function retryDeadline({ maxAttempts, retryDelaySeconds }: DatabaseSpec): number {
+  return performance.now() + Math.max(30, maxAttempts * retryDelaySeconds) * 1000;
+}
+
+/**
+ * For one part of the work: the lock is looked at before its first change and not again, since every look takes a round
+ * trip on the coordinator, and a part may have a change for each worker.
+ */
+export function withOneLook(run: Run): Run {
+  let checked: Promise<void> | undefined;
+  return {
+    ...run,
+    assertLock: () => {
+      checked ??= run.assertLock();
+      return checked;
+    },
+  };
+}
+
+async function interruptible<Result>(
+  session: Session,
+  signal: AbortSignal,
+  action: () => Promise<Result>,
+): Promise<Result> {
+  throwIfInterrupted(signal);
+  const finished = new AbortController();
+  const onAbort = () => {
+    void sleep(GRACE_MILLISECONDS, undefined, { signal: finished.signal })
+      .then(() => session.cancel())
+      .catch(() => undefined);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await action();
+  } catch (error) {
+    throwIfInterrupted(signal);
+    throw error;
+  } finally {
+    finished.abort();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The abort reason is the Interrupted that names the signal. */
+export function throwIfInterrupted(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  throw signal.reason instanceof Interrupted ? signal.reason : new Interrupted('SIGTERM');
+}

@@ -1,0 +1,45 @@
+import type { Topology } from '../cluster/topology.ts';
+import { type Origin, originOf } from '../objects/bookkeeping.ts';
+import type { WantedUser } from '../objects/user.ts';
+import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
+import { type DatabaseObservation, EMPTY_DATABASE, type ServerObservation } from './observations.ts';
+
+/** Everything a plan is made of: what is wanted, and what was seen after the lock was taken. Nodes go by group. */
+export interface Situation {
+  readonly spec: Spec;
+  readonly database: DatabaseSpec;
+  readonly topology: Topology;
+  readonly labels: ReadonlyMap<number, string>;
+  readonly servers: ReadonlyMap<number, ServerObservation>;
+  /** Nodes on which the database exists. */
+  readonly inside: ReadonlyMap<number, DatabaseObservation>;
+  /** The superuser's password, for pg_dist_authinfo. */
+  readonly password: string | undefined;
+  /** The declared users, as every node has to have them. */
+  readonly users: readonly WantedUser[];
+}
+
+export function label(situation: Situation, node: NodeSpec): string {
+  return situation.labels.get(node.group) ?? node.nodeName;
+}
+
+export function server(situation: Situation, node: NodeSpec): ServerObservation {
+  const observation = situation.servers.get(node.group);
+  if (observation === undefined) throw new Error(`node of group ${node.group} was not observed`);
+  return observation;
+}
+
+/** A database that is not there yet is taken to be empty; template1 may prove that wrong, hence the second look. */
+export function inside(situation: Situation, node: NodeSpec): DatabaseObservation {
+  return situation.inside.get(node.group) ?? EMPTY_DATABASE;
+}
+
+export function origin(situation: Situation): Origin {
+  const coordinator = server(situation, situation.topology.coordinator);
+  return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database?.oid);
+}
+
+/** The same situation with newer knowledge of what the database on one node holds. */
+export function withInside(situation: Situation, node: NodeSpec, observation: DatabaseObservation): Situation {
+  return { ...situation, inside: new Map(situation.inside).set(node.group, observation) };
+}

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { loadTls, type TlsSettings } from '../postgres/tls.ts';
+import { Failure } from '../report/errors.ts';
+import { createRedactor, type Redactor } from '../report/redact.ts';
+import type { Spec } from '../spec/types.ts';
+
+/** What it takes to get into any node of the cluster; read once per run. */
+export interface Access {
+  readonly user: string;
+  /** undefined: by certificate, or trusted. */
+  readonly password: string | undefined;
+  readonly tls: TlsSettings;
+  /** Knows the password, and every secret that is read later. */
+  readonly redactor: Redactor;
+}
+
+export async function loadAccess(
+  spec: Pick<Spec, 'cluster' | 'ssl'>,
+  redactor: Redactor = createRedactor(),
+): Promise<Access> {
+  const { user, passwordFile } = spec.cluster;
+  const password = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile, redactor);
+  return { user, password, tls: await loadTls(spec.ssl), redactor };
+}
+
+/**
+ * The file's content is the password, save for one newline at its end, which editors and `echo` leave there. Several
+ * lines are refused: a password with a newline in it is almost always the wrong file.
+ */
+export async function readPasswordFile(path: string, redactor: Redactor): Promise<string> {
+  const password = (await readText(path)).replace(/\r?\n$/, '');
+  redactor.add(password);
+  const next = 'Put the password, and nothing else, into that file';
+  if (password === '') throw new Failure({ kind: 'invalid', what: `The password file ${path} is empty`, next });
+  if (/[\r\n\0]/.test(password)) {
+    throw new Failure({ kind: 'invalid', what: `The password file ${path} holds more than one line`, next });
+  }
+  return password;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+  } catch (error) {
+    throw new Failure(
+      {
+        kind: 'invalid',
+        what: `The password file ${path} cannot be read`,
+        cause: error instanceof Error ? error.message : String(error),
+        next: 'Check the path, the mounted Secret, and that the file may be read by the user who runs this program',
+      },
+      { cause: error },
+    );
+  }
+}
