@@ -31,7 +31,11 @@
 
 {{/* Takes an image's values and the root as "root". */}}
 {{- define "citus-cluster.image" -}}
-{{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry | default "" | trimSuffix "/" -}}
+{{- $name := .image.repository -}}
+{{- if $registry -}}{{- $name = printf "%s/%s" $registry $name -}}{{- end -}}
+{{- printf "%s:%s" $name (.image.tag | default .root.Chart.AppVersion) -}}
+{{- with .image.digest -}}@{{ . }}{{- end -}}
 {{- end -}}
 
 {{/* Labels by which Patroni, Services and StatefulSets find pods: they never change during a release's life. */}}

@@ -6,11 +6,16 @@ const freeMap = { type: 'object' };
 const freeMaps = { type: 'array', items: { type: 'object' } };
 const strings = { type: 'array', items: { type: 'string', minLength: 1 } };
 const pullPolicy = { enum: ['Always', 'IfNotPresent', 'Never'] };
+const digest = { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' };
 const seconds = { type: 'integer', minimum: 1 };
 const storage = {
   type: 'object',
   additionalProperties: false,
-  properties: { size: { type: ['string', 'number'] }, storageClassName: { type: 'string' }, accessModes: strings },
+  properties: {
+    size: { type: ['string', 'integer'], pattern: '^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][0-9]+)?$' },
+    storageClassName: { type: 'string' },
+    accessModes: strings,
+  },
 };
 const parameters = { type: 'object', additionalProperties: scalar };
 const replicas = { type: 'integer', minimum: 1 };
@@ -36,6 +41,11 @@ const known = {
       },
     },
   },
+  // Helm hands `global` to every chart: what other charts take from it is let through.
+  global: { type: 'object', properties: { imageRegistry: { type: 'string' } } },
+  retiredWorkerGroups: { type: 'array', items: { type: ['string', 'integer'], pattern: '^[0-9]{1,6}$' } },
+  'image.digest': digest,
+  'jobs.image.digest': digest,
   'image.pullPolicy': pullPolicy,
   imagePullSecrets: freeMaps,
   'secret.keys.superuserPassword': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
@@ -88,8 +98,6 @@ export const renamedKeys = ['databases', 'postgresql', 'existingSecret', 'persis
 
 export function valuesSchema(entries, specSchema) {
   const schema = { $schema: 'http://json-schema.org/draft-07/schema#', ...section() };
-  // Helm hands `global` to every chart.
-  schema.properties.global = freeMap;
   for (const key of renamedKeys) schema.properties[key] = { description: 'Renamed; the chart says how.' };
   for (const entry of entries) {
     const parent = entry.path.slice(0, -1).reduce((at, key) => at.properties[key], schema);
@@ -98,6 +106,8 @@ export function valuesSchema(entries, specSchema) {
   schema.definitions = {};
   for (const name of ['listedDatabase', 'keyedDatabase'])
     schema.definitions[name] = simplified(entrySchema(specSchema, name));
+  // null takes an entry out. As a type of the entry itself: in an alternative, every message about an entry ends in "want null".
+  schema.definitions.keyedDatabase.type = ['object', 'null'];
   schema.definitions.user = simplified(userSchema(specSchema));
   return schema;
 }
@@ -144,7 +154,7 @@ function schemaOf(entry, entries) {
     return {
       type: ['array', 'object', 'null'],
       items: { $ref: '#/definitions/listedDatabase' },
-      additionalProperties: { anyOf: [{ type: 'null' }, { $ref: '#/definitions/keyedDatabase' }] },
+      additionalProperties: { $ref: '#/definitions/keyedDatabase' },
     };
   }
   if (known[path] !== undefined) return { ...known[path], default: entry.value };

@@ -16,6 +16,21 @@ export async function renderAgainst(
   return parseManifests(await helmAgainst(present, command === 'upgrade' ? [...args, '--is-upgrade'] : args, values));
 }
 
+/** Helm's message where it refuses to install or upgrade in a cluster that holds these objects. */
+export async function refusalAgainst(
+  present: readonly Manifest[],
+  values: Values,
+  command: 'upgrade' | 'install' = 'upgrade',
+): Promise<string> {
+  try {
+    await renderAgainst(present, values, command);
+  } catch (error) {
+    // Helm 4 breaks the message over lines and indents them.
+    return String(error).replaceAll(/\s+/g, ' ');
+  }
+  throw new Error('Helm rendered values that it should have refused');
+}
+
 /** What `helm install` tells its user. */
 export async function notesOf(values: Values): Promise<string> {
   const output = await helmAgainst([], ['install', '--dry-run=client', '--disable-openapi-validation'], values);
@@ -23,7 +38,7 @@ export async function notesOf(values: Values): Promise<string> {
 }
 
 /**
- * Helm beside as much of Kubernetes' API as it asks for: discovery, and reading one object. Helm itself cannot be told
+ * Helm beside as much of Kubernetes' API as it asks for: discovery, reading one object, and all of a kind. Helm itself cannot be told
  * what `lookup` shall find, and whether generated passwords stay depends on nothing else.
  */
 async function helmAgainst(present: readonly Manifest[], args: readonly string[], values: Values): Promise<string> {
@@ -43,7 +58,7 @@ async function helmAgainst(present: readonly Manifest[], args: readonly string[]
 
 /** Every kind that the chart makes: Helm looks up what each is called. */
 const kinds: Readonly<Record<string, readonly string[]>> = {
-  v1: ['Secret', 'ConfigMap', 'ServiceAccount', 'Service'],
+  v1: ['Secret', 'ConfigMap', 'ServiceAccount', 'Service', 'PersistentVolumeClaim'],
   'apps/v1': ['StatefulSet'],
   'batch/v1': ['Job'],
   'policy/v1': ['PodDisruptionBudget'],
@@ -57,7 +72,7 @@ interface Answer {
 }
 
 function answer(path: string, present: readonly Manifest[]): Answer {
-  return discovery(path) ?? object(path, present);
+  return discovery(path) ?? list(path, present) ?? object(path, present);
 }
 
 function discovery(path: string): Answer | undefined {
@@ -76,6 +91,13 @@ function discovery(path: string): Answer | undefined {
   const verbs = ['get', 'list'];
   const resources = kinds[groupVersion]?.map((kind) => ({ name: plural(kind), kind, namespaced: true, verbs }));
   return resources === undefined ? undefined : ok({ kind: 'APIResourceList', groupVersion, resources });
+}
+
+function list(path: string, present: readonly Manifest[]): Answer | undefined {
+  const [, resource] = /^\/(?:api|apis\/[^/]+)\/[^/]+\/namespaces\/shop\/(\w+)$/.exec(path) ?? [];
+  if (resource === undefined) return undefined;
+  const items = present.filter(({ kind }) => plural(kind) === resource);
+  return { status: 200, body: { kind: 'List', apiVersion: 'v1', metadata: {}, items } };
 }
 
 function object(path: string, present: readonly Manifest[]): Answer {

@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest';
+import { type Manifest, named, ofKind } from '../support/chart.ts';
+import { refusalAgainst, renderAgainst } from './fakeKubernetes.ts';
+
+/** What an install or upgrade refuses because of the cluster that is there already. */
+
+type Values = Readonly<Record<string, unknown>>;
+
+const values: Values = { clusterName: 'ops', storage: { size: '1Gi' } };
+
+/** What is in the namespace while a cluster with these values runs. */
+async function running(of: Values = values): Promise<readonly Manifest[]> {
+  const objects = await renderAgainst([], of, 'install');
+  const sets = ofKind(objects, 'StatefulSet');
+  return [...sets, ...sets.flatMap(left), credentials];
+}
+
+/** What such a cluster leaves behind when it is uninstalled: volumes, and Patroni's record. */
+async function leftBehind(of: Values = values): Promise<readonly Manifest[]> {
+  const objects = await renderAgainst([], of, 'install');
+  return [...ofKind(objects, 'StatefulSet').flatMap(left), credentials];
+}
+
+function left({ metadata: { name, labels } }: Manifest): readonly Manifest[] {
+  const scope = labels['cluster-name'] ?? '';
+  const volumes = [0, 1].map((ordinal) => claim(`data-${name}-${ordinal}`, scope));
+  const record = (suffix: string, annotations: Readonly<Record<string, string>>) =>
+    configMap(`${scope}-${labels['citus-group']}-${suffix}`, scope, annotations);
+  return [
+    ...volumes,
+    record('config', { initialize: '7411' }),
+    record('leader', { leader: `${name}-0` }),
+    record('sync', { leader: `${name}-0`, sync_standby: `${name}-1` }),
+  ];
+}
+
+function configMap(name: string, scope: string, annotations: Readonly<Record<string, string>>): Manifest {
+  return { kind: 'ConfigMap', metadata: { name, labels: { 'cluster-name': scope }, annotations } };
+}
+
+function claim(name: string, scope: string): Manifest {
+  return { kind: 'PersistentVolumeClaim', metadata: { name, labels: { 'cluster-name': scope }, annotations: {} } };
+}
+
+const credentials: Manifest = {
+  kind: 'Secret',
+  metadata: {
+    name: 'ops-credentials',
+    labels: { 'app.kubernetes.io/managed-by': 'Helm' },
+    annotations: ownedByHelm(),
+  },
+  data: { 'superuser-password': 'eA==', 'replication-password': 'eA==', 'restapi-password': 'eA==' },
+};
+
+function ownedByHelm(): Record<string, string> {
+  return { 'meta.helm.sh/release-name': 'citusdemo', 'meta.helm.sh/release-namespace': 'shop' };
+}
+
+function without(objects: readonly Manifest[], ...kinds: readonly string[]): readonly Manifest[] {
+  return objects.filter(({ kind }) => !kinds.includes(kind));
+}
+
+describe('upgrade', () => {
+  it('renders for the cluster that runs', async () => {
+    const objects = await renderAgainst(await running(), values);
+    expect(ofKind(objects, 'StatefulSet').map(({ metadata }) => metadata.name)).toEqual(['ops-0', 'ops-1', 'ops-2']);
+  });
+
+  it.each<[string, Values, readonly string[]]>([
+    [
+      'a clusterName that was forgotten',
+      { storage: { size: '1Gi' } },
+      [
+        'clusterName: the values say "citusdemo", but release citusdemo runs the cluster "ops"',
+        'Set clusterName: ops.',
+      ],
+    ],
+    [
+      'another scope',
+      { ...values, patroni: { scope: 'other' } },
+      ['patroni.scope: the values say "other"', 'scope: ops.'],
+    ],
+    [
+      'another superuser',
+      { ...values, patroni: { superuser: { username: 'admin' } } },
+      ['patroni.superuser.username: the values say "admin", but the cluster was made with "postgres"'],
+    ],
+    [
+      'another replication user',
+      { ...values, patroni: { replication: { username: 'standby' } } },
+      ['patroni.replication.username: the values say "standby"', 'Set patroni.replication.username: replicator.'],
+    ],
+    ["another database of Patroni's", { ...values, patroni: { database: 'main' } }, ['Set patroni.database: citus.']],
+    [
+      'a worker group that is missing',
+      { ...values, workers: [{ citusGroup: '1' }] },
+      [
+        'workers: group 2 is not in the list',
+        'Put the group back.',
+        "citus_drain_node('ops-2', 5432)",
+        'retiredWorkerGroups: [2]',
+      ],
+    ],
+    [
+      'a group that is both retired and declared',
+      { ...values, retiredWorkerGroups: [2] },
+      ['retiredWorkerGroups: group 2 is in `workers` too.'],
+    ],
+    [
+      'another size',
+      { ...values, storage: { size: '2Gi' } },
+      ['size is 2Gi', 'ops-0 was made with 1Gi', 'Grow the volumes'],
+    ],
+    [
+      'another storage class',
+      { ...values, storage: { size: '1Gi', storageClassName: 'fast' } },
+      ['storageClassName is "fast"', 'made with ""'],
+    ],
+    [
+      'other access modes',
+      { ...values, storage: { size: '1Gi', accessModes: ['ReadWriteOncePod'] } },
+      ['accessModes is ["ReadWriteOncePod"]'],
+    ],
+  ])('refuses %s', async (_, now, messages) => {
+    const message = await refusalAgainst(await running(), now);
+    for (const part of messages) expect(message).toContain(part);
+  });
+
+  it.each([['2'], [2]])('lets a worker group go that is retired, as %j', async (group) => {
+    const fewer = { ...values, workers: [{ citusGroup: '1' }], retiredWorkerGroups: [group] };
+    const objects = await renderAgainst(await running(), fewer);
+    expect(ofKind(objects, 'StatefulSet')).toHaveLength(2);
+  });
+
+  it('refuses to make passwords for data that has some already', async () => {
+    const message = await refusalAgainst(without(await running(), 'Secret'), values);
+    expect(message).toContain('the cluster has data (ConfigMap ops-0-config), but the Secret ops-credentials');
+    expect(message).toContain('Restore the Secret from a backup');
+  });
+
+  it('goes on where an install was cut off before there was any data', async () => {
+    const present = without(await running(), 'Secret', 'ConfigMap');
+    expect(ofKind(await renderAgainst(present, values), 'StatefulSet')).toHaveLength(3);
+  });
+
+  it('scales a running group down and up', async () => {
+    for (const replicas of [1, 3]) {
+      const objects = await renderAgainst(await running(), { ...values, coordinator: { replicas } });
+      expect(named(objects, 'StatefulSet', 'ops-0')).toMatchObject({ spec: { replicas } });
+    }
+  });
+
+  it('is not disturbed by another release of the chart in the namespace', async () => {
+    const other = (await running({ clusterName: 'other', storage: { size: '5Gi' } })).map((object) => ({
+      ...object,
+      metadata: {
+        ...object.metadata,
+        labels: { ...object.metadata.labels, 'app.kubernetes.io/instance': 'another-release' },
+      },
+    }));
+    expect(ofKind(await renderAgainst([...other, ...(await running())], values), 'StatefulSet')).toHaveLength(3);
+  });
+});
+
+describe('install over volumes that an earlier release left', () => {
+  it('starts as many pods as led or stood by', async () => {
+    expect(ofKind(await renderAgainst(await leftBehind(), values, 'install'), 'StatefulSet')).toHaveLength(3);
+  });
+
+  it('refuses another scope', async () => {
+    const message = await refusalAgainst(await leftBehind(), { ...values, patroni: { scope: 'new' } }, 'install');
+    expect(message).toContain(
+      'patroni.scope: the values say "new", but the volume data-ops-0-0 holds data of the scope "ops"',
+    );
+  });
+
+  it.each<[string, (state: readonly Manifest[]) => readonly Manifest[]]>([
+    ['with the record', (state) => state],
+    ['without it', (state) => without(state, 'ConfigMap')],
+  ])('refuses volumes without their passwords, %s', async (_, change) => {
+    const message = await refusalAgainst(change(without(await leftBehind(), 'Secret')), values, 'install');
+    expect(message).toContain('but the Secret ops-credentials with its passwords is gone');
+  });
+
+  it('refuses fewer pods than the one that led, and says how many', async () => {
+    const state = (await leftBehind()).map((object) =>
+      object.metadata.name === 'ops-1-leader' ? configMap('ops-1-leader', 'ops', { leader: 'ops-1-1' }) : object,
+    );
+    const workers = [{ citusGroup: '1', replicas: 1 }, { citusGroup: '2' }];
+    const message = await refusalAgainst(state, { ...values, workers }, 'install');
+    expect(message).toContain('workers, group 1: replicas is 1');
+    expect(message).toContain('ops-1-1 was the leader. Start with replicas: 2');
+    const both = [{ citusGroup: '1', replicas: 2 }, { citusGroup: '2' }];
+    expect(ofKind(await renderAgainst(state, { ...values, workers: both }, 'install'), 'StatefulSet')).toHaveLength(3);
+  });
+
+  it('takes fewer pods where the leader is among them', async () => {
+    const objects = await renderAgainst(await leftBehind(), { ...values, coordinator: { replicas: 1 } }, 'install');
+    expect(named(objects, 'StatefulSet', 'ops-0')).toMatchObject({ spec: { replicas: 1 } });
+  });
+
+  it('refuses fewer pods than volumes where nobody recorded who led', async () => {
+    const state = without(await leftBehind(), 'ConfigMap');
+    const message = await refusalAgainst(state, { ...values, coordinator: { replicas: 1 } }, 'install');
+    expect(message).toContain('ops-0-1 had a volume, and which of them led is not recorded. Start with replicas: 2');
+  });
+});
