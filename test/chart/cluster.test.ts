@@ -320,6 +320,17 @@ describe('values of the cluster', () => {
     for (const owner of pods) expect(at(owner, 'spec.template.spec.imagePullSecrets')).toEqual([{ name: 'registry' }]);
   });
 
+  it('takes both images from the registry that all charts share, and exactly the image of a digest', () => {
+    const digest = `sha256:${'0a'.repeat(32)}`;
+    const objects = render({
+      values: { global: { imageRegistry: 'registry.example.com:5000/' }, image: { tag: '1', digest } },
+    });
+    const image = (kind: string, name: string) =>
+      at(named(objects, kind, name), 'spec.template.spec.containers.0.image');
+    expect(image('StatefulSet', 'citusdemo-0')).toBe(`registry.example.com:5000/patroni-citus-k8s:1@${digest}`);
+    expect(image('Job', 'citusdemo-verify')).toBe('registry.example.com:5000/citus-databases:0.1.0');
+  });
+
   it('writes a password file for the nodes only when asked', () => {
     const pgpass = (enabled: boolean) =>
       environment(named(render({ values: { pgpass: { enabled } } }), 'StatefulSet', 'citusdemo-0'));

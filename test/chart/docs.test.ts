@@ -25,7 +25,8 @@ describe('what is generated from values.yaml', () => {
   it('closes every mapping whose keys the chart reads', () => {
     const schema: unknown = JSON.parse(read('chart/values.schema.json'));
     const open = mappings(schema, '').filter(({ object }) => object['additionalProperties'] !== false);
-    expect(open.map(({ at }) => at)).toEqual([]);
+    // Helm hands `global` to every chart of a release, with keys that are other charts' business.
+    expect(open.map(({ at }) => at)).toEqual(['/properties/global']);
   });
 });
 

@@ -82,12 +82,20 @@ describe('values of the wrong shape', () => {
     [{ workers: [{ citusGroup: 'one' }] }, 'citusGroup'],
     [{ coordinator: { replicas: 0 } }, 'replicas'],
     [{ image: { tag: 1.5 } }, 'tag'],
+    [{ image: { digest: 'sha256:abc' } }, 'digest'],
+    [{ storage: { size: '10GB' } }, 'size'],
+    [{ coordinator: { storage: { size: '10 Gi' } } }, 'size'],
+    [{ global: { imageRegistry: 5 } }, 'imageRegistry'],
     [{ patroni: { postgresql: { parameters: { citus: { node_conninfo: 'x' } } } } }, 'parameters'],
   ])('%j', (values, key) => {
     const message = refusal(values);
     expect(message).toContain("values don't meet the specifications of the schema");
     expect(message).toContain(key);
   });
+});
+
+it('a message about an entry of the map is about that entry', () => {
+  expect(refusal({ additionalDatabases: { orders: { backofLimit: 1 } } })).not.toContain('want null');
 });
 
 it.each([
