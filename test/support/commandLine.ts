@@ -5,7 +5,8 @@
  *     const { code, out } = await runCommandLine(['configure', '--spec', file]);      // standard output and standard error
  */
 import { Writable } from 'node:stream';
-import { runCli, type Surroundings } from '../../src/cli/cli.ts';
+import { runCli } from '../../src/cli/cli.ts';
+import type { Surroundings } from '../../src/cli/surroundings.ts';
 
 /** A stream that keeps what is written to it. */
 export class Collector extends Writable {

@@ -1,0 +1,81 @@
+import { setMaxListeners } from 'node:events';
+import type { Context } from '../context.ts';
+import { asFailure } from '../postgres/asFailure.ts';
+import { exitCode, Interrupted } from '../report/errors.ts';
+import { jsonLog, type RememberingLog, rememberLatest, textLog } from '../report/log.ts';
+import { createRedactor, type Redactor } from '../report/redact.ts';
+import { createStepLog } from '../report/stepLog.ts';
+import { loadAccess } from '../secrets/credentials.ts';
+import { exposedFiles } from '../secrets/exposedFiles.ts';
+import { readSpec } from '../spec/read.ts';
+import { errorMessage } from './errorMessage.ts';
+import type { CommonOptions } from './options.ts';
+import type { Surroundings } from './surroundings.ts';
+import { writeTerminationMessage } from './terminationLog.ts';
+
+/** Runs the handler of one command and keeps its exit code. */
+export class Runner {
+  readonly surroundings: Surroundings;
+  readonly redactor: Redactor = createRedactor();
+  #exitCode = 0;
+
+  constructor(surroundings: Surroundings) {
+    this.surroundings = surroundings;
+  }
+
+  get exitCode(): number {
+    return this.#exitCode;
+  }
+
+  /** A command that works on what a spec declares. */
+  async withSpec(command: string, options: CommonOptions, body: (context: Context) => Promise<number>): Promise<void> {
+    const { stdout, stderr } = this.surroundings;
+    // A report in JSON has standard output to itself.
+    const stream = options.output === 'json' ? stderr : stdout;
+    const { redact } = this.redactor;
+    const logOptions = { level: options.logLevel, stream, redact };
+    const log = rememberLatest(options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions));
+    await this.guarded(
+      async (signal) => {
+        const spec = await readSpec(options.spec);
+        const access = await loadAccess(spec, this.redactor);
+        const stepLog = createStepLog(log);
+        const exposed = (await exposedFiles(spec)).join(', ');
+        if (exposed !== '') stepLog.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
+        return await body({
+          command,
+          spec,
+          access,
+          log: stepLog,
+          logLevel: options.logLevel,
+          signal,
+          print: (text) => stdout.write(redact(text)),
+        });
+      },
+      { log, terminationLog: options.terminationLog },
+    );
+  }
+
+  /** Turns whatever is thrown into one message and an exit code, and a signal into an abort. */
+  async guarded(
+    body: (signal: AbortSignal) => Promise<number>,
+    destination?: { readonly log: RememberingLog; readonly terminationLog: string },
+  ): Promise<void> {
+    const controller = new AbortController();
+    // Every statement under way listens; Node would take more than ten for a leak and say so on standard error.
+    setMaxListeners(0, controller.signal);
+    this.surroundings.onSignal((signal) => controller.abort(new Interrupted(signal)));
+    try {
+      this.#exitCode = await body(controller.signal);
+    } catch (thrown) {
+      const error = asFailure(thrown);
+      const message = this.redactor.redact(errorMessage(error, destination?.log.latest()));
+      if (destination === undefined) this.surroundings.stderr.write(`${message}\n`);
+      else {
+        destination.log.write({ level: 'error', text: message, depth: 0, context: {} });
+        await writeTerminationMessage(destination.terminationLog, message);
+      }
+      this.#exitCode = exitCode(error);
+    }
+  }
+}

@@ -1,0 +1,10 @@
+import type { Writable } from 'node:stream';
+
+/** What the program has around it: a terminal, or a test. */
+export interface Surroundings {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Somebody is at the terminal. */
+  readonly interactive: boolean;
+  readonly onSignal: (handler: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
+}
