@@ -85,9 +85,11 @@ export interface LedgerEntry {
 
 /**
  * The unit may have changed the role (SET ROLE, SET LOCAL SESSION AUTHORIZATION): its row is written as the user who
- * logged in. The change ends with the transaction.
+ * logged in. The change ends with the transaction. Citus may be set to hand SET LOCAL to the workers, and hands over the
+ * text of the whole message (Citus: commands/variableset.c): not what is written here.
  */
-const AS_OURSELVES = 'SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE none';
+const AS_OURSELVES =
+  'SET LOCAL citus.propagate_set_commands = none;\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE none';
 
 /** The row of a unit, for the end of its transaction. */
 export function recordDone(entry: LedgerEntry): string {

@@ -2,7 +2,14 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { NodeSpec } from '../spec/types.ts';
 import { asError, NoAnswer } from './limit.ts';
-import { ConnectionLost, type QueryOptions, type QueryResult, type ScriptOptions, type Session } from './session.ts';
+import {
+  ConnectionLost,
+  type PipelineOptions,
+  type QueryOptions,
+  type QueryResult,
+  type ScriptOptions,
+  type Session,
+} from './session.ts';
 import { NOTHING_SENT, settledBy } from './settled.ts';
 import { attachWarnings } from './sqlstate.ts';
 import { newStopper } from './stopper.ts';
@@ -108,6 +115,17 @@ class ClientSession implements Session {
     }, options);
   }
 
+  async pipeline(messages: readonly string[], { onDone, ...options }: PipelineOptions = {}) {
+    await this.#inTurn(async () => {
+      await this.#sendPrelude();
+      await this.#sendAll(messages, (index) => {
+        // A later error must not be explained by what an earlier statement was warned of.
+        this.#warnings = [];
+        onDone?.(index);
+      });
+    }, options);
+  }
+
   async #sendPrelude(): Promise<void> {
     if (this.#prelude === undefined) return;
     await this.#send(this.#prelude);
@@ -119,6 +137,29 @@ class ClientSession implements Session {
     this.#settled.forget();
     this.#settled = settledBy(this.#parts.client);
     return typeof message === 'string' ? this.#parts.client.query(message) : this.#parts.client.query(message);
+  }
+
+  /** All messages in one write. Each has an answer of its own, errors included (pg, "pipeline"). */
+  async #sendAll(messages: readonly string[], onDone: (index: number) => void): Promise<void> {
+    const { client } = this.#parts;
+    this.#settled.forget();
+    this.#settled = settledBy(client, messages.length);
+    const { stream } = client.connection;
+    let failed = false;
+    stream.cork();
+    const answers = messages.map(async (message, index) => {
+      try {
+        await client.query(message);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+      if (!failed) onDone(index);
+    });
+    stream.uncork();
+    const settled = await Promise.allSettled(answers);
+    const first = settled.find((answer) => answer.status === 'rejected');
+    if (first !== undefined) throw first.reason;
   }
 
   cancel(): Promise<void> {

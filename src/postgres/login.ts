@@ -52,6 +52,8 @@ export function clientConfig(
     // binds the password exchange to the TLS channel where the server offers it, as libpq does
     enableChannelBinding: stream.encrypted,
     connectionTimeoutMillis: 0,
+    // clientSession.ts waits for each answer, except where several messages are to go out at once
+    pipeline: true,
     stream: () => handOver(stream.socket),
   };
   return config;

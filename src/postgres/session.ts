@@ -22,6 +22,11 @@ export interface ScriptOptions extends QueryOptions {
   readonly joinable?: boolean | undefined;
 }
 
+export interface PipelineOptions extends QueryOptions {
+  /** Called for each message that succeeded, in their order; what was called last tells which message failed. */
+  readonly onDone?: ((index: number) => void) | undefined;
+}
+
 /** One connection to one database of one node. Calls wait for each other; none is sent before the last has ended. */
 export interface Session {
   readonly node: NodeSpec;
@@ -44,6 +49,12 @@ export interface Session {
   ): Promise<QueryResult<Row>>;
   /** Any number of statements, by the simple protocol; without BEGIN of their own they are one transaction. */
   script<Row = Record<string, unknown>>(text: string, options?: ScriptOptions): Promise<readonly QueryResult<Row>[]>;
+  /**
+   * Messages of one statement each, by the simple protocol, sent without waiting for the answers. All of them reach the
+   * server: after an error it is the transaction that keeps the rest from taking effect. Fails with the first error, once
+   * the server has answered all of them.
+   */
+  pipeline(messages: readonly string[], options?: PipelineOptions): Promise<void>;
   /** Cancels the statement under way, over a connection of its own; without one it does nothing. */
   cancel(): Promise<void>;
   /** Never throws, never hangs. */

@@ -104,16 +104,22 @@ async function executeStatement(
 ): Promise<void> {
   if (mode === 'unrecorded') return await send(run, session, unit.sql, unit);
   if (unit.expectation === 'alone') return await executeAlone(run, session, unit);
-  // One message: the statement, its row, and COMMIT.
-  const prefix = 'BEGIN;\n';
+  // The statement by itself: Citus hands the text of the whole message to its workers, which take one command only
+  // (Citus: commands/utility_hook.c, queryString). A failed statement fails the message behind it, COMMIT included.
+  const messages = ['BEGIN', unit.sql, `${recordDone(entryOf(unit))};\nCOMMIT`];
+  let done = -1;
   try {
     await run.interruptible(session, () =>
-      session.script(`${prefix}${unit.sql}\n;\n${recordDone(entryOf(unit))};\nCOMMIT`),
+      session.pipeline(messages, {
+        onDone: (index) => {
+          done = index;
+        },
+      }),
     );
   } catch (error) {
     await rollBack(session);
     if (RUN_IT_ALONE.has(codeOf(error) ?? '')) return await executeAlone(run, session, unit);
-    throw statementFailure(run, unit, error, prefix.length);
+    throw statementFailure(run, unit, error, done === 0 ? 0 : undefined);
   }
 }
 
