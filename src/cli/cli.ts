@@ -27,10 +27,10 @@ export async function runCli(arguments_: readonly string[], surroundings: Surrou
   for (const add of COMMANDS) add(program, runner);
   try {
     await program.parseAsync(arguments_, { from: 'user' });
-    return runner.exitCode;
+    return await runner.finish();
   } catch (error) {
     // Wrong usage; help and version end this way too, with exit code 0.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? await runner.finish() : 2;
   }
 }

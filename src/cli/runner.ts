@@ -17,14 +17,30 @@ import { writeTerminationMessage } from './terminationLog.ts';
 export class Runner {
   readonly surroundings: Surroundings;
   readonly redactor: Redactor = createRedactor();
+  readonly #stop = new AbortController();
   #exitCode = 0;
+  #outputError: NodeJS.ErrnoException | undefined;
 
   constructor(surroundings: Surroundings) {
     this.surroundings = surroundings;
+    // Every statement under way listens; Node would take more than ten for a leak and say so on standard error.
+    setMaxListeners(0, this.#stop.signal);
+    surroundings.onSignal((signal) => this.#stop.abort(new Interrupted(signal)));
+    surroundings.stdout.on('error', (error) => {
+      this.#outputError ??= error;
+      this.#stop.abort(new Interrupted('SIGPIPE'));
+    });
+    // The last place to report anything: there is nobody to tell that it is closed.
+    surroundings.stderr.on('error', () => {});
   }
 
-  get exitCode(): number {
-    return this.#exitCode;
+  /** The exit code, once all output is written. */
+  async finish(): Promise<number> {
+    await new Promise<void>((resolve) => this.surroundings.stdout.write('', () => resolve()));
+    if (this.#outputError === undefined) return this.#exitCode;
+    if (this.#outputError.code === 'EPIPE') return exitCode(new Interrupted('SIGPIPE'));
+    this.surroundings.stderr.write(`ERROR: Standard output cannot be written\n  Cause: ${this.#outputError.message}\n`);
+    return 1;
   }
 
   /** A command that works on what a spec declares. */
@@ -61,20 +77,17 @@ export class Runner {
     body: (signal: AbortSignal) => Promise<number>,
     destination?: { readonly log: RememberingLog; readonly terminationLog: string },
   ): Promise<void> {
-    const controller = new AbortController();
-    // Every statement under way listens; Node would take more than ten for a leak and say so on standard error.
-    setMaxListeners(0, controller.signal);
-    this.surroundings.onSignal((signal) => controller.abort(new Interrupted(signal)));
     try {
-      this.#exitCode = await body(controller.signal);
+      this.#exitCode = await body(this.#stop.signal);
     } catch (thrown) {
       const error = asFailure(thrown);
       const message = this.redactor.redact(errorMessage(error, destination?.log.latest()));
-      if (destination === undefined) this.surroundings.stderr.write(`${message}\n`);
-      else {
+      if (destination === undefined || this.#outputError !== undefined) {
+        this.surroundings.stderr.write(`${message}\n`);
+      } else {
         destination.log.write({ level: 'error', text: message, depth: 0, context: {} });
-        await writeTerminationMessage(destination.terminationLog, message);
       }
+      if (destination !== undefined) await writeTerminationMessage(destination.terminationLog, message);
       this.#exitCode = exitCode(error);
     }
   }

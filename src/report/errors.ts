@@ -34,12 +34,18 @@ export class Failure extends Error {
   }
 }
 
+/** SIGPIPE stands for a standard output that nobody reads any more: Node ignores the signal itself and reports EPIPE. */
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGPIPE';
+
+/** Exit codes as a shell reports them: 128 and the number of the signal. */
+const STOPPED: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143, SIGPIPE: 141 };
+
 /** The run was stopped by a signal: not an error of its own, but nothing may be called ready. */
 export class Interrupted extends Error {
-  readonly signal: 'SIGINT' | 'SIGTERM';
+  readonly signal: StopSignal;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM') {
-    super(`Stopped by ${signal}`);
+  constructor(signal: StopSignal) {
+    super(signal === 'SIGPIPE' ? 'Stopped because standard output was closed' : `Stopped by ${signal}`);
     this.name = 'Interrupted';
     this.signal = signal;
   }
@@ -71,7 +77,7 @@ export function worstKind(errors: readonly unknown[]): FailureKind {
 
 /** Exit codes of the program (README, "Exit codes"). */
 export function exitCode(error: unknown): number {
-  if (error instanceof Interrupted) return error.signal === 'SIGINT' ? 130 : 143;
+  if (error instanceof Interrupted) return STOPPED[error.signal];
   if (error instanceof Failure) return error.details.kind === 'invalid' ? 2 : error.details.kind === 'refused' ? 3 : 1;
   return 1;
 }

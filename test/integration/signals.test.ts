@@ -73,6 +73,21 @@ Stopped by ${signal} in database '${name}', step 7, the last line being: Line 2:
   });
 });
 
+test('standard output is closed: it stops as for a signal, and says so on standard error', async () => {
+  const name = 'unread';
+  const spec = specOf(cluster, [{ name, initSQL: `${SLOW.replace('60', '1')}\n${SLOW.replaceAll('_it', '_it_too')}` }]);
+  const child = await program.start(cluster, ['apply'], spec);
+  await child.printed('Line 2: SELECT pg_sleep(1)');
+  child.closeStandardOutput();
+  const { code, stderr } = await child.ended;
+  expect(code).toBe(141);
+  expect(stderr).toMatch(
+    /^Stopped because standard output was closed in database 'unread', step 7, .* It is not ready; what is done stays done: run again to go on\n$/,
+  );
+  expect(await advisoryLocks()).toBe(0);
+  expect(await firstValue(cluster, 0, name, "SELECT to_regclass('after_it_too')")).toBeNull();
+});
+
 test('SIGTERM while it waits for another run', async () => {
   const slow = specOf(cluster, [{ name: 'queue', initSQL: SLOW }]);
   const holder = await program.start(cluster, ['apply'], slow);

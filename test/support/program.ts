@@ -40,6 +40,8 @@ export interface StartedProgram {
   kill(signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void;
   /** Resolves once standard output holds the text; rejects when the program ends without it. */
   printed(text: string): Promise<void>;
+  /** As when the program after it in a pipe ends. */
+  closeStandardOutput(): void;
   readonly ended: Promise<Outcome>;
 }
 
@@ -122,6 +124,7 @@ export async function buildProgram(): Promise<BuiltProgram> {
     return {
       pid: child.pid,
       kill: (signal) => void child.kill(signal),
+      closeStandardOutput: () => void child.stdout.destroy(),
       printed: (text) => Promise.race([stdout.contains(text), endedWithout(text, ended)]),
       ended,
     };

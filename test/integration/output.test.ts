@@ -1,0 +1,47 @@
+/** Where the output goes: pipes that close, and files that cannot be written. None of it needs a server. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const run = promisify(execFile);
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-output-'));
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  await run(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
+});
+
+afterAll(async () => {
+  if (folder !== undefined) await rm(folder, { recursive: true });
+});
+
+/** The exit code of the program, before whatever follows it in the command, and all of standard error. */
+async function shell(command: string): Promise<{ readonly code: number; readonly stderr: string }> {
+  const program = `'${process.execPath}' '${path.join(folder, 'citus-databases.js')}'`;
+  const script = `${command.replace('citus-databases', program)}; echo "\${PIPESTATUS[0]}" >&3`;
+  const { stdout, stderr } = await run('bash', ['-c', script.replace(/^/, 'exec 3>&1; ')]);
+  return { code: Number(/(\d+)\n$/.exec(stdout)?.[1]), stderr };
+}
+
+test('a reader that has gone ends it as any program in a pipe, without a word', async () => {
+  // The pause lets the reader end before the program writes.
+  expect(await shell('(sleep 0.5; exec citus-databases --help) | true')).toEqual({ code: 141, stderr: '' });
+});
+
+test.skipIf(process.platform !== 'linux')('output that cannot be written is an error', async () => {
+  expect(await shell('citus-databases --help >/dev/full')).toEqual({
+    code: 1,
+    stderr: 'ERROR: Standard output cannot be written\n  Cause: ENOSPC: no space left on device, write\n',
+  });
+});
+
+test('standard error that nobody reads does not matter', async () => {
+  const { code } = await shell('citus-databases apply --spec /nonexistent 2> >(true)');
+  expect(code).toBe(2);
+  expect((await shell('citus-databases no-such-command 2>&-')).code).toBe(2);
+});
