@@ -7,7 +7,7 @@ import { applyDatabase } from '../reconcile/applyDatabase.ts';
 import { locked, takeTurns } from '../reconcile/locked.ts';
 import { check, decide, look, lookAgainAtServers, type Passwords } from '../reconcile/look.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
-import { prepareScripts } from '../reconcile/prepareScripts.ts';
+import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { throwIfInterrupted } from '../reconcile/run.ts';
 import { server } from '../reconcile/situation.ts';
 import { tellNow } from '../report/heldLog.ts';
@@ -23,10 +23,11 @@ export interface ApplyOptions {
 /** Makes every declared database so. One that fails does not stop the others; the worst counts (outcome.ts). */
 export async function apply(context: Context, { databasesAtOnce = 1 }: ApplyOptions = {}): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const scripts = await prepareScripts(context.spec);
+  const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const idle = [joined.sessions];
   try {
+    const scripts = await judgeScripts(context, joined, drafts);
     await reportOutcome(
       context,
       async (database, own) => {

@@ -2,7 +2,7 @@ import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { check, decide, look } from '../reconcile/look.ts';
 import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
-import { prepareScripts } from '../reconcile/prepareScripts.ts';
+import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
 import { inOrder } from '../report/inOrder.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
@@ -11,7 +11,7 @@ import { type ReportOptions, reportOutcome } from './outcome.ts';
 /** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
 export async function plan(context: Context, { output, databasesAtOnce }: ReportOptions): Promise<boolean> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const scripts = await prepareScripts(context.spec);
+  const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const plans: DatabasePlan[] = [];
   let changes = false;
@@ -21,6 +21,7 @@ export async function plan(context: Context, { output, databasesAtOnce }: Report
   });
   const { databases } = context.spec;
   try {
+    const scripts = await judgeScripts(context, joined, drafts);
     await reportOutcome(
       context,
       async (database, own) => {

@@ -19,7 +19,7 @@ const PLAIN: StatementClass = { kind: 'plain', expectation: 'transaction' };
 const ALONE: StatementClass = { kind: 'plain', expectation: 'alone' };
 const SESSION: StatementClass = { kind: 'session' };
 const CURSOR_OPT_HOLD = 0x20;
-const TEMPORARY =
+export const TEMPORARY =
   'a temporary object would be missing when a later run resumes: put it between BEGIN and COMMIT with the statements that use it, or make an ordinary table and drop it at the end';
 
 export function classify(node: Node): StatementClass {

@@ -1,26 +1,88 @@
 import { assemble } from './blocks.ts';
 import { classify } from './classify.ts';
+import { classifyByWords } from './classifyByWords.ts';
 import { type Grammar, loadGrammar } from './grammar.ts';
-import { cutIntoPieces } from './pieces.ts';
-import { type Place, placesOf } from './place.ts';
+import { tokenize } from './lexer.ts';
+import { lookupOf } from './lookup.ts';
+import { cutIntoPieces, type Piece } from './pieces.ts';
+import { offsetOfCharacter, type Place, placesOf } from './place.ts';
 import { invalidScript, type Problem, syntaxMessage } from './problems.ts';
 import type { Script } from './types.ts';
 import type { ReadStatement } from './units.ts';
 
-/**
- * Splits a script of initSQL into units. Throws one Failure that names all problems of the script; `database` is only
- * for its words.
- */
-export async function splitScript(sql: string, database?: string): Promise<Script> {
+/** A script as far as it can be read without a server. */
+export interface Draft {
+  readonly script: string;
+  readonly statements: readonly ReadStatement[];
+  readonly problems: readonly Problem[];
+  /** Some of the statements, which the grammar does not take: the server may be of another version. */
+  readonly doubts: readonly Doubt[];
+}
+
+export interface Doubt {
+  readonly statement: ReadStatement;
+  /** What the grammar says of it. */
+  readonly problem: Problem;
+}
+
+/** What a server says of a doubtful statement. */
+export type Verdict =
+  | { readonly kind: 'taken' }
+  /** `position` counts characters of the statement from 1. */
+  | { readonly kind: 'refused'; readonly message: string; readonly position: number | undefined };
+
+/** Reads a script of initSQL. What is wrong with it for any server is thrown at once. */
+export async function readScript(sql: string, database?: string): Promise<Draft> {
   // A byte order mark is no part of the script; editors that write it do not count it as a column either.
   const script = sql.replace(/^\ufeff/, '');
   const unreadable = findUnreadable(script);
   if (unreadable.length > 0) throw invalidScript(script, unreadable, database);
-  const { statements, problems } = read(script, await loadGrammar());
+  const draft = read(script, await loadGrammar());
+  if (draft.doubts.length === 0) finish(draft, database);
+  return draft;
+}
+
+/** The units of a script. Throws one Failure that names all its problems; `database` is only for its words. */
+export function finishScript(draft: Draft, verdicts: readonly Verdict[], database?: string): Script {
+  const refused = draft.doubts.flatMap(({ statement }, index) => {
+    const verdict = verdicts[index];
+    return verdict?.kind === 'refused'
+      ? [{ statement, problem: refusedByServer(draft.script, statement, verdict) }]
+      : [];
+  });
+  return finish(withoutRefused(draft, refused), database);
+}
+
+/** The same for whoever has no server to ask: the grammar's word counts. */
+export async function splitScript(sql: string, database?: string): Promise<Script> {
+  const draft = await readScript(sql, database);
+  return finish(withoutRefused(draft, draft.doubts), database);
+}
+
+function withoutRefused(draft: Draft, refused: readonly Doubt[]): Draft {
+  if (refused.length === 0) return draft;
+  const gone = new Set(refused.map(({ statement }) => statement));
+  return {
+    ...draft,
+    statements: draft.statements.filter((statement) => !gone.has(statement)),
+    problems: [...draft.problems, ...refused.map(({ problem }) => problem)],
+  };
+}
+
+function finish({ script, statements, problems }: Draft, database: string | undefined): Script {
   const { units, problems: wrongOrder } = assemble(script, statements);
   const all = [...problems, ...wrongOrder];
   if (all.length > 0) throw invalidScript(script, all, database);
   return { units };
+}
+
+function refusedByServer(
+  script: string,
+  statement: ReadStatement,
+  { message, position }: Extract<Verdict, { kind: 'refused' }>,
+): Problem {
+  const offset = statement.start + (position === undefined ? 0 : offsetOfCharacter(statement.sql, position - 1));
+  return { offset, message: syntaxMessage(message, script, offset) };
 }
 
 /** Characters that neither the parser nor the server can be given. */
@@ -31,50 +93,74 @@ function findUnreadable(script: string): Problem[] {
   }));
 }
 
-interface Reading {
-  readonly statements: ReadStatement[];
-  readonly problems: Problem[];
-}
-
-function read(script: string, grammar: Grammar): Reading {
+function read(script: string, grammar: Grammar): Draft {
   const whole = grammar.parse(script);
-  if (whole.kind === 'parsed')
-    return { statements: locate(script, placesOf(script), whole.statements, 0), problems: [] };
-  const piecewise = readPiecewise(script, grammar);
-  if (piecewise.problems.length > 0) return piecewise;
-  const message = syntaxMessage(whole.message, script, whole.offset);
-  return { statements: [], problems: [{ offset: whole.offset, message }] };
+  const placeOf = placesOf(script);
+  if (whole.kind === 'error') return readPiecewise(script, grammar, placeOf);
+  return { script, statements: locate(script, placeOf, whole.statements, 0), problems: [], doubts: [] };
 }
 
-/** Only to find all problems of a script that has one. */
-function readPiecewise(script: string, grammar: Grammar): Reading {
+/**
+ * By a rule that needs no grammar: each piece that the grammar takes is read as ever, and of the others the server
+ * judges.
+ */
+function readPiecewise(script: string, grammar: Grammar, placeOf: (offset: number) => Place): Draft {
   const { pieces, metaCommands, sql } = cutIntoPieces(script);
-  const placeOf = placesOf(script);
   const statements: ReadStatement[] = [];
+  const doubts: Doubt[] = [];
   const problems: Problem[] = metaCommands.map(({ offset, name }) => ({
     offset,
     message: `${name} is a command of psql, not SQL: initSQL goes to PostgreSQL as it is`,
   }));
   for (const piece of pieces) {
     const parsed = grammar.parse(sql.slice(piece.start, piece.end));
-    if (parsed.kind === 'parsed') statements.push(...locate(script, placeOf, parsed.statements, piece.start));
+    if (parsed.kind === 'parsed') {
+      statements.push(...locate(script, placeOf, parsed.statements, piece.start));
+      continue;
+    }
+    const offset = piece.start + parsed.offset;
+    const problem = { offset, message: syntaxMessage(parsed.message, script, offset) };
+    const statement = unparsed(script, placeOf, piece);
+    if (statement === undefined) problems.push(problem);
     else {
-      const offset = piece.start + parsed.offset;
-      problems.push({ offset, message: syntaxMessage(parsed.message, script, offset) });
+      statements.push(statement);
+      doubts.push({ statement, problem });
     }
   }
-  return { statements, problems };
+  return { script, statements, problems, doubts };
+}
+
+/** undefined: not even its words say what it is. */
+function unparsed(script: string, placeOf: (offset: number) => Place, piece: Piece): ReadStatement | undefined {
+  const text = script.slice(piece.start, piece.end);
+  const tokens = tokenize(text).filter((token) => token.kind !== 'comment');
+  const last = tokens.at(-1);
+  const isEnd = last !== undefined && text.slice(last.start, last.end) === ';';
+  const substance = isEnd ? tokens.slice(0, -1) : tokens;
+  const meaning = classifyByWords(
+    substance.filter(({ kind }) => kind === 'word').map(({ start, end }) => text.slice(start, end).toLowerCase()),
+  );
+  const lastOfSubstance = substance.at(-1);
+  if (meaning === undefined || lastOfSubstance === undefined) return undefined;
+  const end = piece.start + lastOfSubstance.end;
+  const sql = script.slice(piece.start, end);
+  return { start: piece.start, end, sql, ...placeOf(piece.start), meaning, lookup: { kind: 'none' } };
 }
 
 function locate(
   script: string,
   placeOf: (offset: number) => Place,
-  statements: readonly { readonly node: ReadStatement['node']; readonly start: number; readonly end: number }[],
+  statements: readonly {
+    readonly node: Parameters<typeof classify>[0];
+    readonly start: number;
+    readonly end: number;
+  }[],
   shift: number,
 ): ReadStatement[] {
   return statements.map(({ node, ...range }) => {
     const start = range.start + shift;
     const end = range.end + shift;
-    return { node, start, end, sql: script.slice(start, end), ...placeOf(start), meaning: classify(node) };
+    const sql = script.slice(start, end);
+    return { start, end, sql, ...placeOf(start), meaning: classify(node), lookup: lookupOf(node) };
   });
 }

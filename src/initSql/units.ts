@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
-import type { Node } from 'libpg-query';
 import { blotOutPasswords } from './blotOut.ts';
 import type { StatementClass } from './classify.ts';
 import { tokenize } from './lexer.ts';
-import { lookupOf } from './lookup.ts';
-import type { SqlPart, StatementUnit, UnitKey } from './types.ts';
+import type { Lookup, SqlPart, StatementUnit, UnitKey } from './types.ts';
 
 /** A statement of the script, read and classified. */
 export interface ReadStatement extends SqlPart {
   readonly start: number;
   readonly end: number;
-  readonly node: Node;
   readonly meaning: StatementClass;
+  readonly lookup: Lookup;
 }
 
 type PlainClass = Extract<StatementClass, { kind: 'plain' }>;
@@ -49,7 +47,7 @@ export function statementUnit(statement: ReadStatement, meaning: PlainClass, key
     text,
     display: shorten(text),
     expectation: meaning.expectation,
-    lookup: lookupOf(statement.node),
+    lookup: statement.lookup,
   };
 }
 

@@ -40,6 +40,16 @@ const PINNED = {
   timezone: 'UTC',
 } as const;
 
+/** For sessions whose statements may hold a secret, failed ones included. A superuser may set these. */
+export const UNLOGGED: Readonly<Record<string, string>> = {
+  log_statement: 'none',
+  log_min_duration_statement: '-1',
+  log_min_duration_sample: '-1',
+  log_transaction_sample_rate: '0',
+  log_min_error_statement: 'panic',
+  log_min_messages: 'panic',
+};
+
 export interface StartupSettings {
   /** false: the role's and the database's own settings hold, as the user's SQL expects. */
   readonly pinned: boolean;
