@@ -16,7 +16,11 @@ const DATABASES_AT_ONCE = 4;
 
 export function addCommonOptions(command: Command): Command {
   return command
-    .option('--spec <file>', 'the spec', '/etc/citus-databases/spec.yaml')
+    .addOption(
+      new Option('-f, --spec <file>', 'the spec; - reads it from standard input')
+        .default('/etc/citus-databases/spec.yaml')
+        .env('CITUS_DATABASES_SPEC'),
+    )
     .addOption(new Option('--log-format <format>', 'of the log').choices(['text', 'json']).default('text'))
     .addOption(new Option('--log-level <level>', 'of the log').choices(LOG_LEVELS).default('info'))
     .option('--termination-log <file>', 'where the last message goes, if the file exists', '/dev/termination-log');

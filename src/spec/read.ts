@@ -1,31 +1,42 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
+import path from 'node:path';
 import { Failure } from '../report/errors.ts';
+import { withAbsolutePaths } from './filePaths.ts';
 import { parseSpec } from './parse.ts';
 import { invalidSpec, type Problem } from './problems.ts';
 import type { Spec } from './types.ts';
 import { maxSpecBytes } from './yaml.ts';
 
-/** Reads and validates a spec. Throws a Failure 'invalid' for whatever keeps it from being one. */
+/** The name of standard input, as for most programs. */
+const STANDARD_INPUT = '-';
+
+/**
+ * Reads and validates a spec, `-` being standard input. Throws a Failure 'invalid' for whatever keeps it from being one.
+ * The files that it names are relative to its own folder, or to the current one where it comes from standard input.
+ */
 export async function readSpec(file: string): Promise<Spec> {
-  const bytes = await readBytes(file);
-  if (bytes.length > maxSpecBytes) throw invalidSpec(file, [{ path: [], message: 'is larger than 10 MB' }]);
-  if (!isUtf8(bytes)) throw invalidSpec(file, [{ path: [], ...notUtf8(bytes) }]);
-  return parseSpec(bytes.toString('utf8'), file);
+  const source = file === STANDARD_INPUT ? 'standard input' : path.resolve(file);
+  const bytes = await readBytes(file, source);
+  if (bytes.length > maxSpecBytes) throw invalidSpec(source, [{ path: [], message: 'is larger than 10 MB' }]);
+  if (!isUtf8(bytes)) throw invalidSpec(source, [{ path: [], ...notUtf8(bytes) }]);
+  const spec = parseSpec(bytes.toString('utf8'), source);
+  return withAbsolutePaths(spec, file === STANDARD_INPUT ? process.cwd() : path.dirname(source));
 }
 
 /** One byte more than is allowed at most: pipes and devices have no size that could be asked for. */
-async function readBytes(file: string): Promise<Buffer> {
+async function readBytes(file: string, source: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
+  const options = { end: maxSpecBytes, ...(file === STANDARD_INPUT ? { fd: process.stdin.fd } : {}) };
   try {
-    for await (const chunk of createReadStream(file, { end: maxSpecBytes })) chunks.push(chunk);
+    for await (const chunk of createReadStream(file, options)) chunks.push(chunk);
   } catch (error) {
     throw new Failure(
       {
         kind: 'invalid',
-        what: `The spec cannot be read (${file})`,
+        what: `The spec cannot be read (${source})`,
         cause: error instanceof Error ? error.message : String(error),
-        next: 'Name the file with --spec, and make it readable for the user that runs this program.',
+        next: 'Name the file with --spec or in CITUS_DATABASES_SPEC, and make it readable for the user that runs this program',
       },
       { cause: error },
     );

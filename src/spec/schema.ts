@@ -52,7 +52,10 @@ const cluster = z.strictObject({
     'false: plain PostgreSQL, one server without workers; nothing of Citus is touched.',
   ),
   user: defaulted(name(names.role), 'postgres', 'The superuser this program connects as.'),
-  passwordFile: optional(text(names.notEmpty), "The file that holds that superuser's password."),
+  passwordFile: optional(
+    text(names.notEmpty),
+    "The file that holds that superuser's password. Files are relative to the folder of the spec.",
+  ),
   database: optional(
     name(names.identifier),
     'The database that Patroni manages; workers are discovered in it when none are listed. Default: citus, or postgres where citus is false.',

@@ -1,6 +1,6 @@
-/** Where the output goes: pipes that close, and files that cannot be written. None of it needs a server. */
+/** Where the spec comes from and the output goes: pipes, and files that cannot be used. None of it needs a server. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ const run = promisify(execFile);
 let folder: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-output-'));
+  folder = await mkdtemp(path.join(tmpdir(), 'program-output-'));
   const root = fileURLToPath(new URL('../../', import.meta.url));
   await run(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
 });
@@ -44,4 +44,26 @@ test('standard error that nobody reads does not matter', async () => {
   const { code } = await shell('citus-databases apply --spec /nonexistent 2> >(true)');
   expect(code).toBe(2);
   expect((await shell('citus-databases no-such-command 2>&-')).code).toBe(2);
+});
+
+test('the spec from standard input, from the environment, and by its short option', async () => {
+  const spec = `cluster:
+  passwordFile: no-such-password
+  coordinator: { host: citusdemo-0 }
+  workers: [{ group: 1, host: citusdemo-1 }]
+databases: []
+`;
+  const file = path.join(folder, 'spec.yaml');
+  await writeFile(file, spec);
+  const failure = async (command: string): Promise<string | undefined> => {
+    const { code, stderr } = await shell(`${command} >&2`);
+    expect(code).toBe(2);
+    return /ERROR: (.*)/.exec(stderr)?.[1];
+  };
+  const inFolder = `The password file ${path.join(folder, 'no-such-password')} cannot be read`;
+  expect(await failure(`citus-databases wait -f '${file}'`)).toBe(inFolder);
+  expect(await failure(`CITUS_DATABASES_SPEC='${file}' citus-databases wait`)).toBe(inFolder);
+  // It has no folder: the files that it names are looked for where the program is started.
+  const { stderr } = await shell(`(cd / && exec citus-databases wait --spec - < '${file}') >&2`);
+  expect(stderr).toContain('The password file /no-such-password cannot be read');
 });

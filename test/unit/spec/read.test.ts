@@ -34,6 +34,35 @@ describe('readSpec', () => {
     expect(await readSpec(file('crlf.yaml', good.replaceAll('\n', '\r\n')))).toEqual(plain);
   });
 
+  it('takes the files that it names from its own folder', async () => {
+    const given = file(
+      'files.yaml',
+      `
+cluster: { passwordFile: passwords/postgres, coordinator: { host: citusdemo-0 } }
+ssl: { enabled: true, directory: ../ssl, nodeDirectory: as/the/nodes/see/it }
+databases:
+  - name: skymap
+    users: [{ name: app, passwordFile: ./passwords/app, access: owner }, { name: ro, access: readOnly }]
+  - { name: other, users: [{ name: abs, passwordFile: /run/secrets/abs, access: owner }] }
+patroni:
+  credentials: { username: patroni, passwordFile: passwords/patroni }
+  tls: {}
+  groups: [{ group: 0, members: [{ host: citusdemo-0-0 }] }]
+`,
+    );
+    // Wherever the program is started, and however the spec is named.
+    const read = await readSpec(path.relative(process.cwd(), given));
+    expect(read.cluster.passwordFile).toBe(path.join(directory, 'passwords/postgres'));
+    expect(read.ssl).toMatchObject({ directory: path.join(directory, '../ssl'), nodeDirectory: 'as/the/nodes/see/it' });
+    expect(read.databases.flatMap(({ users }) => users.map(({ passwordFile }) => passwordFile))).toEqual([
+      path.join(directory, 'passwords/app'),
+      undefined,
+      '/run/secrets/abs',
+    ]);
+    expect(read.patroni?.credentials?.passwordFile).toBe(path.join(directory, 'passwords/patroni'));
+    expect(read.patroni?.tls.directory).toBe(path.join(directory, '../ssl'));
+  });
+
   it('reads a pipe', async () => {
     const pipe = path.join(directory, 'pipe');
     execFileSync('mkfifo', [pipe]);
@@ -46,12 +75,12 @@ describe('readSpec', () => {
     expect(await messageOf(path.join(directory, 'none.yaml'))).toMatchInlineSnapshot(`
       "The spec cannot be read (/dir/none.yaml)
         Cause: ENOENT: no such file or directory, open '/dir/none.yaml'
-        Next: Name the file with --spec, and make it readable for the user that runs this program."
+        Next: Name the file with --spec or in CITUS_DATABASES_SPEC, and make it readable for the user that runs this program"
     `);
     expect(await messageOf(directory)).toMatchInlineSnapshot(`
       "The spec cannot be read (/dir)
         Cause: EISDIR: illegal operation on a directory, read
-        Next: Name the file with --spec, and make it readable for the user that runs this program."
+        Next: Name the file with --spec or in CITUS_DATABASES_SPEC, and make it readable for the user that runs this program"
     `);
   });
 
