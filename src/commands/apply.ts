@@ -5,23 +5,42 @@ import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
 import { locked, takeTurns } from '../reconcile/locked.ts';
-import { check, decide, look, lookAgainAtServers, type Passwords } from '../reconcile/look.ts';
+import { check, look, type Passwords, withInitSql } from '../reconcile/look.ts';
+import { observeAgain } from '../reconcile/observeAgain.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { throwIfInterrupted } from '../reconcile/run.ts';
+import { runInitSql } from '../reconcile/runInitSql.ts';
 import { server } from '../reconcile/situation.ts';
+import type { WorkReport } from '../reconcile/workReport.ts';
 import { tellNow } from '../report/heldLog.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
+import { ApplyReport } from './applyReport.ts';
 import { reportOutcome } from './outcome.ts';
 
 export interface ApplyOptions {
+  readonly output?: 'text' | 'json';
   /** Each takes two connections on every node, and on the coordinator one more while initSQL runs. Default 1. */
   readonly databasesAtOnce?: number;
 }
 
-/** Makes every declared database so. One that fails does not stop the others; the worst counts (outcome.ts). */
-export async function apply(context: Context, { databasesAtOnce = 1 }: ApplyOptions = {}): Promise<void> {
+interface Prepared {
+  readonly passwords: Passwords;
+  readonly scripts: ReadonlyMap<string, Script>;
+}
+
+/** Makes the declared databases. One that fails does not stop the others; the worst failure counts (outcome.ts). */
+export async function apply(context: Context, options: ApplyOptions = {}): Promise<void> {
+  const report = new ApplyReport(context.spec.databases);
+  try {
+    await applyAll(context, options, report);
+  } finally {
+    if (options.output === 'json') context.print(report.json());
+  }
+}
+
+async function applyAll(context: Context, { databasesAtOnce }: ApplyOptions, report: ApplyReport): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
@@ -33,7 +52,9 @@ export async function apply(context: Context, { databasesAtOnce = 1 }: ApplyOpti
       async (database, own) => {
         const sessions = idle.pop() ?? joined.moreSessions();
         try {
-          await applyOne(own, { ...joined, sessions }, database, passwords, scripts.get(database.name));
+          await report.of(database, (work) =>
+            applyOne(own, { ...joined, sessions }, database, { passwords, scripts }, work),
+          );
         } finally {
           // Those to the servers serve the next database.
           if (context.spec.databases.length > 1) await sessions.closeDatabase(database.name);
@@ -51,34 +72,37 @@ async function applyOne(
   context: Context,
   joined: Joined,
   database: DatabaseSpec,
-  passwords: Passwords,
-  script: Script | undefined,
+  { passwords, scripts }: Prepared,
+  report: WorkReport,
 ): Promise<void> {
   const log = context.log.about({ database: database.name });
   log.frame(`Creating database: ${database.name}`);
   log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
   const changes = await locked(context, joined, database, async (run) => {
-    let situation = await look(context, joined, run, database, passwords);
-    if ((server(situation, joined.coordinator).initSqlSessions ?? 0) > 0) {
+    let observed = await look(context, joined, run, database, passwords);
+    if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
       await endOrphans(run, joined.coordinator, log);
       // What an orphan might have committed meanwhile does not count.
-      situation = await look(context, joined, run, database, passwords);
+      observed = await look(context, joined, run, database, passwords);
     }
-    const { warnings } = await check(run, situation);
+    const { warnings } = await check(run, observed);
     for (const text of warnings) log.warn(text);
+    const situation = withInitSql(observed, scripts.get(database.name));
+    const openInitSqlSession = () =>
+      connect({ node: joined.coordinator, database: database.name }, context.access, {
+        applicationName: `citus-databases initSQL ${database.name}`,
+        pinned: false,
+        signal: context.signal,
+        onLook: (activity) => tellNow(log, describeActivity(activity), 2),
+      });
     return await applyDatabase(situation, {
       run,
       log,
-      initSql: decide(situation, script) ?? { kind: 'none' },
-      openInitSqlSession: () =>
-        connect({ node: joined.coordinator, database: database.name }, context.access, {
-          applicationName: `citus-databases initSQL ${database.name}`,
-          pinned: false,
-          signal: context.signal,
-          onLook: (activity) => tellNow(log, describeActivity(activity), 2),
-        }),
+      report,
+      observe: (what, nodes, seen, within) =>
+        observeAgain(what, nodes, seen, { run: within, passwords, redactor: context.access.redactor }),
       withRegistrationLock: (body) => takeTurns(context, joined, database, body),
-      lookAgainAtServers: (seen) => lookAgainAtServers(context, run, seen, passwords),
+      execute: (_, within, to) => runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
     });
   });
   throwIfInterrupted(context.signal);

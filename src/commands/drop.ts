@@ -2,13 +2,14 @@ import { joinCluster } from '../cluster/join.ts';
 import { allNodes, topologyOf } from '../cluster/topology.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
-import { forget, originOf, recordDrop } from '../objects/bookkeeping.ts';
+import { originOf } from '../objects/bookkeeping.ts';
 import { quoteShellWord } from '../postgres/quote.ts';
+import { carryOut } from '../reconcile/carryOut.ts';
 import { dropOnNode } from '../reconcile/dropDatabase.ts';
-import { executeChange } from '../reconcile/executeChange.ts';
-import { executeInParallel } from '../reconcile/lanes.ts';
+import { DROP_ORDER, dropSituation } from '../reconcile/dropOrder.ts';
 import { locked } from '../reconcile/locked.ts';
 import { observeServerOf } from '../reconcile/observe.ts';
+import { WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
 import type { DatabaseSpec, Spec } from '../spec/types.ts';
 
@@ -62,21 +63,21 @@ export async function drop(context: Context, options: DropOptions): Promise<void
           next: 'Nothing was changed. If it is to go all the same, say so: --unmanaged',
         });
       }
-      await executeChange(run, recordDrop(name, topology.coordinator), log);
-      await executeInParallel(
-        run,
-        exists.map((node) => ({
-          node,
-          run: async (lane) => {
-            lane.line(`Dropping database '${name}' on ${run.label(node)}...`, 1);
-            await dropOnNode(run, node, lane);
-            lane.line(`Database dropped on ${run.label(node)}!`, 1);
-            return { changes: 1, quiet: '' };
+      await carryOut(
+        DROP_ORDER,
+        dropSituation(name, topology, (node) => exists.includes(node)),
+        {
+          run,
+          log,
+          report: new WorkReport(),
+          observe: async () => (situation) => situation,
+          withRegistrationLock: (body) => body(),
+          execute: async ({ node }, within, lane) => {
+            await dropOnNode(within, node, lane);
+            return 1;
           },
-        })),
-        log,
+        },
       );
-      await executeChange(run, forget(name, topology.coordinator), log);
     });
   } finally {
     await joined.sessions.close();

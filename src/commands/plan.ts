@@ -1,6 +1,8 @@
 import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
-import { check, decide, look } from '../reconcile/look.ts';
+import { runsAlways } from '../reconcile/initSqlItems.ts';
+import { check, look, withInitSql } from '../reconcile/look.ts';
+import { observeManagedRoles } from '../reconcile/observeAgain.ts';
 import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
@@ -28,11 +30,12 @@ export async function plan(context: Context, { output, databasesAtOnce }: Report
         let planned: DatabasePlan | undefined;
         try {
           const run = createRun({ ...joined, database, signal: context.signal });
-          const situation = await look(own, joined, run, database, passwords);
-          const { warnings } = await check(run, situation);
-          const decision = decide(situation, scripts.get(database.name));
-          planned = planDatabase(situation, decision, warnings);
-          changes ||= hasChanges(planned, decision?.kind === 'runAlways');
+          const observed = await look(own, joined, run, database, passwords);
+          const { warnings } = await check(run, observed);
+          const decided = withInitSql(observed, scripts.get(database.name));
+          const situation = (await observeManagedRoles(decided, run))(decided);
+          planned = planDatabase(situation, warnings);
+          changes ||= hasChanges(planned, runsAlways(situation.initSql));
         } finally {
           tell(databases.indexOf(database), planned);
           // With many databases, each node's connections would be used up.

@@ -1,8 +1,5 @@
 import type { NodeSpec } from '../spec/types.ts';
 
-/** The eight steps of a run, in their order. */
-export type StepNumber = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
-
 export interface Statement {
   readonly text: string;
   /** Bound parameters; with any, the statement goes by the extended protocol. */
@@ -59,7 +56,16 @@ export interface Warning {
   readonly text: string;
 }
 
-export type Item = Change | Note | Warning;
+/** Work that is more than a list of statements, because what comes next depends on what a node answers. */
+export interface Procedure {
+  readonly kind: 'procedure';
+  readonly name: 'initSql' | 'dropDatabase';
+  readonly node: NodeSpec;
+  /** For `plan`, as a change's. */
+  readonly summaries: readonly string[];
+}
+
+export type Item = Change | Procedure | Note | Warning;
 
 export function note(text: string): Note {
   return { kind: 'note', text };

@@ -1,38 +1,23 @@
-import { initialise, prepareSchemas, setParameters } from './fillDatabase.ts';
-import { authenticateNodes, registerWorkers } from './joinNodes.ts';
-import { makeDatabases } from './makeDatabases.ts';
-import { type ApplyTools, Progress } from './progress.ts';
+import { type CarriedOut, carryOut, type Tools } from './carryOut.ts';
+import { orderOf } from './order.ts';
 import { probeDistributedTable, verifyNodes } from './prove.ts';
-import type { Situation } from './situation.ts';
+import { isPlain, type Situation } from './situation.ts';
 
-/**
- * Makes one database so, in the eight steps, and proves it. The situation was observed under the lock. Returns how many
- * changes it took.
- */
-export async function applyDatabase(situation: Situation, tools: ApplyTools): Promise<number> {
-  const progress = new Progress(situation, tools);
-  await makeDatabases(progress);
-  if (progress.citus) {
-    await authenticateNodes(progress);
-    await registerWorkers(progress);
-  }
-  await prepareSchemas(progress);
-  await initialise(progress);
-  await setParameters(progress);
-  await prove(progress);
-  return progress.changes;
+/** Carries out the order of work on one database and proves it. Returns how many changes that took. */
+export async function applyDatabase(situation: Situation, tools: Tools<Situation>): Promise<number> {
+  const done = await carryOut(orderOf(situation), situation, tools);
+  await prove(done, tools);
+  return done.changes;
 }
 
 /** Without it nobody may say "is ready!". A distributed table is made only after a change: what worked, works. */
-async function prove(progress: Progress): Promise<void> {
-  const { run, situation, citus } = progress;
-  const log = progress.tools.log.about({});
+async function prove({ state, changes }: CarriedOut<Situation>, { run, log }: Tools<Situation>): Promise<void> {
   log.blank();
-  log.line(`Verifying database '${situation.database.name}'${citus ? ' from every node' : ''}...`);
-  const proof = await verifyNodes(run, situation);
-  if (!citus) return log.line('✓ the database answers and holds what was declared', 1);
+  log.line(`Verifying database '${state.database.name}'${isPlain(state) ? '' : ' from every node'}...`);
+  const proof = await verifyNodes(run, state);
+  if (isPlain(state)) return log.line('✓ the database answers and holds what was declared', 1);
   log.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);
-  if (progress.changes === 0) return;
-  await probeDistributedTable(run, situation);
+  if (changes === 0) return;
+  await probeDistributedTable(run, state);
   log.line('✓ a distributed table was created, written and read on every worker, and rolled back', 1);
 }

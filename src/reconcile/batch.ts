@@ -28,15 +28,29 @@ function belongTogether(left: Item, right: Item): boolean {
   );
 }
 
+export interface BatchTools {
+  readonly log: LineLog;
+  readonly depth: number;
+  /** Called as soon as a change is known to be done. */
+  readonly onDone: (change: Change) => void;
+}
+
 /**
  * All of them in one message, and so in one transaction: one round trip. What fails leaves nothing behind, so they are
  * then tried one by one, and the one that is to blame fails under its own name. The log is the same either way.
  */
-export async function executeBatch(run: Run, changes: readonly Change[], log: LineLog, depth: number): Promise<void> {
+export async function executeBatch(
+  run: Run,
+  changes: readonly Change[],
+  { log, depth, onDone }: BatchTools,
+): Promise<void> {
   const [first, ...others] = changes;
   if (first === undefined) return;
   const starting = (change: Change) => (change.starting === undefined ? undefined : log.line(change.starting, depth));
-  const done = (change: Change) => (change.done === undefined ? undefined : log.line(change.done, depth));
+  const done = (change: Change) => {
+    if (change.done !== undefined) log.line(change.done, depth);
+    onDone(change);
+  };
   starting(first);
   try {
     await executeChange(run, together(first, changes), log);

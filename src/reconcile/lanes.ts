@@ -1,33 +1,9 @@
 import { forAll } from '../concurrency/parallel.ts';
-import { type Item, isChange } from '../objects/change.ts';
 import { Failure } from '../report/errors.ts';
 import { Lanes } from '../report/lanes.ts';
 import type { LineLog, StepLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import { executeBatch, inBatches } from './batch.ts';
-import { executeChange } from './executeChange.ts';
 import type { Run } from './run.ts';
-
-/** Executes the items of one node in their order; returns how many changes there were. */
-export async function executeItems(run: Run, items: readonly Item[], log: LineLog, depth: number): Promise<number> {
-  let changes = 0;
-  for (const batch of inBatches(items)) {
-    const [item] = batch;
-    if (item === undefined) continue;
-    if (batch.length > 1) {
-      await executeBatch(run, batch.filter(isChange), log, depth);
-      changes += batch.length;
-    } else if (item.kind === 'note') log.line(item.text, depth);
-    else if (item.kind === 'warning') log.warn(item.text, depth);
-    else {
-      if (item.starting !== undefined) log.line(item.starting, depth);
-      await executeChange(run, item, log);
-      if (item.done !== undefined) log.line(item.done, depth);
-      changes += 1;
-    }
-  }
-  return changes;
-}
 
 /** The work of one node within a step that all nodes do at the same time. */
 export interface NodeWork {

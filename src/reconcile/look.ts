@@ -4,7 +4,7 @@ import { allNodes, databaseNodes, topologyOf } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { refusal } from '../initSql/ledger.ts';
-import { decideInitSql, type InitSqlDecision } from '../initSql/policy.ts';
+import { decideInitSql } from '../initSql/policy.ts';
 import type { Script } from '../initSql/types.ts';
 import type { Problem } from '../objects/change.ts';
 import { rolesOf, type WantedUser, wantedUser } from '../objects/user.ts';
@@ -50,23 +50,12 @@ export async function look(
     inside: contents,
     password: context.access.password,
     users: wantedUsers(database, servers, passwords, context.access.redactor),
+    initSql: { kind: 'none' },
   };
 }
 
-/** The same situation with what the servers say by now, and the users' verifiers decided anew. */
-export async function lookAgainAtServers(
-  context: Context,
-  run: Run,
-  situation: Situation,
-  passwords: Passwords,
-): Promise<Situation> {
-  const { database, topology } = situation;
-  const roles = rolesOf(database);
-  const servers = await byGroup(allNodes(topology), (node) => observeServerOf(run, node, database, roles));
-  return { ...situation, servers, users: wantedUsers(database, servers, passwords, context.access.redactor) };
-}
-
-function wantedUsers(
+/** The declared users as every node has to have them; a verifier is made anew only if the password is another one. */
+export function wantedUsers(
   database: DatabaseSpec,
   servers: ReadonlyMap<number, ServerObservation>,
   passwords: Passwords,
@@ -92,12 +81,9 @@ export async function check(run: Run, situation: Situation): Promise<Preflight> 
   return result;
 }
 
-/** Decisions about initSQL that let the run go on. */
-export type AcceptedInitSql = Exclude<InitSqlDecision, { kind: 'refused' }>;
-
-/** What to do with initSQL, now that the ledger is known; refuses when what was executed is no prefix of the script. */
-export function decide(situation: Situation, script: Script | undefined): AcceptedInitSql | undefined {
-  if (script === undefined) return undefined;
+/** The same situation with what to do with initSQL; refuses if what was executed is no prefix of the script. */
+export function withInitSql(situation: Situation, script: Script | undefined): Situation {
+  if (script === undefined) return situation;
   const { coordinator } = situation.topology;
   const decision = decideInitSql({
     policy: situation.database.initSQLPolicy,
@@ -106,7 +92,7 @@ export function decide(situation: Situation, script: Script | undefined): Accept
     managed: origin(situation) !== 'existing',
   });
   if (decision.kind === 'refused') throw refusal(decision, situation.database.name);
-  return decision;
+  return { ...situation, initSql: decision };
 }
 
 /** What makes running again useless outweighs what might pass. */

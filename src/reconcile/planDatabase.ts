@@ -1,23 +1,8 @@
-import { allNodes, databaseNodes } from '../cluster/topology.ts';
-import type { InitSqlDecision } from '../initSql/policy.ts';
-import { type Item, isChange, type StepNumber } from '../objects/change.ts';
+import { isChange } from '../objects/change.ts';
+import { isDue } from './executeItems.ts';
+import { orderOf } from './order.ts';
 import { label, origin, type Situation } from './situation.ts';
-import {
-  authinfoItems,
-  coordinatorCitusItems,
-  coordinatorDatabaseItems,
-  coordinatorExtensionItems,
-  intentItems,
-  parameterItems,
-  parameterWarningItems,
-  registrationItems,
-  roleItems,
-  schemaItems,
-  workerInsideItems,
-  workerServerItems,
-} from './steps.ts';
-import { stepHeading } from './stepTitles.ts';
-import { privilegeItems, relationAccessItems, userItems } from './userSteps.ts';
+import { nodesOfStage, type Step, stagesOf } from './work.ts';
 
 export interface PlannedChange {
   readonly node: string;
@@ -42,73 +27,44 @@ export interface DatabasePlan {
   readonly warnings: readonly string[];
 }
 
-/** The same items that apply executes, all at once, as text. */
-export function planDatabase(
-  situation: Situation,
-  initSql: InitSqlDecision | undefined,
-  warnings: readonly string[],
-): DatabasePlan {
-  const { topology, database, spec } = situation;
-  const { coordinator, workers, otherWorkers } = topology;
-  const citus = spec.cluster.citus;
-  const nodes = databaseNodes(topology);
-  const items: readonly (readonly [StepNumber, readonly Item[]])[] = [
-    [1, intentItems(situation)],
-    [1, allNodes(topology).flatMap((node) => userItems(situation, node))],
-    [
-      1,
-      citus
-        ? workers.flatMap((node) => [...workerServerItems(situation, node), ...workerInsideItems(situation, node)])
-        : [],
-    ],
-    [1, otherWorkers.flatMap((node) => roleItems(situation, node))],
-    [2, coordinatorDatabaseItems(situation)],
-    [3, citus ? coordinatorCitusItems(situation) : []],
-    [4, coordinatorExtensionItems(situation)],
-    [5, citus ? nodes.flatMap((node) => authinfoItems(situation, node)) : []],
-    [6, citus ? registrationItems(situation) : []],
-    [6, nodes.flatMap((node) => privilegeItems(situation, node))],
-    [6, schemaItems(situation)],
-    [7, nodes.flatMap((node) => relationAccessItems(situation, node))],
-    [8, [...parameterWarningItems(situation), ...nodes.flatMap((node) => parameterItems(situation, node))]],
-  ];
-  const steps = ([1, 2, 3, 4, 5, 6, 7, 8] as const).map((step): PlannedStep => {
-    const changes = items
-      .filter(([number]) => number === step)
-      .flatMap(([, list]) => list.filter(isChange))
-      .map((change) => ({ node: label(situation, change.node), summary: change.summary }));
-    const sql =
-      step === 7 ? initSqlSummaries(initSql).map((summary) => ({ node: label(situation, coordinator), summary })) : [];
-    const { number, title } = stepHeading(step, database.name, citus);
-    return { step: number, title, changes: [...sql, ...changes] };
+/** What the order of work has to do in this situation, all at once. */
+export function planDatabase(situation: Situation, warnings: readonly string[]): DatabasePlan {
+  const order = orderOf(situation);
+  const items = stagesOf(order).flatMap((stage) =>
+    nodesOfStage(stage, situation).flatMap(({ node, works }) =>
+      works.flatMap((work) => work.items(situation, node).map((item) => ({ step: stage.step, node, item }))),
+    ),
+  );
+  const listed = new Set<string>();
+  const due = items.flatMap(({ step, node, item }) => {
+    if (!isDue(item)) return [];
+    const summaries = item.kind === 'change' ? [item.summary] : item.summaries;
+    // What a piece of work does, a later one finds done: rights on schemas stand in two pieces.
+    const fresh = summaries.filter((summary) => !listed.has(`${node.group} ${summary}`));
+    for (const summary of fresh) listed.add(`${node.group} ${summary}`);
+    return fresh.map((summary) => ({
+      step,
+      isChange: isChange(item),
+      change: { node: label(situation, node), summary },
+    }));
   });
   return {
-    database: database.name,
+    database: situation.database.name,
     absent: origin(situation) === 'absent',
-    steps: steps.filter((step) => step.changes.length > 0),
-    differences: items.flatMap(([, list]) => list.filter(isChange)).length,
-    warnings: [
-      ...warnings,
-      ...items.flatMap(([, list]) => list.flatMap((item) => (item.kind === 'warning' ? [item.text] : []))),
-      ...(initSql?.kind === 'skip' ? [initSql.warning] : []),
-      ...(initSql?.kind === 'record' && initSql.warning !== undefined ? [initSql.warning] : []),
-    ],
+    steps: order.flatMap((step) => {
+      const changes = due.filter((candidate) => candidate.step === step).map(({ change }) => change);
+      return changes.length === 0 ? [] : [{ ...headingOf(step, situation), changes }];
+    }),
+    differences: due.filter((candidate) => candidate.isChange).length,
+    warnings: [...warnings, ...items.flatMap(({ item }) => (item.kind === 'warning' ? [item.text] : []))],
   };
 }
 
-function initSqlSummaries(decision: InitSqlDecision | undefined): readonly string[] {
-  if (decision === undefined) return [];
-  if (decision.kind === 'record')
-    return decision.units.map((unit) => `record line ${unit.line} as executed: ${unit.display}`);
-  const units =
-    decision.kind === 'run'
-      ? decision.pending
-      : decision.kind === 'runAlways'
-        ? decision.units
-        : decision.kind === 'unknownOutcome'
-          ? [decision.unit, ...decision.pending]
-          : [];
-  return units.flatMap((unit) => (unit.kind === 'session' ? [] : [`execute line ${unit.line}: ${unit.display}`]));
+function headingOf(
+  { heading }: Step<Situation>,
+  situation: Situation,
+): { readonly step: number; readonly title: string } {
+  return { step: heading?.number ?? 0, title: heading?.title(situation) ?? '' };
 }
 
 /** initSQL with policy `always` runs every time and is no difference that anything could remove. */

@@ -1,8 +1,14 @@
 import type { Topology } from '../cluster/topology.ts';
+import type { InitSqlDecision } from '../initSql/policy.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
 import type { WantedUser } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
-import { type DatabaseObservation, EMPTY_DATABASE, type ServerObservation } from './observations.ts';
+import {
+  type DatabaseObservation,
+  EMPTY_DATABASE,
+  type RolesObservation,
+  type ServerObservation,
+} from './observations.ts';
 
 /** Everything a plan is made of: what is wanted, and what was seen after the lock was taken. Nodes go by group. */
 export interface Situation {
@@ -17,6 +23,18 @@ export interface Situation {
   readonly password: string | undefined;
   /** The declared users, as every node has to have them. */
   readonly users: readonly WantedUser[];
+  /** What is to be done with initSQL; none: the spec has no script, or nobody asks. */
+  readonly initSql: AcceptedInitSql | { readonly kind: 'none' };
+  /** Of the coordinator and the workers, where Citus is about to copy them. undefined: not observed. */
+  readonly managedRoles?: ReadonlyMap<number, RolesObservation>;
+}
+
+/** Decisions about initSQL that let the run continue. */
+export type AcceptedInitSql = Exclude<InitSqlDecision, { kind: 'refused' }>;
+
+/** One PostgreSQL server without Citus. */
+export function isPlain(situation: Situation): boolean {
+  return !situation.spec.cluster.citus;
 }
 
 export function label(situation: Situation, node: NodeSpec): string {

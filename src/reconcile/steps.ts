@@ -1,6 +1,6 @@
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import { bindToOid, recordIntent } from '../objects/bookkeeping.ts';
-import { type Change, type Item, note, warning } from '../objects/change.ts';
+import { type Change, type Item, isChange, note, warning } from '../objects/change.ts';
 import { diffCitus } from '../objects/citusExtension.ts';
 import {
   activateWorker,
@@ -12,6 +12,7 @@ import {
   surplusWorkers,
 } from '../objects/citusNode.ts';
 import { diffDatabase } from '../objects/database.ts';
+import { diffManagedRoles } from '../objects/distributedRole.ts';
 import { diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
@@ -21,9 +22,7 @@ import { inside, label, origin, type Situation, server } from './situation.ts';
 import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
 
 /**
- * What each of the eight steps has to do, from what was observed. Nothing here talks to a server: `plan` prints these
- * items, `apply` executes them. The order of the steps is the seed's: workers first, so that citus_add_node() finds
- * the database and its extensions there.
+ * What each piece of work has to do, from what was observed. Nothing here talks to a server. Their order is in order.ts.
  */
 
 /** Before anything is made: the intent, which tells a half-made database of ours from one that was there before. */
@@ -139,6 +138,21 @@ export function authenticationNotes(situation: Situation): readonly Item[] {
     items.push(note('Neither a password nor a certificate is declared: pg_dist_authinfo is left alone'));
   }
   return items;
+}
+
+/** Step 6, on a worker: only while workers are registered, since Citus would copy these roles then. */
+export function managedRoleItems(situation: Situation, worker: NodeSpec): readonly Change[] {
+  const wanted = situation.managedRoles?.get(situation.topology.coordinator.group);
+  const observed = situation.managedRoles?.get(worker.group);
+  if (wanted === undefined || observed === undefined || !registrationItems(situation).some(isChange)) return [];
+  return diffManagedRoles(wanted, observed, worker, label(situation, worker));
+}
+
+/** The roles that Citus would copy to the workers while it registers them; none if it registers none. */
+export function namesOfManagedRoles(situation: Situation): readonly string[] {
+  if (!registrationItems(situation).some(isChange)) return [];
+  const known = inside(situation, situation.topology.coordinator).distributedRoles ?? [];
+  return known.filter((name) => name !== situation.spec.cluster.user);
 }
 
 /** Step 6, all of it on the coordinator. */

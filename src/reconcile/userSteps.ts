@@ -67,12 +67,16 @@ export function privilegeItems(situation: Situation, node: NodeSpec): readonly C
 }
 
 /** Steps 6 and 7, for schemas that are there. */
-export function schemaAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
+function schemaAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
   return diffSchemaAccess(situation.database, inside(situation, node).access, node, situation.spec.cluster.citus);
 }
 
-/** Step 7, after initSQL: what is there by then. */
-export function relationAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
+/** Step 7, after initSQL: rights on what is there by then. */
+export function rightsItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  return [...schemaAccessItems(situation, node), ...relationAccessItems(situation, node)];
+}
+
+function relationAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { coordinator } = situation.topology;
   const { access } = inside(situation, node);
   if (node.group === 0) return diffRelationAccess(situation.database, access, node);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Turns } from '../../src/concurrency/turns.ts';
 import { type Change, type Item, note } from '../../src/objects/change.ts';
 import type { Session } from '../../src/postgres/connection.ts';
-import { executeItems } from '../../src/reconcile/lanes.ts';
+import { executeItems } from '../../src/reconcile/executeItems.ts';
 import { type Run, withOneLook } from '../../src/reconcile/run.ts';
 import { COORDINATOR, W1 } from './plan/situations.ts';
 
@@ -52,24 +52,33 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
     proofs: new Turns(1),
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
-  const outcome = await executeItems(withOneLook(run), items, lines, 0).catch((error: unknown) => error);
-  return { sent, log, checks, deadlines, outcome };
+  const done: string[] = [];
+  const outcome = await executeItems(items, {
+    run: withOneLook(run),
+    log: lines,
+    depth: 0,
+    execute: async () => 0,
+    onDone: (summary) => done.push(summary),
+  }).catch((error: unknown) => error);
+  return { sent, log, done, checks, deadlines, outcome };
 }
 
 describe('changes of one batch', () => {
   test('go in one message, and the log is that of one by one', async () => {
     const items = [change('a'), change('b'), change('c')];
-    const { sent, log, outcome } = await execute(items);
+    const { sent, log, done, outcome } = await execute(items);
     expect(sent).toEqual(['MAKE a;\nMAKE b;\nMAKE c']);
     expect(log).toEqual(['Making a...', 'Making b...', 'Making c...']);
     expect(outcome).toBe(3);
+    expect(done).toEqual(['make a', 'make b', 'make c']);
     const alone = await execute(items.map(({ batch: _, ...rest }) => rest));
     expect(alone.sent).toEqual(['MAKE a', 'MAKE b', 'MAKE c']);
     expect(alone.log).toEqual(log);
   });
 
   test('are tried one by one when the whole fails, so that the culprit is named and what comes before it is kept', async () => {
-    const { sent, log, outcome } = await execute([change('a'), change('b'), change('c')], 'b');
+    const { sent, log, done, outcome } = await execute([change('a'), change('b'), change('c')], 'b');
+    expect(done).toEqual(['make a']);
     expect(sent).toEqual(['MAKE a;\nMAKE b;\nMAKE c', 'MAKE a', 'MAKE b']);
     expect(log).toEqual(['Making a...', 'Making b...']);
     expect(outcome).toMatchObject({ message: expect.stringContaining('Failed to make b (node w1') });

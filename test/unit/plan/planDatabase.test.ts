@@ -5,8 +5,7 @@ import { citusNode, citusNodes, metadata, observedDatabase, readySituation, role
 
 const READY_EXTENSIONS = [{ name: 'citus', version: '13.2-1', schema: 'pg_catalog' }];
 
-const text = (given: Situation, warnings: readonly string[] = []) =>
-  formatPlan(planDatabase(given, undefined, warnings));
+const text = (given: Situation, warnings: readonly string[] = []) => formatPlan(planDatabase(given, warnings));
 
 describe('an absent database', () => {
   const given = situation({
@@ -68,7 +67,7 @@ describe('an absent database', () => {
   });
 
   test('no secret, and something to do', () => {
-    const plan = planDatabase(given, undefined, []);
+    const plan = planDatabase(given, []);
     expect(JSON.stringify(plan)).not.toContain('secret');
     expect(plan).toMatchObject({ database: 'skymap', absent: true });
     expect(hasChanges(plan, false)).toBe(true);
@@ -79,7 +78,7 @@ describe('an absent database', () => {
       database: '{ name: skymap, owner: app, workerGroups: [1] }',
       servers: { 0: { roles: [role('app')] } },
     });
-    const changes = planDatabase(some, undefined, []).steps.flatMap((step) => step.changes);
+    const changes = planDatabase(some, []).steps.flatMap((step) => step.changes);
     expect(changes.filter(({ node }) => node === 'w2')).toEqual([
       { node: 'w2', summary: 'create role "app" as on the coordinator' },
     ]);
@@ -105,7 +104,7 @@ describe('an absent database', () => {
 
 describe('a database that is ready', () => {
   test('nothing to do', () => {
-    const plan = planDatabase(readySituation(), undefined, []);
+    const plan = planDatabase(readySituation(), []);
     expect(plan).toMatchObject({ database: 'skymap', absent: false, steps: [], warnings: [] });
     expect(formatPlan(plan)).toBe("Database 'skymap'\n  Nothing to do");
     expect(hasChanges(plan, false)).toBe(false);
@@ -174,7 +173,7 @@ describe('a database that is ready', () => {
     const given = readySituation({
       servers: { 0: { database: observedDatabase(), bookkeeping: { untrustedOwner: null, row: null } } },
     });
-    expect(planDatabase(given, undefined, []).steps).toEqual([]);
+    expect(planDatabase(given, []).steps).toEqual([]);
   });
 
   test('the owner, a parameter and the coordinator’s name were changed by hand', () => {
@@ -253,7 +252,7 @@ describe('initSQL', () => {
       true,
     ],
   ] as const)('%s', (_, decision, summaries, warnings, changes) => {
-    const plan = planDatabase(readySituation(), decision, []);
+    const plan = planDatabase(readySituation({ initSql: decision }), []);
     expect(plan.steps.map(({ step }) => step)).toEqual(summaries.length === 0 ? [] : [7]);
     expect(plan.steps.flatMap((step) => step.changes)).toEqual(summaries.map((summary) => ({ node: 'c', summary })));
     expect(plan.warnings).toEqual(warnings);
@@ -261,7 +260,7 @@ describe('initSQL', () => {
   });
 
   test('what always runs is told, and is no difference', () => {
-    const plan = planDatabase(readySituation(), { kind: 'runAlways', units: [session, unit] }, []);
+    const plan = planDatabase(readySituation({ initSql: { kind: 'runAlways', units: [session, unit] } }), []);
     expect(formatPlan(plan)).toContain('  c: execute line 3: SELECT 1');
     expect(hasChanges(plan, true)).toBe(false);
   });

@@ -21,6 +21,7 @@ export function node(group: number, nodeName: string, nodePort = 5432): NodeSpec
 
 /** What an item says and does, in few words. */
 export function shown(item: Item): unknown {
+  if (item.kind === 'procedure') return { on: item.node.nodeName, summaries: item.summaries };
   if (item.kind !== 'change') return `${item.kind}: ${item.text}`;
   return { on: item.node.nodeName, summary: item.summary, sql: sqlOf(item) };
 }
@@ -120,6 +121,7 @@ export interface SituationOptions {
   readonly servers?: Readonly<Record<number, Partial<ServerObservation>>>;
   readonly inside?: Readonly<Record<number, DatabaseObservation>>;
   readonly password?: string;
+  readonly initSql?: Situation['initSql'];
 }
 
 /** Nothing is there yet, save for the servers, unless the options say otherwise. */
@@ -145,6 +147,7 @@ ${options.spec ?? ''}
     inside: new Map(Object.entries(options.inside ?? {}).map(([group, observed]) => [Number(group), observed])),
     password: options.password,
     users: [],
+    initSql: options.initSql ?? { kind: 'none' },
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { StepNumber } from '../../../src/objects/change.ts';
+import { CLUSTER_ORDER } from '../../../src/reconcile/order.ts';
 import {
   authenticationNotes,
   coordinatorCitusItems,
@@ -11,7 +11,6 @@ import {
   workerInsideItems,
   workerServerItems,
 } from '../../../src/reconcile/steps.ts';
-import { stepHeading } from '../../../src/reconcile/stepTitles.ts';
 import {
   COORDINATOR,
   citusNode,
@@ -28,10 +27,8 @@ import {
 const CITUS = { name: 'citus', version: '13.2-1', schema: 'pg_catalog' };
 
 test('the titles and numbers of the steps', () => {
-  const numbers: readonly StepNumber[] = [1, 2, 3, 4, 5, 6, 7, 8];
-  expect(
-    numbers.map((step) => stepHeading(step, 'skymap', true)).map(({ number, title }) => `${number} ${title}`),
-  ).toEqual([
+  const given = situation();
+  expect(CLUSTER_ORDER.map(({ heading }) => `${heading?.number} ${heading?.title(given)}`)).toEqual([
     "1 Creating database 'skymap' on worker nodes first...",
     "2 Creating database 'skymap' on coordinator...",
     '3 Enabling Citus extension on coordinator...',

@@ -1,0 +1,42 @@
+import { type ReportedStep, WorkReport } from '../reconcile/workReport.ts';
+import { Failure } from '../report/errors.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
+
+/** What became of one database. */
+export interface AppliedDatabase {
+  readonly database: string;
+  readonly ready: boolean;
+  readonly steps: readonly ReportedStep[];
+  readonly problem?: string;
+}
+
+/** The report of `apply --output json`: of each database what is done, what failed and what was never reached. */
+export class ApplyReport {
+  readonly #databases: readonly DatabaseSpec[];
+  readonly #applied = new Map<string, AppliedDatabase>();
+
+  constructor(databases: readonly DatabaseSpec[]) {
+    this.#databases = databases;
+  }
+
+  /** Records how the work on one database ends. */
+  async of({ name }: DatabaseSpec, work: (report: WorkReport) => Promise<void>): Promise<void> {
+    const report = new WorkReport();
+    try {
+      await work(report);
+      this.#applied.set(name, { database: name, ready: true, steps: report.steps });
+    } catch (error) {
+      const problem = error instanceof Failure ? { problem: error.message } : {};
+      this.#applied.set(name, { database: name, ready: false, steps: report.steps, ...problem });
+      throw error;
+    }
+  }
+
+  json(): string {
+    // A database that was never begun has no steps.
+    const databases = this.#databases.map(
+      ({ name }) => this.#applied.get(name) ?? { database: name, ready: false, steps: [] },
+    );
+    return `${JSON.stringify({ ready: databases.every(({ ready }) => ready), databases }, undefined, 2)}\n`;
+  }
+}

@@ -1,0 +1,46 @@
+import type { InitSqlDecision } from '../initSql/policy.ts';
+import type { Unit } from '../initSql/types.ts';
+import { type Item, note, type Procedure, warning } from '../objects/change.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import type { Situation } from './situation.ts';
+
+/** Step 7: what initSQL has to do, from the decision about it. */
+export function initSqlItems({ initSql }: Situation, coordinator: NodeSpec): readonly Item[] {
+  const procedure = (summaries: readonly string[]): Procedure => ({
+    kind: 'procedure',
+    name: 'initSql',
+    node: coordinator,
+    summaries,
+  });
+  switch (initSql.kind) {
+    case 'none':
+      return [note('No custom SQL specified')];
+    case 'skip':
+      return [warning(initSql.warning)];
+    case 'record': {
+      const due = initSql.units.map((unit) => `record line ${unit.line} as executed: ${unit.display}`);
+      return [
+        ...(initSql.warning === undefined ? [] : [warning(initSql.warning)]),
+        due.length === 0 ? note('Custom SQL is already recorded as executed') : procedure(due),
+      ];
+    }
+    case 'run':
+      if (initSql.pending.every((unit) => unit.kind === 'session')) return [note('Custom SQL was already executed')];
+      return [procedure(initSql.pending.flatMap(summary))];
+    case 'runAlways':
+      return [procedure(initSql.units.flatMap(summary))];
+    case 'unknownOutcome':
+      return [procedure([initSql.unit, ...initSql.pending].flatMap(summary))];
+    default:
+      return initSql satisfies never;
+  }
+}
+
+function summary(unit: Unit): readonly string[] {
+  return unit.kind === 'session' ? [] : [`execute line ${unit.line}: ${unit.display}`];
+}
+
+/** initSQL with policy `always` runs every time and is no difference that anything could remove. */
+export function runsAlways(decision: InitSqlDecision | { readonly kind: 'none' }): boolean {
+  return decision.kind === 'runAlways';
+}

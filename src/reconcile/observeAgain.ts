@@ -1,0 +1,73 @@
+import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { byGroup } from '../concurrency/parallel.ts';
+import { rolesOf } from '../objects/user.ts';
+import type { Redactor } from '../report/redact.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { type Passwords, wantedUsers } from './look.ts';
+import { observeDatabaseOf, observeParametersOf, observeRolesOf, observeServerOf } from './observe.ts';
+import type { Run } from './run.ts';
+import type { Situation } from './situation.ts';
+import { namesOfManagedRoles } from './steps.ts';
+import type { Observable } from './work.ts';
+
+/** What a situation becomes with newer knowledge. A function, because other nodes are observed at the same time. */
+type Update = (latest: Situation) => Situation;
+
+export interface Observing {
+  readonly run: Run;
+  readonly passwords: Passwords;
+  readonly redactor: Redactor;
+}
+
+/** Observes during a run what an order of work asks for. */
+export async function observeAgain(
+  what: Observable,
+  nodes: readonly NodeSpec[],
+  situation: Situation,
+  { run, passwords, redactor }: Observing,
+): Promise<Update> {
+  const { database, topology } = situation;
+  switch (what) {
+    case 'servers': {
+      // Another run may have made roles of ours meanwhile.
+      const roles = rolesOf(database);
+      const servers = await byGroup(allNodes(topology), (node) => observeServerOf(run, node, database, roles));
+      const users = wantedUsers(database, servers, passwords, redactor);
+      return (latest) => ({ ...latest, servers, users });
+    }
+    case 'contents':
+      return await observeContents(
+        nodes.filter(({ group }) => !situation.inside.has(group)),
+        situation,
+        run,
+      );
+    case 'contentsAgain':
+      return await observeContents(nodes, situation, run);
+    case 'parameters': {
+      const observed = await byGroup(databaseNodes(topology), (node) => observeParametersOf(run, node, database));
+      return (latest) => ({
+        ...latest,
+        servers: new Map(
+          [...latest.servers].map(([group, known]) => [group, { ...known, ...observed.get(group) }] as const),
+        ),
+      });
+    }
+    case 'managedRoles':
+      return await observeManagedRoles(situation, run);
+    default:
+      return what satisfies never;
+  }
+}
+
+async function observeContents(nodes: readonly NodeSpec[], { database }: Situation, run: Run): Promise<Update> {
+  const observed = await byGroup(nodes, (node) => observeDatabaseOf(run, node, database));
+  return (latest) => ({ ...latest, inside: new Map([...latest.inside, ...observed]) });
+}
+
+/** Roles that Citus would copy to the workers. `plan` asks for them too: nothing else has observed them. */
+export async function observeManagedRoles(situation: Situation, run: Run): Promise<Update> {
+  const names = namesOfManagedRoles(situation);
+  if (names.length === 0) return (latest) => latest;
+  const managedRoles = await byGroup(databaseNodes(situation.topology), (node) => observeRolesOf(run, node, names));
+  return (latest) => ({ ...latest, managedRoles });
+}

@@ -1,0 +1,273 @@
+import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { initSqlItems } from './initSqlItems.ts';
+import { isPlain, type Situation, server } from './situation.ts';
+import {
+  authenticationNotes,
+  authinfoItems,
+  coordinatorCitusItems,
+  coordinatorDatabaseItems,
+  coordinatorExtensionItems,
+  intentItems,
+  managedRoleItems,
+  parameterItems,
+  parameterWarningItems,
+  registrationItems,
+  roleItems,
+  schemaItems,
+  workerInsideItems,
+  workerServerItems,
+} from './steps.ts';
+import { privilegeItems, rightsItems, userItems } from './userSteps.ts';
+import { line, type Step, type Work } from './work.ts';
+
+/**
+ * The order of work on one database, the only place where it stands. Workers come first, so that citus_add_node() finds
+ * the database and its extensions there.
+ */
+
+type DatabaseWork = Work<Situation>;
+
+const onCoordinator: DatabaseWork['nodes'] = ({ topology }) => [[topology.coordinator]];
+const onWorkers: DatabaseWork['nodes'] = ({ topology }) => [topology.workers];
+const onDatabaseNodes: DatabaseWork['nodes'] = ({ topology }) => [databaseNodes(topology)];
+
+/** Before anything is made: tells a half-made database of this program from one that existed before. */
+const intent: DatabaseWork = { name: 'intent', nodes: onCoordinator, items: intentItems, log: 'lines' };
+
+const users: DatabaseWork = {
+  name: 'users',
+  // The coordinator first: after a failure the workers take their verifier from it.
+  nodes: ({ topology, database }) =>
+    database.users.length === 0 ? [] : [[topology.coordinator], allNodes(topology).slice(1)],
+  items: userItems,
+  log: 'once',
+  // Two runs at once would each make a verifier of their own, with another salt.
+  lock: 'registration',
+  observe: (_, { list }) => (list === 0 ? 'servers' : undefined),
+  nothing: (situation) => {
+    const names = situation.database.users.map((user) => user.name);
+    if (names.length > 0) return `Roles already exist: ${names.join(', ')}`;
+    return isPlain(situation) ? 'No users specified' : undefined;
+  },
+};
+
+const workerDatabase: DatabaseWork = {
+  name: 'database on workers',
+  nodes: onWorkers,
+  items: workerServerItems,
+  log: 'lanes',
+  before: (_, [name]) => [line(`Configuring worker: ${name}`), line(`Worker ${name} is ready!`, 2)],
+};
+
+const workerExtensions: DatabaseWork = {
+  name: 'extensions on workers',
+  nodes: onWorkers,
+  items: workerInsideItems,
+  log: 'lanes',
+  observe: () => 'contents',
+  after: (_, [name]) => [line(`Worker ${name} configured successfully!`, 2)],
+  nothing: ({ database }) => `ready; database '${database.name}' and its extensions already exist`,
+};
+
+/** Roles belong to servers: workers that the database leaves out get them as well. */
+const ownersElsewhere: DatabaseWork = {
+  name: 'owners on other workers',
+  nodes: ({ topology }) => [topology.otherWorkers],
+  items: roleItems,
+  log: 'lanes',
+};
+
+const coordinatorDatabase: DatabaseWork = {
+  name: 'database on coordinator',
+  nodes: onCoordinator,
+  items: coordinatorDatabaseItems,
+  log: 'lines',
+};
+
+const coordinatorCitus: DatabaseWork = {
+  name: 'citus on coordinator',
+  nodes: onCoordinator,
+  items: coordinatorCitusItems,
+  log: 'lines',
+  observe: () => 'contents',
+};
+
+const coordinatorExtensions: DatabaseWork = {
+  name: 'extensions on coordinator',
+  nodes: onCoordinator,
+  items: coordinatorExtensionItems,
+  log: 'lines',
+  observe: () => 'contents',
+  after: (situation) => [
+    line(isPlain(situation) ? 'Extensions enabled!' : 'Additional extensions enabled on coordinator!'),
+  ],
+};
+
+const authentication: DatabaseWork = {
+  name: 'authentication settings',
+  nodes: onCoordinator,
+  items: authenticationNotes,
+  log: 'lines',
+};
+
+const authinfo: DatabaseWork = {
+  name: 'pg_dist_authinfo',
+  nodes: onDatabaseNodes,
+  items: authinfoItems,
+  log: 'once',
+  summaries: false,
+  before: () => [line('Configuring authentication for coordinator (nodeid=0)...')],
+  after: (_, names) => [
+    line('Coordinator authentication configured!'),
+    line(`Written on ${names.join(', ')}: nodeid 0 stands for every node`),
+  ],
+  nothing: () => 'Authentication between nodes is already configured on every node',
+};
+
+/** What Citus itself would copy to a node that is added or synced, with verifiers in the node's log. */
+const managedRoles: DatabaseWork = {
+  name: 'roles that Citus manages',
+  nodes: onWorkers,
+  items: managedRoleItems,
+  log: 'once',
+  lock: 'registration',
+  observe: () => 'managedRoles',
+};
+
+const registration: DatabaseWork = {
+  name: 'registration',
+  nodes: onCoordinator,
+  items: registrationItems,
+  log: 'lines',
+  // While a node is added, Citus copies roles to it; two such copies end in "tuple concurrently updated".
+  lock: 'registration',
+  after: () => [line('Workers added successfully!')],
+  // With many workers, one line instead of one for each.
+  nothing: ({ topology: { workers } }) =>
+    `${workers.length} ${workers.length === 1 ? 'worker is' : 'workers are'} already registered`,
+};
+
+/** Before schemas are made, which then have the right privileges from the start. */
+const privileges: DatabaseWork = {
+  name: 'default privileges',
+  nodes: onDatabaseNodes,
+  items: privilegeItems,
+  log: 'once',
+};
+
+const schemas: DatabaseWork = {
+  name: 'schemas',
+  nodes: onCoordinator,
+  items: schemaItems,
+  log: 'lines',
+  nothing: (situation, stepChanged) => {
+    const { schemas, users } = situation.database;
+    if (!isPlain(situation) || stepChanged || schemas.length > 0) return undefined;
+    return users.length === 0 ? 'No schemas specified' : 'Privileges are already set';
+  },
+};
+
+const initSql: DatabaseWork = { name: 'initSQL', nodes: onCoordinator, items: initSqlItems, log: 'lines' };
+
+/** On what is there by then; on workers after the coordinator, from which Citus carries most of them. */
+const rights: DatabaseWork = {
+  name: 'rights on objects',
+  nodes: ({ topology, database }) => (database.users.length === 0 ? [] : [[topology.coordinator], topology.workers]),
+  items: rightsItems,
+  log: 'once',
+  observe: (_, { changed }) => (changed ? 'contentsAgain' : undefined),
+  nothing: ({ database }) => (database.users.length === 0 ? undefined : 'Rights of users are as declared'),
+};
+
+const parameterWarnings: DatabaseWork = {
+  name: 'parameters that a database cannot hold',
+  nodes: onCoordinator,
+  items: parameterWarningItems,
+  log: 'lines',
+};
+
+const parameters: DatabaseWork = {
+  name: 'parameters',
+  nodes: onDatabaseNodes,
+  items: parameterItems,
+  log: 'once',
+  summaries: 'withoutNodes',
+  // Extensions and initSQL may have changed the settings of the database.
+  observe: (situation, { changed }) => (changed && declaresParameters(situation) ? 'parameters' : undefined),
+  after: (_, names) => [line(`Database parameters set on ${names.join(', ')}!`)],
+  nothing: (situation) =>
+    declaresParameters(situation) ? 'Database parameters are already set' : 'No database parameters specified',
+};
+
+function declaresParameters({ database }: Situation): boolean {
+  return [database, ...database.users].some((declared) => Object.keys(declared.parameters).length > 0);
+}
+
+/** A coordinator without the database has nothing to do with the workers yet; in turn would take nearly twice as long. */
+function isNew(situation: Situation): boolean {
+  return server(situation, situation.topology.coordinator).database === null;
+}
+
+const name = ({ database }: Situation) => database.name;
+
+export const CLUSTER_ORDER: readonly Step<Situation>[] = [
+  {
+    heading: { number: 1, title: (of) => `Creating database '${name(of)}' on worker nodes first...` },
+    works: [intent, users, workerDatabase, workerExtensions, ownersElsewhere],
+  },
+  {
+    heading: { number: 2, title: (of) => `Creating database '${name(of)}' on coordinator...` },
+    alongside: isNew,
+    works: [coordinatorDatabase],
+  },
+  {
+    heading: { number: 3, title: () => 'Enabling Citus extension on coordinator...' },
+    alongside: isNew,
+    works: [coordinatorCitus],
+  },
+  {
+    heading: { number: 4, title: () => 'Enabling additional extensions on coordinator...' },
+    alongside: isNew,
+    works: [coordinatorExtensions],
+  },
+  {
+    heading: { number: 5, title: () => 'Configuring SSL certificate authentication (pg_dist_authinfo)...' },
+    works: [authentication, authinfo],
+  },
+  {
+    heading: { number: 6, title: () => 'Adding worker nodes to Citus metadata...' },
+    works: [managedRoles, registration, privileges, schemas],
+  },
+  { heading: { number: 7, title: () => 'Running custom initialization SQL...' }, works: [initSql, rights] },
+  { heading: { number: 8, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },
+];
+
+/** Where there is one server, its name says nothing. */
+function unnamed(work: DatabaseWork): DatabaseWork {
+  return { ...work, summaries: 'withoutNodes' };
+}
+
+/** One server without workers. */
+export const PLAIN_ORDER: readonly Step<Situation>[] = [
+  { heading: { number: 1, title: () => 'Creating roles...' }, works: [intent, unnamed(users)] },
+  {
+    heading: { number: 2, title: (of) => `Creating database '${name(of)}'...` },
+    alongside: () => false,
+    works: [coordinatorDatabase],
+  },
+  {
+    heading: { number: 3, title: () => 'Enabling extensions...' },
+    alongside: () => false,
+    works: [coordinatorExtensions],
+  },
+  {
+    heading: { number: 4, title: () => 'Creating schemas and setting default privileges...' },
+    works: [unnamed(privileges), schemas],
+  },
+  { heading: { number: 5, title: () => 'Running custom initialization SQL...' }, works: [initSql, unnamed(rights)] },
+  { heading: { number: 6, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },
+];
+
+export function orderOf(situation: Situation): readonly Step<Situation>[] {
+  return isPlain(situation) ? PLAIN_ORDER : CLUSTER_ORDER;
+}

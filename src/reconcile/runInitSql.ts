@@ -1,0 +1,27 @@
+import { MARK_SESSION } from '../initSql/marker.ts';
+import type { Session } from '../postgres/connection.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import { executeInitSql, type InitSqlWork } from './executeInitSql.ts';
+import type { Run } from './run.ts';
+import type { Situation } from './situation.ts';
+
+/** Carries out what initSqlItems() decided, in a session of its own. Returns how many changes that made. */
+export async function runInitSql(
+  { initSql }: Situation,
+  { run, log, open }: { readonly run: Run; readonly log: LineLog; readonly open: () => Promise<Session> },
+): Promise<number> {
+  if (!isWork(initSql)) return 0;
+  const session = await open();
+  try {
+    await session.script(MARK_SESSION);
+    const executed = await executeInitSql(run, session, initSql, log);
+    if (executed > 0) log.line('Custom SQL executed successfully!', 1);
+    return initSql.kind === 'record' ? initSql.units.length : executed;
+  } finally {
+    await session.close();
+  }
+}
+
+function isWork(decision: Situation['initSql']): decision is InitSqlWork {
+  return decision.kind !== 'none' && decision.kind !== 'skip';
+}

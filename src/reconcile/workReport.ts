@@ -1,0 +1,57 @@
+import type { NodeSpec } from '../spec/types.ts';
+import type { Step, Work } from './work.ts';
+
+export interface ReportedNode {
+  readonly node: string;
+  /** Nothing to do counts as done. */
+  status: 'done' | 'failed' | 'notReached';
+  /** What was changed, in the words of `plan`. */
+  readonly changes: string[];
+}
+
+export interface ReportedStep {
+  readonly step?: number;
+  readonly title?: string;
+  readonly work: readonly { readonly name: string; readonly nodes: readonly ReportedNode[] }[];
+}
+
+/** For each piece of work and node whether it is done, failed or was never reached: what a failed run leaves open. */
+export class WorkReport {
+  #steps: readonly ReportedStep[] = [];
+
+  /** Empty as long as nobody knows what there would be to do. */
+  get steps(): readonly ReportedStep[] {
+    return this.#steps;
+  }
+
+  expect<State>(order: readonly Step<State>[], state: State, label: (node: NodeSpec) => string): void {
+    this.#labelOf = label;
+    this.#steps = order.map(({ heading, works }) => ({
+      ...(heading === undefined ? {} : { step: heading.number, title: heading.title(state) }),
+      work: works.map((work) => ({
+        name: work.name,
+        nodes: work
+          .nodes(state)
+          .flat()
+          .map((node): ReportedNode => ({ node: label(node), status: 'notReached', changes: [] })),
+      })),
+    }));
+  }
+
+  change<State>(work: Work<State>, node: NodeSpec, summary: string): void {
+    this.#find(work.name, node).changes.push(summary);
+  }
+
+  end<State>(work: Work<State>, node: NodeSpec, status: 'done' | 'failed'): void {
+    this.#find(work.name, node).status = status;
+  }
+
+  #labelOf: (node: NodeSpec) => string = () => '';
+
+  #find(name: string, node: NodeSpec): ReportedNode {
+    const work = this.#steps.flatMap((step) => step.work).find((candidate) => candidate.name === name);
+    const found = work?.nodes.find((candidate) => candidate.node === this.#labelOf(node));
+    if (found === undefined) throw new Error(`work '${name}' on ${this.#labelOf(node)} is in no order`);
+    return found;
+  }
+}
