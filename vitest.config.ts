@@ -44,6 +44,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'attacks',
+          sequence: { groupOrder: 6 },
+          include: ['test/attacks/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           sequence: { groupOrder: 3 },
           include: ['test/e2e/**/*.test.ts'],

@@ -1,51 +1,80 @@
-import { OWN_SCHEMA } from '../objects/bookkeeping.ts';
 import type { Problem } from '../objects/change.ts';
 import { type Fragment, jsonRows } from '../objects/observe.ts';
+import {
+  AS_OURSELVES,
+  assertTrusted,
+  distrust,
+  distrustProblem,
+  OWN_SCHEMA,
+  type OwnTable,
+  qualified,
+  REVOKE_FROM_OTHERS,
+  trusted,
+} from '../objects/ownTable.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { LedgerRow } from './types.ts';
 
 /**
  * The ledger of initSQL, in the database itself, so that a statement and its row commit together (and a dump or a
- * backup of the database takes both along). Only the coordinator has it.
+ * backup of the database takes both along). Only the coordinator has it; what goes by that name on a worker is never
+ * read.
  */
-export const LEDGER_TABLE = `${OWN_SCHEMA}.init_sql`;
+const LEDGER: OwnTable = {
+  name: 'init_sql',
+  columns: [
+    ['ordinal', 'bigint'],
+    ['hash', 'text'],
+    ['occurrence', 'integer'],
+    ['line', 'integer'],
+    ['statement', 'text'],
+    ['state', 'text'],
+    ['executed_at', 'timestamp with time zone'],
+  ],
+};
+
+export const LEDGER_TABLE = qualified(LEDGER);
 
 export interface ObservedLedger {
-  readonly untrustedOwner: string | null;
-  readonly rows: readonly LedgerRow[];
+  /** Why it is not to be trusted: then no row of it was read. */
+  readonly distrust: string | null;
+  /** null: there is none. */
+  readonly rows: readonly LedgerRow[] | null;
 }
 
-export function observeLedger(): Fragment {
-  return {
+/** On workers as well somebody may have taken the schema's name; rows are the coordinator's alone. */
+export function observeLedger(coordinator: boolean): readonly Fragment[] {
+  const judged: Fragment = {
     key: 'ledger',
-    when: `pg_catalog.to_regclass('${LEDGER_TABLE}') IS NOT NULL`,
-    value: `pg_catalog.jsonb_build_object(
-      'untrustedOwner', (SELECT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-         WHERE c.oid = pg_catalog.to_regclass('${LEDGER_TABLE}') AND NOT r.rolsuper),
-      'rows', ${jsonRows(`SELECT hash, occurrence, ordinal, line, statement, state FROM ${LEDGER_TABLE} ORDER BY ordinal`)})`,
+    value: `pg_catalog.jsonb_build_object('distrust', ${distrust(LEDGER)}, 'rows', NULL)`,
   };
-}
-
-export function ledgerProblems(ledger: ObservedLedger | undefined, label: string): readonly Problem[] {
-  if (ledger === undefined || ledger.untrustedOwner === null) return [];
+  if (!coordinator) return [judged];
+  const rows = jsonRows(
+    `SELECT hash, occurrence, ordinal, line, statement, state FROM ${LEDGER_TABLE} ORDER BY ordinal`,
+  );
   return [
+    judged,
     {
-      kind: 'refused',
-      what: `Table ${LEDGER_TABLE} belongs to '${ledger.untrustedOwner}', who is no superuser: what it says cannot be trusted`,
-      node: label,
-      next: `Find out who made it; then: ALTER SCHEMA ${OWN_SCHEMA} OWNER TO postgres; ALTER TABLE ${LEDGER_TABLE} OWNER TO postgres`,
+      key: 'ledger',
+      when: trusted(LEDGER),
+      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows})`,
     },
   ];
 }
 
+export function ledgerProblems(ledger: ObservedLedger | undefined, label: string): readonly Problem[] {
+  return ledger === undefined || ledger.distrust === null ? [] : [distrustProblem(ledger.distrust, label)];
+}
+
 /**
  * Makes the ledger. Citus would make the schema on the workers too, where it has no business: hence a transaction with
- * its propagation off. On a server without Citus the setting is a placeholder without meaning. The session is one as the
- * user's clients have it: an operator of the CHECK would be looked for in whatever search_path it has.
+ * its propagation off. On a server without Citus the settings are placeholders without meaning. The session is one as
+ * the user's clients have it: an operator of the CHECK would be looked for in whatever search_path it has.
  */
 export const CREATE_LEDGER = [
-  'SET LOCAL search_path = pg_catalog',
+  ...AS_OURSELVES,
   'SET LOCAL citus.enable_ddl_propagation = off',
+  'SET LOCAL citus.enable_schema_based_sharding = off',
+  'SET LOCAL citus.use_citus_managed_tables = off',
   `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${LEDGER_TABLE} (
     ordinal pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -56,22 +85,8 @@ export const CREATE_LEDGER = [
     state pg_catalog.text NOT NULL CHECK (state IN ('done', 'running')),
     executed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (hash, occurrence))`,
-  // Default privileges may have given others rights on it: whoever could write here would decide what is executed.
-  `DO 'DECLARE grantee pg_catalog.text;
-  BEGIN
-    FOR grantee IN
-      SELECT DISTINCT CASE a.grantee WHEN 0 THEN ''PUBLIC'' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
-      FROM (SELECT nspacl AS acl, nspowner AS owner FROM pg_catalog.pg_namespace WHERE nspname = ''${OWN_SCHEMA}''
-            UNION ALL
-            SELECT relacl, relowner FROM pg_catalog.pg_class WHERE relnamespace = ''${OWN_SCHEMA}''::pg_catalog.regnamespace) o,
-           pg_catalog.aclexplode(o.acl) a
-      WHERE a.grantee <> o.owner
-    LOOP
-      EXECUTE ''REVOKE ALL ON SCHEMA ${OWN_SCHEMA} FROM '' || grantee;
-      EXECUTE ''REVOKE ALL ON ALL TABLES IN SCHEMA ${OWN_SCHEMA} FROM '' || grantee;
-      EXECUTE ''REVOKE ALL ON ALL SEQUENCES IN SCHEMA ${OWN_SCHEMA} FROM '' || grantee;
-    END LOOP;
-  END'`,
+  REVOKE_FROM_OTHERS,
+  assertTrusted(LEDGER),
 ] as const;
 
 /** What the ledger keeps of a unit of initSQL. */
@@ -83,31 +98,26 @@ export interface LedgerEntry {
   readonly text: string;
 }
 
-/**
- * The unit may have changed the role (SET ROLE, SET LOCAL SESSION AUTHORIZATION): its row is written as the user who
- * logged in. The change ends with the transaction. Citus may be set to hand SET LOCAL to the workers, and hands over the
- * text of the whole message (Citus: commands/variableset.c): not what is written here.
- */
-const AS_OURSELVES =
-  'SET LOCAL citus.propagate_set_commands = none;\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE none';
+/** The unit may have changed the role and more (SET ROLE, SET LOCAL SESSION AUTHORIZATION); what changed ends with it. */
+const BEFORE_WRITING = [...AS_OURSELVES, assertTrusted(LEDGER)].join(';\n');
 
 /** The row of a unit, for the end of its transaction. */
 export function recordDone(entry: LedgerEntry): string {
-  return `${AS_OURSELVES};\n${insertRow(entry, 'done')}`;
+  return `${BEFORE_WRITING};\n${insertRow(entry, 'done')}`;
 }
 
 /** The intent, in a transaction of its own before a statement that cannot run in one. */
 export function recordRunning(entry: LedgerEntry): string {
-  return `BEGIN;\n${AS_OURSELVES};\n${insertRow(entry, 'running')};\nCOMMIT`;
+  return `BEGIN;\n${BEFORE_WRITING};\n${insertRow(entry, 'running')};\nCOMMIT`;
 }
 
 export function recordOutcome(entry: LedgerEntry, outcome: 'done' | 'failed'): string {
-  const row = `WHERE hash OPERATOR(pg_catalog.=) ${quoteLiteral(entry.hash)} AND occurrence OPERATOR(pg_catalog.=) ${entry.occurrence}`;
+  const row = `WHERE hash = ${quoteLiteral(entry.hash)} AND occurrence = ${entry.occurrence}`;
   const change =
     outcome === 'done'
       ? `UPDATE ${LEDGER_TABLE} SET state = 'done', executed_at = pg_catalog.now() ${row}`
-      : `DELETE FROM ${LEDGER_TABLE} ${row} AND state OPERATOR(pg_catalog.=) 'running'`;
-  return `BEGIN;\n${AS_OURSELVES};\n${change};\nCOMMIT`;
+      : `DELETE FROM ${LEDGER_TABLE} ${row} AND state = 'running'`;
+  return `BEGIN;\n${BEFORE_WRITING};\n${change};\nCOMMIT`;
 }
 
 function insertRow(entry: LedgerEntry, state: LedgerRow['state']): string {

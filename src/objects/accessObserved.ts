@@ -1,6 +1,6 @@
 import { quoteLiteral } from '../postgres/quote.ts';
-import { OWN_SCHEMA } from './bookkeeping.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { OWN_SCHEMA } from './ownTable.ts';
 
 /** Privileges by the name of the role that has them; only of roles that were asked for. */
 export type Grants = Readonly<Record<string, readonly string[]>>;

@@ -2,6 +2,17 @@ import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import type { Fragment } from './observe.ts';
+import {
+  AS_OURSELVES,
+  assertTrusted,
+  distrust,
+  distrustProblem,
+  OWN_SCHEMA,
+  type OwnTable,
+  qualified,
+  REVOKE_FROM_OTHERS,
+  trusted,
+} from './ownTable.ts';
 
 /**
  * What this program remembers in the coordinator's maintenance database: one row per database that it made. It is
@@ -14,25 +25,37 @@ export interface ManagedRow {
 }
 
 export interface Bookkeeping {
-  /** Who owns the table, when that is not a superuser: then nothing in it can be trusted. */
-  readonly untrustedOwner: string | null;
+  /** Why the table is not to be trusted: then no row of it was read. */
+  readonly distrust: string | null;
   readonly row: ManagedRow | null;
 }
 
-/** The schema for everything of this program's own, in whichever database. */
-export const OWN_SCHEMA = 'citus_databases';
-const TABLE = `${OWN_SCHEMA}.managed_database`;
+const MANAGED: OwnTable = {
+  name: 'managed_database',
+  columns: [
+    ['name', 'text'],
+    ['oid', 'oid'],
+    ['state', 'text'],
+    ['created_at', 'timestamp with time zone'],
+    ['updated_at', 'timestamp with time zone'],
+  ],
+};
+const TABLE = qualified(MANAGED);
 
-export function observeBookkeeping(database: string): Fragment {
-  return {
-    key: 'bookkeeping',
-    when: `pg_catalog.to_regclass('${TABLE}') IS NOT NULL`,
-    value: `pg_catalog.jsonb_build_object(
-      'untrustedOwner', (SELECT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-         WHERE c.oid = pg_catalog.to_regclass('${TABLE}') AND NOT r.rolsuper),
-      'row', (SELECT pg_catalog.jsonb_build_object('oid', m.oid::pg_catalog.int8, 'state', m.state)
-         FROM ${TABLE} m WHERE m.name = ${quoteLiteral(database)}))`,
-  };
+export function observeBookkeeping(database: string): readonly Fragment[] {
+  const row = `(SELECT pg_catalog.jsonb_build_object('oid', m.oid::pg_catalog.int8, 'state', m.state)
+    FROM ${TABLE} m WHERE m.name = ${quoteLiteral(database)})`;
+  return [
+    {
+      key: 'bookkeeping',
+      value: `pg_catalog.jsonb_build_object('distrust', ${distrust(MANAGED)}, 'row', NULL)`,
+    },
+    {
+      key: 'bookkeeping',
+      when: trusted(MANAGED),
+      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'row', ${row})`,
+    },
+  ];
 }
 
 /** Whose database it is, from the row and the database's OID. */
@@ -50,17 +73,13 @@ export function originOf(row: ManagedRow | null, databaseOid: number | undefined
   return row.oid === null || row.oid === databaseOid ? 'ours' : 'existing';
 }
 
-export function bookkeepingProblems(bookkeeping: Bookkeeping | undefined, database: string): readonly Problem[] {
+export function bookkeepingProblems(
+  bookkeeping: Bookkeeping | undefined,
+  database: string,
+  coordinator: string,
+): readonly Problem[] {
   if (bookkeeping === undefined) return [];
-  if (bookkeeping.untrustedOwner !== null) {
-    return [
-      {
-        kind: 'refused',
-        what: `Table ${TABLE} in the coordinator's maintenance database belongs to '${bookkeeping.untrustedOwner}', who is no superuser`,
-        next: `Find out who made it; then: ALTER SCHEMA ${OWN_SCHEMA} OWNER TO postgres; ALTER TABLE ${TABLE} OWNER TO postgres`,
-      },
-    ];
-  }
+  if (bookkeeping.distrust !== null) return [distrustProblem(bookkeeping.distrust, coordinator)];
   if (bookkeeping.row?.state !== 'dropping') return [];
   return [
     {
@@ -81,46 +100,62 @@ const ENSURE = [
     state pg_catalog.text NOT NULL CHECK (state IN ('creating', 'managed', 'dropping')),
     created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+  REVOKE_FROM_OTHERS,
 ];
 
 /** A run of an older version, which does not wait, may make the schema at the same moment. */
 const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {
-  return own(database, coordinator, 'remember that this program makes', [
-    ...ENSURE,
+  return own(
+    database,
+    coordinator,
+    'remember that this program makes',
     `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'creating')
      ON CONFLICT (name) DO UPDATE SET oid = NULL, state = 'creating', updated_at = pg_catalog.now()`,
-  ]);
+    ENSURE,
+  );
 }
 
 export function bindToOid(database: string, coordinator: NodeSpec): Change {
-  return own(database, coordinator, 'remember the OID of', [
+  return own(
+    database,
+    coordinator,
+    'remember the OID of',
     `UPDATE ${TABLE} SET state = 'managed', updated_at = pg_catalog.now(),
        oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})
      WHERE name = ${quoteLiteral(database)}`,
-  ]);
+  );
 }
 
 export function recordDrop(database: string, coordinator: NodeSpec): Change {
-  return own(database, coordinator, 'remember the drop of', [
-    ...ENSURE,
+  return own(
+    database,
+    coordinator,
+    'remember the drop of',
     `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'dropping')
      ON CONFLICT (name) DO UPDATE SET state = 'dropping', updated_at = pg_catalog.now()`,
-  ]);
+    ENSURE,
+  );
 }
 
 export function forget(database: string, coordinator: NodeSpec): Change {
-  return own(database, coordinator, 'forget', [`DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`]);
+  return own(database, coordinator, 'forget', `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`);
 }
 
-function own(database: string, node: NodeSpec, verb: string, statements: readonly string[]): Change {
+function own(
+  database: string,
+  node: NodeSpec,
+  verb: string,
+  statement: string,
+  prepare: readonly string[] = [],
+): Change {
   return {
     kind: 'change',
     node,
     scope: 'server',
     summary: `${verb} database ${quoteIdentifier(database)} (${TABLE})`,
-    statements: statements.map((text) => ({ text })),
+    statements: [...AS_OURSELVES, ...prepare, assertTrusted(MANAGED), statement].map((text) => ({ text })),
     failure: `Failed to ${verb} database '${database}' in ${TABLE}`,
     doneOnRetry: [],
     retryOn: CREATED_MEANWHILE,

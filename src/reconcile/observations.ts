@@ -42,7 +42,7 @@ export interface ServerObservation {
   readonly database: ObservedDatabase | null;
   readonly parameters: ObservedParameters;
   readonly knownParameters: readonly KnownParameter[];
-  /** Absent: the table has never been made (it stands on the coordinator only). */
+  /** The table stands on the coordinator only. */
   readonly bookkeeping?: Bookkeeping;
   /** Sessions that execute initSQL in the database; under the lock they are what a killed run left behind. */
   readonly initSqlSessions?: number;
@@ -74,19 +74,19 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[]): 
     observeDatabase(database.name),
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
-    observeBookkeeping(database.name),
+    ...observeBookkeeping(database.name),
     observeMarkedSessions(database.name),
   ]);
 }
 
-export function databaseScript(database: DatabaseSpec): string {
+export function databaseScript(database: DatabaseSpec, coordinator: boolean): string {
   const users = database.users.map((user) => user.name);
   return observationScript([
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),
     observeMetadata(),
     observeAuthinfo(),
-    observeLedger(),
+    ...observeLedger(coordinator),
     observeDistributedRoles(),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
   ]);

@@ -38,7 +38,7 @@ export async function observeDatabaseOf(
   node: NodeSpec,
   database: DatabaseSpec,
 ): Promise<DatabaseObservation> {
-  return readDatabaseObservation(await observed(run, node, 'database', databaseScript(database)));
+  return readDatabaseObservation(await observed(run, node, 'database', databaseScript(database, node.group === 0)));
 }
 
 export async function observeAvailabilityOf(

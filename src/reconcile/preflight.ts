@@ -82,9 +82,9 @@ export function preflight(
     );
   }
   problems.push(...parameterProblems(database, coordinator.knownParameters));
-  problems.push(...bookkeepingProblems(coordinator.bookkeeping, database.name));
   problems.push(
-    ...ledgerProblems(inside(situation, topology.coordinator).ledger, label(situation, topology.coordinator)),
+    ...bookkeepingProblems(coordinator.bookkeeping, database.name, label(situation, topology.coordinator)),
+    ...nodes.flatMap((node) => ledgerProblems(inside(situation, node).ledger, label(situation, node))),
   );
   problems.push(
     ...citusNodeProblems(

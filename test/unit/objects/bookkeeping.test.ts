@@ -26,11 +26,11 @@ describe('whose database it is', () => {
 describe('problems', () => {
   test.each([
     ['no table', undefined, []],
-    ['no row', { untrustedOwner: null, row: null }, []],
-    ['managed', { untrustedOwner: null, row: { oid: 7, state: 'managed' } }, []],
+    ['no row', { distrust: null, row: null }, []],
+    ['managed', { distrust: null, row: { oid: 7, state: 'managed' } }, []],
     [
       'half dropped',
-      { untrustedOwner: null, row: { oid: 7, state: 'dropping' } },
+      { distrust: null, row: { oid: 7, state: 'dropping' } },
       [
         {
           kind: 'refused',
@@ -41,17 +41,18 @@ describe('problems', () => {
     ],
     [
       'a table that somebody else made',
-      { untrustedOwner: 'mallory', row: { oid: 7, state: 'dropping' } },
+      { distrust: 'table citus_databases.managed_database belongs to mallory, who is no superuser', row: null },
       [
         {
           kind: 'refused',
-          what: "Table citus_databases.managed_database in the coordinator's maintenance database belongs to 'mallory', who is no superuser",
-          next: expect.stringContaining('ALTER TABLE citus_databases.managed_database OWNER TO postgres'),
+          what: 'What this program remembers cannot be trusted: table citus_databases.managed_database belongs to mallory, who is no superuser',
+          node: 'c',
+          next: expect.stringContaining('ALTER SCHEMA citus_databases RENAME TO'),
         },
       ],
     ],
   ] as const)('%s', (_, bookkeeping, expected) => {
-    expect(bookkeepingProblems(bookkeeping, "it's")).toEqual(expected);
+    expect(bookkeepingProblems(bookkeeping, "it's", 'c')).toEqual(expected);
   });
 });
 

@@ -157,7 +157,7 @@ describe('a database that is ready', () => {
       servers: {
         0: {
           database: observedDatabase(),
-          bookkeeping: { untrustedOwner: null, row: { oid: null, state: 'creating' } },
+          bookkeeping: { distrust: null, row: { oid: null, state: 'creating' } },
         },
       },
     });
@@ -171,7 +171,7 @@ describe('a database that is ready', () => {
 
   test('made by somebody else: nothing is remembered', () => {
     const given = readySituation({
-      servers: { 0: { database: observedDatabase(), bookkeeping: { untrustedOwner: null, row: null } } },
+      servers: { 0: { database: observedDatabase(), bookkeeping: { distrust: null, row: null } } },
     });
     expect(planDatabase(given, []).steps).toEqual([]);
   });

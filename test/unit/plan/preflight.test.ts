@@ -179,14 +179,10 @@ describe('the database on a worker beside that of the coordinator', () => {
     ['left over, unknown to us', { 1: left }, [warning]],
     [
       'left over after the coordinator lost its own',
-      { 0: { bookkeeping: { untrustedOwner: null, row: { oid: 7, state: 'managed' } } }, 1: left },
+      { 0: { bookkeeping: { distrust: null, row: { oid: 7, state: 'managed' } } }, 1: left },
       [warning],
     ],
-    [
-      'half made by us',
-      { 0: { bookkeeping: { untrustedOwner: null, row: { oid: null, state: 'creating' } } }, 1: left },
-      [],
-    ],
+    ['half made by us', { 0: { bookkeeping: { distrust: null, row: { oid: null, state: 'creating' } } }, 1: left }, []],
     [
       'another locale',
       { 0: { database: observedDatabase() }, 1: { database: observedDatabase({ collate: 'C' }) } },
@@ -206,7 +202,7 @@ test('everything at once', () => {
       0: {
         database: observedDatabase(),
         knownParameters: [{ name: 'port', context: 'postmaster' }],
-        bookkeeping: { untrustedOwner: null, row: { oid: 16_400, state: 'dropping' } },
+        bookkeeping: { distrust: null, row: { oid: 16_400, state: 'dropping' } },
       },
     },
     inside: {
@@ -214,7 +210,7 @@ test('everything at once', () => {
         extensions: [],
         schemas: [],
         metadata: metadata(0, { nodes: [citusNode(0), citusNode(5, { nodename: 'w1' })] }),
-        ledger: { untrustedOwner: 'mallory', rows: [] },
+        ledger: { distrust: 'schema citus_databases belongs to mallory, who is no superuser', rows: null },
       },
     },
   });
@@ -227,7 +223,9 @@ test('everything at once', () => {
     "invalid -: Parameter 'port' cannot belong to a database: it is set when the server starts",
     "invalid -: Parameter 'foo' is unknown to this PostgreSQL",
     "refused -: Database 'skymap' is half dropped: an earlier drop did not finish",
-    expect.stringMatching(/^refused c: Table citus_databases\.init_sql belongs to 'mallory'/),
+    expect.stringMatching(
+      /^refused c: What this program remembers cannot be trusted: schema citus_databases belongs to mallory/,
+    ),
     'refused -: w1:5432 is registered as group 5, not 1',
   ]);
 });

@@ -168,7 +168,7 @@ export function readySituation(options: SituationOptions = {}): Situation {
         group,
         {
           database: observedDatabase(),
-          ...(group === 0 ? { bookkeeping: { untrustedOwner: null, row } } : {}),
+          ...(group === 0 ? { bookkeeping: { distrust: null, row } } : {}),
           ...options.servers?.[group],
         },
       ]),

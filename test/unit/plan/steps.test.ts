@@ -102,13 +102,13 @@ test.each([
   ['begun before: written already', { oid: null, state: 'creating' }, 0],
   ['dropped by somebody since: begun anew', { oid: 7, state: 'managed' }, 1],
 ] as const)('the intent for an absent database, %s', (_, row, expected) => {
-  const bookkeeping = row === undefined ? {} : { bookkeeping: { untrustedOwner: null, row } };
+  const bookkeeping = row === undefined ? {} : { bookkeeping: { distrust: null, row } };
   expect(intentItems(situation({ servers: { 0: bookkeeping } }))).toHaveLength(expected);
 });
 
 test('no intent for a database that is there, whoever made it', () => {
   const row = { oid: 7, state: 'managed' } as const;
-  expect(intentItems(readySituation({ servers: { 0: { bookkeeping: { untrustedOwner: null, row } } } }))).toEqual([]);
+  expect(intentItems(readySituation({ servers: { 0: { bookkeeping: { distrust: null, row } } } }))).toEqual([]);
   expect(intentItems(readySituation())).toEqual([]);
 });
 

@@ -1,0 +1,133 @@
+import { quoteLiteral } from '../postgres/quote.ts';
+import type { Problem } from './change.ts';
+import { textArray } from './observe.ts';
+
+/** The schema for everything of this program's own, in whichever database. */
+export const OWN_SCHEMA = 'citus_databases';
+
+/** A table in which this program remembers something. */
+export interface OwnTable {
+  readonly name: string;
+  /** Name and type of each column, in their order, as format_type() writes the type. */
+  readonly columns: readonly (readonly [name: string, type: string])[];
+}
+
+export function qualified(table: OwnTable): string {
+  return `${OWN_SCHEMA}.${table.name}`;
+}
+
+/** The first OID that initdb does not give: what has a smaller one comes with PostgreSQL (access/transam.h). */
+const FIRST_NORMAL_OID = 16_384;
+
+/** Rights with which somebody else could change what the table says, or have code run when it changes. */
+const HARMFUL = ['CREATE', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'];
+
+/**
+ * SQL expression of type text: why the schema and the table in it are not to be trusted, NULL when they are (or are not
+ * there). It reads catalogs only. Reading as much as one row of a table that somebody else has made runs his code: a
+ * view's functions, a row security policy, the cast to json of a type of his. What belongs to a superuser, schema and
+ * table, nobody else can replace, so the answer stays true for the rest of the transaction.
+ */
+export function distrust(table: OwnTable): string {
+  const name = qualified(table);
+  return `(SELECT CASE
+    WHEN NOT s.rolsuper THEN 'schema ${OWN_SCHEMA} belongs to ' || pg_catalog.quote_ident(s.rolname) || ', who is no superuser'
+    WHEN ${harmful('n.nspacl', 'n.nspowner')} THEN 'others than its owner may create objects in schema ${OWN_SCHEMA}'
+    WHEN c.oid IS NULL THEN NULL
+    WHEN c.relkind <> 'r' OR c.relpersistence <> 'p' THEN '${name} is no ordinary table'
+    WHEN NOT t.rolsuper THEN 'table ${name} belongs to ' || pg_catalog.quote_ident(t.rolname) || ', who is no superuser'
+    WHEN ${harmful('c.relacl', 'c.relowner')} OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = c.oid AND ${harmful('a.attacl', 'c.relowner')})
+      THEN 'others than its owner may write to table ${name}'
+    WHEN c.relhasrules THEN 'table ${name} has rules'
+    WHEN c.relhastriggers THEN 'table ${name} has triggers'
+    WHEN c.relrowsecurity OR c.relforcerowsecurity THEN 'table ${name} has row security'
+    WHEN c.relhassubclass OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
+      THEN 'table ${name} has parents or children'
+    WHEN ARRAY(SELECT a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
+         <> ${textArray(table.columns.map((column) => column.join(' ')))}
+      THEN 'table ${name} has other columns than this program gave it'
+    WHEN EXISTS (SELECT FROM pg_catalog.pg_depend d
+         WHERE d.refobjid >= ${FIRST_NORMAL_OID}
+           AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
+             'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
+           AND (d.objid = c.oid
+             OR d.objid IN (SELECT f.oid FROM pg_catalog.pg_attrdef f WHERE f.adrelid = c.oid
+                            UNION ALL SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid
+                            UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)))
+      THEN 'a default, constraint or index of table ${name} uses a function that does not come with PostgreSQL'
+    END
+    FROM pg_catalog.pg_namespace n
+      JOIN pg_catalog.pg_roles s ON s.oid = n.nspowner
+      LEFT JOIN (pg_catalog.pg_class c JOIN pg_catalog.pg_roles t ON t.oid = c.relowner)
+        ON c.relnamespace = n.oid AND c.relname = '${table.name}'
+    WHERE n.nspname = '${OWN_SCHEMA}')`;
+}
+
+/** SQL condition: the table is there and may be read. */
+export function trusted(table: OwnTable): string {
+  return `pg_catalog.to_regclass('${qualified(table)}') IS NOT NULL AND ${distrust(table)} IS NULL`;
+}
+
+export function distrustProblem(reason: string, node: string): Problem {
+  return {
+    kind: 'refused',
+    what: `What this program remembers cannot be trusted: ${reason}`,
+    node,
+    next:
+      'Nothing of it was read. Find out who made it, then take the name away from it as superuser: ' +
+      `ALTER SCHEMA ${OWN_SCHEMA} RENAME TO ${OWN_SCHEMA}_foreign. Where initSQL was executed before, the next run needs initSQLPolicy: baseline`,
+  };
+}
+
+function harmful(acl: string, owner: string): string {
+  return `EXISTS (SELECT FROM pg_catalog.aclexplode(${acl}) x WHERE x.grantee <> ${owner}
+      AND x.privilege_type = ANY (${textArray(HARMFUL)}))`;
+}
+
+/**
+ * Whoever logged in, whatever ALTER DATABASE … SET role says or the transaction did so far; and names of PostgreSQL's
+ * own. Constraint triggers that are due come first, as the user whose statement they belong to. For the rest of the
+ * transaction only. Citus may be set to hand SET LOCAL to the workers, and hands over the text of the whole message (Citus:
+ * commands/variableset.c): not what is written here.
+ */
+export const AS_OURSELVES = [
+  'SET LOCAL citus.propagate_set_commands = none',
+  'SET CONSTRAINTS ALL IMMEDIATE',
+  'SET LOCAL SESSION AUTHORIZATION DEFAULT',
+  'SET LOCAL ROLE none',
+  'SET LOCAL search_path = pg_catalog',
+] as const;
+
+/** Statement that fails, and the transaction with it, when the table is not to be trusted. */
+export function assertTrusted(table: OwnTable): string {
+  return `DO ${quoteLiteral(`
+DECLARE reason pg_catalog.text := ${distrust(table)};
+BEGIN
+  IF reason IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = reason;
+  END IF;
+END`)}`;
+}
+
+/**
+ * Takes away what default privileges gave others on schema and tables, by whoever they were set: those who could write
+ * here would decide what is executed.
+ */
+export const REVOKE_FROM_OTHERS = `DO ${quoteLiteral(`
+DECLARE grantee pg_catalog.text;
+BEGIN
+  FOR grantee IN
+    SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+    FROM (SELECT nspacl AS acl, nspowner AS owner FROM pg_catalog.pg_namespace WHERE nspname = '${OWN_SCHEMA}'
+          UNION ALL
+          SELECT relacl, relowner FROM pg_catalog.pg_class WHERE relnamespace = '${OWN_SCHEMA}'::pg_catalog.regnamespace) o,
+         pg_catalog.aclexplode(o.acl) a
+    WHERE a.grantee <> o.owner
+  LOOP
+    EXECUTE 'REVOKE ALL ON SCHEMA ${OWN_SCHEMA} FROM ' || grantee;
+    EXECUTE 'REVOKE ALL ON ALL TABLES IN SCHEMA ${OWN_SCHEMA} FROM ' || grantee;
+    EXECUTE 'REVOKE ALL ON ALL SEQUENCES IN SCHEMA ${OWN_SCHEMA} FROM ' || grantee;
+  END LOOP;
+END`)}`;
