@@ -1,4 +1,3 @@
-import { quoteIdentifier } from '../postgres/quote.ts';
 import { metadataValue, type ObservedMetadata } from './citusNode.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
 import { jsonRows, observationScript, PIN_SEARCH_PATH } from './observe.ts';
@@ -68,19 +67,6 @@ export function probeScript(workers: number, rows: number): string {
   ].join(';\n');
 }
 
-/** Names one distributed table, if there is any, that a worker can be asked to read. */
-export function distributedTablesQuery(): string {
-  return `SELECT n.nspname AS schema, c.relname AS name
-    FROM pg_catalog.pg_dist_partition p
-    JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE p.partmethod = 'h' ORDER BY c.oid LIMIT 1`;
-}
-
-/** Reaches every shard of the table without reading its rows. */
-export function readTableQuery(table: { readonly schema: string; readonly name: string }): string {
-  return `SELECT pg_catalog.count(*) FROM (SELECT 1 FROM ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)} LIMIT 1) probe`;
-}
-
-export const CLUSTER_HEALTH = `SELECT from_nodename || ':' || from_nodeport AS "from", to_nodename || ':' || to_nodeport AS "to"
+export const CLUSTER_HEALTH = `${PIN_SEARCH_PATH};
+SELECT from_nodename || ':' || from_nodeport AS "from", to_nodename || ':' || to_nodeport AS "to"
   FROM pg_catalog.citus_check_cluster_node_health() WHERE result IS NOT TRUE`;
