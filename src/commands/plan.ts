@@ -1,5 +1,6 @@
 import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
+import { refuseDamage } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import { check, look, withInitSql } from '../reconcile/look.ts';
 import { observeManagedRoles } from '../reconcile/observeAgain.ts';
@@ -36,6 +37,7 @@ export async function plan(context: Context, { output, databasesAtOnce }: Report
           const situation = (await observeManagedRoles(decided, run))(decided);
           planned = planDatabase(situation, warnings);
           changes ||= hasChanges(planned, runsAlways(situation.initSql));
+          refuseDamage(situation, 'Nothing was changed');
         } finally {
           tell(databases.indexOf(database), planned);
           // With many databases, each node's connections would be used up.

@@ -2,6 +2,7 @@ import { type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import type { Context } from '../context.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
+import { refuseDamage } from '../reconcile/findings.ts';
 import { look } from '../reconcile/look.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
 import { createRun, type Run } from '../reconcile/run.ts';
@@ -66,6 +67,7 @@ async function verifyOne(context: Context, joined: Joined, database: DatabaseSpe
   log.line(`Verifying database '${database.name}' from every node...`);
   const run = createRun({ ...joined, database, signal: context.signal });
   const situation = await look(context, joined, run, database);
+  refuseDamage(situation, 'Nothing was changed');
   missingDatabase(situation);
   const proof = await verifyNodes(run, situation);
   if (context.spec.cluster.citus) {

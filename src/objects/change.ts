@@ -1,3 +1,4 @@
+import type { FailureDetails } from '../report/errors.ts';
 import type { NodeSpec } from '../spec/types.ts';
 
 export interface Statement {
@@ -65,7 +66,13 @@ export interface Procedure {
   readonly summaries: readonly string[];
 }
 
-export type Item = Change | Procedure | Note | Warning;
+/** The work ends here: what exists contradicts it, and only a person can decide. `plan` reports it as a finding. */
+export interface Refusal {
+  readonly kind: 'refusal';
+  readonly failure: FailureDetails;
+}
+
+export type Item = Change | Procedure | Note | Warning | Refusal;
 
 export function note(text: string): Note {
   return { kind: 'note', text };

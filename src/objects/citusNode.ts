@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
+import { describeParts, type MetadataPart } from './metadataParts.ts';
 import { type Fragment, jsonRows } from './observe.ts';
 
 /** A row of pg_dist_node, as one node sees it. */
@@ -123,6 +124,8 @@ export function staleReason(
   worker: NodeSpec,
   coordinator: ObservedMetadata,
   own: ObservedMetadata | undefined,
+  /** Parts of its metadata that are not the coordinator's. */
+  differing: readonly MetadataPart[] = [],
 ): string | undefined {
   const row = registration(worker, coordinator);
   if (row === undefined) return undefined;
@@ -132,6 +135,7 @@ export function staleReason(
   if (own.localGroup !== row.groupid) return `it takes itself for group ${own.localGroup}`;
   if (nodesKey(own.nodes) !== nodesKey(coordinator.nodes)) return 'it knows other nodes than the coordinator';
   if (own.tables !== coordinator.tables) return 'it knows other distributed tables than the coordinator';
+  if (differing.length > 0) return `it knows ${describeParts(differing)} than the coordinator`;
   return undefined;
 }
 

@@ -8,9 +8,14 @@ export interface Fragment {
   readonly key: string;
   /** SQL condition; without it the fragment is always looked up. */
   readonly when?: string;
-  /** SQL expression of type jsonb. */
+  /** SQL expression of type jsonb. It may read `observed`, which holds the fragments before it. */
   readonly value: string;
+  /** Reads shards in pg_class, where Citus hides them from everybody who does not ask for them. */
+  readonly showsShards?: boolean;
 }
+
+/** Condition of a fragment that reads Citus' catalog. */
+export const HAS_CITUS = "pg_catalog.to_regclass('pg_catalog.pg_dist_node') IS NOT NULL";
 
 /** For the message's transaction only: nothing that a database's search_path names may stand in for PostgreSQL's own. */
 export const PIN_SEARCH_PATH = 'SET LOCAL search_path = pg_catalog';
@@ -26,7 +31,8 @@ const SETTING = 'citus_databases.observed';
 export function observationScript(fragments: readonly Fragment[]): string {
   const lines = fragments.map((fragment) => {
     const add = `observed := observed || pg_catalog.jsonb_build_object(${quoteLiteral(fragment.key)}, ${fragment.value});`;
-    return fragment.when === undefined ? `  ${add}` : `  IF ${fragment.when} THEN ${add} END IF;`;
+    const action = fragment.showsShards === true ? `${tableVisibility('off')} ${add} ${tableVisibility('on')}` : add;
+    return fragment.when === undefined ? `  ${action}` : `  IF ${fragment.when} THEN ${action} END IF;`;
   });
   const body = [
     '#variable_conflict use_column',
@@ -37,6 +43,11 @@ export function observationScript(fragments: readonly Fragment[]): string {
     'END',
   ].join('\n');
   return `${PIN_SEARCH_PATH};\nDO ${dollarQuote(`\n${body}\n`)};\nSELECT pg_catalog.current_setting('${SETTING}') AS observed`;
+}
+
+/** Citus documentation, "Configuration Reference" (citus.override_table_visibility). */
+function tableVisibility(value: 'on' | 'off'): string {
+  return `PERFORM pg_catalog.set_config('citus.override_table_visibility', '${value}', true);`;
 }
 
 /** Dollar quoting with a tag that the text does not contain (names in a spec may hold any character). */

@@ -1,4 +1,5 @@
 import { type Change, type Item, isChange, type Procedure } from '../objects/change.ts';
+import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { executeBatch, inBatches } from './batch.ts';
 import { executeChange } from './executeChange.ts';
@@ -31,6 +32,7 @@ export async function executeItems(items: readonly Item[], tools: ItemTools): Pr
       changes += batch.length;
     } else if (item.kind === 'note') log.line(item.text, depth);
     else if (item.kind === 'warning') log.warn(item.text, depth);
+    else if (item.kind === 'refusal') throw new Failure(item.failure);
     else if (item.kind === 'procedure') {
       changes += await tools.execute(item);
       for (const summary of item.summaries) onDone(summary);

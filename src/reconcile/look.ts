@@ -16,6 +16,7 @@ import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
 import { missingExtensions, type Preflight, preflight } from './preflight.ts';
 import type { Run } from './run.ts';
+import { lookForShardFaults } from './shardFaults.ts';
 import { inside, origin, type Situation } from './situation.ts';
 
 /** Passwords of users by role name. Commands that change nothing about users need none. */
@@ -48,6 +49,7 @@ export async function look(
     labels: joined.labels,
     servers,
     inside: contents,
+    shardFaults: await lookForShardFaults(run, topology, contents),
     password: context.access.password,
     users: wantedUsers(database, servers, passwords, context.access.redactor),
     initSql: { kind: 'none' },

@@ -17,6 +17,7 @@ import {
   observeAvailableExtensions,
   observeExtensions,
 } from '../objects/extension.ts';
+import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
 import { observationScript } from '../objects/observe.ts';
 import {
   type KnownParameter,
@@ -27,6 +28,7 @@ import {
 import { type ObservedRole, observeRoles } from '../objects/role.ts';
 import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
 import { observeServer, type ServerSettings } from '../objects/server.ts';
+import { type ObservedShards, observeShards } from '../objects/shard.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/user.ts';
 import { type ObservedUserParameters, observeUserParameters } from '../objects/userParameter.ts';
 import type { DatabaseSpec, ExtensionSpec } from '../spec/types.ts';
@@ -53,6 +55,8 @@ export interface DatabaseObservation {
   readonly extensions: readonly ObservedExtension[];
   readonly schemas: readonly ObservedSchema[];
   readonly metadata?: ObservedMetadata;
+  readonly metadataParts?: MetadataDigests;
+  readonly shards?: ObservedShards;
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;
   /** Roles that Citus manages in this database. */
@@ -85,6 +89,8 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean): st
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),
     observeMetadata(),
+    ...observeMetadataParts(),
+    observeShards(),
     observeAuthinfo(),
     ...observeLedger(coordinator),
     observeDistributedRoles(),

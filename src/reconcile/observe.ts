@@ -1,4 +1,14 @@
 import type { AvailableExtension } from '../objects/extension.ts';
+import {
+  existingShardsScript,
+  type PlacedShard,
+  placedShardsScript,
+  readExistingShards,
+  readPlacedShards,
+  readTableRights,
+  type TableRights,
+  tableRightsScript,
+} from '../objects/shard.ts';
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
@@ -63,6 +73,26 @@ export async function observeRolesOf(run: Run, node: NodeSpec, names: readonly s
 
 export async function observeVerificationOf(run: Run, node: NodeSpec, script: string): Promise<VerificationReport> {
   return readVerification(await observed(run, node, 'database', script));
+}
+
+export async function observePlacedShardsOf(
+  run: Run,
+  node: NodeSpec,
+  groups: readonly number[],
+): Promise<readonly PlacedShard[]> {
+  return readPlacedShards(await observed(run, node, 'database', placedShardsScript(groups)));
+}
+
+export async function observeExistingShardsOf(
+  run: Run,
+  node: NodeSpec,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  return readExistingShards(await observed(run, node, 'database', existingShardsScript(names)));
+}
+
+export async function observeTableRightsOf(run: Run, node: NodeSpec): Promise<readonly TableRights[]> {
+  return readTableRights(await observed(run, node, 'database', tableRightsScript()));
 }
 
 async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', script: string): Promise<string> {

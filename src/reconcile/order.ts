@@ -1,4 +1,5 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { damageItems } from './findings.ts';
 import { initSqlItems } from './initSqlItems.ts';
 import { isPlain, type Situation, server } from './situation.ts';
 import {
@@ -147,6 +148,9 @@ const registration: DatabaseWork = {
     `${workers.length} ${workers.length === 1 ? 'worker is' : 'workers are'} already registered`,
 };
 
+/** Nothing is built on top of lost data. What came before gives a worker its place back, and takes nothing away. */
+const damage: DatabaseWork = { name: 'damage', nodes: onCoordinator, items: damageItems, log: 'lines' };
+
 /** Before schemas are made, which then have the right privileges from the start. */
 const privileges: DatabaseWork = {
   name: 'default privileges',
@@ -236,7 +240,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
   },
   {
     heading: { number: 6, title: () => 'Adding worker nodes to Citus metadata...' },
-    works: [managedRoles, registration, privileges, schemas],
+    works: [managedRoles, registration, damage, privileges, schemas],
   },
   { heading: { number: 7, title: () => 'Running custom initialization SQL...' }, works: [initSql, rights] },
   { heading: { number: 8, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },

@@ -1,5 +1,6 @@
 import { isChange } from '../objects/change.ts';
 import { isDue } from './executeItems.ts';
+import { findingsOf, type ReportedFinding, reported } from './findings.ts';
 import { orderOf } from './order.ts';
 import { label, origin, type Situation } from './situation.ts';
 import { nodesOfStage, type Step, stagesOf } from './work.ts';
@@ -25,6 +26,8 @@ export interface DatabasePlan {
   /** How many changes there are beside initSQL. */
   readonly differences: number;
   readonly warnings: readonly string[];
+  /** What is wrong with what exists. */
+  readonly findings: readonly ReportedFinding[];
 }
 
 /** What the order of work has to do in this situation, all at once. */
@@ -56,6 +59,7 @@ export function planDatabase(situation: Situation, warnings: readonly string[]):
       return changes.length === 0 ? [] : [{ ...headingOf(step, situation), changes }];
     }),
     differences: due.filter((candidate) => candidate.isChange).length,
+    findings: findingsOf(situation).map(reported),
     warnings: [...warnings, ...items.flatMap(({ item }) => (item.kind === 'warning' ? [item.text] : []))],
   };
 }

@@ -9,6 +9,7 @@ import {
   type RolesObservation,
   type ServerObservation,
 } from './observations.ts';
+import type { ShardFaults } from './shardFaults.ts';
 
 /** Everything a plan is made of: what is wanted, and what was seen after the lock was taken. Nodes go by group. */
 export interface Situation {
@@ -19,6 +20,7 @@ export interface Situation {
   readonly servers: ReadonlyMap<number, ServerObservation>;
   /** Nodes on which the database exists. */
   readonly inside: ReadonlyMap<number, DatabaseObservation>;
+  readonly shardFaults: ShardFaults;
   /** The superuser's password, for pg_dist_authinfo. */
   readonly password: string | undefined;
   /** The declared users, as every node has to have them. */

@@ -14,6 +14,7 @@ import {
 import { diffDatabase } from '../objects/database.ts';
 import { diffManagedRoles } from '../objects/distributedRole.ts';
 import { diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
+import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
@@ -167,7 +168,9 @@ export function registrationItems(situation: Situation): readonly Item[] {
   }
   if (missing.length > 0) items.push(registerWorkers(topology.coordinator, missing));
   for (const worker of topology.workers) {
-    const reason = staleReason(worker, metadata, inside(situation, worker).metadata);
+    const { metadata: own, metadataParts } = inside(situation, worker);
+    const known = inside(situation, topology.coordinator).metadataParts;
+    const reason = staleReason(worker, metadata, own, differingParts(metadataParts ?? {}, known ?? {}));
     if (reason !== undefined) items.push(activateWorker(topology.coordinator, worker, reason));
   }
   for (const surplus of surplusWorkers(topology.workers, metadata)) {

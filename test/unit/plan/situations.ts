@@ -5,6 +5,7 @@ import type { ObservedDatabase } from '../../../src/objects/database.ts';
 import type { ObservedRole } from '../../../src/objects/role.ts';
 import type { ServerSettings } from '../../../src/objects/server.ts';
 import type { DatabaseObservation, ServerObservation } from '../../../src/reconcile/observations.ts';
+import { NO_SHARD_FAULTS } from '../../../src/reconcile/shardFaults.ts';
 import type { Situation } from '../../../src/reconcile/situation.ts';
 import type { DatabaseSpec, NodeSpec } from '../../../src/spec/types.ts';
 import { parse } from '../spec/support.ts';
@@ -22,7 +23,7 @@ export function node(group: number, nodeName: string, nodePort = 5432): NodeSpec
 /** What an item says and does, in few words. */
 export function shown(item: Item): unknown {
   if (item.kind === 'procedure') return { on: item.node.nodeName, summaries: item.summaries };
-  if (item.kind !== 'change') return `${item.kind}: ${item.text}`;
+  if (item.kind !== 'change') return `${item.kind}: ${item.kind === 'refusal' ? item.failure.what : item.text}`;
   return { on: item.node.nodeName, summary: item.summary, sql: sqlOf(item) };
 }
 
@@ -144,6 +145,7 @@ ${options.spec ?? ''}
     topology: topologyOf(spec, nodes.slice(1), database),
     labels: nodeLabels(nodes),
     servers: new Map(nodes.map(({ group }) => [group, serverObservation(options.servers?.[group])])),
+    shardFaults: NO_SHARD_FAULTS,
     inside: new Map(Object.entries(options.inside ?? {}).map(([group, observed]) => [Number(group), observed])),
     password: options.password,
     users: [],

@@ -1,0 +1,162 @@
+import { type Fragment, HAS_CITUS, jsonRows, observationScript, textArray } from './observe.ts';
+
+/** The shards that a node holds, as its own metadata lists them. */
+export interface ObservedShards {
+  /** Digest of the names of this node's shards that are there as tables. */
+  readonly present: string;
+  /** On the coordinator: for each group, the digest of the shards that it places there. */
+  readonly placed: Readonly<Record<string, string>>;
+  /** Digest of owner, rights and row security of each distributed table and of its shards on this node. */
+  readonly rights: string;
+}
+
+/** A shard that the coordinator places on a node. */
+export interface PlacedShard {
+  readonly group: number;
+  /** `schema.table`, quoted. */
+  readonly table: string;
+  /** `schema.table_102008`, quoted. */
+  readonly name: string;
+  readonly shardid: number;
+  /** Of the table, quoted. */
+  readonly owner: string;
+  /** A copy of it is on every node (reference tables). */
+  readonly reference: boolean;
+  /** Other groups that have a copy of it. */
+  readonly others: readonly number[];
+}
+
+/** What one relation of a distributed table, itself or a shard, lets whom do. */
+export interface TableRights {
+  readonly table: string;
+  readonly owner: string;
+  readonly grants: readonly { readonly grantee: string; readonly privilege: string; readonly grantable: boolean }[];
+  readonly rowSecurity: boolean;
+  readonly forced: boolean;
+  readonly policies: readonly string[];
+}
+
+/** The digest (`present`, `placed`) of a node without shards. */
+export const NO_SHARDS = 'd41d8cd98f00b204e9800998ecf8427e';
+
+/** shard_name() leaves the schema `public` out, in each version of Citus. */
+const SHARD_NAME = `CASE n.nspname WHEN 'public' THEN 'public.' ELSE '' END || pg_catalog.shard_name(p.logicalrelid, s.shardid)`;
+const TABLE_NAME = "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)";
+const LOCAL_GROUP = '(SELECT groupid FROM pg_catalog.pg_dist_local_group)';
+
+const PLACEMENTS = `pg_catalog.pg_dist_placement l
+      JOIN pg_catalog.pg_dist_shard s ON s.shardid = l.shardid
+      JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = s.logicalrelid
+      JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
+/** Active placements (Citus: relay_utility.h, SHARD_STATE_ACTIVE) of tables whose metadata every node has. */
+const ACTIVE = "l.shardstate = 1 AND p.partmethod IN ('h', 'n')";
+/** Shards are tables, also partitioned or foreign ones; a view in the place of one is none. */
+const TABLE_KINDS = "('r', 'p', 'f')";
+
+/** Own shards, and own relations of distributed tables: the tables themselves and the shards. */
+const WITH_SHARDS = `own AS MATERIALIZED (
+    SELECT o.relid, o.shardid, o.name, pg_catalog.to_regclass(o.name)::pg_catalog.oid AS oid
+    FROM (SELECT p.logicalrelid::pg_catalog.oid AS relid, s.shardid, ${SHARD_NAME} AS name FROM ${PLACEMENTS}
+      WHERE l.groupid = ${LOCAL_GROUP} AND ${ACTIVE}) o),
+  relations AS MATERIALIZED (
+    SELECT o.relid, o.shardid, o.name, c.oid, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity
+    FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid WHERE c.relkind IN ${TABLE_KINDS}
+    UNION ALL
+    SELECT c.oid, NULL, NULL, c.oid, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity
+    FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+    WHERE p.partmethod IN ('h', 'n')),
+  policies AS MATERIALIZED (
+    SELECT polrelid, pg_catalog.jsonb_agg(polname || ' ' || polcmd::pg_catalog.text ORDER BY polname COLLATE "C") AS names
+    FROM pg_catalog.pg_policy GROUP BY 1),
+  acls AS MATERIALIZED (
+    SELECT d.relowner, d.relacl,
+           (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('grantee', g.grantee,
+                     'privilege', g.privilege_type, 'grantable', g.is_grantable)
+                   ORDER BY g.grantee COLLATE "C", g.privilege_type COLLATE "C", g.is_grantable), '[]')
+              FROM (SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS grantee,
+                           a.privilege_type, pg_catalog.bool_or(a.is_grantable) AS is_grantable
+                    FROM pg_catalog.aclexplode(coalesce(d.relacl, pg_catalog.acldefault('r', d.relowner))) a GROUP BY 1, 2) g) AS grants
+    FROM (SELECT DISTINCT relowner, relacl FROM relations) d),
+  states AS MATERIALIZED (
+    SELECT DISTINCT r.relid, pg_catalog.jsonb_build_object('owner', pg_catalog.pg_get_userbyid(r.relowner), 'grants', a.grants,
+             'rowSecurity', r.relrowsecurity, 'forced', r.relforcerowsecurity, 'policies', coalesce(y.names, '[]')) AS rights
+    FROM relations r JOIN acls a ON a.relowner = r.relowner AND a.relacl IS NOT DISTINCT FROM r.relacl
+    LEFT JOIN policies y ON y.polrelid = r.oid)`;
+
+const NAMED_STATES = `SELECT ${TABLE_NAME} AS name, t.rights FROM states t
+      JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
+
+/** Old versions, and the stand-in, have no shards that could be looked for by name. */
+const HAS_SHARDS = `${HAS_CITUS} AND pg_catalog.to_regproc('pg_catalog.shard_name') IS NOT NULL`;
+
+/** One digest each, so that the answer stays small however many shards there are. */
+export function observeShards(): Fragment {
+  return {
+    key: 'shards',
+    when: HAS_SHARDS,
+    showsShards: true,
+    value: `(WITH ${WITH_SHARDS},
+      placed AS (
+        SELECT l.groupid, pg_catalog.md5(pg_catalog.string_agg(${SHARD_NAME}, ',' ORDER BY s.shardid)) AS digest
+        FROM ${PLACEMENTS} WHERE ${ACTIVE} AND ${LOCAL_GROUP} = 0 GROUP BY 1)
+      SELECT pg_catalog.jsonb_build_object(
+        'present', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.name, ',' ORDER BY r.shardid), ''))
+           FROM relations r WHERE r.shardid IS NOT NULL),
+        'placed', (SELECT coalesce(pg_catalog.jsonb_object_agg(groupid, digest), '{}') FROM placed),
+        'rights', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.line, E'\\n' ORDER BY r.line COLLATE "C"), ''))
+           FROM (SELECT t.name || t.rights::pg_catalog.text AS line FROM (${NAMED_STATES}) t) r)))`,
+  };
+}
+
+/** On the coordinator: every shard that it places on some groups. */
+export function placedShardsScript(groups: readonly number[]): string {
+  return observationScript([
+    {
+      key: 'placed',
+      value: jsonRows(`
+        SELECT l.groupid AS "group", ${TABLE_NAME} AS "table", ${SHARD_NAME} AS name, s.shardid,
+               pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,
+               p.partmethod = 'n' AND p.repmodel = 't' AS reference,
+               (SELECT coalesce(pg_catalog.jsonb_agg(e.groupid ORDER BY e.groupid), '[]') FROM pg_catalog.pg_dist_placement e
+                 WHERE e.shardid = s.shardid AND e.groupid <> l.groupid AND e.shardstate = 1) AS others
+        FROM ${PLACEMENTS} WHERE ${ACTIVE} AND l.groupid IN (${groups.join(', ')}) ORDER BY s.shardid, l.groupid`),
+    },
+  ]);
+}
+
+export function readPlacedShards(observed: string): readonly PlacedShard[] {
+  return (JSON.parse(observed) as { placed: readonly PlacedShard[] }).placed;
+}
+
+/** Which of these shards are there as tables, whatever the node's own metadata says. */
+export function existingShardsScript(names: readonly string[]): string {
+  return observationScript([
+    {
+      key: 'existing',
+      showsShards: true,
+      value: `(SELECT coalesce(pg_catalog.jsonb_agg(w.name), '[]') FROM pg_catalog.unnest(${textArray(names)}) AS w (name)
+        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name) AND c.relkind IN ${TABLE_KINDS})`,
+    },
+  ]);
+}
+
+export function readExistingShards(observed: string): ReadonlySet<string> {
+  return new Set((JSON.parse(observed) as { existing: readonly string[] }).existing);
+}
+
+/** The rights of every distributed table and, where they differ, of its shards on this node. */
+export function tableRightsScript(): string {
+  return observationScript([
+    {
+      key: 'rights',
+      showsShards: true,
+      value: `(WITH ${WITH_SHARDS} SELECT coalesce(pg_catalog.jsonb_agg(
+          pg_catalog.jsonb_build_object('table', t.name) || t.rights ORDER BY t.name), '[]') FROM (${NAMED_STATES}) t)`,
+    },
+  ]);
+}
+
+export function readTableRights(observed: string): readonly TableRights[] {
+  return (JSON.parse(observed) as { rights: readonly TableRights[] }).rights;
+}
