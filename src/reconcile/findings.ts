@@ -12,7 +12,8 @@ export interface Finding {
   readonly object: string;
   /** heal: `apply` sets it right; refuse: only a person can; warn: the database is usable all the same. */
   readonly effect: 'heal' | 'refuse' | 'warn';
-  readonly what: string;
+  /** A sentence without a full stop. */
+  readonly found: string;
   readonly next: string;
 }
 
@@ -23,12 +24,12 @@ export interface ReportedFinding {
   readonly object: string;
   readonly healable: boolean;
   readonly blocks: boolean;
-  readonly what: string;
+  readonly message: string;
   readonly next: string;
 }
 
-export function reported({ effect, node, kind, object, what, next }: Finding): ReportedFinding {
-  return { node, kind, object, healable: effect === 'heal', blocks: effect !== 'warn', what, next };
+export function reported({ effect, node, kind, object, found, next }: Finding): ReportedFinding {
+  return { node, kind, object, healable: effect === 'heal', blocks: effect !== 'warn', message: found, next };
 }
 
 export function findingsOf(situation: Situation): readonly Finding[] {
@@ -59,7 +60,7 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[]): Fin
       ...place,
       kind: 'missingCopy',
       effect: 'refuse',
-      what: `${count} ${names.length === 1 ? 'has' : 'have'} no table on this node (${which}); ${others} ${first.others.length === 1 ? 'has' : 'have'} a copy`,
+      found: `${count} ${names.length === 1 ? 'has' : 'have'} no table on this node (${which}); ${others} ${first.others.length === 1 ? 'has' : 'have'} a copy`,
       next: `Restore ${node} from a backup, or remove the placement there and copy it again (citus_copy_shard_placement)`,
     };
   }
@@ -68,7 +69,7 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[]): Fin
     ...place,
     kind: 'lostShard',
     effect: 'refuse',
-    what: `${count} ${names.length === 1 ? 'is' : 'are'} gone (${which}); no other node has a copy`,
+    found: `${count} ${names.length === 1 ? 'is' : 'are'} gone (${which}); no other node has a copy`,
     next: `Restore ${node} from a backup that has them. Only if their rows may be lost, on ${node} in database '${situation.database.name}': ${MANUAL} ${statements.join(' ')}`,
   };
 }
@@ -109,7 +110,7 @@ function damage(situation: Situation, changed: string): FailureDetails | undefin
     what: `Database '${database}' is not ready: ${lost ? 'data is lost' : 'it is damaged in a way that no run can repair'}`,
     node: [...new Set(refused.map(({ node }) => node))].join(', '),
     database,
-    cause: `\n${refused.map(({ node, what, next }) => `${node}: ${what}\n  Next: ${next}`).join('\n')}`,
+    cause: `\n${refused.map(({ node, found, next }) => `${node}: ${found}\n  Next: ${next}`).join('\n')}`,
     next: `Do that and run again. ${changed}`,
   };
 }
