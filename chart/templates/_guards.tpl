@@ -11,6 +11,7 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
 {{- include "citus-cluster.guardVolumes" (dict "root" . "present" $present) -}}
 {{- include "citus-cluster.guardCredentials" (dict "root" . "present" $present "volumes" $volumes) -}}
 {{- include "citus-cluster.guardReplicas" (dict "root" . "present" $present "volumes" $volumes) -}}
+{{- include "citus-cluster.guardOwnedSecrets" . -}}
 {{- end -}}
 
 {{/* The StatefulSets of this release, as a JSON list of {name, cluster, group, scope, env, claim}. */}}

@@ -25,6 +25,11 @@
 {{- .Values.ssl.secretName | default (printf "%s-ssl-certs" (include "citus-cluster.name" .)) -}}
 {{- end -}}
 
+{{/* The Secret with the key of the authority that signs what ssl.createSecret makes; no pod mounts it. */}}
+{{- define "citus-cluster.authoritySecret" -}}
+{{- include "citus-cluster.name" . }}-ssl-ca
+{{- end -}}
+
 {{- define "citus-cluster.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (include "citus-cluster.name" .) -}}
 {{- end -}}

@@ -10,24 +10,7 @@ the cluster, nothing writable but /tmp.
 restartPolicy: Never
 automountServiceAccountToken: false
 enableServiceLinks: false
-{{- with $values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.jobs.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.jobs.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 1000
-  runAsGroup: 1000
-  fsGroup: 1000
-  seccompProfile: { type: RuntimeDefault }
+{{- include "citus-cluster.jobPlacement" .root }}
 containers:
   - name: citus-databases
     image: {{ include "citus-cluster.image" (dict "image" $values.jobs.image "root" .root) | quote }}
@@ -86,6 +69,28 @@ volumes:
   {{- end }}
   - name: tmp
     emptyDir: {}
+{{- end -}}
+
+{{/* Where Jobs' pods run and as whom; begins with a new line. */}}
+{{- define "citus-cluster.jobPlacement" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.jobs.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.jobs.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 1000
+  runAsGroup: 1000
+  fsGroup: 1000
+  seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 
 {{/* Exit codes 2 (the spec is wrong) and 3 (refused) do not change by trying again; a pod taken away by Kubernetes is no attempt. */}}

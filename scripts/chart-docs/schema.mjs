@@ -81,6 +81,7 @@ const known = {
   podAnnotations: stringMap,
   'jobs.image.pullPolicy': pullPolicy,
   'jobs.mode': { enum: ['perDatabase', 'single'] },
+  'jobs.parallel': { type: 'integer', minimum: 1, maximum: 100 },
   'jobs.databasesAtOnce': { type: 'integer', minimum: 1, maximum: 999999 },
   'jobs.unchanged': { enum: ['run', 'skip'] },
   'jobs.resources': freeMap,
@@ -129,7 +130,7 @@ const passwordSources = {
     type: ['boolean', 'null'],
     default: false,
     description:
-      'true: the chart makes the password, once, and keeps it over upgrades. Not for tools that only render templates. Without generate and existingSecret the password, if there is one, stays as it is.',
+      'true: the password is made inside the cluster, once, and stays over upgrades and rollbacks. Without generate and existingSecret the password, if there is one, stays as it is.',
   },
   existingSecret: {
     type: ['object', 'null'],

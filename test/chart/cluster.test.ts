@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { at, exampleFile, type Manifest, named, ofKind, render } from '../support/chart.ts';
+import { prepared } from '../support/memoryKubernetes.ts';
 
 describe('the chart with its defaults', () => {
   const objects = render();
@@ -7,21 +8,27 @@ describe('the chart with its defaults', () => {
   it('makes these objects and no others', () => {
     expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort()).toEqual([
       'ConfigMap/citusdemo-access',
+      'ConfigMap/citusdemo-guard',
       'ConfigMap/citusdemo-parameters',
+      'ConfigMap/citusdemo-prepare',
       'Job/citusdemo-configure',
+      'Job/citusdemo-guard',
+      expect.stringMatching(/^Job\/citusdemo-prepare-[0-9a-f]{8}$/),
       'Job/citusdemo-verify',
       'PodDisruptionBudget/citusdemo-0',
       'PodDisruptionBudget/citusdemo-1',
       'PodDisruptionBudget/citusdemo-2',
       'Role/citusdemo',
+      'Role/citusdemo-prepare',
       'RoleBinding/citusdemo',
-      'Secret/citusdemo-credentials',
+      'RoleBinding/citusdemo-prepare',
       'Secret/citusdemo-databases',
       'Service/citusdemo-0',
       'Service/citusdemo-1',
       'Service/citusdemo-2',
       'Service/citusdemo-pods',
       'ServiceAccount/citusdemo',
+      'ServiceAccount/citusdemo-prepare',
       'StatefulSet/citusdemo-0',
       'StatefulSet/citusdemo-1',
       'StatefulSet/citusdemo-2',
@@ -99,14 +106,24 @@ describe('the chart with its defaults', () => {
     }
   });
 
-  it('holds no password outside the Secret', () => {
-    const secret = named(objects, 'Secret', 'citusdemo-credentials');
-    expect(Object.keys(secret.data ?? {})).toEqual(['replication-password', 'restapi-password', 'superuser-password']);
-    const rest = JSON.stringify(objects.filter((object) => object !== secret));
-    for (const value of Object.values(secret.data ?? {})) {
-      expect(rest).not.toContain(value);
-      expect(rest).not.toContain(Buffer.from(value, 'base64').toString());
-    }
+  it('holds no password: those of the servers are made inside the cluster, once', async () => {
+    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toEqual(['citusdemo-databases']);
+    const passwords = async (present: readonly Manifest[] = []) => {
+      const secret = named(await prepared(objects, present), 'Secret', 'citusdemo-credentials');
+      expect(Object.keys(secret.data ?? {})).toEqual([
+        'replication-password',
+        'restapi-password',
+        'superuser-password',
+      ]);
+      return {
+        secret,
+        values: Object.values(secret.data ?? {}).map((value) => Buffer.from(value, 'base64').toString()),
+      };
+    };
+    const [first, other] = [await passwords(), await passwords()];
+    for (const value of first.values) expect(value).toMatch(/^[A-Za-z0-9]{32}$/);
+    expect(new Set([...first.values, ...other.values]).size).toBe(6);
+    expect((await passwords([first.secret])).values).toEqual(first.values);
   });
 
   it('waits with the next pod until a standby counts again, only where there is one', () => {
@@ -241,16 +258,13 @@ describe('values of the cluster', () => {
     });
   });
 
-  it('keeps data and passwords on uninstall, or nothing', () => {
+  it('keeps data on uninstall, or nothing', () => {
     const policy = (keepOnUninstall: boolean) => {
-      const objects = render({ values: { storage: { keepOnUninstall } } });
-      return [
-        at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.persistentVolumeClaimRetentionPolicy.whenDeleted'),
-        named(objects, 'Secret', 'citusdemo-credentials').metadata.annotations['helm.sh/resource-policy'],
-      ];
+      const rendered = render({ values: { storage: { keepOnUninstall } } });
+      return at(named(rendered, 'StatefulSet', 'citusdemo-0'), 'spec.persistentVolumeClaimRetentionPolicy.whenDeleted');
     };
-    expect(policy(true)).toEqual(['Retain', 'keep']);
-    expect(policy(false)).toEqual(['Delete', undefined]);
+    expect(policy(true)).toBe('Retain');
+    expect(policy(false)).toBe('Delete');
   });
 
   it('offers the coordinator alone to the outside', () => {
@@ -292,6 +306,7 @@ describe('values of the cluster', () => {
       values: {
         serviceAccount: { create: false, name: 'dba' },
         rbac: { create: false },
+        jobs: { serviceAccounts: { prepare: 'prepares' } },
         podDisruptionBudget: { enabled: false },
       },
     });
@@ -342,9 +357,11 @@ describe('values of the cluster', () => {
   it('renders the example', () => {
     const objects = render({ args: ['--values', exampleFile] });
     expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toEqual([
+      expect.stringMatching(/^citusdemo-prepare-/),
+      'citusdemo-verify',
       'citusdemo-configure',
       'citusdemo-create-db-skymap',
-      'citusdemo-verify',
+      'citusdemo-guard',
     ]);
   });
 });

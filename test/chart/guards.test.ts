@@ -46,15 +46,11 @@ const credentials: Manifest = {
   kind: 'Secret',
   metadata: {
     name: 'ops-credentials',
-    labels: { 'app.kubernetes.io/managed-by': 'Helm' },
-    annotations: ownedByHelm(),
+    labels: { 'app.kubernetes.io/managed-by': 'citus-databases' },
+    annotations: {},
   },
   data: { 'superuser-password': 'eA==', 'replication-password': 'eA==', 'restapi-password': 'eA==' },
 };
-
-function ownedByHelm(): Record<string, string> {
-  return { 'meta.helm.sh/release-name': 'citusdemo', 'meta.helm.sh/release-namespace': 'shop' };
-}
 
 function without(objects: readonly Manifest[], ...kinds: readonly string[]): readonly Manifest[] {
   return objects.filter(({ kind }) => !kinds.includes(kind));
@@ -136,6 +132,19 @@ describe('upgrade', () => {
     const message = await refusalAgainst(without(await running(), 'Secret'), values);
     expect(message).toContain('the cluster has data (ConfigMap ops-0-config), but the Secret ops-credentials');
     expect(message).toContain('Restore the Secret from a backup');
+  });
+
+  it('refuses to let go of passwords that an earlier chart had in its manifest, and says how to keep them', async () => {
+    const owned = (annotations: Readonly<Record<string, string>>): Manifest => ({
+      ...credentials,
+      metadata: { ...credentials.metadata, labels: { 'app.kubernetes.io/managed-by': 'Helm' }, annotations },
+    });
+    const others = without(await running(), 'Secret');
+    expect(await refusalAgainst([...others, owned({})], values)).toContain(
+      'kubectl -n shop annotate secret ops-credentials helm.sh/resource-policy=keep',
+    );
+    const kept = [...others, owned({ 'helm.sh/resource-policy': 'keep' })];
+    expect(ofKind(await renderAgainst(kept, values), 'StatefulSet')).toHaveLength(3);
   });
 
   it('goes on where an install was cut off before there was any data', async () => {

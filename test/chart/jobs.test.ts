@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseAllDocuments, stringify } from 'yaml';
 import { parseSpec } from '../../src/spec/parse.ts';
-import { at, decoded, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
+import { at, chartFolder, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
+import { prepared } from '../support/memoryKubernetes.ts';
 import { notesOf, renderAgainst } from './fakeKubernetes.ts';
 
 /** Which Jobs make the databases so: jobs.mode and jobs.unchanged. */
@@ -29,7 +31,7 @@ describe('jobs.mode: single', () => {
   it('renders one Job for all entries, a hook as the others are', () => {
     expect(namesOf(objects)).toEqual(['citusdemo-create-databases']);
     expect(job.metadata.annotations).toMatchObject({
-      'helm.sh/hook': 'post-install,post-upgrade',
+      'helm.sh/hook': 'post-install,post-upgrade,post-rollback',
       'helm.sh/hook-delete-policy': 'before-hook-creation',
       'helm.sh/hook-weight': '1',
       'citus-databases/database': 'orders, MyApp, audit',
@@ -98,12 +100,89 @@ describe('jobs.mode: single', () => {
   });
 });
 
+describe('jobs.parallel', () => {
+  /** The hooks that make databases, in Helm's order: the names of their Jobs, and what the List says. */
+  function hooks(values: Values) {
+    const input = stringify({ additionalDatabases: databases, ...values });
+    const { stdout } = helm(['template', 'citusdemo', chartFolder, '--values', '-', '--is-upgrade'], input);
+    return parseAllDocuments(stdout)
+      .map((document): unknown => document.toJS())
+      .filter((object) => String(annotation(object, 'helm.sh/hook')).startsWith('post-install'))
+      .map((object) => {
+        const items = at(object, 'items');
+        const jobs: readonly unknown[] = Array.isArray(items) ? items : [object];
+        return { object, jobs, names: jobs.map((job) => String(at(job, 'metadata.name')).replace('citusdemo-', '')) };
+      })
+      .toSorted((left, right) => weight(left.object) - weight(right.object));
+  }
+  const weight = (object: unknown) => Number(annotation(object, 'helm.sh/hook-weight'));
+  const annotation = (object: unknown, name: string) => {
+    const annotations = at(object, 'metadata.annotations');
+    return typeof annotations === 'object' && annotations !== null
+      ? Object.entries(annotations).find(([key]) => key === name)?.[1]
+      : undefined;
+  };
+
+  it('puts the Jobs of several entries into a List, which is one hook, after the parameters', () => {
+    const lists = hooks({});
+    expect(lists.map(({ names }) => names)).toEqual([
+      ['configure'],
+      ['create-db-orders', 'create-db-myapp-4de339ce', 'create-db-audit'],
+    ]);
+    const [, list] = lists;
+    for (const object of [list?.object, ...(list?.jobs ?? [])]) {
+      expect(annotation(object, 'helm.sh/hook')).toBe('post-install,post-upgrade,post-rollback');
+      expect(annotation(object, 'helm.sh/hook-weight')).toBe('1');
+      expect(annotation(object, 'helm.sh/hook-delete-policy')).toBe('before-hook-creation');
+    }
+  });
+
+  it('bounds how many there are in one', () => {
+    const lists = hooks({ jobs: { parallel: 2 } });
+    expect(lists.map(({ names }) => names.length)).toEqual([1, 2, 1]);
+    expect(lists.map(({ object }) => annotation(object, 'helm.sh/hook-weight'))).toEqual(['0', '1', '2']);
+    expect(refusal({ jobs: { parallel: 0 } })).toContain('parallel');
+  });
+
+  it('1: a hook for each, whose log Helm can print', () => {
+    const each = hooks({ jobs: { parallel: 1 } });
+    expect(each.map(({ names }) => names.length)).toEqual([1, 1, 1, 1]);
+    for (const { object } of each) expect(annotation(object, 'helm.sh/hook-output-log-policy')).toBe('hook-failed');
+  });
+
+  it('configure runs beside the databases where nothing changed since the last release, else before them', async () => {
+    const values = { additionalDatabases: databases };
+    const weights = async (present: readonly Manifest[], now: Values) => {
+      const objects = await renderAgainst(present, now);
+      return ['citusdemo-configure', 'citusdemo-create-db-audit'].map((name) =>
+        annotation(named(objects, 'Job', name), 'helm.sh/hook-weight'),
+      );
+    };
+    const before = ofKind(await renderAgainst([], values), 'ConfigMap').map((object) => ({
+      ...object,
+      metadata: {
+        ...object.metadata,
+        labels: { 'app.kubernetes.io/managed-by': 'Helm' },
+        annotations: {
+          ...object.metadata.annotations,
+          'meta.helm.sh/release-name': 'citusdemo',
+          'meta.helm.sh/release-namespace': 'shop',
+        },
+      },
+    }));
+    expect(await weights(before, values)).toEqual(['1', '1']);
+    const parameters = { patroni: { postgresql: { parameters: { work_mem: '9MB' } } } };
+    expect(await weights(before, { ...values, ...parameters })).toEqual(['0', '1']);
+    expect(await weights([], values)).toEqual(['0', '1']);
+  });
+});
+
 describe('jobs.unchanged', () => {
   const values = { additionalDatabases: databases, jobs: { unchanged: 'skip' } };
 
   /** The cluster after an upgrade whose Jobs all ended in this way, Secrets with the versions that Kubernetes counts. */
   async function clusterAfter(before: Values, status: object = { succeeded: 1 }): Promise<readonly Manifest[]> {
-    const stored = secretsOf(await renderAgainst([], before));
+    const stored = secretsOf(await prepared(await renderAgainst([], before)));
     return [...stored, ...creations(await renderAgainst(stored, before)).map((job) => ({ ...job, status }))];
   }
 
@@ -147,7 +226,7 @@ describe('jobs.unchanged', () => {
     const secrets = ofKind(await renderAgainst(present, values), 'Secret').map(({ metadata }) => metadata.name);
     const mounted = creations(present).map(({ metadata }) => metadata.name);
     expect(mounted).toHaveLength(3);
-    expect(secrets).toEqual(expect.arrayContaining([...mounted, 'citusdemo-databases', 'citusdemo-user-clerk']));
+    expect(secrets).toEqual(expect.arrayContaining([...mounted, 'citusdemo-databases']));
   });
 
   it.each([

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
-import { at, decoded, named, ofKind, render } from '../support/chart.ts';
+import { at, decoded, type Manifest, named, ofKind, render } from '../support/chart.ts';
+import { prepared } from '../support/memoryKubernetes.ts';
 
 const directory = '/etc/ssl/certs/postgresql';
 const certificate = `sslcert=${directory}/server.crt sslkey=${directory}/server.key`;
@@ -120,12 +121,15 @@ describe('certificates', () => {
     );
   });
 
-  it('made by the chart name every Service and pod, and serve on both sides', () => {
-    const objects = render({
-      values: { ssl: { enabled: true, mode: 'verify-full', createSecret: true, clusterDomain: 'k8s.local' } },
-    });
+  const created = { enabled: true, mode: 'verify-full', createSecret: true, clusterDomain: 'k8s.local' };
+  const secretsOf = (objects: readonly Manifest[]) => ofKind(objects, 'Secret');
+  const serverOf = (objects: readonly Manifest[]) =>
+    new X509Certificate(decoded(named(objects, 'Secret', 'citusdemo-ssl-certs'), 'server.crt'));
+
+  it('made for the chart name every Service and pod, and serve on both sides', async () => {
+    const objects = await prepared(render({ values: { ssl: created } }));
     const secret = named(objects, 'Secret', 'citusdemo-ssl-certs');
-    const server = new X509Certificate(decoded(secret, 'server.crt'));
+    const server = serverOf(objects);
     const ca = new X509Certificate(decoded(secret, 'ca.crt'));
     expect(server.verify(ca.publicKey)).toBe(true);
     expect(server.subject).toBe('CN=postgres');
@@ -145,9 +149,46 @@ describe('certificates', () => {
     expect(server.checkIP('127.0.0.1')).toBe('127.0.0.1');
   });
 
-  it('leave the key of the CA where no pod mounts it', () => {
-    const objects = render({ values: { ssl: { enabled: true, createSecret: true } } });
+  it('leave the key of the CA where no pod mounts it, and all keys out of every manifest', async () => {
+    const rendered = render({ values: { ssl: created } });
+    const objects = await prepared(rendered);
     expect(decoded(named(objects, 'Secret', 'citusdemo-ssl-ca'), 'ca.key')).toContain('PRIVATE KEY');
     expect(JSON.stringify(ofKind(objects, 'StatefulSet'))).not.toContain('ssl-ca');
+    expect(ofKind(rendered, 'Secret').map(({ metadata }) => metadata.name)).toEqual(['citusdemo-databases']);
+  });
+
+  it('stay as they are over upgrades; a group that is added gets a new certificate of the same authority', async () => {
+    const rendered = render({ values: { ssl: created } });
+    const before = await prepared(rendered);
+    const again = await prepared(rendered, secretsOf(before).slice(1));
+    expect(serverOf(again).raw).toEqual(serverOf(before).raw);
+    const workers = [{ citusGroup: '1' }, { citusGroup: '2' }, { citusGroup: '3' }];
+    const more = await prepared(render({ values: { ssl: created, workers } }), secretsOf(before).slice(1));
+    expect(serverOf(more).checkHost('citusdemo-3')).toBe('citusdemo-3');
+    const authority = decoded(named(before, 'Secret', 'citusdemo-ssl-ca'), 'ca.crt');
+    expect(decoded(named(more, 'Secret', 'citusdemo-ssl-certs'), 'ca.crt')).toBe(authority);
+    expect(serverOf(more).verify(new X509Certificate(authority).publicKey)).toBe(true);
+  });
+
+  it('are renewed in their last 30 days', async () => {
+    const short = render({ values: { ssl: { ...created, validityDays: 20 } } });
+    const before = await prepared(short);
+    const after = await prepared(render({ values: { ssl: created } }), secretsOf(before).slice(1));
+    expect(serverOf(after).raw).not.toEqual(serverOf(before).raw);
+    expect(decoded(named(after, 'Secret', 'citusdemo-ssl-certs'), 'ca.crt')).toBe(
+      decoded(named(before, 'Secret', 'citusdemo-ssl-certs'), 'ca.crt'),
+    );
+  });
+
+  it('are refused a new authority behind the back of those who know the old one', async () => {
+    const before = await prepared(render({ values: { ssl: created } }));
+    const present = secretsOf(before)
+      .filter(({ metadata }) => metadata.name !== 'citusdemo-ssl-ca')
+      .slice(1);
+    await prepared(render({ values: { ssl: created } }), present);
+    const workers = [{ citusGroup: '7' }];
+    await expect(prepared(render({ values: { ssl: created, workers } }), present)).rejects.toThrow(
+      /does not name citusdemo-7.*, and the authority's key in the Secret citusdemo-ssl-ca is gone/,
+    );
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, chartFolder, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
-import { notesOf, renderAgainst } from './fakeKubernetes.ts';
+import { prepared } from '../support/memoryKubernetes.ts';
+import { notesOf } from './fakeKubernetes.ts';
 
 const app = { name: 'orders_app', access: 'readWrite', generate: true };
 const reports = {
@@ -12,6 +13,15 @@ const reports = {
   memberOf: ['pg_monitor'],
   parameters: { work_mem: 1048576, jit: false },
 };
+
+/** With the Secrets that the chart's Job makes. */
+function preparedUsers(...users: readonly object[]): Promise<readonly Manifest[]> {
+  return prepared(renderUsers(...users));
+}
+
+function preparedValues(values: Readonly<Record<string, unknown>>): Promise<readonly Manifest[]> {
+  return prepared(render({ values }));
+}
 
 function renderUsers(...users: readonly object[]): readonly Manifest[] {
   return render({ values: { additionalDatabases: [{ name: 'orders', users }] } });
@@ -111,13 +121,18 @@ function source(name: string, key: string, file: string | undefined) {
 }
 
 describe('the Secret to connect with', () => {
-  it('has the layout of Service Binding and a password of 64 hex digits', () => {
-    const [secret, ...others] = connections(renderUsers(app));
+  it('has the layout of Service Binding and of libpq, and a password of 64 hex digits', async () => {
+    const [secret, ...others] = connections(await preparedUsers(app));
     expect(others).toEqual([]);
     if (secret === undefined) throw new Error('There is no Secret');
     const password = decoded(secret, 'password');
     expect(password).toMatch(/^[0-9a-f]{64}$/);
     expect(secret.metadata.name).toBe('citusdemo-user-orders-app-708a9106');
+    expect(secret.metadata.labels).toMatchObject({
+      'app.kubernetes.io/instance': 'citusdemo',
+      'app.kubernetes.io/managed-by': 'citus-databases',
+      'cluster-name': 'citusdemo',
+    });
     expect(contents(secret)).toEqual({
       type: 'postgresql',
       host: 'citusdemo-0.shop.svc',
@@ -126,13 +141,29 @@ describe('the Secret to connect with', () => {
       username: 'orders_app',
       password,
       uri: `postgresql://orders_app:${password}@citusdemo-0.shop.svc:5432/orders`,
+      sslmode: 'prefer',
+      PGHOST: 'citusdemo-0.shop.svc',
+      PGPORT: '5432',
+      PGDATABASE: 'orders',
+      PGUSER: 'orders_app',
+      PGPASSWORD: password,
+      PGSSLMODE: 'prefer',
     });
   });
 
-  it('holds a URI that means the same, whatever the names', () => {
+  it('has the certificate of the authority, and the mode that files can be verified with', async () => {
+    const ssl = { enabled: true, mode: 'verify-full', createSecret: true };
+    const objects = await preparedValues({ ssl, additionalDatabases: [{ name: 'orders', users: [app] }] });
+    const [secret] = connections(objects);
+    if (secret === undefined) throw new Error('There is no Secret');
+    const ca = decoded(named(objects, 'Secret', 'citusdemo-ssl-certs'), 'ca.crt');
+    expect(contents(secret)).toMatchObject({ sslmode: 'verify-full', PGSSLMODE: 'require', 'ca.crt': ca });
+  });
+
+  it('holds a URI that means the same, whatever the names', async () => {
     for (const name of ['a b+c', 'Üñí', 'p@ss:/?#%', `a"b'c`]) {
       const users = [{ name, access: 'readOnly', generate: true }];
-      const objects = render({ values: { additionalDatabases: [{ name, users }] } });
+      const objects = await preparedValues({ additionalDatabases: [{ name, users }] });
       for (const secret of connections(objects)) {
         const uri = new URL(decoded(secret, 'uri'));
         expect(decodeURIComponent(uri.username)).toBe(name);
@@ -143,32 +174,27 @@ describe('the Secret to connect with', () => {
     }
   });
 
-  it('leaves the password of an existing Secret where it is', () => {
-    const [secret] = connections(renderUsers(reports));
+  it('leaves the password of an existing Secret where it is', async () => {
+    const [secret] = connections(await preparedUsers(reports));
     if (secret === undefined) throw new Error('There is no Secret');
     expect(secret.metadata.name).toBe('citusdemo-user-reports');
-    expect(contents(secret)).toEqual({
-      type: 'postgresql',
-      host: 'citusdemo-0.shop.svc',
-      port: '5432',
-      database: 'orders',
-      username: 'reports',
-    });
-    expect(secret.metadata.annotations).not.toHaveProperty('helm.sh/resource-policy');
+    expect(contents(secret)).toMatchObject({ host: 'citusdemo-0.shop.svc', database: 'orders', username: 'reports' });
+    for (const key of ['password', 'uri', 'PGPASSWORD']) expect(contents(secret)).not.toHaveProperty(key);
   });
 
-  it('is not made for roles that do not log in, or whose password nobody declares', () => {
-    expect(connections(renderUsers({ ...reports, login: false }, { name: 'auditors', access: 'all' }))).toEqual([]);
+  it('is not made for roles that do not log in, or whose password nobody declares', async () => {
+    const objects = await preparedUsers({ ...reports, login: false }, { name: 'auditors', access: 'all' });
+    expect(connections(objects)).toEqual([]);
   });
 
-  it('is one more for each further database, with the same password', () => {
+  it('is one more for each further database, with the same password', async () => {
     const values = {
       additionalDatabases: [
         { name: 'orders', users: [app] },
         { name: 'stock', users: [app] },
       ],
     };
-    const secrets = connections(render({ values }));
+    const secrets = connections(await preparedValues(values));
     expect(secrets.map((secret) => [secret.metadata.name, decoded(secret, 'database')])).toEqual([
       ['citusdemo-user-orders-app-708a9106', 'orders'],
       [expect.stringMatching(/^citusdemo-user-orders-app-stock-[0-9a-f]{8}$/), 'stock'],
@@ -176,35 +202,42 @@ describe('the Secret to connect with', () => {
     expect(new Set(secrets.map((secret) => decoded(secret, 'password'))).size).toBe(1);
   });
 
-  it('stays on uninstall as the credentials do', () => {
-    const users = [app];
-    const policy = (keepOnUninstall: boolean) => {
-      const objects = render({ values: { storage: { keepOnUninstall }, additionalDatabases: { orders: { users } } } });
-      return connections(objects).map(({ metadata }) => metadata.annotations['helm.sh/resource-policy']);
-    };
-    expect(policy(true)).toEqual(['keep']);
-    expect(policy(false)).toEqual([undefined]);
-  });
-
-  it('has a name of its own that Kubernetes takes, for every role', () => {
+  it('has a name of its own that Kubernetes takes, for every role', async () => {
     const names = ['my_app', 'my-app', 'my.app', 'MyApp', 'Üñí', 'a"b', '..', 'x'.repeat(63), `${'x'.repeat(62)}y`];
     const users = names.map((name) => ({ name, access: 'readOnly', generate: true }));
     for (const clusterName of ['citusdemo', 'c'.repeat(40)]) {
-      const objects = render({ values: { clusterName, additionalDatabases: [{ name: 'orders', users }] } });
-      const secrets = connections(objects).map(({ metadata }) => metadata.name);
+      const rendered = render({ values: { clusterName, additionalDatabases: [{ name: 'orders', users }] } });
+      const secrets = connections(await prepared(rendered, [], clusterName)).map(({ metadata }) => metadata.name);
       expect(new Set(secrets).size).toBe(names.length);
       for (const name of secrets) expect(name).toMatch(/^(?=.{1,63}$)[a-z]([-a-z0-9]*[a-z0-9])?$/);
     }
   });
 
-  it('is the only place of a generated password', () => {
-    const objects = renderUsers(app);
-    const [secret] = connections(objects);
-    if (secret === undefined) throw new Error('There is no Secret');
-    const rest = JSON.stringify(objects.filter((object) => object !== secret));
-    const password = decoded(secret, 'password');
-    for (const form of [password, Buffer.from(password).toString('base64')]) expect(rest).not.toContain(form);
-    expect(decoded(named(objects, 'Secret', 'citusdemo-create-db-orders'), 'spec.yaml')).not.toContain(password);
+  it('is in no manifest, so that neither a rollback nor a template changes a password', () => {
+    const objects = render({ values: { additionalDatabases: [{ name: 'orders', users: [app, reports] }] } });
+    expect(connections(objects)).toEqual([]);
+    const spec = named(objects, 'Secret', 'citusdemo-create-db-orders');
+    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toEqual([
+      spec.metadata.name,
+      'citusdemo-databases',
+    ]);
+  });
+
+  it('is one that the Job may read and change, and no other', () => {
+    const objects = render({ values: { additionalDatabases: [{ name: 'orders', users: [app] }] } });
+    const rules = at(named(objects, 'Role', 'citusdemo-prepare'), 'rules');
+    const secrets = Array.isArray(rules) ? rules.filter((rule) => String(at(rule, 'resources')) === 'secrets') : [];
+    expect(secrets).toMatchObject([
+      { verbs: ['create'] },
+      {
+        verbs: ['get', 'patch'],
+        resourceNames: [
+          'citusdemo-credentials',
+          'citusdemo-user-orders-app-708a9106',
+          expect.stringMatching(/^citusdemo-user-orders-app-orders-/),
+        ],
+      },
+    ]);
   });
 });
 
@@ -213,22 +246,37 @@ describe('generated passwords over upgrades', () => {
   const passwords = (objects: readonly Manifest[]) =>
     Object.fromEntries(connections(objects).map((secret) => [secret.metadata.name, decoded(secret, 'password')]));
 
-  it('differ between users and installations', () => {
+  it('differ between users and installations', async () => {
     const values = { additionalDatabases: [database('orders', app, { ...app, name: 'second' })] };
-    const all = [render({ values }), render({ values })].flatMap((objects) => Object.values(passwords(objects)));
-    expect(new Set(all).size).toBe(4);
+    const both = [await preparedValues(values), await preparedValues(values)];
+    expect(new Set(both.flatMap((objects) => Object.values(passwords(objects)))).size).toBe(4);
   });
 
-  it('stay when users and databases come and go', async () => {
-    const before = render({ values: { additionalDatabases: [database('orders', app)] } });
-    const more = [database('audit', app), database('orders', { ...app, name: 'second' }, app)];
-    const after = await renderAgainst(before, { additionalDatabases: more });
+  it('stay when users and databases come and go, and when a template is rendered again', async () => {
+    const before = await preparedValues({ additionalDatabases: [database('orders', app)] });
+    const more = { additionalDatabases: [database('audit', app), database('orders', { ...app, name: 'second' }, app)] };
+    const after = await prepared(render({ values: more }), connections(before));
     const [[name, password] = ['', '']] = Object.entries(passwords(before));
     expect(passwords(after)).toMatchObject({ [name]: password });
     expect(new Set(Object.values(passwords(after))).size).toBe(2);
     // An application that mounts the Secret keeps its database.
     expect(decoded(named(after, 'Secret', name), 'database')).toBe('orders');
-    expect(passwords(await renderAgainst(after, { additionalDatabases: more }))).toEqual(passwords(after));
+    expect(passwords(await prepared(render({ values: more }), connections(after)))).toEqual(passwords(after));
+    expect(passwords(await prepared(render(), connections(after)))).toEqual(passwords(after));
+  });
+
+  it('a password that somebody puts into the Secret is everywhere in it after the next upgrade', async () => {
+    const values = { additionalDatabases: [database('orders', app)] };
+    const [secret] = connections(await preparedValues(values));
+    if (secret === undefined) throw new Error('There is no Secret');
+    const changed = { ...secret, data: { ...secret.data, password: Buffer.from('p@ss word').toString('base64') } };
+    const [now] = connections(await prepared(render({ values }), [changed]));
+    if (now === undefined) throw new Error('There is no Secret');
+    expect(contents(now)).toMatchObject({
+      password: 'p@ss word',
+      PGPASSWORD: 'p@ss word',
+      uri: 'postgresql://orders_app:p%40ss%20word@citusdemo-0.shop.svc:5432/orders',
+    });
   });
 });
 
@@ -291,10 +339,10 @@ describe('users that cannot be right', () => {
     expect(message).toContain(key);
   });
 
-  it('may be declared alike, in any order, in several entries', () => {
+  it('may be declared alike, in any order, in several entries', async () => {
     const one = { ...reports, memberOf: ['a', 'b'] };
     const other = { ...reports, memberOf: ['b', 'a'], access: 'all', parameters: {}, login: true, generate: false };
-    expect(connections(render({ values: entries(one, other) }))).toHaveLength(2);
+    expect(connections(await preparedValues(entries(one, other)))).toHaveLength(2);
   });
 });
 

@@ -56,7 +56,14 @@ export function parseManifests(text: string): readonly Manifest[] {
   return parseAllDocuments(text)
     .map((document) => document.toJS() as unknown)
     .filter((object) => object !== null && object !== undefined)
-    .map((object) => manifest.parse(object));
+    .map((object) => manifest.parse(object))
+    .flatMap((object) => itemsOf(object) ?? object);
+}
+
+/** Kubernetes, and tools that apply manifests, take a List for its items; undefined for what is no List. */
+function itemsOf(object: Manifest): readonly Manifest[] | undefined {
+  if (object.kind !== 'List') return undefined;
+  return z.array(manifest).parse(object['items']);
 }
 
 /** Helm's message for values that it has to refuse. */

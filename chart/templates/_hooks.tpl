@@ -1,0 +1,36 @@
+{{/*
+Helm waits 3 to 4 seconds for each hook, however short it is, and runs hooks one after the other. A hook may be a `kind: List`, though:
+its Jobs run at the same time and cost one hook together (docs/PERFORMANCE.md, "Hooks"). Helm reads the annotations of the List, tools
+that take Lists apart (Argo CD) those of each Job.
+*/}}
+
+{{/* For {events, weight, logs}; "logs" where Helm can print the log of a Job that failed: it knows Jobs for that, not Lists. */}}
+{{- define "citus-cluster.hookAnnotations" -}}
+helm.sh/hook: {{ .events }}
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation
+{{- if .logs }}
+helm.sh/hook-output-log-policy: hook-failed
+{{- end }}
+{{- end -}}
+
+{{- define "citus-cluster.jobEvents" -}}post-install,post-upgrade,post-rollback{{- end -}}
+
+{{/* A hash of all that `configure` goes by; an annotation of the ConfigMap with the parameters has that of the last release. */}}
+{{- define "citus-cluster.configuration" -}}
+{{- include "citus-cluster.patroniSpec" . | sha256sum -}}
+{{- end -}}
+
+{{/*
+When `configure` runs: "never" after an install with the chart's own parameters, "before" the databases' Jobs where there may be something
+to configure, "beside" them where nothing changed since the last release: then it only proves and mends.
+*/}}
+{{- define "citus-cluster.configureRuns" -}}
+{{- $seeded := lookup "v1" "ConfigMap" .Release.Namespace (printf "%s-parameters" (include "citus-cluster.name" .)) -}}
+{{- $before := index (($seeded.metadata | default dict).annotations | default dict) "citus-databases/configuration" | default "" -}}
+{{- if .Release.IsInstall -}}
+{{- include "citus-cluster.parametersChosen" . | empty | ternary "never" "beside" -}}
+{{- else -}}
+{{- eq $before (include "citus-cluster.configuration" .) | ternary "beside" "before" -}}
+{{- end -}}
+{{- end -}}

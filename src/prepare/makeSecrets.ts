@@ -1,0 +1,160 @@
+import { itemsOf, type Kubernetes, refusedByKubernetes, textAt, valueAt } from '../kubernetes/client.ts';
+import { Failure } from '../report/errors.ts';
+import type { StepLog } from '../report/stepLog.ts';
+import type { Preparation, SecretsWanted } from './document.ts';
+import { lostGroup, type PresentGroup, passwordsAreGone, signOfData } from './guards.ts';
+import {
+  certificateSecrets,
+  connectionSecrets,
+  credentialsSecret,
+  type SecretData,
+  type WantedSecret,
+} from './wantedSecrets.ts';
+
+export interface Preparing {
+  readonly kubernetes: Kubernetes;
+  readonly log: Pick<StepLog, 'line'>;
+  /** What has to stay out of every message. */
+  readonly hide: (secret: string) => void;
+}
+
+/** Checks that nothing would be lost, and makes the Secrets that are wanted. Throws a Failure where it may not go on. */
+export async function makePreparations(preparing: Preparing, wanted: Preparation): Promise<void> {
+  const present = await presentGroups(preparing.kubernetes, wanted);
+  const lost = lostGroup(wanted, present);
+  if (lost !== undefined) throw lost;
+  if (wanted.secrets === undefined) preparing.log.line('Nothing that runs would be lost');
+  else await makeSecrets({ ...preparing, wanted, present, secrets: wanted.secrets });
+}
+
+interface Making extends Preparing {
+  readonly wanted: Preparation;
+  readonly present: readonly PresentGroup[];
+  readonly secrets: SecretsWanted;
+}
+
+async function makeSecrets(making: Making): Promise<void> {
+  const { secrets, wanted } = making;
+  const { credentials, certificates, connection, users } = secrets;
+  if (credentials !== undefined) {
+    const found = await readSecret(making, credentials.secret);
+    if (credentials.keys.some((key) => found?.[key] === undefined)) await refuseForData(making, credentials.secret);
+    await put(making, credentialsSecret(credentials, found), found);
+  }
+  if (certificates !== undefined) {
+    const found = await readSecrets(making, [certificates.authoritySecret, certificates.secret]);
+    for (const secret of certificateSecrets(certificates, wanted.cluster, (name) => found.get(name), new Date())) {
+      await put(making, secret, found.get(secret.name));
+    }
+  }
+  const authority = connection.ca === undefined ? [] : [connection.ca.secret];
+  const names = users.flatMap(({ secret, databases }) => [secret, ...databases.map((database) => database.secret)]);
+  const found = await readSecrets(making, [...new Set([...authority, ...names])]);
+  for (const user of users) {
+    for (const secret of connectionSecrets(user, connection, (name) => found.get(name))) {
+      await put(making, secret, found.get(secret.name));
+    }
+  }
+}
+
+/** New passwords for a cluster that has data would lock everybody out. */
+async function refuseForData({ kubernetes, wanted, present }: Making, secret: string): Promise<void> {
+  const { scope } = wanted;
+  const records = await Promise.all(
+    wanted.groups.map(async ({ group }) => {
+      const name = `${scope}-${group}-config`;
+      const reply = await kubernetes.call('GET', `/api/v1/namespaces/${kubernetes.namespace}/configmaps/${name}`);
+      if (reply.status === 404) return [];
+      if (reply.status !== 200) throw refusedByKubernetes(`Failed to read the ConfigMap ${name}`, reply);
+      return textAt(reply.body, 'metadata', 'annotations', 'initialize') === undefined ? [] : [name];
+    }),
+  );
+  const selector = encodeURIComponent(`cluster-name=${scope}`);
+  const path = `/api/v1/namespaces/${kubernetes.namespace}/persistentvolumeclaims?labelSelector=${selector}`;
+  const volumes = (await list(kubernetes, path, 'volumes')).map(described);
+  const data = signOfData(records.flat(), present, volumes);
+  if (data !== undefined) throw passwordsAreGone(secret, data, scope);
+}
+
+async function presentGroups(
+  kubernetes: Kubernetes,
+  { release, chart }: Preparation,
+): Promise<readonly PresentGroup[]> {
+  const selector = encodeURIComponent(`app.kubernetes.io/instance=${release},app.kubernetes.io/name=${chart}`);
+  const path = `/apis/apps/v1/namespaces/${kubernetes.namespace}/statefulsets?labelSelector=${selector}`;
+  const sets = await list(kubernetes, path, 'StatefulSets');
+  return sets
+    .filter((set) => valueAt(set, 'metadata', 'deletionTimestamp') === undefined)
+    .map(described)
+    .filter(({ group }) => group !== '');
+}
+
+function described(object: unknown): PresentGroup {
+  return {
+    name: textAt(object, 'metadata', 'name') ?? '',
+    group: textAt(object, 'metadata', 'labels', 'citus-group') ?? '',
+    created: textAt(object, 'metadata', 'creationTimestamp') ?? '',
+  };
+}
+
+async function list(kubernetes: Kubernetes, path: string, what: string): Promise<readonly unknown[]> {
+  const reply = await kubernetes.call('GET', path);
+  if (reply.status !== 200) throw refusedByKubernetes(`Failed to list ${what}`, reply);
+  return itemsOf(reply.body);
+}
+
+async function readSecrets(
+  making: Making,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, SecretData | undefined>> {
+  return new Map(await Promise.all(names.map(async (name) => [name, await readSecret(making, name)] as const)));
+}
+
+async function readSecret({ kubernetes, hide }: Making, name: string): Promise<SecretData | undefined> {
+  const reply = await kubernetes.call('GET', secretPath(kubernetes, name));
+  if (reply.status === 404) return undefined;
+  if (reply.status !== 200) throw refusedByKubernetes(`Failed to read the Secret ${name}`, reply);
+  const data = valueAt(reply.body, 'data');
+  const entries = typeof data === 'object' && data !== null ? Object.entries(data) : [];
+  const decoded = Object.fromEntries(
+    entries.map(([key, value]) => [key, Buffer.from(String(value), 'base64').toString()]),
+  );
+  for (const key of Object.keys(decoded).filter((key) => /password|\.key$/i.test(key))) hide(decoded[key] ?? '');
+  return decoded;
+}
+
+async function put(making: Making, secret: WantedSecret, found: SecretData | undefined): Promise<void> {
+  const { kubernetes, log, secrets } = making;
+  const { name, type, annotations } = secret;
+  const differing = Object.entries(secret.data).filter(([key, value]) => found?.[key] !== value);
+  if (found !== undefined && differing.length === 0) {
+    log.line(`Secret ${name}: stays as it is`);
+    return;
+  }
+  const data = Object.fromEntries(differing.map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  const keys = differing.map(([key]) => key).join(', ');
+  if (found === undefined) {
+    const metadata = { name, labels: secrets.labels, annotations };
+    const path = `/api/v1/namespaces/${kubernetes.namespace}/secrets`;
+    const reply = await kubernetes.call('POST', path, { apiVersion: 'v1', kind: 'Secret', metadata, type, data });
+    if (reply.status === 409) throw raced(name);
+    if (reply.status !== 201) throw refusedByKubernetes(`Failed to make the Secret ${name}`, reply);
+    log.line(`Secret ${name}: made, with ${keys}`);
+    return;
+  }
+  const reply = await kubernetes.call('PATCH', secretPath(kubernetes, name), { metadata: { annotations }, data });
+  if (reply.status !== 200) throw refusedByKubernetes(`Failed to change the Secret ${name}`, reply);
+  log.line(`Secret ${name}: changed ${keys}`);
+}
+
+function secretPath(kubernetes: Kubernetes, name: string): string {
+  return `/api/v1/namespaces/${kubernetes.namespace}/secrets/${name}`;
+}
+
+function raced(name: string): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `The Secret ${name} was made by somebody else at the same time`,
+    next: 'Run again: what is there is kept',
+  });
+}
