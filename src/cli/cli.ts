@@ -4,6 +4,7 @@ import { addConfigure } from './configure.ts';
 import { addDemo } from './demo.ts';
 import { addDrop } from './drop.ts';
 import { addPlan } from './plan.ts';
+import { addPrepare } from './prepare.ts';
 import { Runner } from './runner.ts';
 import type { Surroundings } from './surroundings.ts';
 import { addVerify } from './verify.ts';
@@ -11,7 +12,7 @@ import { VERSION } from './version.ts';
 import { addWait } from './wait.ts';
 
 /** In the order in which --help lists them. */
-const COMMANDS = [addApply, addPlan, addVerify, addWait, addDrop, addConfigure, addDemo];
+const COMMANDS = [addApply, addPlan, addVerify, addWait, addDrop, addConfigure, addPrepare, addDemo];
 
 /** Runs one command line and returns its exit code; never ends the process itself. */
 export async function runCli(arguments_: readonly string[], surroundings: Surroundings): Promise<number> {

@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_LEVELS, type LogLevel } from '../report/log.ts';
 
-/** Of every command that reads a spec. */
-export interface CommonOptions {
-  readonly spec: string;
+/** Of every command that writes a log. */
+export interface LogOptions {
   readonly logFormat: 'text' | 'json';
   readonly logLevel: LogLevel;
   readonly terminationLog: string;
@@ -11,16 +10,26 @@ export interface CommonOptions {
   readonly output?: 'text' | 'json';
 }
 
+/** Of every command that reads a spec. */
+export interface CommonOptions extends LogOptions {
+  readonly spec: string;
+}
+
 /** docs/PERFORMANCE.md, "Many databases": more gained little, and took more of each server's connections. */
 const DATABASES_AT_ONCE = 4;
 
 export function addCommonOptions(command: Command): Command {
-  return command
-    .addOption(
+  return addLogOptions(
+    command.addOption(
       new Option('-f, --spec <file>', 'the spec; - reads it from standard input')
         .default('/etc/citus-databases/spec.yaml')
         .env('CITUS_DATABASES_SPEC'),
-    )
+    ),
+  );
+}
+
+export function addLogOptions(command: Command): Command {
+  return command
     .addOption(new Option('--log-format <format>', 'of the log').choices(['text', 'json']).default('text'))
     .addOption(new Option('--log-level <level>', 'of the log').choices(LOG_LEVELS).default('info'))
     .option('--termination-log <file>', 'where the last message goes, if the file exists', '/dev/termination-log');

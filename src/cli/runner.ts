@@ -4,12 +4,12 @@ import { asFailure } from '../postgres/asFailure.ts';
 import { exitCode, Interrupted } from '../report/errors.ts';
 import { jsonLog, type RememberingLog, rememberLatest, textLog } from '../report/log.ts';
 import { createRedactor, type Redactor } from '../report/redact.ts';
-import { createStepLog } from '../report/stepLog.ts';
+import { createStepLog, type StepLog } from '../report/stepLog.ts';
 import { loadAccess } from '../secrets/credentials.ts';
 import { exposedFiles } from '../secrets/exposedFiles.ts';
 import { readSpec } from '../spec/read.ts';
 import { errorMessage } from './errorMessage.ts';
-import type { CommonOptions } from './options.ts';
+import type { CommonOptions, LogOptions } from './options.ts';
 import type { Surroundings } from './surroundings.ts';
 import { writeTerminationMessage } from './terminationLog.ts';
 
@@ -45,31 +45,35 @@ export class Runner {
 
   /** A command that works on what a spec declares. */
   async withSpec(command: string, options: CommonOptions, body: (context: Context) => Promise<number>): Promise<void> {
+    await this.withLog(options, async ({ log, signal }) => {
+      const spec = await readSpec(options.spec);
+      const access = await loadAccess(spec, this.redactor);
+      const exposed = (await exposedFiles(spec)).join(', ');
+      if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
+      return await body({
+        command,
+        spec,
+        access,
+        log,
+        logLevel: options.logLevel,
+        signal,
+        print: (text) => this.surroundings.stdout.write(this.redactor.redact(text)),
+      });
+    });
+  }
+
+  /** A command that tells what it does. */
+  async withLog(
+    options: LogOptions,
+    body: (own: { readonly log: StepLog; readonly signal: AbortSignal }) => Promise<number>,
+  ): Promise<void> {
     const { stdout, stderr } = this.surroundings;
     // A report in JSON has standard output to itself.
     const stream = options.output === 'json' ? stderr : stdout;
-    const { redact } = this.redactor;
-    const logOptions = { level: options.logLevel, stream, redact };
+    const logOptions = { level: options.logLevel, stream, redact: this.redactor.redact };
     const log = rememberLatest(options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions));
-    await this.guarded(
-      async (signal) => {
-        const spec = await readSpec(options.spec);
-        const access = await loadAccess(spec, this.redactor);
-        const stepLog = createStepLog(log);
-        const exposed = (await exposedFiles(spec)).join(', ');
-        if (exposed !== '') stepLog.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
-        return await body({
-          command,
-          spec,
-          access,
-          log: stepLog,
-          logLevel: options.logLevel,
-          signal,
-          print: (text) => stdout.write(redact(text)),
-        });
-      },
-      { log, terminationLog: options.terminationLog },
-    );
+    const stepLog = createStepLog(log);
+    await this.guarded((signal) => body({ log: stepLog, signal }), { log, terminationLog: options.terminationLog });
   }
 
   /** Turns whatever is thrown into one message and an exit code, and a signal into an abort. */
