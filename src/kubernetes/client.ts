@@ -93,7 +93,7 @@ function parsed(text: string): unknown {
 export function refusedByKubernetes(what: string, reply: Reply): Failure {
   return new Failure({
     kind: 'failed',
-    what,
+    what: `Failed to ask Kubernetes to ${what}`,
     cause: `HTTP ${reply.status}: ${textAt(reply.body, 'message') ?? 'no message'}`,
     next:
       reply.status === 403

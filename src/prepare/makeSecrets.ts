@@ -65,7 +65,7 @@ async function refuseForData({ kubernetes, wanted, present }: Making, secret: st
       const name = `${scope}-${group}-config`;
       const reply = await kubernetes.call('GET', `/api/v1/namespaces/${kubernetes.namespace}/configmaps/${name}`);
       if (reply.status === 404) return [];
-      if (reply.status !== 200) throw refusedByKubernetes(`Failed to read the ConfigMap ${name}`, reply);
+      if (reply.status !== 200) throw refusedByKubernetes(`read the ConfigMap ${name}`, reply);
       return textAt(reply.body, 'metadata', 'annotations', 'initialize') === undefined ? [] : [name];
     }),
   );
@@ -99,7 +99,7 @@ function described(object: unknown): PresentGroup {
 
 async function list(kubernetes: Kubernetes, path: string, what: string): Promise<readonly unknown[]> {
   const reply = await kubernetes.call('GET', path);
-  if (reply.status !== 200) throw refusedByKubernetes(`Failed to list ${what}`, reply);
+  if (reply.status !== 200) throw refusedByKubernetes(`list ${what}`, reply);
   return itemsOf(reply.body);
 }
 
@@ -113,7 +113,7 @@ async function readSecrets(
 async function readSecret({ kubernetes, hide }: Making, name: string): Promise<SecretData | undefined> {
   const reply = await kubernetes.call('GET', secretPath(kubernetes, name));
   if (reply.status === 404) return undefined;
-  if (reply.status !== 200) throw refusedByKubernetes(`Failed to read the Secret ${name}`, reply);
+  if (reply.status !== 200) throw refusedByKubernetes(`read the Secret ${name}`, reply);
   const data = valueAt(reply.body, 'data');
   const entries = typeof data === 'object' && data !== null ? Object.entries(data) : [];
   const decoded = Object.fromEntries(
@@ -138,12 +138,12 @@ async function put(making: Making, secret: WantedSecret, found: SecretData | und
     const path = `/api/v1/namespaces/${kubernetes.namespace}/secrets`;
     const reply = await kubernetes.call('POST', path, { apiVersion: 'v1', kind: 'Secret', metadata, type, data });
     if (reply.status === 409) throw raced(name);
-    if (reply.status !== 201) throw refusedByKubernetes(`Failed to make the Secret ${name}`, reply);
+    if (reply.status !== 201) throw refusedByKubernetes(`make the Secret ${name}`, reply);
     log.line(`Secret ${name}: made, with ${keys}`);
     return;
   }
   const reply = await kubernetes.call('PATCH', secretPath(kubernetes, name), { metadata: { annotations }, data });
-  if (reply.status !== 200) throw refusedByKubernetes(`Failed to change the Secret ${name}`, reply);
+  if (reply.status !== 200) throw refusedByKubernetes(`change the Secret ${name}`, reply);
   log.line(`Secret ${name}: changed ${keys}`);
 }
 
