@@ -65,7 +65,12 @@ export interface DatabaseObservation {
   readonly access?: ObservedAccess;
 }
 
-export const EMPTY_DATABASE: DatabaseObservation = { extensions: [], schemas: [] };
+/** A new database: schema public belongs to whoever owns the database (PostgreSQL documentation, "Predefined Roles"). */
+export const EMPTY_DATABASE: DatabaseObservation = {
+  extensions: [],
+  schemas: [],
+  access: { schemas: [{ name: 'public', owner: 'pg_database_owner', grants: {} }], relations: [], defaults: [] },
+};
 
 export function serverScript(database: DatabaseSpec, roles: readonly string[]): string {
   const users = database.users.map((user) => user.name);
