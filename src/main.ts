@@ -12,6 +12,8 @@ async function main(): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     interactive: process.stdout.isTTY === true && process.stdin.isTTY === true,
+    // npm sets it for its scripts, and for npx.
+    invokedAs: process.env['npm_command'] === undefined ? 'citus-databases' : 'npx citus-databases',
     onSignal: (handler) => {
       for (const name of ['SIGINT', 'SIGTERM'] as const) onSignal(name, handler);
     },

@@ -6,5 +6,7 @@ export interface Surroundings {
   readonly stderr: Writable;
   /** Somebody is at the terminal. */
   readonly interactive: boolean;
+  /** How this program is called here: what a user types. */
+  readonly invokedAs: string;
   readonly onSignal: (handler: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
 }

@@ -14,7 +14,6 @@ export interface DemoCluster {
   readonly description: string;
   /** The coordinator (group 0) first, then the workers in the order of their groups. */
   readonly nodes: readonly DemoNode[];
-  readonly passwordFile: string;
   /** Stops all servers and removes everything. */
   readonly stop: () => Promise<void>;
 }

@@ -1,7 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type { StartedTestContainer } from 'testcontainers';
 import { Failure } from '../report/errors.ts';
 import type { DemoCluster } from './demoCluster.ts';
@@ -15,12 +11,21 @@ const NAMES = ['citus_master', 'citus_worker1', 'citus_worker2'] as const;
 
 type Testcontainers = typeof import('testcontainers');
 
+export interface DockerClusterOptions {
+  readonly ports: readonly [number, number, number];
+  /** The superuser's. */
+  readonly password: string;
+  readonly signal: AbortSignal;
+  readonly tell: (line: string) => void;
+}
+
 /** One container per node in a network of their own; the ports are bound on this machine alone where Docker runs on it. */
-export async function startDockerCluster(
-  ports: readonly [number, number, number],
-  signal: AbortSignal,
-  tell: (line: string) => void,
-): Promise<DemoCluster> {
+export async function startDockerCluster({
+  ports,
+  password,
+  signal,
+  tell,
+}: DockerClusterOptions): Promise<DemoCluster> {
   const library = await loadTestcontainers();
   const client = await reachDocker(library);
   const image = library.ImageName.fromString(CITUS_IMAGE);
@@ -30,15 +35,11 @@ export async function startDockerCluster(
   });
   signal.throwIfAborted();
 
-  const folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-demo-'));
-  const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true })];
+  const closing: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of closing.splice(0).toReversed()) await close();
   };
   try {
-    const password = randomBytes(24).toString('base64url');
-    const passwordFile = path.join(folder, 'superuser-password');
-    await writeFile(passwordFile, password, { mode: 0o600 });
     const network = await new library.Network().start();
     closing.push(() => network.stop());
     const { host } = client.info.containerRuntime;
@@ -52,12 +53,11 @@ export async function startDockerCluster(
     return {
       description: `Citus of the image ${image.string} in Docker, on ${await versionOf(started[0])}`,
       nodes: plans.map(({ name, port }, group) => ({ group, host, port, nodeName: name, nodePort: 5432 })),
-      passwordFile,
       stop,
     };
   } catch (error) {
     await stop();
-    throw error;
+    throw error instanceof Failure || signal.aborted ? error : containersFailure(error);
   }
 }
 
@@ -125,6 +125,22 @@ function imageFailure(image: string, error: unknown): Failure {
       what: `The image ${image} cannot be fetched`,
       cause: messageOf(error),
       next: `Try \`docker pull ${image}\`; where images come from another registry, name it in TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX`,
+    },
+    { cause: error },
+  );
+}
+
+/**
+ * Testcontainers' own helper, which removes containers after a crash, is an image too: where the registry cannot be
+ * reached, the first network fails with it.
+ */
+function containersFailure(error: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'failed',
+      what: 'Docker could not start the containers',
+      cause: messageOf(error),
+      next: `See that \`docker pull ${CITUS_IMAGE}\` works, or leave --docker out; where images come from another registry, name it in TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX`,
     },
     { cause: error },
   );

@@ -35,6 +35,8 @@ export interface LocalClusterOptions {
   readonly serverSettings?: Settings | undefined;
   /** Every statement into the nodes' log files. */
   readonly logStatements?: boolean | undefined;
+  /** Ends the start, and removes what it has made. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LocalCluster extends ClusterFlavour {
@@ -73,6 +75,7 @@ async function start(
   const passwordFile = path.join(folder, 'superuser-password');
   await writeOwned(passwordFile, password, user);
   const flavour = await chooseFlavour(options.citus ?? 'auto', user, folder);
+  options.signal?.throwIfAborted();
   const sslDirectory = path.join(folder, 'ssl');
   if (options.ssl !== undefined) await copyCertificates(options.ssl, sslDirectory, user);
 
@@ -85,6 +88,7 @@ async function start(
   });
   const template = path.join(folder, 'template');
   await initialise({ bin: flavour.bin, superuser, passwordFile, template, user });
+  options.signal?.throwIfAborted();
   await writeOwned(path.join(template, 'citus-databases.conf'), settingsFile(settings), user);
   await writeOwned(path.join(template, 'postgresql.conf'), "include 'citus-databases.conf'\n", user);
   await writeOwned(path.join(template, 'pg_hba.conf'), lines(options.hba ?? ['host all all all scram-sha-256']), user);
@@ -105,6 +109,7 @@ async function start(
     }),
   );
   await rm(template, { recursive: true });
+  options.signal?.throwIfAborted();
 
   const stop = async (): Promise<void> => {
     // Nobody needs this data again: crash them, which takes no checkpoint.

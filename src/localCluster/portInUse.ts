@@ -7,7 +7,7 @@ export function portInUse(port: number, cause: string, error: unknown): Failure 
       kind: 'failed',
       what: `Port ${port} is in use`,
       cause,
-      next: `Stop what listens on port ${port}, or choose another one.`,
+      next: `Stop what listens on port ${port}, or choose other ports (demo --port 5700 takes 5700, 5701 and 5702)`,
     },
     { cause: error },
   );

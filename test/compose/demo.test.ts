@@ -1,12 +1,18 @@
 /** `demo --docker` on a real Docker, with the default ports: those of compose.yaml. `.ci/compose` runs it. */
 import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { runCli } from '../../src/cli/cli.ts';
 import { Collector } from '../support/commandLine.ts';
 import { root } from '../support/documents.ts';
+
+const directory = mkdtempSync(path.join(tmpdir(), 'demo-docker-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Testcontainers' mark on everything it makes. */
 const OURS = ['--filter', 'label=org.testcontainers=true', '--format', '{{.ID}} {{.Names}}'];
@@ -35,10 +41,11 @@ interface StartedDemo {
 function startDemo(): StartedDemo {
   const output = new Collector();
   let interrupt = () => {};
-  const ended = runCli(['demo', '--docker'], {
+  const ended = runCli(['demo', '--docker', '--directory', directory], {
     stdout: output,
     stderr: output,
     interactive: true,
+    invokedAs: 'citus-databases',
     onSignal: (handler) => {
       interrupt = () => handler('SIGINT');
     },
@@ -74,9 +81,10 @@ test('it stays up until Ctrl-C, as it says; each node answers at the printed add
   expect(output).toMatch(/^They run Citus of the image \S*citusdata\/citus:[\d.]+ in Docker, on PostgreSQL \d+/m);
   expect(output).toContain("\nDatabase 'skymap' is ready!\n");
 
-  const addresses = [...output.matchAll(/^ {2}psql -h (\S+) -p (\d+) -U (\w+) -d (\w+) .* password: (\w+)$/gm)];
+  const addresses = [...output.matchAll(/^ {2}PGPASSFILE=\S+ psql -h (\S+) -p (\d+) -U (\w+) -d (\w+) {3}# /gm)];
   expect(addresses.map(([, , port]) => port)).toEqual(['5600', '5601', '5602']);
-  for (const [, host = '', port, user = '', database = '', password = ''] of addresses) {
+  const password = readFileSync(path.join(directory, 'passwords/skymap_app'), 'utf8');
+  for (const [, host = '', port, user = '', database = ''] of addresses) {
     const client = new pg.Client({ host, port: Number(port), user, database, password });
     await client.connect();
     const { rows } = await client.query('SELECT nodename, nodeport FROM pg_dist_node ORDER BY groupid');
@@ -118,9 +126,13 @@ test('a port that is taken: which one, exit code 1', async () => {
 });
 
 test('the bundled program, without a terminal: it ends by itself', async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, ['dist/citus-databases.js', 'demo', '--docker'], {
-    cwd: root,
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['dist/citus-databases.js', 'demo', '--docker', '--directory', directory],
+    {
+      cwd: root,
+    },
+  );
   expect(stdout).toContain("\nDatabase 'skymap' is ready!\n");
   expect(stdout).not.toContain('until Ctrl-C');
 });

@@ -22,7 +22,8 @@ afterAll(async () => {
 });
 
 test('the bundle by itself, as in the image of the program: it needs a checkout', async () => {
-  const program = run(process.execPath, [path.join(folder, 'citus-databases.js'), 'demo', '--docker']);
+  const args = [path.join(folder, 'citus-databases.js'), 'demo', '--docker', '--directory', path.join(folder, 'demo')];
+  const program = run(process.execPath, args);
   const { code, stderr } = await program.then(
     () => ({ code: 0, stderr: '' }),
     (error: { readonly code: number; readonly stderr: string }) => error,
@@ -50,7 +51,7 @@ test('no Docker', async () => {
   vi.doMock('testcontainers', () => ({
     getContainerRuntimeClient: () => Promise.reject(new Error('Could not find a working container runtime strategy')),
   }));
-  const { code, out: output } = await runCommandLine(['demo', '--docker']);
+  const { code, out: output } = await runCommandLine(['demo', '--docker', '--directory', path.join(folder, 'demo')]);
   vi.doUnmock('testcontainers');
   expect({ code, output }).toMatchInlineSnapshot(`
     {
@@ -59,6 +60,31 @@ test('no Docker', async () => {
     ERROR: Docker cannot be reached
       Cause: Could not find a working container runtime strategy
       Next: Start Docker and see that \`docker info\` answers for this user, or leave --docker out: the demo then uses a local PostgreSQL
+    ",
+    }
+  `);
+});
+
+test('a registry that cannot be reached: one sentence, no defect', async () => {
+  // The image is here, but not the one of the helper with which Testcontainers cleans up.
+  vi.doMock('testcontainers', () => ({
+    getContainerRuntimeClient: () => Promise.resolve({ image: { exists: () => true, pull: () => Promise.resolve() } }),
+    ImageName: { fromString: (string: string) => ({ string }) },
+    Network: class {
+      start(): Promise<never> {
+        return Promise.reject(new Error('(HTTP code 500) server error - Get "https://registry-1.docker.io/v2/": EOF'));
+      }
+    },
+  }));
+  const { code, out } = await runCommandLine(['demo', '--docker', '--directory', path.join(folder, 'demo')]);
+  vi.doUnmock('testcontainers');
+  expect({ code, out }).toMatchInlineSnapshot(`
+    {
+      "code": 1,
+      "out": "Starting a coordinator and two workers on ports 5600, 5601 and 5602...
+    ERROR: Docker could not start the containers
+      Cause: (HTTP code 500) server error - Get "https://registry-1.docker.io/v2/": EOF
+      Next: See that \`docker pull citusdata/citus:13.2.0\` works, or leave --docker out; where images come from another registry, name it in TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX
     ",
     }
   `);

@@ -3,13 +3,15 @@
  *
  *     UPDATE_README=1 npx vitest run --project integration test/integration/readme.test.ts
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
 import { demo } from '../../src/commands/demo.ts';
 import { createRedactor } from '../../src/report/redact.ts';
 import { Collector } from '../support/commandLine.ts';
-import { freePorts } from '../support/ports.ts';
+import { freePortRange } from '../support/ports.ts';
 
 const file = fileURLToPath(new URL('../../README.md', import.meta.url));
 const BETWEEN_MARKERS = /(?<=<!-- demo-log: begin [^>]*-->\n)[\s\S]*?(?=<!-- demo-log: end -->)/;
@@ -35,11 +37,13 @@ function logOf(printed: string): string {
 /** What the demo prints, with the ports that it has by default. */
 async function runDemo(): Promise<string> {
   vi.stubEnv('CITUS_DATABASES_TEST_CITUS', 'stand-in');
-  const [coordinator = 0, first = 0, second = 0] = await freePorts(3);
-  const ports = [coordinator, first, second] as const;
+  const port = await freePortRange(3);
   const stdout = new Collector();
-  const surroundings = { stdout, interactive: false };
-  const code = await demo(surroundings, createRedactor(), new AbortController().signal, { docker: false, ports });
+  const surroundings = { stdout, interactive: false, invokedAs: 'npx citus-databases' };
+  const directory = mkdtempSync(path.join(tmpdir(), 'demo-'));
+  const options = { docker: false, port, directory };
+  const code = await demo(surroundings, createRedactor(), new AbortController().signal, options);
+  rmSync(directory, { recursive: true });
   expect(code).toBe(0);
-  return ports.reduce((text, port, index) => text.replaceAll(String(port), String(5600 + index)), stdout.text);
+  return [0, 1, 2].reduce((text, n) => text.replaceAll(String(port + n), String(5600 + n)), stdout.text);
 }

@@ -36,6 +36,12 @@ export async function runCommandLine(
   onSignal: Surroundings['onSignal'] = () => undefined,
 ): Promise<Ended> {
   const printed = new Collector();
-  const code = await runCli(args, { stdout: printed, stderr: printed, interactive: false, onSignal });
+  const code = await runCli(args, {
+    stdout: printed,
+    stderr: printed,
+    interactive: false,
+    invokedAs: 'citus-databases',
+    onSignal,
+  });
   return { code, out: printed.text };
 }

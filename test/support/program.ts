@@ -86,6 +86,7 @@ export async function runProgram(
       stdout,
       stderr,
       interactive: false,
+      invokedAs: 'citus-databases',
       onSignal: (handler) => void stop?.then(handler),
     });
     return outcome(cluster, code, stdout.text, stderr.text, startedAt);
