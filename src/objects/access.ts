@@ -36,42 +36,70 @@ const PRIVILEGES: Readonly<Record<UserAccess, Readonly<Record<Kind, readonly str
   readOnly: READ_ONLY,
 };
 
+/** VACUUM, ANALYZE, REINDEX and the like on what others own (PostgreSQL 17 documentation, "Privileges"). */
+const MAINTAIN = { since: 170_000, name: 'MAINTAIN' } as const;
+
+function privilegesOf(access: UserAccess, kind: Kind, serverVersion: number): readonly string[] {
+  const privileges = PRIVILEGES[access][kind];
+  const maintains = PRIVILEGES[access] === ALL && kind === 'table' && serverVersion >= MAINTAIN.since;
+  return maintains ? [...privileges, MAINTAIN.name] : privileges;
+}
+
 /** What every database gives to everybody until it is taken away (PostgreSQL documentation, "Privileges"). */
 const PUBLIC_DEFAULT = ['CONNECT', 'TEMPORARY'] as const;
 
-/** On one server: nothing for PUBLIC on the database, and what the users need. */
+/**
+ * On one server: nothing for PUBLIC on the database, and what the users need. Where PUBLIC may not connect, neither may
+ * the temporary role that Citus moves shards with: it is a member of the table's owner and has what that role was
+ * granted, not what a superuser may do besides (Citus: replication/multi_logical_replication.c, CreateSubscriptions()).
+ */
 export function diffDatabaseAccess(
   database: DatabaseSpec,
   /** undefined: the database is not there yet. */
   observed: ObservedDatabaseGrants | undefined,
   node: NodeSpec,
+  /** Owners of distributed tables, present and future ones; without Citus there are none. */
+  tableOwners: readonly string[],
 ): readonly Change[] {
-  if (database.users.length === 0) return [];
   const name = quoteIdentifier(database.name);
-  const grants = database.users
-    .filter((user) => user.name !== database.owner)
-    .map((user) => ({
-      user: quoteIdentifier(user.name),
-      missing: lacking(user, 'database', observed?.grants).join(', '),
-    }))
-    .filter(({ missing }) => missing !== '');
+  const restricted = database.users.length > 0;
   const forPublic = observed === undefined ? PUBLIC_DEFAULT : observed.forPublic;
-  if (grants.length === 0 && forPublic.length === 0) return [];
+  const revoked = restricted ? forPublic : [];
+  const grants = [
+    ...database.users
+      .filter((user) => user.name !== database.owner)
+      .map((user) => ({ role: user.name, missing: lacking(user, PRIVILEGES[user.access].database, observed?.grants) })),
+    ...(restricted || !forPublic.includes('CONNECT') ? ownersToConnect(database, observed, tableOwners) : []),
+  ]
+    .filter(({ missing }) => missing.length > 0)
+    .map(({ role, missing }) => ({ role: quoteIdentifier(role), missing: missing.join(', ') }));
+  if (grants.length === 0 && revoked.length === 0) return [];
   const parts = [
-    ...grants.map(({ user, missing }) => `${missing} to ${user}`),
-    ...(forPublic.length === 0 ? [] : ['nothing to PUBLIC']),
+    ...grants.map(({ role, missing }) => `${missing} to ${role}`),
+    ...(revoked.length === 0 ? [] : ['nothing to PUBLIC']),
   ];
   return [
     change({
       ...{ node, scope: 'server' },
       summary: `grant on database ${name}: ${parts.join('; ')}`,
       statements: [
-        ...grants.map(({ user, missing }) => `GRANT ${missing} ON DATABASE ${name} TO ${user}`),
-        ...(forPublic.length === 0 ? [] : [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`]),
+        ...grants.map(({ role, missing }) => `GRANT ${missing} ON DATABASE ${name} TO ${role}`),
+        ...(revoked.length === 0 ? [] : [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`]),
       ],
       failure: `Failed to grant rights on database '${database.name}'`,
     }),
   ];
+}
+
+function ownersToConnect(
+  database: DatabaseSpec,
+  observed: ObservedDatabaseGrants | undefined,
+  tableOwners: readonly string[],
+): readonly { readonly role: string; readonly missing: readonly string[] }[] {
+  const known = new Set([database.owner, ...database.users.map((user) => user.name)]);
+  return [...new Set(tableOwners)]
+    .filter((role) => !known.has(role) && observed?.grants[role]?.includes('CONNECT') !== true)
+    .map((role) => ({ role, missing: ['CONNECT'] }));
 }
 
 /** Roles whose new objects the users get rights on: everybody who may make some. */
@@ -97,6 +125,7 @@ export function diffDefaultPrivileges(
   observed: ObservedAccess | undefined,
   node: NodeSpec,
   coordinator: boolean,
+  serverVersion: number,
 ): readonly Change[] {
   const kinds = DEFAULT_KINDS.filter(({ kind }) => coordinator || kind === 'schema');
   const statements = database.users.flatMap((user) =>
@@ -105,7 +134,7 @@ export function diffDefaultPrivileges(
       .flatMap((creator) =>
         kinds.flatMap(({ kind, code, words }) => {
           const entry = observed?.defaults.find((candidate) => candidate.role === creator && candidate.kind === code);
-          const missing = lacking(user, kind, entry?.grants).join(', ');
+          const missing = lacking(user, privilegesOf(user.access, kind, serverVersion), entry?.grants).join(', ');
           if (missing === '') return [];
           const role = quoteIdentifier(creator);
           const grant = `GRANT ${missing} ON ${words} TO ${quoteIdentifier(user.name)}`;
@@ -133,7 +162,8 @@ export function diffSchemaAccess(
 ): readonly Change[] {
   const grants = (observed?.schemas ?? []).flatMap((schema) =>
     database.users.flatMap((user) => {
-      const missing = schema.owner === user.name ? '' : lacking(user, 'schema', schema.grants).join(', ');
+      const missing =
+        schema.owner === user.name ? '' : lacking(user, PRIVILEGES[user.access].schema, schema.grants).join(', ');
       if (missing === '') return [];
       const text = `GRANT ${missing} ON SCHEMA ${quoteIdentifier(schema.name)} TO ${quoteIdentifier(user.name)}`;
       return [{ user, schema: schema.name, text }];
@@ -165,6 +195,7 @@ export function diffRelationAccess(
   database: DatabaseSpec,
   observed: ObservedAccess | undefined,
   node: NodeSpec,
+  serverVersion: number,
   /** undefined: the node is the coordinator, or there is no Citus. */
   coordinator?: ObservedAccess,
 ): readonly Change[] {
@@ -173,11 +204,14 @@ export function diffRelationAccess(
     const due = (observed?.relations ?? []).filter((relation) => {
       const there = known.get(relationName(relation));
       // What the coordinator lacks too comes from there.
-      return lackingOn(user, relation).length > 0 && (there === undefined || lackingOn(user, there).length === 0);
+      return (
+        lackingOn(user, relation, serverVersion).length > 0 &&
+        (there === undefined || lackingOn(user, there, serverVersion).length === 0)
+      );
     });
     const kinds = new Map<string, ObservedRelation[]>();
     for (const relation of due) {
-      const kind = `${lackingOn(user, relation).join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
+      const kind = `${lackingOn(user, relation, serverVersion).join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
       kinds.set(kind, [...(kinds.get(kind) ?? []), relation]);
     }
     return [...kinds].flatMap(([kind, relations]) =>
@@ -198,18 +232,19 @@ export function diffRelationAccess(
   ];
 }
 
-function lackingOn(user: UserSpec, relation: ObservedRelation): readonly string[] {
+function lackingOn(user: UserSpec, relation: ObservedRelation, serverVersion: number): readonly string[] {
   if (relation.owner === user.name) return [];
-  return lacking(user, relation.kind === 'S' ? 'sequence' : 'table', relation.grants);
+  const kind = relation.kind === 'S' ? 'sequence' : 'table';
+  return lacking(user, privilegesOf(user.access, kind, serverVersion), relation.grants);
 }
 
 function lacking(
   user: UserSpec,
-  kind: Kind,
+  privileges: readonly string[],
   grants: Readonly<Record<string, readonly string[]>> | undefined,
 ): readonly string[] {
   const present = grants?.[user.name] ?? [];
-  return PRIVILEGES[user.access][kind].filter((privilege) => !present.includes(privilege));
+  return privileges.filter((privilege) => !present.includes(privilege));
 }
 
 function relationName({ schema, name }: ObservedRelation): string {

@@ -2,12 +2,13 @@ import { quoteLiteral } from '../postgres/quote.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { OWN_SCHEMA } from './ownTable.ts';
 
-/** Privileges by the name of the role that has them; only of roles that were asked for. */
+/** Privileges by the name of the role that has them. */
 export type Grants = Readonly<Record<string, readonly string[]>>;
 
 export interface ObservedDatabaseGrants {
   /** What PUBLIC may do with the database. */
   readonly forPublic: readonly string[];
+  /** Of every role, for owners of tables are not known beforehand. */
   readonly grants: Grants;
 }
 
@@ -20,7 +21,7 @@ export interface ObservedRelation {
   readonly grants: Grants;
 }
 
-/** Who may do what in one database of one node. */
+/** Who may do what in one database of one node; grants only of roles that were asked for. */
 export interface ObservedAccess {
   readonly schemas: readonly { readonly name: string; readonly owner: string; readonly grants: Grants }[];
   readonly relations: readonly ObservedRelation[];
@@ -28,14 +29,14 @@ export interface ObservedAccess {
   readonly defaults: readonly { readonly role: string; readonly kind: string; readonly grants: Grants }[];
 }
 
-export function observeDatabaseGrants(database: string, users: readonly string[]): Fragment {
+export function observeDatabaseGrants(database: string): Fragment {
   const acl = "coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))";
   return {
     key: 'databaseGrants',
     value: `(SELECT pg_catalog.jsonb_build_object(
         'forPublic', (SELECT coalesce(pg_catalog.jsonb_agg(a.privilege_type ORDER BY a.privilege_type), '[]')
            FROM pg_catalog.aclexplode(${acl}) a WHERE a.grantee = 0),
-        'grants', ${grantsOf(acl, users)})
+        'grants', ${grantsOf(acl, 'every role')})
       FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})`,
   };
 }
@@ -63,11 +64,25 @@ export function observeAccess(users: readonly string[]): Fragment {
   };
 }
 
-function grantsOf(acl: string, users: readonly string[]): string {
+/** Roles that own a distributed table: as a member of them Citus moves its shards. */
+export function observeTableOwners(): Fragment {
+  return {
+    key: 'tableOwners',
+    when: "pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL",
+    value: `(SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.pg_get_userbyid(c.relowner)), '[]')
+      FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid)`,
+  };
+}
+
+function grantsOf(acl: string, roles: readonly string[] | 'every role'): string {
+  const asked =
+    roles === 'every role'
+      ? ''
+      : `AND pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text = ANY (${textArray(roles)})`;
   return `(SELECT coalesce(pg_catalog.jsonb_object_agg(g.grantee, g.privileges), '{}') FROM (
       SELECT pg_catalog.pg_get_userbyid(a.grantee) AS grantee, pg_catalog.jsonb_agg(a.privilege_type) AS privileges
       FROM pg_catalog.aclexplode(${acl}) a
-      WHERE a.grantee <> 0 AND pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text = ANY (${textArray(users)})
+      WHERE a.grantee <> 0 ${asked}
       GROUP BY 1) g)`;
 }
 

@@ -1,24 +1,22 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
+import { localeDifferences, localeOptions, localePairs, type ObservedLocale, undeclaredLocale } from './locale.ts';
 import type { Fragment } from './observe.ts';
 
-export interface ObservedDatabase {
+export interface ObservedDatabase extends ObservedLocale {
   readonly oid: number;
   readonly owner: string;
-  readonly encoding: string;
-  readonly collate: string;
-  readonly ctype: string;
   readonly connectionLimit: number;
   readonly allowConnections: boolean;
 }
 
-export function observeDatabase(name: string): Fragment {
+export function observeDatabase(name: string, key: 'database' | 'template' = 'database'): Fragment {
   return {
-    key: 'database',
+    key,
     value: `(SELECT pg_catalog.jsonb_build_object(
         'oid', d.oid::pg_catalog.int8, 'owner', pg_catalog.pg_get_userbyid(d.datdba),
-        'encoding', pg_catalog.pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype,
+        ${localePairs('d')},
         'connectionLimit', d.datconnlimit, 'allowConnections', d.datallowconn)
       FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(name)})`,
   };
@@ -30,12 +28,19 @@ export function observeDatabase(name: string): Fragment {
  */
 const WRONG_OPTION = ['3D000', '42704', '42809', '22023'];
 
+/** What a new database takes after, where nothing is declared. */
+export interface Models {
+  /** The database that is copied, as this node has it; null where it was not looked at. */
+  readonly template: ObservedLocale | null;
+  /** What it has to be like: the coordinator's database or, before that is there, the coordinator's template. */
+  readonly like: ObservedLocale | null;
+}
+
 /** What CREATE DATABASE and ALTER DATABASE have to do on one node. */
 export function diffDatabase(
   wanted: DatabaseSpec,
   observed: ObservedDatabase | null,
-  /** The coordinator's database where it exists already: workers take its encoding and locale. */
-  like: ObservedDatabase | null,
+  { template, like }: Models,
   node: NodeSpec,
   label: string,
 ): readonly Change[] {
@@ -46,7 +51,7 @@ export function diffDatabase(
       {
         ...base,
         summary: `create database ${name} owned by ${quoteIdentifier(wanted.owner)}`,
-        statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, like).join(' ')}` }],
+        statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, template, like).join(' ')}` }],
         failure: `Failed to create database '${wanted.name}'`,
         next: 'If the template database is in use, end the sessions in it; then run again',
         doneOnRetry: ['42P04'],
@@ -85,15 +90,7 @@ export function databaseProblems(
   label: string,
 ): readonly Problem[] {
   if (observed === null) return [];
-  const differs: string[] = [];
-  if (wanted.encoding !== undefined && encodingKey(wanted.encoding) !== encodingKey(observed.encoding)) {
-    differs.push(`encoding ${observed.encoding}, not ${wanted.encoding}`);
-  }
-  const locales = [...new Set([observed.collate, observed.ctype])];
-  if (wanted.locale !== undefined && locales.some((locale) => localeKey(locale) !== localeKey(wanted.locale ?? ''))) {
-    differs.push(`locale ${locales.join(' and ')}, not ${wanted.locale}`);
-  }
-  const problems: Problem[] = differs.map((difference) => ({
+  const problems: Problem[] = undeclaredLocale(wanted, observed).map((difference) => ({
     kind: 'refused',
     what: `Database '${wanted.name}' exists with ${difference}`,
     node: label,
@@ -110,30 +107,20 @@ export function databaseProblems(
   return problems;
 }
 
-function createOptions(wanted: DatabaseSpec, like: ObservedDatabase | null): readonly string[] {
-  const encoding = wanted.encoding ?? like?.encoding;
-  const collate = wanted.locale ?? like?.collate;
-  const ctype = wanted.locale ?? like?.ctype;
-  // Only template0 may be copied with another encoding or locale (PostgreSQL documentation, "Template Databases").
-  const template = wanted.template ?? (encoding === undefined && collate === undefined ? undefined : 'template0');
+function createOptions(
+  wanted: DatabaseSpec,
+  template: ObservedLocale | null,
+  like: ObservedLocale | null,
+): readonly string[] {
+  // What the template has need not be said, and only template0 may be copied with another encoding or locale
+  // (PostgreSQL documentation, "Template Databases").
+  const asTemplate = like !== null && template !== null && localeDifferences(template, like).length === 0;
+  const locale = localeOptions(wanted, asTemplate ? null : like);
+  const from = wanted.template ?? (locale.length === 0 ? undefined : 'template0');
   return [
     `OWNER ${quoteIdentifier(wanted.owner)}`,
-    template === undefined ? [] : `TEMPLATE ${quoteIdentifier(template)}`,
-    encoding === undefined ? [] : `ENCODING ${quoteLiteral(encoding)}`,
-    collate === undefined ? [] : `LC_COLLATE ${quoteLiteral(collate)}`,
-    ctype === undefined ? [] : `LC_CTYPE ${quoteLiteral(ctype)}`,
+    from === undefined ? [] : `TEMPLATE ${quoteIdentifier(from)}`,
+    ...locale,
     wanted.connectionLimit === undefined ? [] : `CONNECTION LIMIT ${wanted.connectionLimit}`,
   ].flat();
-}
-
-/** The C library takes `en_US.UTF-8` and `en_US.utf8` for the same locale (glibc manual, "Locale Names"). */
-function localeKey(name: string): string {
-  const [language = '', ...codeset] = name.split('.');
-  return [language, ...codeset.map((part) => part.toLowerCase().replaceAll('-', ''))].join('.');
-}
-
-/** `utf-8`, `UTF8` and `Unicode` name one encoding (PostgreSQL documentation, "Character Set Support"). */
-function encodingKey(name: string): string {
-  const key = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-  return key === 'unicode' ? 'utf8' : key;
 }

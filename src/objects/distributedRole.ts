@@ -1,9 +1,9 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
+import { copyMembership, type ObservedMemberships } from './membership.ts';
 import { type Fragment, textArray } from './observe.ts';
 import { diffRoleCopy, type ObservedRole } from './role.ts';
-import type { ObservedMemberships } from './user.ts';
 
 /**
  * Roles that Citus manages in a database: those in pg_dist_object. When a command mentions a role that is not there,
@@ -54,22 +54,27 @@ export function diffManagedRoles(
   label: string,
 ): readonly Change[] {
   const copies = wanted.roles.flatMap((role) => diffRoleCopy(role, observed.roles, node, label));
-  const grants = wanted.roles.flatMap(({ name }) => {
-    const groups = (wanted.memberships[name] ?? []).filter(
-      (group) => observed.memberships[name]?.includes(group) !== true,
-    );
-    // A group that is not there (nobody's business so far) is left out: its name would only end the run.
-    return groups
-      .filter((group) => group.startsWith('pg_') || wanted.roles.some((role) => role.name === group))
-      .map((group): Change => {
-        const text = `GRANT ${quoteIdentifier(group)} TO ${quoteIdentifier(name)}`;
-        return {
-          ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], secret: false },
-          summary: `make role ${quoteIdentifier(name)} a member of ${quoteIdentifier(group)}`,
-          statements: [{ text }],
-          failure: `Failed to make role ${quoteLiteral(name)} a member of ${quoteLiteral(group)}`,
-        };
-      });
-  });
+  const grants = wanted.roles.flatMap(({ name }) =>
+    (wanted.memberships[name] ?? [])
+      // A group that is not there (nobody's business so far) is left out: its name would only end the run.
+      .filter(({ group }) => group.startsWith('pg_') || wanted.roles.some((role) => role.name === group))
+      .flatMap((membership): readonly Change[] => {
+        const { group } = membership;
+        const existing = observed.memberships[name]?.find((candidate) => candidate.group === group);
+        const text = copyMembership(name, membership, existing);
+        if (text === undefined) return [];
+        return [
+          {
+            ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], secret: false },
+            summary:
+              existing === undefined
+                ? `make role ${quoteIdentifier(name)} a member of ${quoteIdentifier(group)}`
+                : `align the membership of role ${quoteIdentifier(name)} in ${quoteIdentifier(group)}`,
+            statements: [{ text }],
+            failure: `Failed to make role ${quoteLiteral(name)} a member of ${quoteLiteral(group)}`,
+          },
+        ];
+      }),
+  );
   return [...copies, ...grants];
 }

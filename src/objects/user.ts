@@ -2,22 +2,8 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
-import { type Fragment, textArray } from './observe.ts';
+import { givesRights, grantMembership, type ObservedMemberships } from './membership.ts';
 import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
-
-/** Which roles each role is a member of, directly. */
-export type ObservedMemberships = Readonly<Record<string, readonly string[]>>;
-
-export function observeMemberships(roles: readonly string[]): Fragment {
-  return {
-    key: 'memberships',
-    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(found.member, found.groups), '{}') FROM (
-      SELECT pg_catalog.pg_get_userbyid(m.member) AS member,
-             pg_catalog.jsonb_agg(pg_catalog.pg_get_userbyid(m.roleid)) AS groups
-      FROM pg_catalog.pg_auth_members m
-      WHERE pg_catalog.pg_get_userbyid(m.member)::pg_catalog.text = ANY (${textArray(roles)}) GROUP BY 1) found)`,
-  };
-}
 
 /** A declared user with what it takes to make it so. */
 export interface WantedUser {
@@ -74,6 +60,8 @@ export function diffUser(
   observed: readonly ObservedRole[],
   memberships: ObservedMemberships,
   node: NodeSpec,
+  /** server_version_num of the node. */
+  serverVersion: number,
 ): readonly Change[] {
   const name = quoteIdentifier(role.name);
   const existing = observed.find((candidate) => candidate.name === role.name);
@@ -94,13 +82,16 @@ export function diffUser(
       secret: true,
     });
   }
-  const missing = wantedGroups.filter((group) => memberships[role.name]?.includes(group) !== true);
+  const memberOf = memberships[role.name] ?? [];
+  const missing = wantedGroups.filter(
+    (group) => !memberOf.some((membership) => membership.group === group && givesRights(membership)),
+  );
   if (missing.length > 0) {
     const groups = missing.map(quoteIdentifier).join(', ');
     changes.push({
       ...base,
       summary: `make role ${name} a member of ${groups}`,
-      statements: [{ text: `GRANT ${groups} TO ${name}` }],
+      statements: [{ text: grantMembership(missing, role.name, serverVersion) }],
       failure: `Failed to make role '${role.name}' a member of ${groups}`,
     });
   }

@@ -5,6 +5,7 @@ import {
   type ObservedDatabaseGrants,
   observeAccess,
   observeDatabaseGrants,
+  observeTableOwners,
 } from '../objects/accessObserved.ts';
 import { type ObservedAuthinfo, observeAuthinfo } from '../objects/authinfo.ts';
 import { type Bookkeeping, observeBookkeeping } from '../objects/bookkeeping.ts';
@@ -18,6 +19,7 @@ import {
   observeExtensions,
 } from '../objects/extension.ts';
 import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
+import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
 import { observationScript } from '../objects/observe.ts';
 import {
   type KnownParameter,
@@ -29,7 +31,6 @@ import { type ObservedRole, observeRoles } from '../objects/role.ts';
 import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
 import { observeServer, type ServerSettings } from '../objects/server.ts';
 import { type ObservedShards, observeShards } from '../objects/shard.ts';
-import { type ObservedMemberships, observeMemberships } from '../objects/user.ts';
 import { type ObservedUserParameters, observeUserParameters } from '../objects/userParameter.ts';
 import type { DatabaseSpec, ExtensionSpec } from '../spec/types.ts';
 
@@ -42,6 +43,8 @@ export interface ServerObservation {
   readonly databaseGrants: ObservedDatabaseGrants | null;
   readonly userParameters: ObservedUserParameters;
   readonly database: ObservedDatabase | null;
+  /** What a new database is copied from. */
+  readonly template: ObservedDatabase | null;
   readonly parameters: ObservedParameters;
   readonly knownParameters: readonly KnownParameter[];
   /** The table stands on the coordinator only. */
@@ -61,6 +64,8 @@ export interface DatabaseObservation {
   readonly ledger?: ObservedLedger;
   /** Roles that Citus manages in this database. */
   readonly distributedRoles?: readonly string[];
+  /** Who owns distributed tables. */
+  readonly tableOwners?: readonly string[];
   /** Absent: no users are declared. */
   readonly access?: ObservedAccess;
 }
@@ -78,9 +83,10 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[]): 
     observeServer(),
     observeRoles(roles),
     observeMemberships(users),
-    observeDatabaseGrants(database.name, users),
+    observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
     observeDatabase(database.name),
+    observeDatabase(database.template ?? 'template1', 'template'),
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...observeBookkeeping(database.name),
@@ -99,6 +105,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean): st
     observeAuthinfo(),
     ...observeLedger(coordinator),
     observeDistributedRoles(),
+    observeTableOwners(),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
   ]);
 }
@@ -107,12 +114,12 @@ export function availabilityScript(wanted: readonly ExtensionSpec[]): string {
   return observationScript([observeAvailableExtensions(wanted)]);
 }
 
-/** What may have changed on a server since it was looked at: its settings of one database, and of users in it. */
-export type ParametersObservation = Pick<ServerObservation, 'parameters' | 'userParameters'>;
+/** What initSQL may have changed on a server: settings of one database, of users in it, and rights on it. */
+export type ParametersObservation = Pick<ServerObservation, 'parameters' | 'userParameters' | 'databaseGrants'>;
 
 export function parametersScript({ name, users }: DatabaseSpec): string {
   const names = users.map((user) => user.name);
-  return observationScript([observeParameters(name), observeUserParameters(name, names)]);
+  return observationScript([observeParameters(name), observeUserParameters(name, names), observeDatabaseGrants(name)]);
 }
 
 /** Some roles of one server, with what they are members of. */

@@ -17,7 +17,7 @@ import type { ServerSettings } from '../objects/server.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation, server } from './situation.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
-import { workerDatabaseWarnings } from './workerWarnings.ts';
+import { workerDatabaseWarnings, workerLocaleProblems } from './workerWarnings.ts';
 
 /** Citus recovers prepared transactions across databases from here on; older ones leave them behind. */
 const OLDEST_CITUS = [12, 1] as const;
@@ -59,6 +59,7 @@ export function preflight(
   }
   if (spec.cluster.citus) problems.push(...versionProblems(situation, nodes));
   warnings.push(...topology.workers.flatMap((worker) => workerDatabaseWarnings(situation, worker)));
+  problems.push(...topology.workers.flatMap((worker) => workerLocaleProblems(situation, worker)));
 
   for (const name of ownersOf(database)) {
     if (coordinator.roles.some((role) => role.name === name) || isDeclared(situation, name)) continue;

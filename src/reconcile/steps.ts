@@ -39,13 +39,10 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
   const { database, topology } = situation;
   const name = label(situation, worker);
   const observed = server(situation, worker);
-  const changes = diffDatabase(
-    database,
-    observed.database,
-    server(situation, topology.coordinator).database,
-    worker,
-    name,
-  ).map((change) =>
+  const coordinator = server(situation, topology.coordinator);
+  // Both are made at the same time: the coordinator's will be as its template is.
+  const models = { template: observed.template, like: coordinator.database ?? coordinator.template };
+  const changes = diffDatabase(database, observed.database, models, worker, name).map((change) =>
     observed.database !== null
       ? change
       : {
@@ -90,7 +87,8 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
   const observed = server(situation, coordinator);
   const name = situation.spec.cluster.citus ? 'coordinator' : label(situation, coordinator);
   const where = situation.spec.cluster.citus ? ' on coordinator' : '';
-  const changes = diffDatabase(database, observed.database, null, coordinator, name).map((change) =>
+  const models = { template: observed.template, like: observed.template };
+  const changes = diffDatabase(database, observed.database, models, coordinator, name).map((change) =>
     observed.database !== null
       ? change
       : { ...change, done: `Database '${database.name}' created successfully${where}!` },

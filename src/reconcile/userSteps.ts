@@ -13,10 +13,10 @@ import { inside, label, type Situation, server } from './situation.ts';
 
 /** Step 1, on any node: the roles, after those that they are members of. */
 export function userItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  const { roles, memberships } = server(situation, node);
+  const { roles, memberships, settings } = server(situation, node);
   return [
     ...(node.group === 0 ? [] : groupItems(situation, node)),
-    ...situation.users.flatMap((user) => diffUser(user, roles, memberships, node)),
+    ...situation.users.flatMap((user) => diffUser(user, roles, memberships, node, settings.version)),
   ];
 }
 
@@ -38,10 +38,17 @@ export function isDeclared(situation: Situation, role: string): boolean {
 export function databaseAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { database, databaseGrants } = server(situation, node);
   const grants = database === null ? undefined : (databaseGrants ?? undefined);
-  return diffDatabaseAccess(situation.database, grants, node).map((change) => ({
+  return diffDatabaseAccess(situation.database, grants, node, tableOwners(situation)).map((change) => ({
     ...change,
     starting: sentence(change.summary),
   }));
+}
+
+/** Owners of distributed tables; those of tables that initSQL makes belong to the superuser. */
+function tableOwners(situation: Situation): readonly string[] {
+  const { cluster } = situation.spec;
+  if (!cluster.citus) return [];
+  return [cluster.user, ...(inside(situation, situation.topology.coordinator).tableOwners ?? [])];
 }
 
 /** Step 5: without its row on every node a role cannot use distributed tables. */
@@ -59,9 +66,10 @@ export function privilegeItems(situation: Situation, node: NodeSpec): readonly C
   const { spec, database } = situation;
   const { access, distributedRoles } = inside(situation, node);
   const names = database.users.map((user) => user.name);
+  const { version } = server(situation, node).settings;
   return [
     ...(spec.cluster.citus ? diffDistributedRoles(names, distributedRoles ?? [], node) : []),
-    ...diffDefaultPrivileges(database, spec.cluster.user, access, node, node.group === 0),
+    ...diffDefaultPrivileges(database, spec.cluster.user, access, node, node.group === 0, version),
     ...schemaAccessItems(situation, node),
   ];
 }
@@ -79,8 +87,9 @@ export function rightsItems(situation: Situation, node: NodeSpec): readonly Chan
 function relationAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { coordinator } = situation.topology;
   const { access } = inside(situation, node);
-  if (node.group === 0) return diffRelationAccess(situation.database, access, node);
-  return diffRelationAccess(situation.database, access, node, inside(situation, coordinator).access);
+  const { version } = server(situation, node).settings;
+  if (node.group === 0) return diffRelationAccess(situation.database, access, node, version);
+  return diffRelationAccess(situation.database, access, node, version, inside(situation, coordinator).access);
 }
 
 /** Step 8, on one node. */

@@ -26,6 +26,7 @@ export function databaseContradictions(entries: readonly DatabaseEntry[], cluste
       ...repeatedNames(entry, 'extensions'),
       ...repeatedNames(entry, 'schemas'),
       ...parameterProblems(entry),
+      ...localeProblems(entry),
     ]),
   ];
 }
@@ -106,4 +107,22 @@ function parameterProblems({ path, fields }: DatabaseEntry): readonly Problem[] 
     })),
     (key) => `names the parameter ${key} a second time (PostgreSQL does not tell case apart)`,
   );
+}
+
+/** Each provider takes a locale of its own, and none that belongs to another (PostgreSQL documentation, CREATE DATABASE). */
+function localeProblems({ path, fields }: DatabaseEntry): readonly Problem[] {
+  const provider = fields['localeProvider'];
+  const needs = { icu: 'icuLocale', builtin: 'builtinLocale' } as const;
+  const owners = { icuLocale: 'icu', icuRules: 'icu', builtinLocale: 'builtin' } as const;
+  const needed = provider === 'icu' || provider === 'builtin' ? needs[provider] : undefined;
+  return [
+    ...Object.entries(owners).flatMap(([field, owner]) =>
+      isAbsent(fields[field]) || provider === owner
+        ? []
+        : [{ path: [...path, field], message: `needs localeProvider: ${owner}` }],
+    ),
+    ...(needed === undefined || !isAbsent(fields[needed])
+      ? []
+      : [{ path: [...path, 'localeProvider'], message: `needs ${needed} as well` }]),
+  ];
 }

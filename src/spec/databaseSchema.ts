@@ -118,7 +118,14 @@ const databaseFields = {
     'Settings of the database, as by ALTER DATABASE ... SET. Names are compared in lower case.',
   ),
   encoding: optional(text(names.encoding), 'The character encoding. Default: that of the template.'),
-  locale: optional(text(names.locale), 'The locale. Default: that of the template.'),
+  locale: optional(text(names.locale), 'The locale of the C library. Default: that of the template.'),
+  localeProvider: optional(
+    z.enum(['libc', 'icu', 'builtin']),
+    'Who sorts and compares text: libc, icu (with icuLocale), or builtin (with builtinLocale; PostgreSQL 17). Default: that of the template.',
+  ),
+  icuLocale: optional(text(names.icuLocale), 'The ICU locale, as a language tag: de-DE, en-u-kn-true.'),
+  icuRules: optional(text(names.notEmpty), 'Rules in addition to the ICU locale; PostgreSQL 16 and later.'),
+  builtinLocale: optional(text(names.locale), 'The locale of the builtin provider: C, C.UTF-8 or PG_UNICODE_FAST.'),
   template: optional(name(names.identifier), 'The database to copy. Default: template1.'),
   connectionLimit: optional(
     wholeNumber(-1, names.maxInt4),

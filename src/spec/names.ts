@@ -80,6 +80,13 @@ export const locale: Check = all(notEmpty, (name) =>
   /^[\x21-\x7e]+$/.test(name) ? undefined : `${show(name)} is no locale's name (C and en_US.UTF-8 are)`,
 );
 
+/** A BCP 47 language tag, which PostgreSQL keeps as it is; it rewrites ICU's older forms (`de@collation=phonebook`). */
+export const icuLocale: Check = all(notEmpty, (name) =>
+  /^[a-z]{2,8}([-_][a-z0-9]{1,8})*$/i.test(name)
+    ? undefined
+    : `${show(name)} is no language tag (de-DE and de-u-co-phonebk are)`,
+);
+
 /** A DNS name or an address, or the directory of a Unix socket. */
 export const host: Check = all(notEmpty, (name) => {
   // WORKER_LENGTH in Citus (metadata_cache.h) is 256 with its closing NUL.

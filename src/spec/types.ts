@@ -72,6 +72,9 @@ export interface UserSpec {
 
 export type InitSqlPolicy = 'once' | 'always' | 'adopt' | 'baseline';
 
+/** Who sorts and compares text (PostgreSQL documentation, "Locale Providers"); builtin from PostgreSQL 17 on. */
+export type LocaleProvider = 'libc' | 'icu' | 'builtin';
+
 export interface DatabaseSpec {
   readonly name: string;
   readonly owner: string;
@@ -88,6 +91,10 @@ export interface DatabaseSpec {
   readonly parameters: Readonly<Record<string, string>>;
   readonly encoding: string | undefined;
   readonly locale: string | undefined;
+  readonly localeProvider: LocaleProvider | undefined;
+  readonly icuLocale: string | undefined;
+  readonly icuRules: string | undefined;
+  readonly builtinLocale: string | undefined;
   readonly template: string | undefined;
   /** undefined: left as it is. -1: no limit. */
   readonly connectionLimit: number | undefined;

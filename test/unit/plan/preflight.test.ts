@@ -183,15 +183,37 @@ describe('the database on a worker beside that of the coordinator', () => {
       [warning],
     ],
     ['half made by us', { 0: { bookkeeping: { distrust: null, row: { oid: null, state: 'creating' } } }, 1: left }, []],
-    [
-      'another locale',
-      { 0: { database: observedDatabase() }, 1: { database: observedDatabase({ collate: 'C' }) } },
-      [
-        "Database 'skymap' has collate C on w1 and en_US.utf8 on the coordinator: text may sort and compare differently",
-      ],
-    ],
+    ['another spelling of the locale', { 0: left, 1: { database: observedDatabase({ collate: 'en_US.UTF-8' }) } }, []],
   ] as const)('%s', (_, servers, warnings) => {
     expect(judged(situation({ servers }))).toEqual({ problems: [], warnings });
+  });
+});
+
+describe('a database that sorts and compares text in another way on a worker', () => {
+  const wrong = (has: string) =>
+    `refused w1: Database 'skymap' has ${has} on the coordinator: min(), max() and ORDER BY would differ by shard`;
+  const icu = { provider: 'icu', providerLocale: 'en-US' } as const;
+  test.each([
+    ['collation', {}, { collate: 'C' }, 'collate C here and en_US.utf8'],
+    ['encoding', {}, { encoding: 'LATIN1' }, 'encoding LATIN1 here and UTF8'],
+    ['provider', icu, {}, 'locale provider libc here and icu'],
+    ['ICU locale', icu, { ...icu, providerLocale: 'de-DE' }, 'ICU locale de-DE here and en-US'],
+    ['ICU rules', { ...icu, icuRules: '&a < g' }, icu, 'ICU rules none here and &a < g'],
+    [
+      'builtin locale',
+      { provider: 'builtin', providerLocale: 'C' },
+      { provider: 'builtin', providerLocale: 'C.UTF-8' },
+      'builtin locale C.UTF-8 here and C',
+    ],
+  ] as const)('%s', (_, there, here, has) => {
+    const database = observedDatabase(here);
+    expect(
+      judged(situation({ servers: { 0: { database: observedDatabase(there) }, 1: { database } } })).problems,
+    ).toEqual([wrong(has)]);
+    // The coordinator's is still to be made: as its template is.
+    expect(
+      judged(situation({ servers: { 0: { template: observedDatabase(there) }, 1: { database } } })).problems,
+    ).toEqual([wrong(has)]);
   });
 });
 

@@ -13,6 +13,9 @@ import { database } from '../spec/support.ts';
 
 const node: NodeSpec = { group: 0, host: 'c', port: 5432, nodeName: 'c', nodePort: 5432 };
 
+const PG15 = 150_020;
+const PG17 = 170_011;
+
 const sqlOf = (changes: readonly Change[]) => changes.flatMap((change) => change.statements.map(({ text }) => text));
 
 const DB = database(
@@ -26,7 +29,7 @@ const relation = (name: string, more: Partial<ObservedRelation> = {}): ObservedR
 
 describe('rights on the database', () => {
   test('a new one: PUBLIC has its defaults, the owner needs nothing', () => {
-    expect(sqlOf(diffDatabaseAccess(DB, undefined, node))).toEqual([
+    expect(sqlOf(diffDatabaseAccess(DB, undefined, node, []))).toEqual([
       'GRANT CONNECT, CREATE, TEMPORARY ON DATABASE "d" TO "a"',
       'GRANT CONNECT, TEMPORARY ON DATABASE "d" TO "w"',
       'GRANT CONNECT ON DATABASE "d" TO "r"',
@@ -36,18 +39,43 @@ describe('rights on the database', () => {
 
   test('only what is missing; more than is wanted stays', () => {
     const grants = { a: ['CONNECT', 'CREATE', 'TEMPORARY'], w: ['CONNECT'], r: ['CONNECT', 'CREATE'] };
-    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: [], grants }, node))).toEqual([
+    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: [], grants }, node, []))).toEqual([
       'GRANT TEMPORARY ON DATABASE "d" TO "w"',
     ]);
     const complete = { ...grants, w: ['TEMPORARY', 'CONNECT'] };
-    expect(diffDatabaseAccess(DB, { forPublic: [], grants: complete }, node)).toEqual([]);
-    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: ['TEMPORARY'], grants: complete }, node))).toEqual([
+    expect(diffDatabaseAccess(DB, { forPublic: [], grants: complete }, node, [])).toEqual([]);
+    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: ['TEMPORARY'], grants: complete }, node, []))).toEqual([
       'REVOKE ALL ON DATABASE "d" FROM PUBLIC',
     ]);
   });
 
   test('without users PUBLIC keeps what it has', () => {
-    expect(diffDatabaseAccess(database('{ name: d }'), undefined, node)).toEqual([]);
+    expect(diffDatabaseAccess(database('{ name: d }'), undefined, node, ['postgres'])).toEqual([]);
+  });
+});
+
+describe('owners of distributed tables, which Citus moves as a member of them', () => {
+  const complete = { a: ['CONNECT', 'CREATE', 'TEMPORARY'], w: ['CONNECT', 'TEMPORARY'], r: ['CONNECT'] };
+
+  test('may connect where PUBLIC may not; users and the owner may already', () => {
+    const owners = ['postgres', 'etl', 'postgres', 'a', 'postgres', DB.owner];
+    expect(sqlOf(diffDatabaseAccess(DB, { forPublic: [], grants: complete }, node, owners))).toEqual([
+      'GRANT CONNECT ON DATABASE "d" TO "postgres"',
+      'GRANT CONNECT ON DATABASE "d" TO "etl"',
+    ]);
+    expect(sqlOf(diffDatabaseAccess(DB, undefined, node, ['postgres']))).toContain(
+      'GRANT CONNECT ON DATABASE "d" TO "postgres"',
+    );
+    const there = { ...complete, postgres: ['CONNECT'], etl: ['CONNECT'] };
+    expect(diffDatabaseAccess(DB, { forPublic: [], grants: there }, node, owners)).toEqual([]);
+  });
+
+  test('without users: only where somebody took CONNECT from PUBLIC', () => {
+    const db = database('{ name: d, owner: boss }');
+    expect(diffDatabaseAccess(db, { forPublic: ['CONNECT'], grants: {} }, node, ['postgres'])).toEqual([]);
+    expect(sqlOf(diffDatabaseAccess(db, { forPublic: ['TEMPORARY'], grants: {} }, node, ['postgres', 'boss']))).toEqual(
+      ['GRANT CONNECT ON DATABASE "d" TO "postgres"'],
+    );
   });
 });
 
@@ -62,7 +90,7 @@ describe('default privileges', () => {
   const db = database('{ name: d, users: [{ name: o, access: owner }, { name: r, access: readOnly }] }');
 
   test('for tables, sequences and schemas of each creator, not for its own objects', () => {
-    expect(sqlOf(diffDefaultPrivileges(db, 'postgres', NOTHING, node, true))).toEqual([
+    expect(sqlOf(diffDefaultPrivileges(db, 'postgres', NOTHING, node, true, PG15))).toEqual([
       'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON TABLES TO "o"',
       'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, UPDATE, USAGE ON SEQUENCES TO "o"',
       'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT CREATE, USAGE ON SCHEMAS TO "o"',
@@ -80,8 +108,28 @@ describe('default privileges', () => {
       { role: 'postgres', kind: 'n', grants: { o: ['USAGE', 'CREATE'], r: ['USAGE'] } },
       { role: 'o', kind: 'r', grants: { r: ['USAGE'] } },
     ];
-    expect(sqlOf(diffDefaultPrivileges(db, 'postgres', { ...NOTHING, defaults }, node, false))).toEqual([
+    expect(sqlOf(diffDefaultPrivileges(db, 'postgres', { ...NOTHING, defaults }, node, false, PG15))).toEqual([
       'ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT USAGE ON SCHEMAS TO "r"',
+    ]);
+  });
+});
+
+describe('MAINTAIN, from PostgreSQL 17 on', () => {
+  const relations = [relation('t', { owner: 'x' }), relation('q', { owner: 'x', kind: 'S' })];
+  const statements = (version: number) => [
+    ...sqlOf(diffDefaultPrivileges(DB, 'postgres', NOTHING, node, true, version)),
+    ...sqlOf(diffRelationAccess(DB, { ...NOTHING, relations }, node, version)),
+  ];
+
+  test('goes to owner and all, on tables', () => {
+    expect(statements(PG15).filter((text) => text.includes('MAINTAIN'))).toEqual([]);
+    expect(statements(PG17).filter((text) => text.includes('MAINTAIN'))).toEqual([
+      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT .*, MAINTAIN ON TABLES TO "o"$/),
+      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "a" GRANT .*, MAINTAIN ON TABLES TO "o"$/),
+      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT .*, MAINTAIN ON TABLES TO "a"$/),
+      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT .*, MAINTAIN ON TABLES TO "a"$/),
+      expect.stringMatching(/^GRANT .*, MAINTAIN ON TABLE "s"."t" TO "o"$/),
+      expect.stringMatching(/^GRANT .*, MAINTAIN ON TABLE "s"."t" TO "a"$/),
     ]);
   });
 });
@@ -117,7 +165,7 @@ describe('tables and sequences', () => {
       relation('own', { owner: 'w', grants: { r: ['SELECT'] } }),
       relation('done', { grants: full }),
     ];
-    const [change, ...others] = diffRelationAccess(db, { ...NOTHING, relations }, node);
+    const [change, ...others] = diffRelationAccess(db, { ...NOTHING, relations }, node, PG15);
     expect(others).toEqual([]);
     expect(change?.statements.map(({ text }) => text)).toEqual([
       'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "s"."a", "s"."c" TO "w"',
@@ -130,14 +178,14 @@ describe('tables and sequences', () => {
 
   test('a statement names 200 at most', () => {
     const relations = Array.from({ length: 450 }, (_, index) => relation(`t${index}`, { owner: 'w' }));
-    const statements = sqlOf(diffRelationAccess(db, { ...NOTHING, relations }, node));
+    const statements = sqlOf(diffRelationAccess(db, { ...NOTHING, relations }, node, PG15));
     expect(statements.map((text) => text.split(', ').length)).toEqual([200, 200, 50]);
   });
 
   test('on a worker only what the coordinator has and Citus did not carry', () => {
     const coordinator = { ...NOTHING, relations: [relation('a'), relation('view', { kind: 'v', grants: full })] };
     const worker = { ...NOTHING, relations: [relation('a'), relation('view', { kind: 'v', grants: { w: full.w } })] };
-    expect(sqlOf(diffRelationAccess(db, worker, { ...node, group: 1 }, coordinator))).toEqual([
+    expect(sqlOf(diffRelationAccess(db, worker, { ...node, group: 1 }, PG15, coordinator))).toEqual([
       'SET LOCAL citus.enable_ddl_propagation = off',
       'GRANT SELECT ON TABLE "s"."view" TO "r"',
     ]);

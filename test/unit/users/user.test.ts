@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ObservedMembership } from '../../../src/objects/membership.ts';
 import type { ObservedRole } from '../../../src/objects/role.ts';
 import { diffUser, groupProblems, rolesOf, userProblems, wantedUser } from '../../../src/objects/user.ts';
 import { scramVerifier } from '../../../src/postgres/scram.ts';
@@ -47,8 +48,21 @@ describe('the verifier', () => {
 });
 
 describe('diffUser', () => {
-  const diff = (fields: string, coordinator: ObservedRole, observed: readonly ObservedRole[], groups: string[] = []) =>
-    diffUser(wanted(fields, 'secret', coordinator), observed, { u: groups }, node);
+  const diff = (
+    fields: string,
+    coordinator: ObservedRole,
+    observed: readonly ObservedRole[],
+    groups: readonly ObservedMembership[] = [],
+    version = 150_020,
+  ) => diffUser(wanted(fields, 'secret', coordinator), observed, { u: groups }, node, version);
+  const member = (group: string, more: Partial<ObservedMembership> = {}): ObservedMembership => ({
+    ...{ group, admin: false, inherit: null, set: null },
+    ...more,
+  });
+  const grants = (groups: readonly ObservedMembership[], version: number) =>
+    diff(', memberOf: [a, b]', role('u'), [role('u')], groups, version).flatMap(({ statements }) =>
+      statements.map(({ text }) => text),
+    );
 
   test('nothing to do', () => {
     expect(
@@ -84,8 +98,18 @@ describe('diffUser', () => {
   });
 
   test('memberships that are missing; others stay', () => {
-    const changes = diff(', memberOf: [a, b]', role('u'), [role('u')], ['b', 'c']);
-    expect(changes.map(({ statements }) => statements.map(({ text }) => text))).toEqual([['GRANT "a" TO "u"']]);
+    expect(grants([member('b'), member('c')], 150_020)).toEqual(['GRANT "a" TO "u"']);
+    const given = { inherit: true, set: true };
+    expect(grants([member('b', given)], 160_000)).toEqual(['GRANT "a" TO "u" WITH INHERIT TRUE, SET TRUE']);
+  });
+
+  test.each([
+    ['ADMIN alone', { admin: true, inherit: false, set: false }],
+    ['SET without INHERIT', { inherit: false, set: true }],
+    ['INHERIT without SET', { inherit: true, set: false }],
+  ])('a membership that gives no rights is none: %s', (_, options) => {
+    const groups = [member('a', { inherit: true, set: true }), member('b', options)];
+    expect(grants(groups, 180_000)).toEqual(['GRANT "b" TO "u" WITH INHERIT TRUE, SET TRUE']);
   });
 
   test('names with every kind of quote', () => {
@@ -93,7 +117,7 @@ describe('diffUser', () => {
     const db = database(`{ name: d, users: [{ name: ${JSON.stringify(name)}, access: all }] }`);
     const [user] = db.users;
     if (user === undefined) throw new Error('Expected a user');
-    const [create] = diffUser(wantedUser(user, db, 'secret', undefined, SALT), [], {}, node);
+    const [create] = diffUser(wantedUser(user, db, 'secret', undefined, SALT), [], {}, node, 150_020);
     expect(create?.summary).toBe(`create role "a""b'c\\%"`);
     expect(create?.statements[1]?.text).toContain('%%');
   });
