@@ -30,7 +30,7 @@ export interface Joined {
 const PROOFS = 8;
 
 /** The longest patience that any database of the spec declares: the nodes are waited for once. */
-function patience(context: Context): { readonly maxAttempts: number; readonly retryDelaySeconds: number } {
+export function patience(context: Context): { readonly maxAttempts: number; readonly retryDelaySeconds: number } {
   const [first, ...others] = context.spec.databases;
   if (first === undefined) return { maxAttempts: 60, retryDelaySeconds: 5 };
   return others.reduce(

@@ -1,4 +1,6 @@
 import { type Joined, joinCluster } from '../cluster/join.ts';
+import { databaseNodes } from '../cluster/topology.ts';
+import { waitForOneVersion } from '../cluster/versions.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
 import { describeActivity } from '../postgres/activity.ts';
@@ -8,6 +10,7 @@ import { locked, takeTurns } from '../reconcile/locked.ts';
 import { check, look, type Passwords, withInitSql } from '../reconcile/look.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
+import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { throwIfInterrupted } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
@@ -78,35 +81,46 @@ async function applyOne(
   const log = context.log.about({ database: database.name });
   log.frame(`Creating database: ${database.name}`);
   log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
-  const changes = await locked(context, joined, database, async (run) => {
-    let observed = await look(context, joined, run, database, passwords);
-    if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
-      await endOrphans(run, joined.coordinator, log);
-      // What an orphan might have committed meanwhile does not count.
-      observed = await look(context, joined, run, database, passwords);
-    }
-    const { warnings } = await check(run, observed);
-    for (const text of warnings) log.warn(text);
-    const situation = withInitSql(observed, scripts.get(database.name));
-    const openInitSqlSession = () =>
-      connect({ node: joined.coordinator, database: database.name }, context.access, {
-        applicationName: `citus-databases initSQL ${database.name}`,
-        pinned: false,
-        signal: context.signal,
-        onLook: (activity) => tellNow(log, describeActivity(activity), 2),
+  // The lock is given back while nodes of several versions are waited for: the coordinator may restart meanwhile.
+  const attempt = (patient: boolean) =>
+    locked(context, joined, database, async (run) => {
+      let observed = await look(context, joined, run, database, passwords);
+      if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
+        await endOrphans(run, joined.coordinator, log);
+        // What an orphan might have committed meanwhile does not count.
+        observed = await look(context, joined, run, database, passwords);
+      }
+      if (patient && mixedVersions(observed).length > 0) {
+        return { kind: 'mixed', nodes: databaseNodes(observed.topology) } as const;
+      }
+      const { warnings } = await check(run, observed);
+      for (const text of warnings) log.warn(text);
+      const situation = withInitSql(observed, scripts.get(database.name));
+      const openInitSqlSession = () =>
+        connect({ node: joined.coordinator, database: database.name }, context.access, {
+          applicationName: `citus-databases initSQL ${database.name}`,
+          pinned: false,
+          signal: context.signal,
+          onLook: (activity) => tellNow(log, describeActivity(activity), 2),
+        });
+      const changes = await applyDatabase(situation, {
+        run,
+        log,
+        report,
+        observe: (what, nodes, seen, within) =>
+          observeAgain(what, nodes, seen, { run: within, passwords, redactor: context.access.redactor }),
+        withRegistrationLock: (body) => takeTurns(context, joined, database, body),
+        execute: (_, within, to) => runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
       });
-    return await applyDatabase(situation, {
-      run,
-      log,
-      report,
-      observe: (what, nodes, seen, within) =>
-        observeAgain(what, nodes, seen, { run: within, passwords, redactor: context.access.redactor }),
-      withRegistrationLock: (body) => takeTurns(context, joined, database, body),
-      execute: (_, within, to) => runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
+      return { kind: 'done', changes } as const;
     });
-  });
+  let result = await attempt(true);
+  if (result.kind === 'mixed') {
+    await waitForOneVersion({ ...context, log }, joined, result.nodes, database);
+    result = await attempt(false);
+  }
   throwIfInterrupted(context.signal);
   log.blank();
-  if (changes === 0) log.line('Nothing was changed');
+  if (result.kind === 'done' && result.changes === 0) log.line('Nothing was changed');
   log.frame(`Database '${database.name}' is ready!`);
 }

@@ -2,7 +2,7 @@ import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { refuseDamage } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
-import { check, look, withInitSql } from '../reconcile/look.ts';
+import { check, lookAtOneVersion, withInitSql } from '../reconcile/look.ts';
 import { observeManagedRoles } from '../reconcile/observeAgain.ts';
 import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
@@ -31,7 +31,7 @@ export async function plan(context: Context, { output, databasesAtOnce }: Report
         let planned: DatabasePlan | undefined;
         try {
           const run = createRun({ ...joined, database, signal: context.signal });
-          const observed = await look(own, joined, run, database, passwords);
+          const observed = await lookAtOneVersion(own, joined, run, database, passwords);
           const { warnings } = await check(run, observed);
           const decided = withInitSql(observed, scripts.get(database.name));
           const situation = (await observeManagedRoles(decided, run))(decided);

@@ -1,14 +1,18 @@
 import { type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import type { Context } from '../context.ts';
+import { isNewer } from '../objects/citusExtension.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { refuseDamage } from '../reconcile/findings.ts';
-import { look } from '../reconcile/look.ts';
+import { lookAtOneVersion } from '../reconcile/look.ts';
+import { mixedVersions, serverWarnings } from '../reconcile/preflight.ts';
+import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
 import { createRun, type Run } from '../reconcile/run.ts';
-import { label, type Situation, server } from '../reconcile/situation.ts';
+import { inside, label, type Situation, server } from '../reconcile/situation.ts';
+import { citusUpgradeItems } from '../reconcile/steps.ts';
 import { Failure } from '../report/errors.ts';
-import type { DatabaseSpec } from '../spec/types.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import { type ReportOptions, reportOutcome } from './outcome.ts';
 
 export interface VerifiedDatabase {
@@ -66,9 +70,18 @@ async function verifyOne(context: Context, joined: Joined, database: DatabaseSpe
   const log = context.log.about({ database: database.name });
   log.line(`Verifying database '${database.name}' from every node...`);
   const run = createRun({ ...joined, database, signal: context.signal });
-  const situation = await look(context, joined, run, database);
+  const situation = await lookAtOneVersion(context, joined, run, database);
+  const mixed = mixedVersions(situation);
+  if (mixed.length > 0) {
+    throw problemsFailure(mixed, {
+      database: database.name,
+      what: `The nodes are not ready: ${mixed.length} problems`,
+    });
+  }
   refuseDamage(situation, 'Nothing was changed');
   missingDatabase(situation);
+  outdatedCitus(situation);
+  for (const text of serverWarnings(situation)) log.warn(text, 1);
   const proof = await verifyNodes(run, situation);
   if (context.spec.cluster.citus) {
     await checkHealth(run, situation);
@@ -89,6 +102,31 @@ function missingDatabase(situation: Situation): void {
     node: nodes.map((node) => label(situation, node)).join(', '),
     next: 'Run citus-databases apply',
   });
+}
+
+/** Until it is updated every statement fails; Citus' own hint (ALTER EXTENSION) knows neither the order nor the rest. */
+function outdatedCitus(situation: Situation): void {
+  if (!situation.spec.cluster.citus) return;
+  const nodes = databaseNodes(situation.topology);
+  const older = nodes.filter((node) => isOutdated(situation, node));
+  const unfinished = citusUpgradeItems(situation).length > 0;
+  if (older.length === 0 && !unfinished) return;
+  throw new Failure({
+    kind: 'failed',
+    what:
+      older.length > 0
+        ? 'Extension citus is older than the Citus that the server has loaded'
+        : 'The upgrade of Citus is not finished (citus_finish_citus_upgrade)',
+    node: older.length > 0 ? older.map((node) => label(situation, node)).join(', ') : undefined,
+    database: situation.database.name,
+    next: 'Run citus-databases apply: it updates every node, workers first, and finishes the upgrade',
+  });
+}
+
+function isOutdated(situation: Situation, node: NodeSpec): boolean {
+  const { citusVersion } = server(situation, node).settings;
+  const found = inside(situation, node).extensions.find(({ name }) => name === 'citus')?.version;
+  return citusVersion !== null && found !== undefined && isNewer(citusVersion, found);
 }
 
 async function checkHealth(run: Run, situation: Situation): Promise<void> {

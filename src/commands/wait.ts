@@ -1,10 +1,24 @@
-import { joinCluster } from '../cluster/join.ts';
+import { joinCluster, patience } from '../cluster/join.ts';
+import { waitForOneVersion } from '../cluster/versions.ts';
 import type { Context } from '../context.ts';
+import { problemsFailure } from '../reconcile/problemsFailure.ts';
 
-/** Waits until every node accepts writes, and does nothing else. */
+/** Waits until every node accepts writes and all have one version, and does nothing else. */
 export async function wait(context: Context): Promise<void> {
   const joined = await joinCluster(context);
-  await joined.sessions.close();
   const nodes = 1 + joined.workers.length;
+  try {
+    const problems = await waitForOneVersion(
+      context,
+      joined,
+      [joined.coordinator, ...joined.workers],
+      patience(context),
+    );
+    if (problems.length > 0) {
+      throw problemsFailure(problems, { what: `The nodes are not ready: ${problems.length} problems` });
+    }
+  } finally {
+    await joined.sessions.close();
+  }
   context.log.line(nodes === 1 ? 'PostgreSQL is ready!' : `All ${nodes} nodes are ready!`);
 }

@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Item, Problem } from './change.ts';
 import { note } from './change.ts';
-import { type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
+import { COLUMNAR, type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
 
 /** citus itself: made where it is missing, updated where the installed library is newer. */
 export function diffCitus(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {
@@ -36,6 +36,22 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
   return [note(`Citus extension ${existing.version} already exists on ${coordinator ? 'coordinator' : label}`)];
 }
 
+/** citus_columnar is released with citus and checks its version as citus does; where it is there it follows. */
+export function diffColumnar(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {
+  const { node, label, columnarVersion } = context;
+  const existing = observed.find((extension) => extension.name === COLUMNAR);
+  if (existing === undefined || columnarVersion === undefined || !isNewer(columnarVersion, existing.version)) return [];
+  return [
+    {
+      ...{ kind: 'change', node, scope: 'database', secret: false, doneOnRetry: [] },
+      summary: `update extension ${COLUMNAR} from ${existing.version} to ${columnarVersion}`,
+      statements: withoutPropagation(`ALTER EXTENSION ${COLUMNAR} UPDATE TO ${quoteLiteral(columnarVersion)}`),
+      starting: `Updating extension ${COLUMNAR} on ${label} from ${existing.version} to ${columnarVersion}...`,
+      failure: `Failed to update extension ${COLUMNAR}`,
+    },
+  ];
+}
+
 /** Citus refuses to work with an extension that is newer than its library (Citus: citus.enable_version_checks). */
 export function citusProblems(
   observed: readonly ObservedExtension[],
@@ -55,7 +71,7 @@ export function citusProblems(
 }
 
 /** Versions such as 13.2-1, compared number by number. */
-function isNewer(version: string, than: string): boolean {
+export function isNewer(version: string, than: string): boolean {
   const numbers = (text: string) => text.split(/[.-]/).map(Number);
   const other = numbers(than);
   for (const [index, number] of numbers(version).entries()) {

@@ -36,11 +36,16 @@ export interface Models {
   readonly like: ObservedLocale | null;
 }
 
+/** What is copied unless another encoding or locale is wanted. */
+export function templateOf(wanted: DatabaseSpec): string {
+  return wanted.template ?? 'template1';
+}
+
 /** What CREATE DATABASE and ALTER DATABASE have to do on one node. */
 export function diffDatabase(
   wanted: DatabaseSpec,
   observed: ObservedDatabase | null,
-  { template, like }: Models,
+  models: Models,
   node: NodeSpec,
   label: string,
 ): readonly Change[] {
@@ -51,7 +56,7 @@ export function diffDatabase(
       {
         ...base,
         summary: `create database ${name} owned by ${quoteIdentifier(wanted.owner)}`,
-        statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, template, like).join(' ')}` }],
+        statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, models).join(' ')}` }],
         failure: `Failed to create database '${wanted.name}'`,
         next: 'If the template database is in use, end the sessions in it; then run again',
         doneOnRetry: ['42P04'],
@@ -107,15 +112,20 @@ export function databaseProblems(
   return problems;
 }
 
-function createOptions(
-  wanted: DatabaseSpec,
-  template: ObservedLocale | null,
-  like: ObservedLocale | null,
-): readonly string[] {
-  // What the template has need not be said, and only template0 may be copied with another encoding or locale
-  // (PostgreSQL documentation, "Template Databases").
+/** Whether the template is copied as it is, without another encoding or locale. */
+export function copiesTemplate(wanted: DatabaseSpec, models: Models): boolean {
+  return wanted.template !== undefined || localeWanted(wanted, models).length === 0;
+}
+
+/** What the template has need not be said. */
+function localeWanted(wanted: DatabaseSpec, { template, like }: Models): readonly string[] {
   const asTemplate = like !== null && template !== null && localeDifferences(template, like).length === 0;
-  const locale = localeOptions(wanted, asTemplate ? null : like);
+  return localeOptions(wanted, asTemplate ? null : like);
+}
+
+function createOptions(wanted: DatabaseSpec, models: Models): readonly string[] {
+  const locale = localeWanted(wanted, models);
+  // Only template0 may be copied with another encoding or locale (PostgreSQL documentation, "Template Databases").
   const from = wanted.template ?? (locale.length === 0 ? undefined : 'template0');
   return [
     `OWNER ${quoteIdentifier(wanted.owner)}`,

@@ -56,6 +56,8 @@ export interface ExtensionContext {
   readonly onCoordinator: readonly ObservedExtension[];
   /** Default version of the installed citus library, where it is known. */
   readonly citusVersion: string | undefined;
+  /** Of citus_columnar, which comes with citus. undefined: not known, or a version of it is declared. */
+  readonly columnarVersion: string | undefined;
 }
 
 /**
@@ -66,11 +68,18 @@ export function versionsLikeCoordinator(
   wanted: readonly ExtensionSpec[],
   onCoordinator: readonly ObservedExtension[],
 ): readonly ExtensionSpec[] {
-  return wanted.map((extension) => ({
-    ...extension,
-    version: extension.version ?? onCoordinator.find((candidate) => candidate.name === extension.name)?.version,
-  }));
+  return wanted.map((extension) =>
+    // It follows the library of the node, as citus does.
+    extension.name === COLUMNAR
+      ? extension
+      : {
+          ...extension,
+          version: extension.version ?? onCoordinator.find((candidate) => candidate.name === extension.name)?.version,
+        },
+  );
 }
+
+export const COLUMNAR = 'citus_columnar';
 
 /** The declared extensions, in the order of the spec. */
 export function diffExtensions(
@@ -199,6 +208,33 @@ export function availabilityProblems(
       next: "Add their packages to the nodes' image (Dockerfile.citus), or take them out of `extensions`",
     },
   ];
+}
+
+/**
+ * Where the default version is taken, nodes with other packages would end up with other versions: found before anything
+ * is made. `catalogues` are those of the nodes that still lack extensions.
+ */
+export function packageProblems(
+  wanted: readonly ExtensionSpec[],
+  catalogues: readonly { readonly label: string; readonly available: readonly AvailableExtension[] }[],
+): readonly Problem[] {
+  return wanted.flatMap((extension): readonly Problem[] => {
+    if (extension.version !== undefined) return [];
+    const found = catalogues.flatMap(({ label, available }) =>
+      available
+        .filter((candidate) => candidate.name === extension.name)
+        .map(({ defaultVersion }) => ({ label, defaultVersion })),
+    );
+    if (new Set(found.map(({ defaultVersion }) => defaultVersion)).size < 2) return [];
+    const list = found.map(({ label, defaultVersion }) => `${label} ${defaultVersion}`).join(', ');
+    return [
+      {
+        kind: 'failed',
+        what: `The packages of extension ${extension.name} have different versions: ${list}`,
+        next: 'Give all nodes the same image, or declare a version that each of them has',
+      },
+    ];
+  });
 }
 
 const NO_PROPAGATION = { text: 'SET LOCAL citus.enable_ddl_propagation = off' } as const;

@@ -1,4 +1,4 @@
-import type { Fragment } from './observe.ts';
+import { type Fragment, observationScript } from './observe.ts';
 
 /** What one server says of itself, in its maintenance database. */
 export interface ServerSettings {
@@ -16,6 +16,12 @@ export interface ServerSettings {
   readonly nodeConninfo: string | null;
   /** Default version of the citus extension that is installed; null where there is none. */
   readonly citusVersion: string | null;
+  /** Of the library that is loaded, for example 13.2.2: it lags behind until the server restarts. */
+  readonly loadedCitus: string | null;
+  /** Default version of citus_columnar. */
+  readonly columnarVersion: string | null;
+  /** output_plugin_libraries; null on servers that do not have the setting. */
+  readonly outputPlugins: string | null;
 }
 
 /**
@@ -41,6 +47,20 @@ export function observeServer(): Fragment {
       'backgroundWorkers', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
          WHERE backend_type IS NOT NULL AND backend_type NOT IN (${NO_LASTING_WORKER})),
       'nodeConninfo', pg_catalog.current_setting('citus.node_conninfo', true),
-      'citusVersion', (SELECT default_version FROM pg_catalog.pg_available_extensions WHERE name = 'citus'))`,
+      'loadedCitus', pg_catalog.current_setting('citus.version', true),
+      'outputPlugins', pg_catalog.current_setting('output_plugin_libraries', true))
+      || (SELECT pg_catalog.jsonb_build_object(
+            'citusVersion', pg_catalog.max(a.default_version) FILTER (WHERE a.name = 'citus'),
+            'columnarVersion', pg_catalog.max(a.default_version) FILTER (WHERE a.name = 'citus_columnar'))
+          FROM pg_catalog.pg_available_extensions a WHERE a.name IN ('citus', 'citus_columnar'))`,
   };
+}
+
+/** The settings alone. */
+export function serverSettingsScript(): string {
+  return observationScript([observeServer()]);
+}
+
+export function readServerSettings(observed: string): ServerSettings {
+  return (JSON.parse(observed) as { settings: ServerSettings }).settings;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Joined } from '../cluster/join.ts';
 import { allNodes, databaseNodes, topologyOf } from '../cluster/topology.ts';
+import { waitForOneVersion } from '../cluster/versions.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { refusal } from '../initSql/ledger.ts';
@@ -9,12 +10,13 @@ import type { Script } from '../initSql/types.ts';
 import type { Problem } from '../objects/change.ts';
 import { rolesOf, type WantedUser, wantedUser } from '../objects/user.ts';
 import { SALT_BYTES } from '../postgres/scram.ts';
-import { Failure } from '../report/errors.ts';
+import type { Failure } from '../report/errors.ts';
 import type { Redactor } from '../report/redact.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
-import { missingExtensions, type Preflight, preflight } from './preflight.ts';
+import { missingExtensions, mixedVersions, type Preflight, preflight } from './preflight.ts';
+import { problemsFailure } from './problemsFailure.ts';
 import type { Run } from './run.ts';
 import { lookForShardFaults } from './shardFaults.ts';
 import { inside, origin, type Situation } from './situation.ts';
@@ -54,6 +56,20 @@ export async function look(
     users: wantedUsers(database, servers, passwords, context.access.redactor),
     initSql: { kind: 'none' },
   };
+}
+
+/** Looks again once the nodes have one version: in a rolling update some are old for a while. */
+export async function lookAtOneVersion(
+  context: Context,
+  joined: Joined,
+  run: Run,
+  database: DatabaseSpec,
+  passwords?: Passwords,
+): Promise<Situation> {
+  const situation = await look(context, joined, run, database, passwords);
+  if (mixedVersions(situation).length === 0) return situation;
+  await waitForOneVersion(context, joined, databaseNodes(situation.topology), database);
+  return await look(context, joined, run, database, passwords);
 }
 
 /** The declared users as every node has to have them; a verifier is made anew only if the password is another one. */
@@ -97,21 +113,10 @@ export function withInitSql(situation: Situation, script: Script | undefined): S
   return { ...situation, initSql: decision };
 }
 
-/** What makes running again useless outweighs what might pass. */
 function preflightFailure(database: string, problems: readonly Problem[]): Failure {
-  const kinds = ['invalid', 'refused', 'failed'] as const;
-  const kind = kinds.find((candidate) => problems.some((problem) => problem.kind === candidate)) ?? 'failed';
-  const [only] = problems;
-  if (problems.length === 1 && only !== undefined) {
-    return new Failure({ kind, what: only.what, node: only.node, database, next: `${only.next}. Nothing was changed` });
-  }
-  const lines = problems.map(
-    (problem) => `${problem.node === undefined ? '' : `${problem.node}: `}${problem.what}\n  Next: ${problem.next}`,
-  );
-  return new Failure({
-    kind,
+  return problemsFailure(problems, {
+    database,
     what: `Database '${database}' cannot be made ready: ${problems.length} problems`,
-    cause: `\n${lines.join('\n')}`,
-    next: 'Mend them and run again. Nothing was changed',
+    after: 'Nothing was changed',
   });
 }

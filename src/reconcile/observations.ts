@@ -10,7 +10,9 @@ import {
 import { type ObservedAuthinfo, observeAuthinfo } from '../objects/authinfo.ts';
 import { type Bookkeeping, observeBookkeeping } from '../objects/bookkeeping.ts';
 import { type ObservedMetadata, observeMetadata } from '../objects/citusNode.ts';
-import { type ObservedDatabase, observeDatabase } from '../objects/database.ts';
+import { type ObservedUpgrade, observeCitusUpgrade } from '../objects/citusUpgrade.ts';
+import { type ObservedCollationVersion, observeCollationVersions } from '../objects/collationVersion.ts';
+import { type ObservedDatabase, observeDatabase, templateOf } from '../objects/database.ts';
 import { observeDistributedRoles } from '../objects/distributedRole.ts';
 import {
   type AvailableExtension,
@@ -18,8 +20,8 @@ import {
   observeAvailableExtensions,
   observeExtensions,
 } from '../objects/extension.ts';
-import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
+import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
 import { observationScript } from '../objects/observe.ts';
 import {
   type KnownParameter,
@@ -45,6 +47,8 @@ export interface ServerObservation {
   readonly database: ObservedDatabase | null;
   /** What a new database is copied from. */
   readonly template: ObservedDatabase | null;
+  /** Of the database and of its template. Absent before PostgreSQL 15. */
+  readonly collationVersions?: readonly ObservedCollationVersion[];
   readonly parameters: ObservedParameters;
   readonly knownParameters: readonly KnownParameter[];
   /** The table stands on the coordinator only. */
@@ -66,6 +70,7 @@ export interface DatabaseObservation {
   readonly distributedRoles?: readonly string[];
   /** Who owns distributed tables. */
   readonly tableOwners?: readonly string[];
+  readonly citusUpgrade?: ObservedUpgrade;
   /** Absent: no users are declared. */
   readonly access?: ObservedAccess;
 }
@@ -86,7 +91,8 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[]): 
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
     observeDatabase(database.name),
-    observeDatabase(database.template ?? 'template1', 'template'),
+    observeDatabase(templateOf(database), 'template'),
+    observeCollationVersions([database.name, templateOf(database)]),
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...observeBookkeeping(database.name),
@@ -106,6 +112,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean): st
     ...observeLedger(coordinator),
     observeDistributedRoles(),
     observeTableOwners(),
+    observeCitusUpgrade(),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
   ]);
 }

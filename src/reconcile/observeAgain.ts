@@ -43,20 +43,31 @@ export async function observeAgain(
       );
     case 'contentsAgain':
       return await observeContents(nodes, situation, run);
-    case 'parameters': {
-      const observed = await byGroup(databaseNodes(topology), (node) => observeParametersOf(run, node, database));
-      return (latest) => ({
-        ...latest,
-        servers: new Map(
-          [...latest.servers].map(([group, known]) => [group, { ...known, ...observed.get(group) }] as const),
-        ),
-      });
+    case 'parameters':
+      return await observeParameters(situation, run);
+    case 'tableOwners': {
+      const [settings, owners] = await Promise.all([
+        observeParameters(situation, run),
+        observeDatabaseOf(run, topology.coordinator, database),
+      ]);
+      return (latest) => ({ ...settings(latest), tableOwners: owners.tableOwners ?? [] });
     }
     case 'managedRoles':
       return await observeManagedRoles(situation, run);
     default:
       return what satisfies never;
   }
+}
+
+/** Settings of the database and rights on it, on every node that has it. */
+async function observeParameters({ database, topology }: Situation, run: Run): Promise<Update> {
+  const observed = await byGroup(databaseNodes(topology), (node) => observeParametersOf(run, node, database));
+  return (latest) => ({
+    ...latest,
+    servers: new Map(
+      [...latest.servers].map(([group, known]) => [group, { ...known, ...observed.get(group) }] as const),
+    ),
+  });
 }
 
 async function observeContents(nodes: readonly NodeSpec[], { database }: Situation, run: Run): Promise<Update> {

@@ -1,10 +1,12 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { isDue } from './executeItems.ts';
 import { damageItems } from './findings.ts';
 import { initSqlItems } from './initSqlItems.ts';
 import { isPlain, type Situation, server } from './situation.ts';
 import {
   authenticationNotes,
   authinfoItems,
+  citusUpgradeItems,
   coordinatorCitusItems,
   coordinatorDatabaseItems,
   coordinatorExtensionItems,
@@ -18,7 +20,7 @@ import {
   workerInsideItems,
   workerServerItems,
 } from './steps.ts';
-import { privilegeItems, rightsItems, userItems } from './userSteps.ts';
+import { privilegeItems, rightsItems, tableOwnerItems, userItems } from './userSteps.ts';
 import { line, type Step, type Work } from './work.ts';
 
 /**
@@ -151,6 +153,14 @@ const registration: DatabaseWork = {
 /** Nothing is built on top of lost data. What came before gives a worker its place back, and takes nothing away. */
 const damage: DatabaseWork = { name: 'damage', nodes: onCoordinator, items: damageItems, log: 'lines' };
 
+/** What ALTER EXTENSION leaves to the end: when every node has the new version. */
+const citusUpgrade: DatabaseWork = {
+  name: 'upgrade of citus',
+  nodes: onCoordinator,
+  items: citusUpgradeItems,
+  log: 'lines',
+};
+
 /** Before schemas are made, which then have the right privileges from the start. */
 const privileges: DatabaseWork = {
   name: 'default privileges',
@@ -183,6 +193,15 @@ const rights: DatabaseWork = {
   nothing: ({ database }) => (database.users.length === 0 ? undefined : 'Rights of users are as declared'),
 };
 
+/** initSQL may have made distributed tables of other owners, and taken CONNECT from PUBLIC. */
+const tableOwners: DatabaseWork = {
+  name: 'rights of table owners',
+  nodes: onDatabaseNodes,
+  items: tableOwnerItems,
+  log: 'once',
+  observe: (situation, { changed }) => (changed && runsInitSql(situation) ? 'tableOwners' : undefined),
+};
+
 const parameterWarnings: DatabaseWork = {
   name: 'parameters that a database cannot hold',
   nodes: onCoordinator,
@@ -196,12 +215,17 @@ const parameters: DatabaseWork = {
   items: parameterItems,
   log: 'once',
   summaries: 'withoutNodes',
-  // Extensions and initSQL may have changed the settings of the database.
-  observe: (situation, { changed }) => (changed && declaresParameters(situation) ? 'parameters' : undefined),
+  // Extensions and initSQL may have changed the settings of the database; after initSQL they were observed already.
+  observe: (situation, { changed }) =>
+    changed && declaresParameters(situation) && situation.tableOwners === undefined ? 'parameters' : undefined,
   after: (_, names) => [line(`Database parameters set on ${names.join(', ')}!`)],
   nothing: (situation) =>
     declaresParameters(situation) ? 'Database parameters are already set' : 'No database parameters specified',
 };
+
+function runsInitSql(situation: Situation): boolean {
+  return initSqlItems(situation, situation.topology.coordinator).some(isDue);
+}
 
 function declaresParameters({ database }: Situation): boolean {
   return [database, ...database.users].some((declared) => Object.keys(declared.parameters).length > 0);
@@ -240,9 +264,12 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
   },
   {
     heading: { number: 6, title: () => 'Adding worker nodes to Citus metadata...' },
-    works: [managedRoles, registration, damage, privileges, schemas],
+    works: [managedRoles, registration, damage, citusUpgrade, privileges, schemas],
   },
-  { heading: { number: 7, title: () => 'Running custom initialization SQL...' }, works: [initSql, rights] },
+  {
+    heading: { number: 7, title: () => 'Running custom initialization SQL...' },
+    works: [initSql, rights, tableOwners],
+  },
   { heading: { number: 8, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },
 ];
 

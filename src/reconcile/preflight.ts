@@ -4,16 +4,20 @@ import { bookkeepingProblems } from '../objects/bookkeeping.ts';
 import type { Problem } from '../objects/change.ts';
 import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems } from '../objects/citusNode.ts';
-import { databaseProblems } from '../objects/database.ts';
+import { collationWarnings, templateProblems, unequalCollationWarnings } from '../objects/collationVersion.ts';
+import { copiesTemplate, databaseProblems, templateOf } from '../objects/database.ts';
 import {
   type AvailableExtension,
   availabilityProblems,
   extensionProblems,
+  packageProblems,
   versionsLikeCoordinator,
 } from '../objects/extension.ts';
+import { outputPluginWarnings } from '../objects/outputPlugins.ts';
 import { parameterProblems } from '../objects/parameter.ts';
 import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
+import { versionProblems } from '../objects/versions.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation, server } from './situation.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
@@ -57,7 +61,8 @@ export function preflight(
       warnings.push(...capacityWarnings(observed.settings, nodes.length, name));
     }
   }
-  if (spec.cluster.citus) problems.push(...versionProblems(situation, nodes));
+  problems.push(...mixedVersions(situation), ...newDatabaseProblems(situation, available));
+  warnings.push(...serverWarnings(situation));
   warnings.push(...topology.workers.flatMap((worker) => workerDatabaseWarnings(situation, worker)));
   problems.push(...topology.workers.flatMap((worker) => workerLocaleProblems(situation, worker)));
 
@@ -158,19 +163,59 @@ function serverProblems(settings: ServerSettings, citus: boolean, user: string, 
   return problems;
 }
 
-/** Nodes of different Citus versions refuse each other's connections (Citus: citus.enable_version_checks). */
-function versionProblems(situation: Situation, nodes: readonly NodeSpec[]): readonly Problem[] {
-  const versions = new Map(
-    nodes.map((node) => [label(situation, node), server(situation, node).settings.citusVersion]),
-  );
-  const distinct = new Set([...versions.values()].filter((version) => version !== null));
-  if (distinct.size < 2) return [];
+/** Nodes of a rolling update, for a while. */
+export function mixedVersions(situation: Situation): readonly Problem[] {
+  const nodes = databaseNodes(situation.topology).map((node) => ({
+    label: label(situation, node),
+    settings: server(situation, node).settings,
+  }));
+  return versionProblems(nodes, situation.spec.cluster.citus);
+}
+
+/** What the servers are not fit for, though the database works: `verify` says it too. */
+export function serverWarnings(situation: Situation): readonly string[] {
+  const { database, topology, spec } = situation;
+  const nodes = databaseNodes(topology).map((node) => ({ label: label(situation, node), ...server(situation, node) }));
+  const versions = nodes.map((node) => ({
+    label: node.label,
+    found: node.collationVersions ?? [],
+  }));
   return [
-    {
-      kind: 'failed',
-      what: `The nodes have different versions of Citus: ${[...versions].map(([name, version]) => `${name} ${version ?? 'none'}`).join(', ')}`,
-      next: 'Let the rolling update finish, or give all nodes the same image',
-    },
+    ...versions.flatMap(({ label, found }) => collationWarnings(database.name, found, label)),
+    ...unequalCollationWarnings(
+      versions.map(({ label, found }) => ({
+        label,
+        actual: (found.find((entry) => entry.database === database.name) ?? found[0])?.actual,
+      })),
+    ),
+    ...(spec.cluster.citus
+      ? outputPluginWarnings(nodes.map(({ label, settings }) => ({ label, outputPlugins: settings.outputPlugins })))
+      : []),
+  ];
+}
+
+/** Nodes whose packages differ, and templates that cannot be copied. */
+function newDatabaseProblems(
+  situation: Situation,
+  available: ReadonlyMap<number, readonly AvailableExtension[]>,
+): readonly Problem[] {
+  const { database, topology } = situation;
+  const nodes = databaseNodes(topology);
+  const template = templateOf(database);
+  const like = server(situation, topology.coordinator).database ?? server(situation, topology.coordinator).template;
+  const known = inside(situation, topology.coordinator).extensions;
+  const catalogues = nodes.flatMap((node) => {
+    const catalogue = available.get(node.group);
+    return catalogue === undefined ? [] : [{ label: label(situation, node), available: catalogue }];
+  });
+  return [
+    ...nodes.flatMap((node) => {
+      const observed = server(situation, node);
+      if (observed.database !== null) return [];
+      if (!copiesTemplate(database, { template: observed.template, like })) return [];
+      return templateProblems(template, observed.collationVersions ?? [], label(situation, node));
+    }),
+    ...packageProblems(versionsLikeCoordinator(database.extensions, known), catalogues),
   ];
 }
 

@@ -27,6 +27,8 @@ export interface Situation {
   readonly users: readonly WantedUser[];
   /** What is to be done with initSQL; none: the spec has no script, or nobody asks. */
   readonly initSql: AcceptedInitSql | { readonly kind: 'none' };
+  /** Who owns distributed tables after initSQL. undefined: not observed since. */
+  readonly tableOwners?: readonly string[];
   /** Of the coordinator and the workers, where Citus is about to copy them. undefined: not observed. */
   readonly managedRoles?: ReadonlyMap<number, RolesObservation>;
 }

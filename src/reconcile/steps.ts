@@ -1,7 +1,7 @@
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import { bindToOid, recordIntent } from '../objects/bookkeeping.ts';
 import { type Change, type Item, isChange, note, warning } from '../objects/change.ts';
-import { diffCitus } from '../objects/citusExtension.ts';
+import { diffCitus, diffColumnar } from '../objects/citusExtension.ts';
 import {
   activateWorker,
   diffCoordinatorHost,
@@ -11,9 +11,10 @@ import {
   staleReason,
   surplusWorkers,
 } from '../objects/citusNode.ts';
+import { diffCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { diffDatabase } from '../objects/database.ts';
 import { diffManagedRoles } from '../objects/distributedRole.ts';
-import { diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
+import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
 import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
@@ -73,6 +74,7 @@ export function workerInsideItems(situation: Situation, worker: NodeSpec): reado
   const context = extensionContext(situation, worker, false);
   return [
     ...diffCitus(observed.extensions, context),
+    ...diffColumnar(observed.extensions, context),
     ...diffExtensions(
       versionsLikeCoordinator(situation.database.extensions, context.onCoordinator),
       observed.extensions,
@@ -102,7 +104,9 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
 
 export function coordinatorCitusItems(situation: Situation): readonly Item[] {
   const { coordinator } = situation.topology;
-  return diffCitus(inside(situation, coordinator).extensions, extensionContext(situation, coordinator, true));
+  const { extensions } = inside(situation, coordinator);
+  const context = extensionContext(situation, coordinator, true);
+  return [...diffCitus(extensions, context), ...diffColumnar(extensions, context)];
 }
 
 export function coordinatorExtensionItems(situation: Situation): readonly Item[] {
@@ -181,6 +185,15 @@ export function registrationItems(situation: Situation): readonly Item[] {
   return items;
 }
 
+/** Step 6, when every node has the new version. */
+export function citusUpgradeItems(situation: Situation): readonly Change[] {
+  const { coordinator } = situation.topology;
+  const { extensions, citusUpgrade } = inside(situation, coordinator);
+  const version = extensions.find((extension) => extension.name === 'citus')?.version;
+  const library = server(situation, coordinator).settings.citusVersion ?? undefined;
+  return diffCitusUpgrade(citusUpgrade, version, library, coordinator);
+}
+
 export function schemaItems(situation: Situation): readonly Item[] {
   const { coordinator } = situation.topology;
   return diffSchemas(situation.database, inside(situation, coordinator).schemas, coordinator);
@@ -209,5 +222,12 @@ function extensionContext(situation: Situation, node: NodeSpec, coordinator: boo
     registered: !coordinator && own !== undefined && (own.localGroup !== 0 || own.nodes.length > 0),
     onCoordinator: inside(situation, situation.topology.coordinator).extensions,
     citusVersion: server(situation, node).settings.citusVersion ?? undefined,
+    columnarVersion: declaresVersion(situation, COLUMNAR)
+      ? undefined
+      : (server(situation, node).settings.columnarVersion ?? undefined),
   };
+}
+
+function declaresVersion({ database }: Situation, name: string): boolean {
+  return database.extensions.some((extension) => extension.name === name && extension.version !== undefined);
 }

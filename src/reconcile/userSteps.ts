@@ -36,19 +36,25 @@ export function isDeclared(situation: Situation, role: string): boolean {
 
 /** Steps 1 and 2, once the database is there. */
 export function databaseAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  const { database, databaseGrants } = server(situation, node);
-  const grants = database === null ? undefined : (databaseGrants ?? undefined);
+  // null: the database was not there when the server was last observed.
+  const grants = server(situation, node).databaseGrants ?? undefined;
   return diffDatabaseAccess(situation.database, grants, node, tableOwners(situation)).map((change) => ({
     ...change,
     starting: sentence(change.summary),
   }));
 }
 
+/** Step 7, after initSQL. */
+export function tableOwnerItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  return situation.tableOwners === undefined ? [] : databaseAccessItems(situation, node);
+}
+
 /** Owners of distributed tables; those of tables that initSQL makes belong to the superuser. */
 function tableOwners(situation: Situation): readonly string[] {
   const { cluster } = situation.spec;
   if (!cluster.citus) return [];
-  return [cluster.user, ...(inside(situation, situation.topology.coordinator).tableOwners ?? [])];
+  const observed = situation.tableOwners ?? inside(situation, situation.topology.coordinator).tableOwners ?? [];
+  return [cluster.user, ...observed];
 }
 
 /** Step 5: without its row on every node a role cannot use distributed tables. */

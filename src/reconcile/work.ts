@@ -44,7 +44,7 @@ export interface Work<State> {
 }
 
 /** `contents`: of the database on a node, if unknown. `contentsAgain`: in any case. */
-export type Observable = 'servers' | 'contents' | 'contentsAgain' | 'parameters' | 'managedRoles';
+export type Observable = 'servers' | 'contents' | 'contentsAgain' | 'parameters' | 'tableOwners' | 'managedRoles';
 
 export interface Line {
   readonly text: string;

@@ -14,6 +14,6 @@ export async function onlinePlugins(cluster: LocalCluster): Promise<void> {
       'postgres',
       "ALTER SYSTEM SET output_plugin_libraries = 'pgoutput', 'test_decoding', 'citus'",
     );
-    await node.restart();
+    await query(cluster, node.group, 'postgres', 'SELECT pg_reload_conf()');
   }
 }

@@ -151,7 +151,7 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
       'src/postgres/tls.ts', // the argument of invalid()
       'src/reconcile/executeChange.ts', // the change's `failure`
       'src/reconcile/executeItems.ts', // the refusal's `failure`
-      'src/reconcile/look.ts', // the problem's `what`
+      'src/reconcile/problemsFailure.ts', // the problem's `what`
     ]);
   });
 

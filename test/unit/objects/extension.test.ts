@@ -26,6 +26,7 @@ const coordinator: ExtensionContext = {
   registered: false,
   onCoordinator: [],
   citusVersion: '13.2-1',
+  columnarVersion: '13.2-1',
 };
 const worker: ExtensionContext = { ...coordinator, node: W1, label: 'w1', coordinator: false };
 const registered: ExtensionContext = { ...worker, registered: true };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AvailableExtension } from '../../../src/objects/extension.ts';
 import type { ServerSettings } from '../../../src/objects/server.ts';
+import type { ServerObservation } from '../../../src/reconcile/observations.ts';
 import { missingExtensions, preflight } from '../../../src/reconcile/preflight.ts';
 import type { Situation } from '../../../src/reconcile/situation.ts';
 import {
@@ -50,8 +51,21 @@ describe('servers', () => {
       { superuser: false },
       ["invalid w1: Role 'postgres' is no superuser, which extensions, pg_dist_authinfo and node registration need"],
     ],
-    ['old PostgreSQL', { version: 130_022 }, ['failed w1: PostgreSQL 13 is too old: 14 or newer is needed']],
-    ['the oldest PostgreSQL', { version: 140_000 }, []],
+    [
+      'old PostgreSQL',
+      { version: 130_022 },
+      [
+        'failed w1: PostgreSQL 13 is too old: 14 or newer is needed',
+        'failed -: The nodes have different versions of PostgreSQL: c 15, w1 13, w2 15',
+      ],
+    ],
+    ['another minor version of PostgreSQL', { version: 150_018 }, []],
+    [
+      'a server that was not restarted since its packages were replaced',
+      { loadedCitus: '13.1.0' },
+      ['failed w1: The server has loaded Citus 13.1.0, and 13.2-1 is installed'],
+    ],
+    ['the library of another patch release', { loadedCitus: '13.2.0' }, []],
     ['no Citus', { citusVersion: null }, ['failed w1: Citus is not installed on the server']],
     [
       'citus not first',
@@ -77,19 +91,29 @@ describe('servers', () => {
     ['12.1-1', undefined],
     ['13.0-1', undefined],
   ] as const)('Citus %s', (citusVersion, what) => {
-    const settings = { ...SETTINGS, citusVersion };
+    const settings = { ...SETTINGS, citusVersion, loadedCitus: citusVersion.replace(/-.*/, '.9') };
     const given = situation({ servers: { 0: { settings }, 1: { settings }, 2: { settings } } });
     expect(judged(given).problems).toEqual(
       what === undefined ? [] : ['c', 'w1', 'w2'].map((node) => `failed ${node}: ${what}`),
     );
   });
 
+  test('the oldest PostgreSQL', () => {
+    const settings = { ...SETTINGS, version: 140_000 };
+    expect(judged(situation({ servers: { 0: { settings }, 1: { settings }, 2: { settings } } })).problems).toEqual([]);
+  });
+
   test('different versions of Citus, of the nodes that take part', () => {
-    expect(judged(oddWorker({ citusVersion: '13.0-1' })).problems).toEqual([
+    expect(judged(oddWorker({ citusVersion: '13.0-1', loadedCitus: '13.0.5' })).problems).toEqual([
       'failed -: The nodes have different versions of Citus: c 13.2-1, w1 13.0-1, w2 13.2-1',
     ]);
     expect(
-      judged(oddWorker({ citusVersion: '13.0-1' }, { database: '{ name: skymap, workerGroups: [2] }' })).problems,
+      judged(
+        oddWorker(
+          { citusVersion: '13.0-1', loadedCitus: '13.0.5' },
+          { database: '{ name: skymap, workerGroups: [2] }' },
+        ),
+      ).problems,
     ).toEqual([]);
   });
 
@@ -186,6 +210,65 @@ describe('the database on a worker beside that of the coordinator', () => {
     ['another spelling of the locale', { 0: left, 1: { database: observedDatabase({ collate: 'en_US.UTF-8' }) } }, []],
   ] as const)('%s', (_, servers, warnings) => {
     expect(judged(situation({ servers }))).toEqual({ problems: [], warnings });
+  });
+});
+
+describe('what the servers are not fit for', () => {
+  const recorded = { database: 'skymap', recorded: '2.36', actual: '2.41' };
+  const template = { database: 'template1', recorded: '2.36', actual: '2.41' };
+  const all = (changed: Partial<ServerObservation>) => ({ 0: changed, 1: changed, 2: changed });
+
+  test('a database made with an older collation', () => {
+    const given = all({ database: observedDatabase(), collationVersions: [recorded] });
+    expect(judged(readySituation({ servers: { 1: given[1] } })).warnings).toEqual([
+      `Database 'skymap' on w1 was made with version 2.36 of its collation, and the server has 2.41 by now: indexes on text may be out of order. Rebuild them (REINDEX DATABASE "skymap"), then: ALTER DATABASE "skymap" REFRESH COLLATION VERSION`,
+    ]);
+  });
+
+  test('a template that CREATE DATABASE would refuse, and one that is not copied', () => {
+    const what =
+      "Template database 'template1' was made with version 2.36 of its collation, and the server has 2.41 by now: no database can be made from it";
+    const servers = all({ collationVersions: [template] });
+    expect(judged(situation({ servers })).problems).toEqual(['c', 'w1', 'w2'].map((node) => `failed ${node}: ${what}`));
+    expect(judged(situation({ servers, database: '{ name: skymap, encoding: UTF8 }' })).problems).toEqual([]);
+    expect(judged(readySituation({ servers: all({ database: observedDatabase() }) })).problems).toEqual([]);
+  });
+
+  test('nodes that sort by different versions', () => {
+    const sorts = (actual: string | null) => ({
+      collationVersions: [{ database: 'template1', recorded: actual, actual }],
+    });
+    expect(judged(situation({ servers: { 0: sorts('2.36'), 1: sorts('2.41'), 2: sorts(null) } })).warnings).toEqual([
+      'The nodes sort text by different versions of their collation: c 2.36, w1 2.41. Give all nodes the same image',
+    ]);
+  });
+
+  test('output_plugin_libraries without citus', () => {
+    const warnings = (outputPlugins: string | null) => judged(oddWorker({ outputPlugins })).warnings;
+    expect(warnings('pgoutput, test_decoding')).toEqual([
+      'output_plugin_libraries has no citus on w1: shards cannot be split online there. Add citus to it (patroni.postgresql.parameters in the chart)',
+    ]);
+    expect(warnings('pgoutput, "citus"')).toEqual([]);
+    expect(warnings(null)).toEqual([]);
+  });
+
+  test('packages of an extension that differ, unless a version is declared or the coordinator has it', () => {
+    const packages = (version: string) => [{ name: 'postgis', defaultVersion: version, versions: [version] }];
+    const available = new Map([
+      [0, packages('3.4.0')],
+      [1, packages('3.5.0')],
+      [2, packages('3.4.0')],
+    ]);
+    const problems = (database: string) => {
+      const given = situation({ database });
+      return preflight(given, available).problems.map(({ what }) => what);
+    };
+    expect(problems('{ name: skymap, extensions: [postgis] }')).toEqual([
+      'The packages of extension postgis have different versions: c 3.4.0, w1 3.5.0, w2 3.4.0',
+    ]);
+    expect(problems('{ name: skymap, extensions: [{ name: postgis, version: "3.4.0" }] }')).toEqual([
+      expect.stringContaining('postgis 3.4.0 (it has 3.5.0)'),
+    ]);
   });
 });
 

@@ -100,6 +100,9 @@ export const SETTINGS: ServerSettings = {
   backgroundWorkers: 4,
   nodeConninfo: 'sslmode=require',
   citusVersion: '13.2-1',
+  loadedCitus: '13.2.2',
+  columnarVersion: '13.2-1',
+  outputPlugins: null,
 };
 
 export function serverObservation(changed: Partial<ServerObservation> = {}): ServerObservation {
@@ -161,7 +164,7 @@ export function wanted(fields: string): DatabaseSpec {
   return situation({ database: fields }).database;
 }
 
-const READY_EXTENSIONS = [{ name: 'citus', version: '13.2-1', schema: 'pg_catalog' }];
+export const READY_EXTENSIONS = [{ name: 'citus', version: '13.2-1', schema: 'pg_catalog' }];
 
 /** A database `skymap` that is ready on all three nodes, made by this program, with nothing but citus in it. */
 export function readySituation(options: SituationOptions = {}): Situation {
