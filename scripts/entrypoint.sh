@@ -9,6 +9,7 @@
 #   - passwords, from files in CREDENTIALS_DIRECTORY: superuser, replication and, if there is one, restapi.
 #   - pg_hba.conf and pg_ident.conf from ACCESS_DIRECTORY.
 #   - TLS: SSL_ENABLED, SSL_MODE (libpq's sslmode), SSL_DIRECTORY (ca.crt, server.crt, server.key), CITUS_NODE_CONNINFO.
+#   - OUTPUT_PLUGINS: the output plugins that logical replication may use, where the server restricts them; citus is added.
 #   - PGPASS_ENABLED=true: the superuser's password file at PGPASSFILE.
 # Arguments, if any, are run instead of Patroni, after the configuration is written.
 set -euo pipefail
@@ -130,6 +131,24 @@ server_tls() {
   printf '    citus.node_conninfo: %s\n' "$(quote "${CITUS_NODE_CONNINFO:-sslmode=prefer}")"
 }
 
+# PostgreSQL 15.19, 17.11 and 18.6 let logical replication use the plugins of this list only; Citus splits shards online with
+# one of its own. Servers that do not know the parameter would not start with it.
+output_plugins() {
+  command -v postgres >/dev/null || return 0
+  postgres --describe-config 2>/dev/null | grep -q '^output_plugin_libraries[[:space:]]' || return 0
+  printf '    output_plugin_libraries: %s\n' "$(quote "${OUTPUT_PLUGINS:-pgoutput, test_decoding}, citus")"
+}
+
+# A data directory belongs to one major version. Patroni would only try to start it, again and again.
+check_data_version() {
+  local held have
+  [[ -s $data_directory/PG_VERSION ]] && command -v postgres >/dev/null || return 0
+  held=$(<"$data_directory/PG_VERSION")
+  have=$(postgres --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
+  [[ $held == "$have" ]] || fail "the volume holds data of PostgreSQL $held, and this image is PostgreSQL $have. Go back to an\
+ image of PostgreSQL $held: a new major version is not a change of the image (docs/DATABASE_MANAGEMENT.md, \"A new major version\")."
+}
+
 access_rules() {
   if [[ -s $access/pg_hba.conf ]]; then
     printf '  pg_hba:\n'
@@ -211,6 +230,7 @@ write_configuration() {
   printf '  parameters:\n'
   printf '    unix_socket_directories: /var/run/postgresql\n'
   printf '    password_encryption: scram-sha-256\n'
+  output_plugins
   server_tls
   access_rules
 }
@@ -225,6 +245,8 @@ write_pgpass() {
   name=${name//:/\\:}
   printf '*:*:*:%s:%s\n' "$name" "$password" >"${PGPASSFILE:-$runtime_directory/nodes.pgpass}"
 }
+
+check_data_version
 
 # A variable of PATRONI_POSTGRESQL_ that stays in Patroni's environment is Patroni's own: the functions above run in this shell, not
 # in a pipe, so that what they unset is gone.

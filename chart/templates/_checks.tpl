@@ -4,7 +4,7 @@
 {{- define "citus-cluster.renamedKeys" -}}
 {{- $renamed := dict
   "databases" "additionalDatabases"
-  "postgresql" "patroni.postgresql"
+  "postgresql" "patroni.postgresql (parameters) or postgresqlContainer (extraEnv, extraVolumeMounts)"
   "existingSecret" "secret.name with secret.create: false"
   "persistence" "storage"
   "tls" "ssl" -}}
@@ -35,6 +35,7 @@ puts it into Patroni's local file, which outweighs the configuration of the grou
   "port" $port
   "unix_socket_directories" "Patroni and psql use /var/run/postgresql, which the chart mounts"
   "password_encryption" "pg_hba.conf asks for scram-sha-256"
+  "output_plugin_libraries" "patroni.postgresql.outputPlugins is the list, to which citus is added"
   "cluster_name" "Patroni sets it to patroni.scope"
   "hot_standby" "Patroni keeps it on"
   "primary_conninfo" $standby
@@ -79,6 +80,11 @@ puts it into Patroni's local file, which outweighs the configuration of the grou
 {{- end -}}
 
 {{- define "citus-cluster.contradictions" -}}
+{{- range $label, $_ := .Values.commonLabels -}}
+  {{- if or (has $label (list "application" "cluster-name" "citus-group" "citus-type" "job-type" "role")) (hasPrefix "app.kubernetes.io/" $label) (eq $label "helm.sh/chart") -}}
+    {{- fail (printf "commonLabels.%s: Services, Patroni, Helm and the documentation select by this label; the chart sets it." $label) -}}
+  {{- end -}}
+{{- end -}}
 {{- $jobs := .Values.jobs.labels -}}
 {{- range list "application" "cluster-name" "citus-group" "job-type" -}}
   {{- if hasKey $jobs . -}}

@@ -33,5 +33,5 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      {{- include "citus-cluster.jobPod" (dict "root" $root "command" "configure" "secret" (printf "%s-databases" (include "citus-cluster.name" $root)) "restApi" true) | nindent 6 }}
+      {{- include "citus-cluster.jobPod" (dict "root" $root "command" "configure" "args" (list "--attempts" "4") "secret" (printf "%s-databases" (include "citus-cluster.name" $root)) "restApi" true) | nindent 6 }}
 {{- end -}}

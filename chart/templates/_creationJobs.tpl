@@ -31,7 +31,7 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
   {{- $result = append $result (dict
     "name" .name
     "databases" $names
-    "args" .args
+    "args" (concat .args (list "--attempts" (include "citus-cluster.backoffLimit" .entries | int | add1 | toString)))
     "roles" .roles
     "spec" $spec
     "deadline" (include "citus-cluster.deadline" . | int)
@@ -74,7 +74,7 @@ there too: a Job without it is left from before jobs.mode was changed, and anoth
 {{- end -}}
 {{- end -}}
 
-{{/* How often Kubernetes starts a Job for these entries again: as often as the most patient of them wants. */}}
+{{/* How often work on these entries is begun again: as often as the most patient of them wants. */}}
 {{- define "citus-cluster.backoffLimit" -}}
 {{- $limit := 0 -}}
 {{- range . -}}
@@ -84,9 +84,9 @@ there too: a Job without it is left from before jobs.mode was changed, and anoth
 {{- end -}}
 
 {{/*
-Seconds that cover all attempts of a Job for {entries, atOnce}: each may wait for nodes maxAttempts × retryDelaySeconds, by the most
-patient entry, and work for 10 minutes on each of as many entries one after the other as there are turns; between attempts Kubernetes
-waits 10 s, 20 s, 40 s ... up to 360 s.
+Seconds that cover all attempts of a Job for {entries, atOnce}, in one pod or in several: each may wait for nodes maxAttempts × retryDelaySeconds, by the most
+patient entry, and work for 10 minutes on each of as many entries one after the other as there are turns; between attempts there
+are 10 s, 20 s, 40 s ... up to 360 s.
 */}}
 {{- define "citus-cluster.deadline" -}}
 {{- $waiting := 0 -}}

@@ -61,6 +61,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 cluster-name: {{ include "citus-cluster.scope" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/*
@@ -89,7 +92,7 @@ The groups as a JSON list of {group, type, replicas, resources, parameters, stor
   {{- $replicas := 2 -}}
   {{- if hasKey .values "replicas" -}}{{- $replicas = int .values.replicas -}}{{- end -}}
   {{- $storage := merge (dict) (.values.storage | default dict) $.Values.storage -}}
-  {{- $result = append $result (dict "group" .group "type" .type "name" (printf "%s-%d" $name .group) "replicas" $replicas "resources" (.values.resources | default dict) "parameters" (.values.parameters | default dict) "storage" $storage) -}}
+  {{- $result = append $result (dict "group" .group "type" .type "name" (printf "%s-%d" $name .group) "replicas" $replicas "resources" (.values.resources | default dict) "parameters" (.values.parameters | default dict) "storage" $storage "podSpec" (.values.podSpec | default dict)) -}}
 {{- end -}}
 {{- toJson $result -}}
 {{- end -}}

@@ -4,6 +4,12 @@ roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni
 the cluster, nothing writable but /tmp.
 */}}
 {{- define "citus-cluster.jobPod" -}}
+{{- $pod := include "citus-cluster.jobPodItself" . | fromYaml -}}
+{{- include "citus-cluster.mergePod" (dict "into" $pod "from" .root.Values.jobs.podSpec) -}}
+{{- toYaml $pod -}}
+{{- end -}}
+
+{{- define "citus-cluster.jobPodItself" -}}
 {{- /* Modes are decimal, because YAML 1.1 and 1.2 read 0440 differently: 288 is 0440. */ -}}
 {{- $values := .root.Values -}}
 {{- $users := include "citus-cluster.userSources" (.roles | default list) | trim -}}
@@ -93,11 +99,15 @@ securityContext:
   seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 
-{{/* Exit codes 2 (the spec is wrong) and 3 (refused) do not change by trying again; a pod taken away by Kubernetes is no attempt. */}}
+{{/*
+The program tries again by itself (--attempts), so that one pod has the log of all attempts and `kubectl logs job/NAME` shows it. What
+it ends with is final therefore: 1 after all attempts, 2 and 3 at once. Kubernetes makes another pod where the program was killed
+(backoffLimit); a pod that Kubernetes itself takes away does not count.
+*/}}
 {{- define "citus-cluster.podFailurePolicy" -}}
 rules:
   - action: FailJob
-    onExitCodes: { containerName: citus-databases, operator: In, values: [2, 3] }
+    onExitCodes: { containerName: citus-databases, operator: In, values: [1, 2, 3] }
   - action: Ignore
     onPodConditions: [{ type: DisruptionTarget }]
 {{- end -}}

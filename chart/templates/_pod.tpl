@@ -1,3 +1,12 @@
+{{/* Merges values into a pod's specification, in place: maps merge, other values replace; containers, initContainers and volumes are added. */}}
+{{- define "citus-cluster.mergePod" -}}
+{{- $into := .into -}}
+{{- include "citus-cluster.mergeInto" (dict "into" $into "from" (omit .from "containers" "initContainers" "volumes")) -}}
+{{- range $key, $items := pick .from "containers" "initContainers" "volumes" -}}
+  {{- $_ := set $into $key (concat (get $into $key | default list) ($items | default list)) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The specification of a group's pods before `podSpec` is merged over it, for {root, group}. */}}
 {{- define "citus-cluster.pod" -}}
 {{- $values := .root.Values -}}
@@ -45,12 +54,25 @@ containers:
     ports:
       - { name: postgresql, containerPort: 5432 }
       - { name: patroni, containerPort: 8008 }
+      {{- with $values.postgresqlContainer.extraPorts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
     envFrom:
       - configMapRef: { name: {{ include "citus-cluster.name" .root }}-parameters }
       # Of this group alone. Optional, so that the first parameter of a group does not roll its pods.
       - configMapRef: { name: {{ .group.name }}-parameters, optional: true }
+      {{- with $values.postgresqlContainer.extraEnvFrom }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
     env:
       {{- include "citus-cluster.podEnvironment" . | nindent 6 }}
+      {{- with $values.postgresqlContainer.extraEnv }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- with $values.postgresqlContainer.lifecycle }}
+    lifecycle:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     readinessProbe:
       httpGet: { path: /readiness, port: patroni }
       periodSeconds: 5
@@ -69,8 +91,9 @@ containers:
     resources:
       {{- toYaml .group.resources | nindent 6 }}
     volumeMounts:
-      # Exactly the path that PostgreSQL's images declare as a volume: an empty one would be put there otherwise.
+      # Both paths that PostgreSQL's images declare as a volume, the second one from 18 on: an empty one would be put there otherwise.
       - { name: data, mountPath: /var/lib/postgresql/data }
+      - { name: home, mountPath: /var/lib/postgresql }
       - { name: credentials, mountPath: /etc/citus-cluster/credentials, readOnly: true }
       - { name: access, mountPath: /etc/citus-cluster/access, readOnly: true }
       {{- if $values.ssl.enabled }}
@@ -80,6 +103,9 @@ containers:
       - { name: socket, mountPath: /var/run/postgresql }
       - { name: shm, mountPath: /dev/shm }
       - { name: tmp, mountPath: /tmp }
+      {{- with $values.postgresqlContainer.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 volumes:
   - name: credentials
     secret:
@@ -100,6 +126,8 @@ volumes:
       items:
         {{- include "citus-cluster.sslItems" .root | nindent 8 }}
   {{- end }}
+  - name: home
+    emptyDir: {}
   # In memory: Patroni's configuration holds passwords.
   - name: patroni
     emptyDir: { medium: Memory, sizeLimit: 16Mi }
@@ -138,6 +166,7 @@ volumes:
 - { name: SSL_ENABLED, value: {{ $values.ssl.enabled | quote }} }
 - { name: SSL_MODE, value: {{ $values.ssl.enabled | ternary $values.ssl.mode "prefer" | quote }} }
 - { name: SSL_DIRECTORY, value: {{ $ssl | quote }} }
+- { name: OUTPUT_PLUGINS, value: {{ join ", " $values.patroni.postgresql.outputPlugins | quote }} }
 - { name: PGPASS_ENABLED, value: {{ $values.pgpass.enabled | quote }} }
 {{- if $values.pgpass.enabled }}
 - { name: PGPASSFILE, value: /run/patroni/nodes.pgpass }

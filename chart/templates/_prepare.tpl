@@ -89,6 +89,15 @@ generated has its Secret too: there has to be a place for the password.
 {{- .Values.jobs.serviceAccounts.prepare | default (printf "%s-prepare" (include "citus-cluster.name" .)) -}}
 {{- end -}}
 
+{{/* `prepare` has one attempt; with exit code 1 Kubernetes begins again. */}}
+{{- define "citus-cluster.preparePolicy" -}}
+rules:
+  - action: FailJob
+    onExitCodes: { containerName: citus-databases, operator: In, values: [2, 3] }
+  - action: Ignore
+    onPodConditions: [{ type: DisruptionTarget }]
+{{- end -}}
+
 {{/* The pod that runs `prepare` with the document of a ConfigMap, for {root, configMap}. */}}
 {{- define "citus-cluster.preparePod" -}}
 {{- $values := .root.Values -}}

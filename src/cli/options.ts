@@ -13,6 +13,8 @@ export interface LogOptions {
 /** Of every command that reads a spec. */
 export interface CommonOptions extends LogOptions {
   readonly spec: string;
+  /** Of the commands that change something. Default 1. */
+  readonly attempts?: number;
 }
 
 /** docs/PERFORMANCE.md, "Many databases": more gained little, and took more of each server's connections. */
@@ -47,6 +49,17 @@ export function addDatabasesAtOnce(command: Command): Command {
     )
       .argParser(positive)
       .default(DATABASES_AT_ONCE),
+  );
+}
+
+export function addAttempts(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--attempts <number>',
+      'how often to begin again after a failure that may pass by itself, first after 10 s, then after twice as long each time',
+    )
+      .argParser(positive)
+      .default(1),
   );
 }
 

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { worthAnotherAttempt } from '../commands/outcome.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
 import { exitCode, Interrupted } from '../report/errors.ts';
@@ -8,6 +9,7 @@ import { createStepLog, type StepLog } from '../report/stepLog.ts';
 import { loadAccess } from '../secrets/credentials.ts';
 import { exposedFiles } from '../secrets/exposedFiles.ts';
 import { readSpec } from '../spec/read.ts';
+import { withAttempts } from './attempts.ts';
 import { errorMessage } from './errorMessage.ts';
 import type { CommonOptions, LogOptions } from './options.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -46,19 +48,37 @@ export class Runner {
   /** A command that works on what a spec declares. */
   async withSpec(command: string, options: CommonOptions, body: (context: Context) => Promise<number>): Promise<void> {
     await this.withLog(options, async ({ log, signal }) => {
-      const spec = await readSpec(options.spec);
-      const access = await loadAccess(spec, this.redactor);
-      const exposed = (await exposedFiles(spec)).join(', ');
-      if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
-      return await body({
-        command,
-        spec,
-        access,
-        log,
-        logLevel: options.logLevel,
-        signal,
-        print: (text) => this.surroundings.stdout.write(this.redactor.redact(text)),
-      });
+      const most = options.attempts ?? 1;
+      const onFailed = (error: unknown, attempt: number, pauseSeconds: number) => {
+        log.error(this.redactor.redact(errorMessage(error, undefined)));
+        log.line(`Attempt ${attempt} of ${most} failed; the next one begins in ${pauseSeconds} s`);
+      };
+      const worthAnother = worthAnotherAttempt;
+      return await withAttempts({ most, signal, worthAnother, onFailed }, () =>
+        this.once(command, options, log, signal, body),
+      );
+    });
+  }
+
+  private async once(
+    command: string,
+    options: CommonOptions,
+    log: StepLog,
+    signal: AbortSignal,
+    body: (context: Context) => Promise<number>,
+  ): Promise<number> {
+    const spec = await readSpec(options.spec);
+    const access = await loadAccess(spec, this.redactor);
+    const exposed = (await exposedFiles(spec)).join(', ');
+    if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
+    return await body({
+      command,
+      spec,
+      access,
+      log,
+      logLevel: options.logLevel,
+      signal,
+      print: (text) => this.surroundings.stdout.write(this.redactor.redact(text)),
     });
   }
 

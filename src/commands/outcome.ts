@@ -1,8 +1,9 @@
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
+import { meetsItAgain } from '../postgres/sqlstate.ts';
 import { throwIfInterrupted } from '../reconcile/run.ts';
-import { Failure, Interrupted, worstKind } from '../report/errors.ts';
+import { exitCode, Failure, Interrupted, worstKind } from '../report/errors.ts';
 import { Sections } from '../report/sections.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 
@@ -27,6 +28,12 @@ export class SomeFailed extends Failure {
     });
     this.failures = failures;
   }
+}
+
+/** Whether a run that failed like this may end well when nobody changes anything; exit code 1 alone does not say so. */
+export function worthAnotherAttempt(error: unknown): boolean {
+  if (error instanceof SomeFailed) return [...error.failures.values()].some(worthAnotherAttempt);
+  return exitCode(error) === 1 && error instanceof Failure && !meetsItAgain(error);
 }
 
 /**

@@ -80,6 +80,20 @@ export function classify(error: unknown): Classification {
   return cause === undefined ? 'permanent' : classify(cause);
 }
 
+/**
+ * Classes of SQLSTATEs that say of the statement itself that it is wrong, or of the data that they forbid it (PostgreSQL
+ * documentation, "PostgreSQL Error Codes"): the same statement meets the same error again.
+ */
+const WRONG_STATEMENT: ReadonlySet<string> = new Set(
+  '0A 0B 0F 0L 0P 0Z 20 21 22 23 26 27 2B 2D 2F 34 38 39 3B 3F 42 44'.split(' '),
+);
+
+/** Whether trying the very same thing again is of no use. */
+export function meetsItAgain(error: unknown): boolean {
+  const code = codeOf(error);
+  return isSqlState(code) && code !== undefined && WRONG_STATEMENT.has(code.slice(0, 2));
+}
+
 /** What a code of the table means, in words; undefined for the codes that it does not list. */
 export function meaningOf(error: unknown): string | undefined {
   return entryOf(error)?.meaning;

@@ -170,7 +170,7 @@ describe('the Job of an entry', () => {
 
   it('stops at exit codes that trying again cannot change, and does not count disruptions', () => {
     expect(at(job({}), 'spec.podFailurePolicy.rules')).toEqual([
-      { action: 'FailJob', onExitCodes: { containerName: 'citus-databases', operator: 'In', values: [2, 3] } },
+      { action: 'FailJob', onExitCodes: { containerName: 'citus-databases', operator: 'In', values: [1, 2, 3] } },
       { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] },
     ]);
     expect(at(job({}), 'spec.template.spec.restartPolicy')).toBe('Never');
@@ -205,7 +205,7 @@ describe('the Job of an entry', () => {
       { name: 'tmp', mountPath: '/tmp' },
     ]);
     expect(at(pod, 'volumes.0.secret.secretName')).toBe('citusdemo-create-db-orders');
-    expect(at(pod, 'containers.0.args')).toEqual(['apply']);
+    expect(at(pod, 'containers.0.args')).toEqual(['apply', '--attempts', '4']);
   });
 
   it('takes arguments, tolerations and a node selector', () => {
@@ -214,7 +214,7 @@ describe('the Job of an entry', () => {
       job({}, { extraArgs: ['--log-format', 'json'], tolerations, nodeSelector: { pool: 'jobs' } }),
       'spec.template.spec',
     );
-    expect(at(pod, 'containers.0.args')).toEqual(['apply', '--log-format', 'json']);
+    expect(at(pod, 'containers.0.args')).toEqual(['apply', '--attempts', '4', '--log-format', 'json']);
     expect(pod).toMatchObject({ tolerations, nodeSelector: { pool: 'jobs' } });
   });
 });

@@ -51,6 +51,42 @@ describe('scripts/entrypoint.sh', () => {
     expect(statSync(join(folder, 'run', 'patroni.yml')).mode & 0o777).toBe(0o600);
   });
 
+  /** A server of this version, which knows these parameters. */
+  function server(version: string, ...parameters: readonly string[]): void {
+    const file = join(folder, 'bin', 'postgres');
+    const described = parameters.map((name) => `${name}\tuserset\tgroup\tSTRING`).join('\n');
+    writeFileSync(
+      file,
+      `#!/bin/sh\ncase $1 in --version) echo 'postgres (PostgreSQL) ${version}' ;; *) cat <<'END'\n${described}\nEND\n;; esac\n`,
+    );
+    chmodSync(file, 0o755);
+  }
+
+  it('lets Citus split shards where the server restricts output plugins', () => {
+    const plugins = (environment: Readonly<Record<string, string>> = {}) =>
+      at(configuration(environment), 'postgresql.parameters.output_plugin_libraries');
+    server('17.10 (Debian 17.10-1)', 'max_connections');
+    expect(plugins()).toBeUndefined();
+    server('17.11 (Debian 17.11-1)', 'max_connections', 'output_plugin_libraries');
+    expect(plugins()).toBe('pgoutput, test_decoding, citus');
+    expect(plugins({ OUTPUT_PLUGINS: 'pgoutput, wal2json' })).toBe('pgoutput, wal2json, citus');
+  });
+
+  it("does not start one version's server on another version's data, and says so in one sentence", () => {
+    const data = join(folder, 'data');
+    mkdirSync(data);
+    const environment = { PATRONI_POSTGRESQL_DATA_DIR: data };
+    server('18.1 (Debian 18.1-1.pgdg12+2)');
+    expect(run(environment).status).toBe(0);
+    writeFileSync(join(data, 'PG_VERSION'), '18\n');
+    expect(run(environment).status).toBe(0);
+    writeFileSync(join(data, 'PG_VERSION'), '17\n');
+    const { status, stdout, stderr } = run(environment);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('the volume holds data of PostgreSQL 17, and this image is PostgreSQL 18. Go back to');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
   it('keeps passwords as they are, whatever they hold', () => {
     const authentication = at(configuration(), 'postgresql.authentication');
     expect(authentication).toEqual({

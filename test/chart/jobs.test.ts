@@ -36,7 +36,7 @@ describe('jobs.mode: single', () => {
       'helm.sh/hook-weight': '1',
       'citus-databases/database': 'orders, MyApp, audit',
     });
-    expect(at(job, 'spec.podFailurePolicy.rules.0.onExitCodes.values')).toEqual([2, 3]);
+    expect(at(job, 'spec.podFailurePolicy.rules.0.onExitCodes.values')).toEqual([1, 2, 3]);
   });
 
   it('gives it a Secret with all entries, and none to each', () => {
@@ -56,7 +56,13 @@ describe('jobs.mode: single', () => {
   });
 
   it('says how many entries are worked on at the same time', () => {
-    expect(at(job, 'spec.template.spec.containers.0.args')).toEqual(['apply', '--databases-at-once', '4']);
+    expect(at(job, 'spec.template.spec.containers.0.args')).toEqual([
+      'apply',
+      '--databases-at-once',
+      '4',
+      '--attempts',
+      '4',
+    ]);
     const more = render({
       values: { ...values, jobs: { mode: 'single', databasesAtOnce: 2, extraArgs: ['--log-format', 'json'] } },
     });
@@ -64,6 +70,8 @@ describe('jobs.mode: single', () => {
       'apply',
       '--databases-at-once',
       '2',
+      '--attempts',
+      '4',
       '--log-format',
       'json',
     ]);

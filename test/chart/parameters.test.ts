@@ -155,7 +155,7 @@ describe('the Job that brings parameters to the servers', () => {
       secret: { create: false, name: 'vault', keys: { superuserPassword: 'pg', restApiPassword: 'rest' } },
     };
     const pod = at(job(values), 'spec.template.spec');
-    expect(at(pod, 'containers.0.args')).toEqual(['configure']);
+    expect(at(pod, 'containers.0.args')).toEqual(['configure', '--attempts', '4']);
     expect(at(pod, 'volumes.0.secret.secretName')).toBe('citusdemo-databases');
     const credentials = { secretName: 'vault', defaultMode: 0o440 };
     expect(at(pod, 'volumes.1.secret')).toEqual({ ...credentials, items: [{ key: 'pg', path: 'password' }] });
@@ -174,7 +174,7 @@ describe('the Job that brings parameters to the servers', () => {
   it('does not start again where trying again cannot help', () => {
     expect(at(job(), 'spec.podFailurePolicy.rules.0')).toMatchObject({
       action: 'FailJob',
-      onExitCodes: { values: [2, 3] },
+      onExitCodes: { values: [1, 2, 3] },
     });
     expect(at(job(), 'spec.activeDeadlineSeconds')).toBe(3600);
     expect(at(job({ jobs: { activeDeadlineSeconds: 60 } }), 'spec.activeDeadlineSeconds')).toBe(60);

@@ -1,0 +1,40 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { asFailure } from '../postgres/asFailure.ts';
+
+/** As Kubernetes' Job controller does between two pods (Kubernetes documentation, "Pod backoff failure policy"). */
+const FIRST_PAUSE_SECONDS = 10;
+const LONGEST_PAUSE_SECONDS = 360;
+
+export interface Attempts {
+  readonly most: number;
+  readonly signal: AbortSignal;
+  /** Time, for tests. */
+  readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  readonly worthAnother: (error: unknown) => boolean;
+  /** Tells of an attempt that failed, with the pause until the next one. */
+  readonly onFailed: (error: unknown, attempt: number, pauseSeconds: number) => void;
+}
+
+/**
+ * Does the same again in the same process, so that one pod has the log of all attempts: with a pod for each, `kubectl
+ * logs job/NAME` shows the oldest.
+ */
+export async function withAttempts<T>(attempts: Attempts, body: () => Promise<T>): Promise<T> {
+  let pause = FIRST_PAUSE_SECONDS;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await body();
+    } catch (thrown) {
+      const error = asFailure(thrown);
+      if (attempt >= attempts.most || attempts.signal.aborted || !attempts.worthAnother(error)) throw error;
+      attempts.onFailed(error, attempt, pause);
+      await (attempts.sleep ?? sleep)(1000 * pause, attempts.signal);
+      pause = Math.min(2 * pause, LONGEST_PAUSE_SECONDS);
+    }
+  }
+}
+
+async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  // The caller's own reason instead of Node's AbortError.
+  await delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted());
+}
