@@ -91,9 +91,8 @@ containers:
     resources:
       {{- toYaml .group.resources | nindent 6 }}
     volumeMounts:
-      # Both paths that PostgreSQL's images declare as a volume, the second one from 18 on: an empty one would be put there otherwise.
+      # Exactly the path that PostgreSQL's images declare as a volume: an empty one would be put there otherwise.
       - { name: data, mountPath: /var/lib/postgresql/data }
-      - { name: home, mountPath: /var/lib/postgresql }
       - { name: credentials, mountPath: /etc/citus-cluster/credentials, readOnly: true }
       - { name: access, mountPath: /etc/citus-cluster/access, readOnly: true }
       {{- if $values.ssl.enabled }}
@@ -103,6 +102,8 @@ containers:
       - { name: socket, mountPath: /var/run/postgresql }
       - { name: shm, mountPath: /dev/shm }
       - { name: tmp, mountPath: /tmp }
+      # What images of PostgreSQL 18 and later declare as a volume.
+      - { name: home, mountPath: /var/lib/postgresql }
       {{- with $values.postgresqlContainer.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
@@ -126,8 +127,6 @@ volumes:
       items:
         {{- include "citus-cluster.sslItems" .root | nindent 8 }}
   {{- end }}
-  - name: home
-    emptyDir: {}
   # In memory: Patroni's configuration holds passwords.
   - name: patroni
     emptyDir: { medium: Memory, sizeLimit: 16Mi }
@@ -137,6 +136,8 @@ volumes:
   - name: shm
     emptyDir: { medium: Memory }
   - name: tmp
+    emptyDir: {}
+  - name: home
     emptyDir: {}
 {{- end -}}
 

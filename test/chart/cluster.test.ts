@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { at, exampleFile, type Manifest, named, ofKind, render } from '../support/chart.ts';
+import { at, exampleFile, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
 import { prepared } from '../support/memoryKubernetes.ts';
 
 describe('the chart with its defaults', () => {
@@ -232,7 +232,51 @@ describe('values of the cluster', () => {
       fsGroupChangePolicy: 'Always',
     });
     expect(names(at(pod, 'containers'))).toEqual(['postgresql', 'exporter']);
-    expect(names(at(pod, 'volumes'))).toEqual(['credentials', 'access', 'patroni', 'socket', 'shm', 'tmp', 'extra']);
+    expect(names(at(pod, 'volumes'))).toEqual([
+      'credentials',
+      'access',
+      'patroni',
+      'socket',
+      'shm',
+      'tmp',
+      'home',
+      'extra',
+    ]);
+  });
+
+  it('gives the PostgreSQL container what archiving needs, and a group what only it needs', () => {
+    const objects = render({
+      values: {
+        postgresqlContainer: {
+          extraEnv: [{ name: 'AWS_REGION', value: 'eu-central-1' }],
+          extraEnvFrom: [{ secretRef: { name: 'archive' } }],
+          extraVolumeMounts: [{ name: 'archive', mountPath: '/archive' }],
+          extraPorts: [{ name: 'metrics', containerPort: 9187 }],
+          lifecycle: { preStop: { exec: { command: ['true'] } } },
+        },
+        podSpec: { volumes: [{ name: 'archive', emptyDir: {} }], priorityClassName: 'low' },
+        coordinator: { podSpec: { priorityClassName: 'high' } },
+        workers: [{ citusGroup: '1', podSpec: { nodeSelector: { disk: 'fast' } } }],
+        jobs: { podSpec: { priorityClassName: 'batch' } },
+        commonLabels: { team: 'data' },
+        extraObjects: [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '{{ .Release.Name }}-mine' } }],
+      },
+    });
+    const pod = (name: string) => at(named(objects, 'StatefulSet', name), 'spec.template.spec');
+    const container = at(pod('citusdemo-1'), 'containers.0');
+    expect(at(container, 'env')).toContainEqual({ name: 'AWS_REGION', value: 'eu-central-1' });
+    expect(at(container, 'envFrom')).toContainEqual({ secretRef: { name: 'archive' } });
+    expect(at(container, 'volumeMounts')).toContainEqual({ name: 'archive', mountPath: '/archive' });
+    expect(at(container, 'ports')).toContainEqual({ name: 'metrics', containerPort: 9187 });
+    expect(at(container, 'lifecycle')).toEqual({ preStop: { exec: { command: ['true'] } } });
+    expect(at(pod('citusdemo-0'), 'priorityClassName')).toBe('high');
+    expect(pod('citusdemo-1')).toMatchObject({ priorityClassName: 'low', nodeSelector: { disk: 'fast' } });
+    expect(at(named(objects, 'Job', 'citusdemo-verify'), 'spec.template.spec.priorityClassName')).toBe('batch');
+    expect(named(objects, 'Service', 'citusdemo-0').metadata.labels['team']).toBe('data');
+    // Pods keep their labels, so that one more does not restart them all.
+    expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.metadata.labels.team')).toBeUndefined();
+    named(objects, 'ConfigMap', 'citusdemo-mine');
+    expect(refusal({ commonLabels: { role: 'x' } })).toContain('commonLabels.role: Services, Patroni, Helm');
   });
 
   it('uses an existing Secret with other keys', () => {

@@ -152,7 +152,7 @@ describe('install, upgrade, verify, uninstall', () => {
       .filter((object) => !object.startsWith('persistentvolumeclaim/data-citusdemo-'))
       // Kubernetes' own, and what makes the volumes usable again: their roles' passwords and Patroni's record of each group.
       .filter((object) => !['configmap/kube-root-ca.crt', 'serviceaccount/default'].includes(object))
-      .filter((object) => object !== 'secret/citusdemo-credentials')
+      .filter((object) => !/^secret\/citusdemo-(credentials|ssl-ca|ssl-certs)$/.test(object))
       .filter((object) => !/^configmap\/citusdemo-\d-(config|leader|sync|failover)$/.test(object));
     expect(unexpected).toEqual([]);
   });

@@ -101,15 +101,10 @@ describe('users and their passwords', () => {
       const password = secret.get('password') ?? '';
       expect(password).toMatch(/^[0-9a-f]{64}$/);
       passwords.set(user, password);
-      expect([...secret.keys()].toSorted()).toEqual([
-        'database',
-        'host',
-        'password',
-        'port',
-        'type',
-        'uri',
-        'username',
-      ]);
+      const libpq = ['PGDATABASE', 'PGHOST', 'PGPASSWORD', 'PGPORT', 'PGSSLMODE', 'PGUSER', 'ca.crt', 'sslmode'];
+      expect([...secret.keys()].toSorted()).toEqual(
+        [...libpq, 'database', 'host', 'password', 'port', 'type', 'uri', 'username'].toSorted(),
+      );
       expect(secret.get('username')).toBe(user);
     }
   });
