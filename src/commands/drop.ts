@@ -11,6 +11,7 @@ import { locked } from '../reconcile/locked.ts';
 import { observeServerOf } from '../reconcile/observe.ts';
 import { WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
+import { undeclaredDatabase } from '../spec/complete.ts';
 import type { DatabaseSpec, Spec } from '../spec/types.ts';
 
 export interface DropOptions {
@@ -34,7 +35,7 @@ export async function drop(context: Context, options: DropOptions): Promise<void
   }
   const log = context.log.about({ database: name });
   const declared = context.spec.databases.find((database) => database.name === name);
-  const database: DatabaseSpec = declared ?? undeclared(name);
+  const database: DatabaseSpec = declared ?? undeclaredDatabase(name);
   log.frame(`Dropping database: ${name}`);
   if (declared !== undefined) {
     log.warn(
@@ -99,30 +100,4 @@ function refuseProtected(spec: Spec, name: string): void {
     what: `Database '${name}' is never dropped: ${reason}`,
     next: 'Name another database',
   });
-}
-
-/** Just enough of a declaration for a database that the spec does not have any more. */
-function undeclared(name: string): DatabaseSpec {
-  return {
-    name,
-    owner: 'postgres',
-    maxAttempts: 60,
-    retryDelaySeconds: 5,
-    backoffLimit: 3,
-    workerGroups: undefined,
-    extensions: [],
-    users: [],
-    schemas: [],
-    parameters: {},
-    encoding: undefined,
-    locale: undefined,
-    localeProvider: undefined,
-    icuLocale: undefined,
-    icuRules: undefined,
-    builtinLocale: undefined,
-    template: undefined,
-    connectionLimit: undefined,
-    initSQLPolicy: 'once',
-    initSQL: undefined,
-  };
 }

@@ -20,6 +20,7 @@ import {
   observeAvailableExtensions,
   observeExtensions,
 } from '../objects/extension.ts';
+import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
 import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
 import { observationScript } from '../objects/observe.ts';
@@ -82,7 +83,7 @@ export const EMPTY_DATABASE: DatabaseObservation = {
   access: { schemas: [{ name: 'public', owner: 'pg_database_owner', grants: {} }], relations: [], defaults: [] },
 };
 
-export function serverScript(database: DatabaseSpec, roles: readonly string[]): string {
+export function serverScript(database: DatabaseSpec, roles: readonly string[], kinds: readonly AnyKind[]): string {
   const users = database.users.map((user) => user.name);
   return observationScript([
     observeServer(),
@@ -97,10 +98,11 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[]): 
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...observeBookkeeping(database.name),
     observeMarkedSessions(database.name),
+    ...fragmentsOf(kinds, 'server', database),
   ]);
 }
 
-export function databaseScript(database: DatabaseSpec, coordinator: boolean): string {
+export function databaseScript(database: DatabaseSpec, coordinator: boolean, kinds: readonly AnyKind[]): string {
   const users = database.users.map((user) => user.name);
   return observationScript([
     observeExtensions(),
@@ -114,6 +116,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean): st
     observeTableOwners(),
     observeCitusUpgrade(),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
+    ...fragmentsOf(kinds, 'database', database),
   ]);
 }
 

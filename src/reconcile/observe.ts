@@ -30,6 +30,7 @@ import {
   type ServerObservation,
   serverScript,
 } from './observations.ts';
+import { KINDS } from './order.ts';
 import type { Run } from './run.ts';
 
 /** What the server of a node says of itself and of one database. One round trip. */
@@ -39,7 +40,7 @@ export async function observeServerOf(
   database: DatabaseSpec,
   roles: readonly string[],
 ): Promise<ServerObservation> {
-  return readServerObservation(await observed(run, node, 'server', serverScript(database, roles)));
+  return readServerObservation(await observed(run, node, 'server', serverScript(database, roles, KINDS)));
 }
 
 /** What the database on a node holds. One round trip. */
@@ -48,7 +49,9 @@ export async function observeDatabaseOf(
   node: NodeSpec,
   database: DatabaseSpec,
 ): Promise<DatabaseObservation> {
-  return readDatabaseObservation(await observed(run, node, 'database', databaseScript(database, node.group === 0)));
+  return readDatabaseObservation(
+    await observed(run, node, 'database', databaseScript(database, node.group === 0, KINDS)),
+  );
 }
 
 export async function observeAvailabilityOf(

@@ -1,8 +1,9 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { type Kind, observedOf } from '../objects/kind.ts';
 import { isDue } from './executeItems.ts';
 import { damageItems } from './findings.ts';
 import { initSqlItems } from './initSqlItems.ts';
-import { isPlain, type Situation, server } from './situation.ts';
+import { inside, isPlain, type Situation, server } from './situation.ts';
 import {
   authenticationNotes,
   authinfoItems,
@@ -21,7 +22,7 @@ import {
   workerServerItems,
 } from './steps.ts';
 import { privilegeItems, rightsItems, tableOwnerItems, userItems } from './userSteps.ts';
-import { line, type Step, type Work } from './work.ts';
+import { kindsOf, line, type Step, type Work } from './work.ts';
 
 /**
  * The order of work on one database, the only place where it stands. Workers come first, so that citus_add_node() finds
@@ -227,6 +228,20 @@ function runsInitSql(situation: Situation): boolean {
   return initSqlItems(situation, situation.topology.coordinator).some(isDue);
 }
 
+/** A kind of object that one file describes, on every node of the database. */
+export function everywhere<Observed>(name: string, kind: Kind<Observed>): DatabaseWork {
+  return {
+    name,
+    nodes: onDatabaseNodes,
+    kind,
+    items: (situation, node) => {
+      const observation = kind.scope === 'server' ? server(situation, node) : inside(situation, node);
+      return kind.diff(situation.database, observedOf(kind, observation), node);
+    },
+    log: 'once',
+  };
+}
+
 function declaresParameters({ database }: Situation): boolean {
   return [database, ...database.users].some((declared) => Object.keys(declared.parameters).length > 0);
 }
@@ -298,6 +313,9 @@ export const PLAIN_ORDER: readonly Step<Situation>[] = [
   { heading: { number: 5, title: () => 'Running custom initialization SQL...' }, works: [initSql, unnamed(rights)] },
   { heading: { number: 6, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },
 ];
+
+/** What every run observes beside what observations.ts lists. */
+export const KINDS = kindsOf([...CLUSTER_ORDER, ...PLAIN_ORDER]);
 
 export function orderOf(situation: Situation): readonly Step<Situation>[] {
   return isPlain(situation) ? PLAIN_ORDER : CLUSTER_ORDER;

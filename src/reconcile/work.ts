@@ -1,4 +1,5 @@
 import type { Item } from '../objects/change.ts';
+import type { AnyKind } from '../objects/kind.ts';
 import type { NodeSpec } from '../spec/types.ts';
 
 /**
@@ -32,6 +33,8 @@ export interface Work<State> {
   readonly log: 'lines' | 'lanes' | 'once';
   /** Only one run in the whole cluster at a time. Taken only if there is something to do; neighbours share it. */
   readonly lock?: 'registration';
+  /** The kind of object whose observation the items are computed from, where one file describes it. */
+  readonly kind?: AnyKind;
   /** What to observe again before the items are computed: what changed meanwhile, or was not known at all. */
   readonly observe?: (state: State, at: { readonly changed: boolean; readonly list: number }) => Observable | undefined;
   /** What the log says instead of notes if there is nothing to do. For lanes: in a few words, for one node. */
@@ -53,6 +56,12 @@ export interface Line {
 
 export function line(text: string, depth = 1): Line {
   return { text, depth };
+}
+
+/** The kinds that the pieces of an order name: every run observes them. */
+export function kindsOf<State>(order: readonly Step<State>[]): readonly AnyKind[] {
+  const kinds = order.flatMap((step) => step.works.flatMap(({ kind }) => kind ?? []));
+  return [...new Set(kinds)];
 }
 
 /** Pieces of work of one step that are carried out in one go, which also fixes the order in which a plan lists them. */

@@ -1,5 +1,5 @@
 import { completePatroni } from './completePatroni.ts';
-import type { DatabaseDocument } from './databaseSchema.ts';
+import { type DatabaseDocument, databaseDocument } from './databaseSchema.ts';
 import { type SpecDocument, sslDocument } from './schema.ts';
 import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec, UserSpec } from './types.ts';
 
@@ -51,6 +51,11 @@ function completeDatabases({ databases, additionalDatabases }: SpecDocument, cit
   return Object.entries(given).flatMap(([name, database]) =>
     database === null ? [] : [completeDatabase(name, database, citus)],
   );
+}
+
+/** A database that no spec declares, as an entry with nothing but its name would declare it. */
+export function undeclaredDatabase(name: string): DatabaseSpec {
+  return completeDatabase(name, databaseDocument.parse({}), true);
 }
 
 function completeDatabase(name: string, document: Omit<DatabaseDocument, 'name'>, citus: boolean): DatabaseSpec {

@@ -146,6 +146,9 @@ const listedDatabase = described(
   { id: 'listedDatabase', description: 'A database of a list.' },
 );
 
+/** One database without its name. */
+export const databaseDocument = z.strictObject(databaseFields);
+
 const keyedDatabase = described(
   z.strictObject({
     name: optional(databaseName, "The database's name: the same as the key, or left out."),
