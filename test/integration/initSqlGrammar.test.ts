@@ -42,7 +42,7 @@ test('what only an older grammar takes', async () => {
   expect(await firstValue(cluster, 0, 'older', `SELECT json_value('{"a": "b"}', 'a') || both_of(5)`)).toBe('b5');
   expect((await run('plan', 'older', OLDER)).code).toBe(0);
   const { log: again } = await run('apply', 'older', `${OLDER}\nUPDATE accounts SET system_user = false;`);
-  expect(again).toContain('Line 7: UPDATE accounts SET system_user = false');
+  expect(again).toContain('Line 8: UPDATE accounts SET system_user = false');
   expect(again).not.toContain('Line 1:');
 });
 
