@@ -63,6 +63,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'differential',
+          sequence: { groupOrder: 6 },
+          include: ['test/differential/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
+          maxConcurrency: 3,
+        },
+      },
+      {
+        test: {
           name: 'compose',
           sequence: { groupOrder: 5 },
           include: ['test/compose/**/*.test.ts'],
