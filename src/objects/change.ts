@@ -25,6 +25,8 @@ export interface Change {
   /** What a failure is called: "Failed to create extension postgis on worker". */
   readonly failure: string;
   readonly next?: string;
+  /** The same for some SQLSTATEs. */
+  readonly nextOn?: Readonly<Record<string, string>>;
   /**
    * SQLSTATEs that, on a second attempt after a lost connection, mean that the first attempt had succeeded
    * (duplicate_database after CREATE DATABASE).

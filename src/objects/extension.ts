@@ -120,6 +120,9 @@ export function diffExtensions(
   return items;
 }
 
+/** No control file (undefined_file; feature_not_supported from PostgreSQL 16 on), no such version, or no library. */
+const NOT_INSTALLED = ['58P01', '0A000', '22023'];
+
 function create(extension: ExtensionSpec, context: ExtensionContext): Change {
   const { node, label, coordinator, registered } = context;
   const options = [
@@ -142,7 +145,12 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
       ? `- Enabling extension: ${extension.name}`
       : `Enabling extension ${extension.name} on ${label}...`,
     failure: `Failed to create extension ${extension.name}${coordinator ? '' : ' on worker'}`,
-    next: `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
+    nextOn: Object.fromEntries(
+      NOT_INSTALLED.map((code) => [
+        code,
+        `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
+      ]),
+    ),
     doneOnRetry: ['42710'],
     batch: 'extensions',
     secret: false,

@@ -7,6 +7,8 @@ export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */
   readonly alsoTransient?: readonly string[] | undefined;
+  /** Errors that are not worth another attempt here, whatever their code says. */
+  readonly unless?: ((error: Error) => boolean) | undefined;
   /** Called before each wait, with the error that makes another attempt necessary. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
@@ -36,7 +38,7 @@ export async function retryTransient<T>(action: (attempt: number) => Promise<T>,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     shouldRetry: ({ error, attemptNumber }) => {
       const worth = classify(error) === 'transient' || options.alsoTransient?.includes(codeOf(error) ?? '') === true;
-      if (!worth) return false;
+      if (!worth || options.unless?.(error) === true) return false;
       options.onRetry?.({ error, attempt: attemptNumber });
       return true;
     },

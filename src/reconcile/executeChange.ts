@@ -1,5 +1,6 @@
 import type { Change } from '../objects/change.ts';
 import { PIN_SEARCH_PATH } from '../objects/observe.ts';
+import { adviceOn } from '../postgres/advice.ts';
 import type { Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
@@ -97,6 +98,11 @@ async function executeSecretly(session: Session, change: Change): Promise<void> 
   }
 }
 
+function nextStep(change: Change, error: unknown): string {
+  const ofCode = change.nextOn?.[codeOf(error) ?? ''];
+  return ofCode ?? adviceOn(error) ?? change.next ?? 'Remove the cause and run again: what is done stays done';
+}
+
 function changeFailure(run: Run, change: Change, error: unknown): unknown {
   if (error instanceof Failure || error instanceof Interrupted) return error;
   return new Failure(
@@ -106,7 +112,7 @@ function changeFailure(run: Run, change: Change, error: unknown): unknown {
       node: run.label(change.node),
       database: change.scope === 'database' ? run.database : undefined,
       cause: describe(error, { detail: !change.secret }),
-      next: change.next ?? 'Remove the cause and run again: what is done stays done',
+      next: nextStep(change, error),
     },
     { cause: error },
   );

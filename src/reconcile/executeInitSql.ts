@@ -1,3 +1,4 @@
+import { assertExtensions, EXTENSION_DROPPED } from '../initSql/keptExtensions.ts';
 import { resolveOutcome } from '../initSql/ledger.ts';
 import {
   CREATE_LEDGER,
@@ -7,14 +8,14 @@ import {
   recordOutcome,
   recordRunning,
 } from '../initSql/ledgerTable.ts';
-import { locateError } from '../initSql/locateError.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import type { BlockUnit, Lookup, LookupOutcome, RecordedUnit, SqlPart, StatementUnit, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
-import { ConnectionLost } from '../postgres/session.ts';
+import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
+import { statementFailure } from './initSqlFailure.ts';
 import type { Run } from './run.ts';
 
 /** Decisions that execute or record something; the others were turned into failures or warnings before. */
@@ -26,12 +27,28 @@ export type InitSqlWork = Extract<InitSqlDecision, { kind: 'record' | 'run' | 'r
  */
 const RUN_IT_ALONE: ReadonlySet<string> = new Set(['25001', '2D000']);
 
+interface Executor {
+  readonly run: Run;
+  readonly session: Session;
+  readonly log: LineLog;
+  readonly extensions: readonly string[];
+}
+
 /**
  * Executes initSQL in a session of its own, which has the role's and the database's settings as any client has them.
- * Each statement commits together with its row in the ledger; nothing is tried twice, because a statement whose outcome
- * is in doubt must be looked up first. Returns how many statements were executed.
+ * Each statement commits together with its row in the ledger. What passes is tried again, as long as it is certain that
+ * nothing took effect: a statement whose outcome is in doubt must be looked up first. Returns how many statements were
+ * executed.
  */
-export async function executeInitSql(run: Run, session: Session, work: InitSqlWork, log: LineLog): Promise<number> {
+export async function executeInitSql(
+  run: Run,
+  session: Session,
+  work: InitSqlWork,
+  log: LineLog,
+  /** Extensions that initSQL must leave in place. */
+  extensions: readonly string[] = [],
+): Promise<number> {
+  const executor: Executor = { run, session, log, extensions };
   if (work.kind === 'record') {
     await prepareLedger(run, session);
     for (const unit of work.units) {
@@ -39,20 +56,23 @@ export async function executeInitSql(run: Run, session: Session, work: InitSqlWo
     }
     return 0;
   }
-  if (work.kind === 'runAlways') return await executeUnits(run, session, work.units, 'unrecorded', log);
+  if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
   await prepareLedger(run, session);
   for (const part of work.replay) await send(run, session, part.sql, part);
-  if (work.kind === 'run') return await executeUnits(run, session, work.pending, 'recorded', log);
+  if (work.kind === 'run') return await executeUnits(executor, work.pending, 'recorded');
 
   const outcome = await run
     .interruptible(session, () => lookUpOutcome(session, work.lookup))
     .catch((error: unknown) => {
-      throw statementFailure(run, work.unit, error, undefined, 'Run again: what became of it is then looked up');
+      throw statementFailure(run, work.unit, error, {
+        located: false,
+        next: 'Run again: what became of it is then looked up',
+      });
     });
   const resolved = resolveOutcome(work, outcome, run.database);
   if (resolved.kind === 'failure') throw resolved.failure;
   if (outcome === 'done') await send(run, session, recordOutcome(entryOf(work.unit), 'done'), work.unit);
-  return await executeUnits(run, session, resolved.pending, 'recorded', log);
+  return await executeUnits(executor, resolved.pending, 'recorded');
 }
 
 async function prepareLedger(run: Run, session: Session): Promise<void> {
@@ -75,12 +95,11 @@ async function prepareLedger(run: Run, session: Session): Promise<void> {
 }
 
 async function executeUnits(
-  run: Run,
-  session: Session,
+  executor: Executor,
   units: readonly Unit[],
   mode: 'recorded' | 'unrecorded',
-  log: LineLog,
 ): Promise<number> {
+  const { run, session, log } = executor;
   let executed = 0;
   for (const unit of units) {
     if (unit.kind === 'session') {
@@ -89,38 +108,110 @@ async function executeUnits(
     }
     await run.assertLock();
     log.line(`Line ${unit.line}: ${unit.display}`, 1);
-    if (unit.kind === 'block') await executeBlock(run, session, unit, mode);
-    else await executeStatement(run, session, unit, mode);
+    if (unit.kind === 'block') await executeBlock(executor, unit, mode);
+    else await executeStatement(executor, unit, mode);
     executed += 1;
   }
+  if (executed > 0) await assertKept(executor);
   return executed;
 }
 
+/** A DO block or a function may have dropped what no statement mentions. */
+async function assertKept({ run, session, extensions }: Executor): Promise<void> {
+  if (extensions.length === 0) return;
+  try {
+    await run.interruptible(session, () => session.script(assertExtensions(extensions).join(';\n')));
+  } catch (error) {
+    if (codeOf(error) !== EXTENSION_DROPPED) throw error;
+    throw new Failure(
+      {
+        kind: 'refused',
+        what: 'initSQL took away what the database needs',
+        node: run.coordinator,
+        database: run.database,
+        cause: describe(error),
+        next: 'Find the statement that drops it, by way of a function or a DO block, and take it out of initSQL',
+      },
+      { cause: error },
+    );
+  }
+}
+
 async function executeStatement(
-  run: Run,
-  session: Session,
+  executor: Executor,
   unit: StatementUnit,
   mode: 'recorded' | 'unrecorded',
 ): Promise<void> {
+  const { run, session } = executor;
   if (mode === 'unrecorded') return await send(run, session, unit.sql, unit);
   if (unit.expectation === 'alone') return await executeAlone(run, session, unit);
-  // The statement by itself: Citus hands the text of the whole message to its workers, which take one command only
-  // (Citus: commands/utility_hook.c, queryString). A failed statement fails the message behind it, COMMIT included.
-  const messages = ['BEGIN', unit.sql, `${recordDone(entryOf(unit))};\nCOMMIT`];
-  let done = -1;
+  const begin = { sql: 'BEGIN', line: unit.line, column: unit.column };
   try {
-    await run.interruptible(session, () =>
-      session.pipeline(messages, {
-        onDone: (index) => {
-          done = index;
-        },
-      }),
-    );
+    await executeTransaction(executor, unit, [begin, unit]);
+  } catch (error) {
+    if (!RUN_IT_ALONE.has(codeOf(error) ?? '')) throw error;
+    await executeAlone(run, session, unit);
+  }
+}
+
+async function executeBlock(executor: Executor, unit: BlockUnit, mode: 'recorded' | 'unrecorded'): Promise<void> {
+  const { run, session } = executor;
+  const parts = [unit.begin, ...unit.statements];
+  if (mode === 'recorded' && !parts.some(endsFailure)) return await executeTransaction(executor, unit, parts);
+  try {
+    for (const part of parts) await send(run, session, part.sql, part);
+    await send(run, session, mode === 'recorded' ? endOf(executor, unit) : 'COMMIT', unit);
   } catch (error) {
     await rollBack(session);
-    if (RUN_IT_ALONE.has(codeOf(error) ?? '')) return await executeAlone(run, session, unit);
-    throw statementFailure(run, unit, error, done === 0 ? 0 : undefined);
+    throw error;
   }
+}
+
+/** ROLLBACK TO: what stands before it may have failed, and what comes after it would take effect all the same. */
+function endsFailure({ sql }: SqlPart): boolean {
+  return /^(?:rollback|abort)\b/i.test(sql);
+}
+
+/**
+ * The statement by itself: Citus hands the text of the whole message to its workers, which take one command only
+ * (Citus: commands/utility_hook.c, queryString). All messages go out at once, since a failed statement fails the ones
+ * behind it, COMMIT included. What is rolled back for a reason that passes runs again.
+ */
+async function executeTransaction(executor: Executor, unit: RecordedUnit, parts: readonly SqlPart[]): Promise<void> {
+  const { run, session, log } = executor;
+  const messages = [...parts.map(({ sql }) => sql), endOf(executor, unit)];
+  await retryTransient(
+    async () => {
+      let succeeded = 0;
+      const onDone = () => {
+        succeeded += 1;
+      };
+      try {
+        await run.interruptible(session, () => session.pipeline(messages, { onDone }));
+      } catch (error) {
+        await rollBack(session);
+        const part = parts[succeeded] ?? unit;
+        throw statementFailure(run, part, error, { located: succeeded < parts.length });
+      }
+    },
+    {
+      deadline: run.deadline(),
+      signal: run.signal,
+      // A read-only session stays one, and after a lost connection the ledger has to be asked first.
+      unless: (error) => !session.isAlive || codeOf(error) === READ_ONLY,
+      onRetry: ({ error }) =>
+        log.line(`${describe(error.cause ?? error, { detail: false })}; rolled back, trying again`, 2),
+    },
+  );
+}
+
+const READ_ONLY = '25006';
+
+/** The last message of a unit's transaction. */
+function endOf({ extensions }: Executor, unit: RecordedUnit): string {
+  // What has no such word in it is looked at when all of initSQL is through.
+  const kept = /\bdrop\b/i.test(unit.text) ? assertExtensions(extensions) : [];
+  return [recordDone(entryOf(unit)), ...kept, 'COMMIT'].join(';\n');
 }
 
 /**
@@ -134,7 +225,7 @@ async function executeAlone(run: Run, session: Session, unit: StatementUnit): Pr
     await run.interruptible(session, () => session.script(unit.sql));
   } catch (error) {
     const leftovers = await leftBehind(session, unit, entry);
-    throw statementFailure(run, unit, error, 0, leftovers);
+    throw statementFailure(run, unit, error, { located: true, next: leftovers });
   }
   await send(run, session, recordOutcome(entry, 'done'), unit);
 }
@@ -160,27 +251,11 @@ async function leftBehind(session: Session, unit: StatementUnit, entry: LedgerEn
   }
 }
 
-async function executeBlock(
-  run: Run,
-  session: Session,
-  unit: BlockUnit,
-  mode: 'recorded' | 'unrecorded',
-): Promise<void> {
-  try {
-    await send(run, session, unit.begin.sql, unit.begin);
-    for (const part of unit.statements) await send(run, session, part.sql, part);
-    await send(run, session, mode === 'recorded' ? `${recordDone(entryOf(unit))};\nCOMMIT` : 'COMMIT', unit);
-  } catch (error) {
-    await rollBack(session);
-    throw error;
-  }
-}
-
 async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
   try {
     await run.interruptible(session, () => session.script(sql));
   } catch (error) {
-    throw statementFailure(run, part, error, sql === part.sql ? 0 : undefined);
+    throw statementFailure(run, part, error, { located: sql === part.sql });
   }
 }
 
@@ -195,50 +270,6 @@ async function lookUpOutcome(session: Session, lookup: Lookup): Promise<LookupOu
   return result.rows[0]?.outcome ?? 'unclear';
 }
 
-/** The answer to COMMIT may be what was lost. */
-const AFTER_LOSS =
-  'Run again: the ledger knows whether the statement took effect, and only if not is it executed again';
-
-/** `skipped`: how many characters stood before the statement in the message; undefined: the position says nothing. */
-function statementFailure(
-  run: Run,
-  part: SqlPart,
-  error: unknown,
-  skipped: number | undefined,
-  leftovers?: string,
-): unknown {
-  if (error instanceof Failure || error instanceof Interrupted) return error;
-  const position = positionOf(error);
-  const place =
-    position === undefined || skipped === undefined || position <= skipped
-      ? undefined
-      : locateError(part, position - skipped);
-  const display = 'display' in part && typeof part.display === 'string' ? part.display : undefined;
-  const cause = describe(error);
-  const where = place === undefined ? '' : `\nAt line ${place.line}, column ${place.column}:\n${place.excerpt}`;
-  return new Failure(
-    {
-      kind: 'failed',
-      what: `initSQL failed at line ${place?.line ?? part.line}${display === undefined ? '' : `: ${display}`}`,
-      node: run.coordinator,
-      database: run.database,
-      cause: `${cause}${where}`,
-      next:
-        leftovers ??
-        (error instanceof ConnectionLost ? AFTER_LOSS : undefined) ??
-        'Correct the statement and run again: statements before it are done and are not repeated, and this one left nothing behind',
-    },
-    { cause: error },
-  );
-}
-
 function entryOf(unit: RecordedUnit): LedgerEntry {
   return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
-}
-
-/** PostgreSQL's own position: characters from 1 (PostgreSQL documentation, "Error and Notice Message Fields"). */
-function positionOf(error: unknown): number | undefined {
-  if (typeof error !== 'object' || error === null) return undefined;
-  const position = Number(Reflect.get(error, 'position'));
-  return Number.isInteger(position) && position > 0 ? position : undefined;
 }

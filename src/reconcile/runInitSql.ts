@@ -7,14 +7,15 @@ import type { Situation } from './situation.ts';
 
 /** Carries out what initSqlItems() decided, in a session of its own. Returns how many changes that made. */
 export async function runInitSql(
-  { initSql }: Situation,
+  { initSql, spec, database }: Situation,
   { run, log, open }: { readonly run: Run; readonly log: LineLog; readonly open: () => Promise<Session> },
 ): Promise<number> {
   if (!isWork(initSql)) return 0;
   const session = await open();
   try {
     await session.script(MARK_SESSION);
-    const executed = await executeInitSql(run, session, initSql, log);
+    const extensions = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
+    const executed = await executeInitSql(run, session, initSql, log, extensions);
     if (executed > 0) log.line('Custom SQL executed successfully!', 1);
     return initSql.kind === 'record' ? initSql.units.length : executed;
   } finally {

@@ -82,27 +82,33 @@ export async function psql(cluster: LocalCluster, database: string, script: stri
   }
 }
 
-/** `pg_dump --schema-only` of one node, shards included, without what differs between two databases by necessity. */
-export async function dump(cluster: LocalCluster, group: number, database: string): Promise<readonly string[]> {
-  const { stdout, stderr, code } = await tool(cluster, group, 'pg_dump', [
-    '--schema-only',
-    '-N',
-    'citus_databases',
-    '-d',
-    database,
-  ]);
+export interface Dumps {
+  readonly coordinator: readonly string[];
+  /** Of all workers together: which of them holds a shard is for Citus to choose. */
+  readonly workers: readonly string[];
+}
+
+/** `pg_dump --schema-only` of all nodes, shards included, without what differs between two databases by necessity. */
+export async function dump(cluster: LocalCluster, database: string): Promise<Dumps> {
+  const texts = await Promise.all(cluster.nodes.map(({ group }) => dumpOf(cluster, group, database)));
+  const ids = new Set(texts.flatMap((text) => [...text.matchAll(SHARD)].map(([id]) => id)));
+  const rank = new Map([...ids].toSorted().map((id, index) => [id, `SHARD${index}`]));
+  const [coordinator = [], ...workers] = texts.map((text) =>
+    text
+      .replaceAll(SHARD, (id) => rank.get(id) ?? id)
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('--')),
+  );
+  return { coordinator, workers: workers.flat().toSorted() };
+}
+
+const SHARD = /(?<=_)\d{6}(?!\d)/g;
+
+async function dumpOf(cluster: LocalCluster, group: number, database: string): Promise<string> {
+  const args = ['--schema-only', '-N', 'citus_databases', '-d', database];
+  const { stdout, stderr, code } = await tool(cluster, group, 'pg_dump', args);
   if (code !== 0) throw new Error(`pg_dump of ${database}: ${stderr}`);
-  const numbers = new Map<string, string>();
-  return stdout
-    .replaceAll(database, '{db}')
-    .replaceAll(/^\\(?:un)?restrict .*$/gm, '')
-    .replaceAll(/(?<=_)\d{6}(?!\d)/g, (id) => {
-      const known = numbers.get(id) ?? `SHARD${numbers.size}`;
-      numbers.set(id, known);
-      return known;
-    })
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('--'));
+  return stdout.replaceAll(database, '{db}').replaceAll(/^\\(?:un)?restrict .*$/gm, '');
 }
 
 /**

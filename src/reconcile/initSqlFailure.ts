@@ -1,0 +1,57 @@
+import { EXTENSION_DROPPED } from '../initSql/keptExtensions.ts';
+import { locateError } from '../initSql/locateError.ts';
+import type { SqlPart } from '../initSql/types.ts';
+import { adviceOn } from '../postgres/advice.ts';
+import { ConnectionLost } from '../postgres/session.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import type { Run } from './run.ts';
+
+/** The answer to COMMIT may be what was lost. */
+const AFTER_LOSS =
+  'Run again: the ledger knows whether the statement took effect, and only if not is it executed again';
+
+const NOTHING_LEFT = 'statements before it are done and are not repeated, and this one left nothing behind';
+
+export interface FailureDetails {
+  /** PostgreSQL's position counts within the part's own text. */
+  readonly located: boolean;
+  /** What to do instead of what the cause suggests. */
+  readonly next?: string | undefined;
+}
+
+/** The Failure of a statement of initSQL, with its line in the script. */
+export function statementFailure(run: Run, part: SqlPart, error: unknown, { located, next }: FailureDetails): unknown {
+  if (error instanceof Failure || error instanceof Interrupted) return error;
+  const position = located ? positionOf(error) : undefined;
+  const place = position === undefined ? undefined : locateError(part, position);
+  const display = 'display' in part && typeof part.display === 'string' ? part.display : undefined;
+  const where = place === undefined ? '' : `\nAt line ${place.line}, column ${place.column}:\n${place.excerpt}`;
+  return new Failure(
+    {
+      kind: codeOf(error) === EXTENSION_DROPPED ? 'refused' : 'failed',
+      what: `initSQL failed at line ${place?.line ?? part.line}${display === undefined ? '' : `: ${display}`}`,
+      node: run.coordinator,
+      database: run.database,
+      cause: `${describe(error)}${where}`,
+      next: next ?? nextStep(error),
+    },
+    { cause: error },
+  );
+}
+
+function nextStep(error: unknown): string {
+  if (error instanceof ConnectionLost) return AFTER_LOSS;
+  if (codeOf(error) === EXTENSION_DROPPED) {
+    return `Drop the objects by their names, or move the extension's schema out of the way of it: ${NOTHING_LEFT}`;
+  }
+  const advice = adviceOn(error);
+  return advice === undefined ? `Correct the statement and run again: ${NOTHING_LEFT}` : `${advice}: ${NOTHING_LEFT}`;
+}
+
+/** PostgreSQL's own position: characters from 1 (PostgreSQL documentation, "Error and Notice Message Fields"). */
+function positionOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const position = Number(Reflect.get(error, 'position'));
+  return Number.isInteger(position) && position > 0 ? position : undefined;
+}
