@@ -109,7 +109,7 @@ rules:
   - action: FailJob
     onExitCodes: { containerName: citus-databases, operator: In, values: [1, 2, 3] }
   - action: Ignore
-    onPodConditions: [{ type: DisruptionTarget }]
+    onPodConditions: [{ type: DisruptionTarget, status: "True" }]
 {{- end -}}
 
 {{- define "citus-cluster.jobLabels" -}}

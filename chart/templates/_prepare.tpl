@@ -95,7 +95,7 @@ rules:
   - action: FailJob
     onExitCodes: { containerName: citus-databases, operator: In, values: [2, 3] }
   - action: Ignore
-    onPodConditions: [{ type: DisruptionTarget }]
+    onPodConditions: [{ type: DisruptionTarget, status: "True" }]
 {{- end -}}
 
 {{/* The pod that runs `prepare` with the document of a ConfigMap, for {root, configMap}. */}}

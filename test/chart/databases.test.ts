@@ -171,7 +171,7 @@ describe('the Job of an entry', () => {
   it('stops at exit codes that trying again cannot change, and does not count disruptions', () => {
     expect(at(job({}), 'spec.podFailurePolicy.rules')).toEqual([
       { action: 'FailJob', onExitCodes: { containerName: 'citus-databases', operator: 'In', values: [1, 2, 3] } },
-      { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] },
+      { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
     ]);
     expect(at(job({}), 'spec.template.spec.restartPolicy')).toBe('Never');
   });

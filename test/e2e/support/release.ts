@@ -16,6 +16,8 @@ export interface Release {
   readonly namespace: string;
   /** A folder of this machine that goes away with the release. */
   readonly files: string;
+  /** The helm that E2E_HELM asks for. */
+  readonly helmPath: string;
   kubectl(...args: string[]): Promise<string>;
   /** helm with the chart where it belongs; whatever the exit code. `values` becomes a file for -f. */
   helm(verb: 'install' | 'upgrade', options: readonly string[], values?: object): Promise<Outcome>;
@@ -64,6 +66,7 @@ export async function createRelease(purpose: string): Promise<Release> {
     name,
     namespace,
     files,
+    helmPath: helm,
     kubectl,
     leader,
     helm(verb, options, values) {
