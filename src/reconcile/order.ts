@@ -1,4 +1,5 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
+import { databaseComment } from '../objects/comment.ts';
 import { type Kind, observedOf } from '../objects/kind.ts';
 import { isDue } from './executeItems.ts';
 import { damageItems } from './findings.ts';
@@ -229,7 +230,7 @@ function runsInitSql(situation: Situation): boolean {
 }
 
 /** A kind of object that one file describes, on every node of the database. */
-export function everywhere<Observed>(name: string, kind: Kind<Observed>): DatabaseWork {
+function everywhere<Observed>(name: string, kind: Kind<Observed>): DatabaseWork {
   return {
     name,
     nodes: onDatabaseNodes,
@@ -241,6 +242,8 @@ export function everywhere<Observed>(name: string, kind: Kind<Observed>): Databa
     log: 'once',
   };
 }
+
+const comment = everywhere('comment', databaseComment);
 
 function declaresParameters({ database }: Situation): boolean {
   return [database, ...database.users].some((declared) => Object.keys(declared.parameters).length > 0);
@@ -285,7 +288,10 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
     heading: { number: 7, title: () => 'Running custom initialization SQL...' },
     works: [initSql, rights, tableOwners],
   },
-  { heading: { number: 8, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },
+  {
+    heading: { number: 8, title: () => 'Setting database parameters...' },
+    works: [parameterWarnings, parameters, comment],
+  },
 ];
 
 /** Where there is one server, its name says nothing. */
@@ -311,7 +317,10 @@ export const PLAIN_ORDER: readonly Step<Situation>[] = [
     works: [unnamed(privileges), schemas],
   },
   { heading: { number: 5, title: () => 'Running custom initialization SQL...' }, works: [initSql, unnamed(rights)] },
-  { heading: { number: 6, title: () => 'Setting database parameters...' }, works: [parameterWarnings, parameters] },
+  {
+    heading: { number: 6, title: () => 'Setting database parameters...' },
+    works: [parameterWarnings, parameters, comment],
+  },
 ];
 
 /** What every run observes beside what observations.ts lists. */

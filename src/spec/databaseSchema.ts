@@ -131,6 +131,10 @@ const databaseFields = {
     wholeNumber(-1, names.maxInt4),
     'How many connections the database takes on each node; -1 for no limit. Default: left as it is.',
   ),
+  comment: optional(
+    z.string(),
+    'The comment of the database (COMMENT ON DATABASE) on every node. Default: left as it is.',
+  ),
   initSQLPolicy: defaulted(
     z.enum(['once', 'always', 'adopt', 'baseline']),
     'once',

@@ -98,6 +98,8 @@ export interface DatabaseSpec {
   readonly template: string | undefined;
   /** undefined: left as it is. -1: no limit. */
   readonly connectionLimit: number | undefined;
+  /** On every node. undefined: left as it is. Empty: none. */
+  readonly comment: string | undefined;
   readonly initSQLPolicy: InitSqlPolicy;
   readonly initSQL: string | undefined;
 }

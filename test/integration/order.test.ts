@@ -165,6 +165,27 @@ describe('on a cluster', () => {
     expectEqual(await compared(cluster, { name: 'grown' }));
   });
 
+  test('a comment is set on every node, changed by hand on one it comes back, empty it goes', async () => {
+    const comments = () =>
+      Promise.all(
+        cluster.nodes.map(async ({ group }) => {
+          const text =
+            "SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = 'noted'";
+          return (await query(cluster, group, 'postgres', text))[0]?.['comment'];
+        }),
+      );
+    const comment = 'It\'s the "sky" \\ map';
+    expectEqual(await compared(cluster, { name: 'noted', comment }));
+    expect(await comments()).toEqual([comment, comment, comment]);
+    await query(cluster, 1, 'postgres', "COMMENT ON DATABASE noted IS 'by hand'");
+    const again = await compared(cluster, { name: 'noted', comment });
+    expectEqual(again);
+    expect(again.done).toHaveLength(1);
+    expect(await comments()).toEqual([comment, comment, comment]);
+    await compared(cluster, { name: 'noted', comment: '' });
+    expect(await comments()).toEqual([null, null, null]);
+  });
+
   test('a half-made database: the coordinator has none yet', async () => {
     await compared(cluster, { name: 'half' });
     await query(cluster, 0, 'postgres', 'DROP DATABASE half WITH (FORCE)');

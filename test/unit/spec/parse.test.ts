@@ -42,6 +42,7 @@ describe('a good spec', () => {
           locale: undefined,
           template: undefined,
           connectionLimit: undefined,
+          comment: undefined,
           initSQLPolicy: 'once',
           initSQL: undefined,
         },
