@@ -10,6 +10,8 @@ export interface Context {
   readonly access: Access;
   readonly log: StepLog;
   readonly logLevel: LogLevel;
+  /** The longest to wait for nodes, where no database of the spec says it. */
+  readonly timeoutSeconds?: number | undefined;
   /** Aborted with an Interrupted as its reason. */
   readonly signal: AbortSignal;
   /** Where reports (`plan`, `verify`) go; the log goes elsewhere when they are JSON. */

@@ -1,24 +1,39 @@
 import { Command, CommanderError } from 'commander';
 import { addApply } from './apply.ts';
+import { addCompletion } from './completion.ts';
 import { addConfigure } from './configure.ts';
 import { addDemo } from './demo.ts';
 import { addDrop } from './drop.ts';
+import { addInit } from './init.ts';
 import { addPlan } from './plan.ts';
 import { addPrepare } from './prepare.ts';
 import { Runner } from './runner.ts';
 import type { Surroundings } from './surroundings.ts';
+import { addValidate } from './validate.ts';
 import { addVerify } from './verify.ts';
 import { VERSION } from './version.ts';
 import { addWait } from './wait.ts';
 
 /** In the order in which --help lists them. */
-const COMMANDS = [addApply, addPlan, addVerify, addWait, addDrop, addConfigure, addPrepare, addDemo];
+const COMMANDS = [
+  addDemo,
+  addInit,
+  addValidate,
+  addPlan,
+  addApply,
+  addVerify,
+  addWait,
+  addDrop,
+  addConfigure,
+  addPrepare,
+  addCompletion,
+];
 
 /** Runs one command line and returns its exit code; never ends the process itself. */
 export async function runCli(arguments_: readonly string[], surroundings: Surroundings): Promise<number> {
   const runner = new Runner(surroundings);
   const program = new Command('citus-databases')
-    .description('Declares databases on a Citus cluster, and makes them so on every node')
+    .description('Creates and maintains the databases that a spec declares, on every node of a Citus cluster')
     .version(VERSION)
     .exitOverride()
     .configureOutput({

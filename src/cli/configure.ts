@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import type { ConfigureOptions } from '../commands/configure.ts';
-import { addAttempts, addCommonOptions, addOutputOption, type CommonOptions } from './options.ts';
+import { addHelp } from './help.ts';
+import { addAttempts, addCommonOptions, addOutputOption, addTimeoutOption, type CommonOptions } from './options.ts';
 import type { Runner } from './runner.ts';
 
 export function addConfigure(program: Command, runner: Runner): void {
   const command = program
     .command('configure')
-    .description('make the servers under Patroni have the declared parameters');
-  addOutputOption(addAttempts(addCommonOptions(command)))
+    .description('set PostgreSQL parameters on the servers that Patroni runs');
+  addTimeoutOption(addOutputOption(addAttempts(addCommonOptions(command))))
     .option('--dry-run', 'only print what would change', false)
     .action((options: CommonOptions & ConfigureOptions) =>
       runner.withSpec('configure', options, async (context) => {
@@ -16,4 +17,11 @@ export function addConfigure(program: Command, runner: Runner): void {
         return 0;
       }),
     );
+  addHelp(command, {
+    examples: [
+      ['configure -f spec.yaml --dry-run', 'what differs from the declared parameters'],
+      ['configure -f spec.yaml', 'sets them, and says what needs a restart'],
+    ],
+    exitCodes: [0, 1, 2, 3, 130],
+  });
 }

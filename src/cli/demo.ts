@@ -1,5 +1,7 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { DemoOptions } from '../commands/demo.ts';
+import { addHelp } from './help.ts';
+import { port } from './options.ts';
 import type { Runner } from './runner.ts';
 
 const DEFAULT_PORT = 5600;
@@ -9,12 +11,12 @@ interface DemoFlags extends DemoOptions {
 }
 
 export function addDemo(program: Command, runner: Runner): void {
-  program
+  const command = program
     .command('demo')
     .description('start a cluster on this machine, apply an example to it, verify it, and show how to play with it')
     .addOption(
       new Option('--port <number>', 'of the coordinator; the workers have the next two')
-        .argParser(port)
+        .argParser((text) => port(text, 65_533))
         .default(DEFAULT_PORT),
     )
     .option('--directory <folder>', 'where the spec and the passwords go (default: demo, or demo-PORT)')
@@ -26,12 +28,12 @@ export function addDemo(program: Command, runner: Runner): void {
       const stay = once === true ? false : options.stay;
       await runner.guarded((signal) => demo(runner.surroundings, runner.redactor, signal, { ...options, stay }));
     });
-}
-
-function port(text: string): number {
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1 || number > 65_533) {
-    throw new InvalidArgumentError('It has to be a port from 1 to 65533.');
-  }
-  return number;
+  addHelp(command, {
+    examples: [
+      ['demo', 'on ports 5600 to 5602, until Ctrl-C'],
+      ['demo --port 5700', 'another one beside it'],
+      ['demo --docker --once', 'on real Citus in containers; ends when it is verified'],
+    ],
+    exitCodes: [0, 1, 2, 130],
+  });
 }

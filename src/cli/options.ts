@@ -5,6 +5,7 @@ import { LOG_LEVELS, type LogLevel } from '../report/log.ts';
 export interface LogOptions {
   readonly logFormat: 'text' | 'json';
   readonly logLevel: LogLevel;
+  readonly quiet?: boolean;
   readonly terminationLog: string;
   /** Only some commands have a report. */
   readonly output?: 'text' | 'json';
@@ -15,23 +16,37 @@ export interface CommonOptions extends LogOptions {
   readonly spec: string;
   /** Of the commands that change something. Default 1. */
   readonly attempts?: number;
+  /** Of some commands: these of its databases. */
+  readonly database?: readonly string[];
+  /** Seconds. */
+  readonly timeout?: number;
+  /** Seconds, of a command without --timeout. */
+  readonly mostPatience?: number;
 }
+
+export const DEFAULT_SPEC = '/etc/citus-databases/spec.yaml';
 
 /** docs/PERFORMANCE.md, "Many databases": more gained little, and took more of each server's connections. */
 const DATABASES_AT_ONCE = 4;
 
+/** Whoever asks how things are does not want to wait for nodes that are down; whoever changes them does. */
+export const REPORT_TIMEOUT_SECONDS = 15;
+
 export function addCommonOptions(command: Command): Command {
-  return addLogOptions(
-    command.addOption(
-      new Option('-f, --spec <file>', 'the spec; - reads it from standard input')
-        .default('/etc/citus-databases/spec.yaml')
-        .env('CITUS_DATABASES_SPEC'),
-    ),
+  return addLogOptions(addSpecOption(command));
+}
+
+export function addSpecOption(command: Command): Command {
+  return command.addOption(
+    new Option('-f, --spec <file>', 'the spec; - reads it from standard input')
+      .default(DEFAULT_SPEC)
+      .env('CITUS_DATABASES_SPEC'),
   );
 }
 
 export function addLogOptions(command: Command): Command {
   return command
+    .option('-q, --quiet', 'only warnings, errors and reports')
     .addOption(new Option('--log-format <format>', 'of the log').choices(['text', 'json']).default('text'))
     .addOption(new Option('--log-level <level>', 'of the log').choices(LOG_LEVELS).default('info'))
     .option('--termination-log <file>', 'where the last message goes, if the file exists', '/dev/termination-log');
@@ -39,6 +54,25 @@ export function addLogOptions(command: Command): Command {
 
 export function addOutputOption(command: Command): Command {
   return command.addOption(new Option('--output <format>', 'of the report').choices(['text', 'json']).default('text'));
+}
+
+export function addDatabaseOption(command: Command): Command {
+  return command.addOption(
+    new Option('--database <name>', 'only this database of the spec; may be repeated')
+      .argParser((name: string, earlier: readonly string[]) => [...earlier, name])
+      .default([], 'all'),
+  );
+}
+
+/** `most`: of the command when nothing is said. */
+export function addTimeoutOption(command: Command, most?: number): Command {
+  const byDefault = most === undefined ? 'as the spec declares' : `as the spec declares, but at most ${most}s`;
+  return command.addOption(
+    new Option(
+      '--timeout <duration>',
+      `how long to wait for nodes and for other runs: 30s, 5m (default: ${byDefault})`,
+    ).argParser(duration),
+  );
 }
 
 export function addDatabasesAtOnce(command: Command): Command {
@@ -66,4 +100,22 @@ export function addAttempts(command: Command): Command {
 function positive(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It has to be a whole number from 1 on.');
   return Number(text);
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** In seconds. */
+function duration(text: string): number {
+  const [, number = '', unit = 's'] = /^([1-9]\d{0,5})([smh]?)$/.exec(text) ?? [];
+  if (number === '')
+    throw new InvalidArgumentError('It has to be a number of seconds, or one with s, m or h: 30s, 5m.');
+  return Number(number) * (UNITS[unit] ?? 1);
+}
+
+export function port(text: string, most = 65_535): number {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number < 1 || number > most) {
+    throw new InvalidArgumentError(`It has to be a port from 1 to ${most}.`);
+  }
+  return number;
 }

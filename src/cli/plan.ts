@@ -1,17 +1,35 @@
 import type { Command } from 'commander';
 import type { ReportOptions } from '../commands/outcome.ts';
-import { addCommonOptions, addDatabasesAtOnce, addOutputOption, type CommonOptions } from './options.ts';
+import { addHelp } from './help.ts';
+import {
+  addCommonOptions,
+  addDatabaseOption,
+  addDatabasesAtOnce,
+  addOutputOption,
+  addTimeoutOption,
+  type CommonOptions,
+  REPORT_TIMEOUT_SECONDS,
+} from './options.ts';
 import type { Runner } from './runner.ts';
 
 /** Exit code when there are changes. */
-const CHANGES = 10;
+export const CHANGES = 10;
 
 export function addPlan(program: Command, runner: Runner): void {
   const command = program.command('plan').description('print what apply would do; exit 10 when there are changes');
-  addDatabasesAtOnce(addOutputOption(addCommonOptions(command))).action((options: CommonOptions & ReportOptions) =>
-    runner.withSpec('plan', options, async (context) => {
+  addDatabaseOption(addCommonOptions(command));
+  addTimeoutOption(command, REPORT_TIMEOUT_SECONDS);
+  addDatabasesAtOnce(addOutputOption(command)).action((options: CommonOptions & ReportOptions) =>
+    runner.withSpec('plan', { ...options, mostPatience: REPORT_TIMEOUT_SECONDS }, async (context) => {
       const { plan } = await import('../commands/plan.ts');
       return (await plan(context, options)) ? CHANGES : 0;
     }),
   );
+  addHelp(command, {
+    examples: [
+      ['plan -f spec.yaml', 'what is missing or differs, on which node'],
+      ['plan -f spec.yaml --quiet --output json', 'the same for another program'],
+    ],
+    exitCodes: [0, 10, 1, 2, 3, 130],
+  });
 }

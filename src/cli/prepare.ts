@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addHelp } from './help.ts';
 import { addLogOptions, type LogOptions } from './options.ts';
 import type { Runner } from './runner.ts';
 
@@ -14,4 +15,8 @@ export function addPrepare(program: Command, runner: Runner): void {
       return 0;
     }),
   );
+  addHelp(command, {
+    examples: [['prepare --document prepare.json', 'as the Job of the chart does']],
+    exitCodes: [0, 1, 2, 3, 130],
+  });
 }

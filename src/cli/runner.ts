@@ -3,17 +3,27 @@ import { worthAnotherAttempt } from '../commands/outcome.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
 import { exitCode, Interrupted } from '../report/errors.ts';
-import { jsonLog, type RememberingLog, rememberLatest, textLog } from '../report/log.ts';
+import { isLouder, jsonLog, type RememberingLog, rememberLatest, textLog } from '../report/log.ts';
 import { createRedactor, type Redactor } from '../report/redact.ts';
 import { createStepLog, type StepLog } from '../report/stepLog.ts';
 import { loadAccess } from '../secrets/credentials.ts';
 import { exposedFiles } from '../secrets/exposedFiles.ts';
 import { readSpec } from '../spec/read.ts';
+import { selectDatabases, withPatience } from '../spec/select.ts';
+import type { Spec } from '../spec/types.ts';
 import { withAttempts } from './attempts.ts';
 import { errorMessage } from './errorMessage.ts';
-import type { CommonOptions, LogOptions } from './options.ts';
+import { errorReport } from './errorReport.ts';
+import { type CommonOptions, DEFAULT_SPEC, type LogOptions } from './options.ts';
 import type { Surroundings } from './surroundings.ts';
 import { writeTerminationMessage } from './terminationLog.ts';
+
+interface Destination {
+  readonly log: RememberingLog;
+  readonly terminationLog: string;
+  /** Standard output is for JSON alone. */
+  readonly json: boolean;
+}
 
 /** Runs the handler of one command and keeps its exit code. */
 export class Runner {
@@ -21,6 +31,7 @@ export class Runner {
   readonly redactor: Redactor = createRedactor();
   readonly #stop = new AbortController();
   #exitCode = 0;
+  #reported = false;
   #outputError: NodeJS.ErrnoException | undefined;
 
   constructor(surroundings: Surroundings) {
@@ -67,7 +78,7 @@ export class Runner {
     signal: AbortSignal,
     body: (context: Context) => Promise<number>,
   ): Promise<number> {
-    const spec = await readSpec(options.spec);
+    const spec = selectedSpec(await readSpec(options.spec === '' ? DEFAULT_SPEC : options.spec), options);
     const access = await loadAccess(spec, this.redactor);
     const exposed = (await exposedFiles(spec)).join(', ');
     if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
@@ -77,8 +88,12 @@ export class Runner {
       access,
       log,
       logLevel: options.logLevel,
+      timeoutSeconds: options.timeout ?? options.mostPatience,
       signal,
-      print: (text) => this.surroundings.stdout.write(this.redactor.redact(text)),
+      print: (text) => {
+        this.#reported = true;
+        this.surroundings.stdout.write(this.redactor.redact(text));
+      },
     });
   }
 
@@ -90,17 +105,34 @@ export class Runner {
     const { stdout, stderr } = this.surroundings;
     // A report in JSON has standard output to itself.
     const stream = options.output === 'json' ? stderr : stdout;
-    const logOptions = { level: options.logLevel, stream, redact: this.redactor.redact };
+    const level = options.quiet === true && isLouder(options.logLevel, 'warn') ? 'warn' : options.logLevel;
+    const logOptions = { level, stream, redact: this.redactor.redact };
     const log = rememberLatest(options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions));
     const stepLog = createStepLog(log);
-    await this.guarded((signal) => body({ log: stepLog, signal }), { log, terminationLog: options.terminationLog });
+    const { terminationLog, output } = options;
+    await this.guarded((signal) => body({ log: stepLog, signal }), { log, terminationLog, json: output === 'json' });
+  }
+
+  /** A command that answers with a few lines, without a log. */
+  async report(
+    json: boolean,
+    body: (signal: AbortSignal) => Promise<{ readonly text: string; readonly json?: unknown }>,
+  ): Promise<void> {
+    await this.guarded(async (signal) => {
+      try {
+        const report = await body(signal);
+        this.surroundings.stdout.write(json ? `${JSON.stringify(report.json, undefined, 2)}\n` : report.text);
+        return 0;
+      } catch (error) {
+        const report = errorReport(asFailure(error), this.redactor.redact);
+        if (json) this.surroundings.stdout.write(`${JSON.stringify({ error: report }, undefined, 2)}\n`);
+        throw error;
+      }
+    });
   }
 
   /** Turns whatever is thrown into one message and an exit code, and a signal into an abort. */
-  async guarded(
-    body: (signal: AbortSignal) => Promise<number>,
-    destination?: { readonly log: RememberingLog; readonly terminationLog: string },
-  ): Promise<void> {
+  async guarded(body: (signal: AbortSignal) => Promise<number>, destination?: Destination): Promise<void> {
     try {
       this.#exitCode = await body(this.#stop.signal);
     } catch (thrown) {
@@ -109,10 +141,19 @@ export class Runner {
       if (destination === undefined || this.#outputError !== undefined) {
         this.surroundings.stderr.write(`${message}\n`);
       } else {
-        destination.log.write({ level: 'error', text: message, depth: 0, context: {} });
+        const report = errorReport(error, this.redactor.redact);
+        destination.log.write({ level: 'error', text: message, depth: 0, context: {}, error: report });
+        // A report that was printed says itself what went wrong.
+        if (destination.json && !this.#reported) {
+          this.surroundings.stdout.write(`${JSON.stringify({ error: report }, undefined, 2)}\n`);
+        }
       }
       if (destination !== undefined) await writeTerminationMessage(destination.terminationLog, message);
       this.#exitCode = exitCode(error);
     }
   }
+}
+
+function selectedSpec(spec: Spec, { database, timeout, mostPatience }: CommonOptions): Spec {
+  return withPatience(selectDatabases(spec, database ?? []), { seconds: timeout, mostSeconds: mostPatience });
 }

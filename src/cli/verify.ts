@@ -1,15 +1,33 @@
 import type { Command } from 'commander';
 import type { ReportOptions } from '../commands/outcome.ts';
-import { addCommonOptions, addDatabasesAtOnce, addOutputOption, type CommonOptions } from './options.ts';
+import { addHelp } from './help.ts';
+import {
+  addCommonOptions,
+  addDatabaseOption,
+  addDatabasesAtOnce,
+  addOutputOption,
+  addTimeoutOption,
+  type CommonOptions,
+  REPORT_TIMEOUT_SECONDS,
+} from './options.ts';
 import type { Runner } from './runner.ts';
 
 export function addVerify(program: Command, runner: Runner): void {
   const command = program.command('verify').description('prove the databases from every node');
-  addDatabasesAtOnce(addOutputOption(addCommonOptions(command))).action((options: CommonOptions & ReportOptions) =>
-    runner.withSpec('verify', options, async (context) => {
+  addDatabaseOption(addCommonOptions(command));
+  addTimeoutOption(command, REPORT_TIMEOUT_SECONDS);
+  addDatabasesAtOnce(addOutputOption(command)).action((options: CommonOptions & ReportOptions) =>
+    runner.withSpec('verify', { ...options, mostPatience: REPORT_TIMEOUT_SECONDS }, async (context) => {
       const { verify } = await import('../commands/verify.ts');
       await verify(context, options);
       return 0;
     }),
   );
+  addHelp(command, {
+    examples: [
+      ['verify -f spec.yaml', 'every database, from every node'],
+      ['verify -f spec.yaml --database skymap --output json', 'one database, for another program'],
+    ],
+    exitCodes: [0, 1, 2, 130],
+  });
 }

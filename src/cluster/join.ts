@@ -32,7 +32,10 @@ const PROOFS = 8;
 /** The longest patience that any database of the spec declares: the nodes are waited for once. */
 export function patience(context: Context): { readonly maxAttempts: number; readonly retryDelaySeconds: number } {
   const [first, ...others] = context.spec.databases;
-  if (first === undefined) return { maxAttempts: 60, retryDelaySeconds: 5 };
+  if (first === undefined) {
+    const retryDelaySeconds = Math.min(5, context.timeoutSeconds ?? 5);
+    return { maxAttempts: Math.ceil((context.timeoutSeconds ?? 300) / retryDelaySeconds), retryDelaySeconds };
+  }
   return others.reduce(
     (longest, candidate) =>
       candidate.maxAttempts * candidate.retryDelaySeconds > longest.maxAttempts * longest.retryDelaySeconds

@@ -79,7 +79,10 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
       if (stuck?.code !== code) stuck = { code, since: startedAt };
       if (clock.now() - stuck.since >= grace) throw stuckFailure(node, access, options, error);
     }
-    if (attempt >= options.maxAttempts) throw notReady(node, options, error);
+    if (attempt >= options.maxAttempts) {
+      // A wrong password is named as such, even if there was no time to see whether it stays wrong.
+      throw stuck === undefined ? notReady(node, options, error) : stuckFailure(node, access, options, error);
+    }
     options.onProgress?.({ node, attempt, maxAttempts: options.maxAttempts, reason: describe(error) });
     const spent = clock.now() - startedAt;
     await clock.sleep(Math.max(0, 1000 * options.retryDelaySeconds - spent), options.signal);
@@ -211,5 +214,10 @@ function nameOf(node: NodeSpec, options: WaitOptions): string {
 }
 
 function whereToLook(node: NodeSpec): string {
+  if (isThisMachine(node.host)) return `See whether PostgreSQL runs here and listens on ${node.host}:${node.port}`;
   return `Look at the node (kubectl get pods -l citus-group=${node.group}, then kubectl logs of its pod)`;
+}
+
+function isThisMachine(host: string): boolean {
+  return host === 'localhost' || host === '127.0.0.1' || host === '::1' || host.startsWith('/');
 }

@@ -132,7 +132,7 @@ function codeSuffix(code: string | undefined, error: unknown): string {
 }
 
 /** Letters and digits only are not enough: EPIPE has five of them too. */
-function isSqlState(code: string | undefined): boolean {
+export function isSqlState(code: string | undefined): boolean {
   return code !== undefined && /^(?=.*[0-9])[0-9A-Z]{5}$/.test(code);
 }
 

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { FailureKind } from './errors.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -10,12 +11,26 @@ export interface LogContext {
   readonly step?: number;
 }
 
+/** An error for programs: the same facts as its message. */
+export interface ErrorReport {
+  readonly kind: FailureKind | 'stopped' | 'defect';
+  readonly exitCode: number;
+  readonly what: string;
+  readonly node?: string | undefined;
+  readonly database?: string | undefined;
+  readonly sqlstate?: string | undefined;
+  readonly cause?: string | undefined;
+  readonly next?: string | undefined;
+}
+
 /** One line of the log. `depth` is the indentation in the text format, two blanks each. */
 export interface LogEntry {
   readonly level: LogLevel;
   readonly text: string;
   readonly depth: number;
   readonly context: LogContext;
+  /** What ends the run, field by field; for JSON. Holds no secret. */
+  readonly error?: ErrorReport;
   /** Frames and empty lines: only for the eye, left out of JSON. */
   readonly decoration?: boolean;
 }
@@ -77,10 +92,16 @@ export async function jsonLog(options: LogOptions): Promise<Log> {
   return {
     write(entry) {
       if (entry.decoration === true) return;
-      logger[entry.level](entry.context, options.redact(entry.text));
+      const { context, error } = entry;
+      logger[entry.level](error === undefined ? context : { ...context, error }, options.redact(entry.text));
     },
     atOnce: true,
   };
+}
+
+/** Whether the one lets more through than the other. */
+export function isLouder(level: LogLevel, other: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(other);
 }
 
 function isShown(entry: LogEntry, level: LogLevel): boolean {

@@ -224,7 +224,7 @@ describe('helm test', () => {
     const verify = named(render({ values: { additionalDatabases: [{ name: 'orders' }] } }), 'Job', 'citusdemo-verify');
     expect(verify.metadata.annotations['helm.sh/hook']).toBe('test');
     expect(at(verify, 'spec.backoffLimit')).toBe(0);
-    expect(at(verify, 'spec.template.spec.containers.0.args')).toEqual(['verify']);
+    expect(at(verify, 'spec.template.spec.containers.0.args')).toEqual(['verify', '--timeout', '5m']);
     expect(at(verify, 'spec.template.spec.volumes.0.secret.secretName')).toBe('citusdemo-databases');
     expect(ofKind(render(), 'Job').map(({ metadata }) => metadata.name)).toContain('citusdemo-verify');
   });
