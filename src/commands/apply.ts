@@ -3,6 +3,8 @@ import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
+import { lookUp } from '../objects/parameter.ts';
+import { isShared } from '../objects/superuserSetting.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
@@ -14,7 +16,7 @@ import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { throwIfInterrupted } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
-import { server } from '../reconcile/situation.ts';
+import { type Situation, server } from '../reconcile/situation.ts';
 import type { WorkReport } from '../reconcile/workReport.ts';
 import { tellNow } from '../report/heldLog.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
@@ -100,6 +102,7 @@ async function applyOne(
         connect({ node: joined.coordinator, database: database.name }, context.access, {
           applicationName: `citus-databases initSQL ${database.name}`,
           pinned: false,
+          settings: initSqlSettings(situation),
           signal: context.signal,
           onLook: (activity) => tellNow(log, describeActivity(activity), 2),
         });
@@ -123,4 +126,11 @@ async function applyOne(
   log.blank();
   if (result.kind === 'done' && result.changes === 0) log.line('Nothing was changed');
   log.frame(`Database '${database.name}' is ready!`);
+}
+
+/** Where the superuser has settings of its own (superuserSetting.ts), those of the database have to be given. */
+function initSqlSettings({ spec, database, servers }: Situation): Readonly<Record<string, string>> {
+  if (!isShared(database, spec.cluster.user)) return {};
+  const path = lookUp(database.parameters, 'search_path') ?? lookUp(servers.get(0)?.parameters ?? {}, 'search_path');
+  return { role: 'none', search_path: path ?? '"$user", public' };
 }

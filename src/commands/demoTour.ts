@@ -33,7 +33,11 @@ export async function queryEveryNode({ log, nodes, password, redactor, signal }:
   });
   for (const node of nodes) {
     const target = { node, database: EXAMPLE.database };
-    const session = await connect(target, { user: EXAMPLE.owner, password, tls, redactor }, { pinned: false, signal });
+    const session = await connect(
+      target,
+      { user: EXAMPLE.owner, password, tls, acceptServerWithoutProof: false, redactor },
+      { pinned: false, signal },
+    );
     try {
       const { rows } = await session.query<{ events: string; users: string }>(EXAMPLE.query);
       const [row] = rows;

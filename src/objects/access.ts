@@ -87,6 +87,7 @@ export function diffDatabaseAccess(
         ...(revoked.length === 0 ? [] : [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`]),
       ],
       failure: `Failed to grant rights on database '${database.name}'`,
+      batch: 'database rights',
     }),
   ];
 }
@@ -272,6 +273,7 @@ function change(parts: {
   readonly summary: string;
   readonly statements: readonly string[];
   readonly failure: string;
+  readonly batch?: string;
 }): Change {
   const { statements, ...rest } = parts;
   return { kind: 'change', ...rest, statements: statements.map((text) => ({ text })), doneOnRetry: [], secret: false };

@@ -14,7 +14,7 @@ import {
   WRONG_VALUE,
 } from './parameter.ts';
 
-/** Settings of roles in one database (pg_db_role_setting), by role. */
+/** Settings of roles in one database (pg_db_role_setting), by role: of the users, and of the superuser who asks. */
 export type ObservedUserParameters = Readonly<Record<string, ObservedParameters>>;
 
 export function observeUserParameters(database: string, users: readonly string[]): Fragment {
@@ -26,7 +26,8 @@ export function observeUserParameters(database: string, users: readonly string[]
       FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
       WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)}
-        AND pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)}) GROUP BY 1) found)`,
+        AND pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)} || current_user::pg_catalog.text)
+      GROUP BY 1) found)`,
   };
 }
 

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Failure } from '../report/errors.ts';
 import type { Access } from '../secrets/credentials.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Activity } from './activity.ts';
@@ -6,6 +7,7 @@ import { createSession } from './clientSession.ts';
 import { NoAnswer, withLimit } from './limit.ts';
 import { clientConfig, followLogin, type Login, newLogin } from './login.ts';
 import { probeOf } from './probe.ts';
+import { proofFailure, unproven } from './proof.ts';
 import type { Session } from './session.ts';
 import { codeOf } from './sqlstate.ts';
 import {
@@ -128,8 +130,8 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   const { node } = target;
   const stream = await openStream(node, node.host, access.tls, way, limit);
   const login = newLogin();
-  const client = new pg.Client(clientConfig(target, access, options, stream, login));
-  followLogin(client, login);
+  const client = new pg.Client(clientConfig(target, access, options, stream));
+  followLogin(client, login, target, access, stream);
   // without a listener the end of an idle connection would be an uncaught exception
   client.on('error', () => undefined);
   client.on('notice', (notice) =>
@@ -137,8 +139,11 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   );
   try {
     await client.connect();
+    const doubt = unproven(login.exchange, access, stream);
+    if (doubt !== undefined) throw proofFailure(doubt, node);
   } catch (error) {
     stream.tcp.destroy();
+    if (error instanceof Failure) throw error;
     if (error instanceof pg.DatabaseError && !login.authenticated)
       throw new TurnedDown(error.message, { cause: error });
     const alert = stream.encrypted && brokeOff(error) ? await alertOf(attempt) : undefined;

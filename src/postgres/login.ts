@@ -4,14 +4,14 @@ import { Failure } from '../report/errors.ts';
 import type { Access } from '../secrets/credentials.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { ConnectOptions, ConnectTarget } from './connection.ts';
+import { type Exchange, newExchange, objection, proofFailure } from './proof.ts';
 import { startupOptions } from './startup.ts';
 import { placeOf, type Stream } from './stream.ts';
 
 /** What the server says while it lets us in. */
 export interface Login {
   authenticated: boolean;
-  /** The server asked for the password itself instead of a proof of it. */
-  clearText: boolean;
+  readonly exchange: Exchange;
   backendPid: number;
   secretKey: number;
   serverMajor: number;
@@ -20,7 +20,14 @@ export interface Login {
 }
 
 export function newLogin(): Login {
-  return { authenticated: false, clearText: false, backendPid: 0, secretKey: 0, serverMajor: 0, inRecovery: undefined };
+  return {
+    authenticated: false,
+    exchange: newExchange(),
+    backendPid: 0,
+    secretKey: 0,
+    serverMajor: 0,
+    inRecovery: undefined,
+  };
 }
 
 /**
@@ -32,12 +39,11 @@ export function clientConfig(
   access: Access,
   options: ConnectOptions,
   stream: Stream,
-  login: Login,
 ): pg.ClientConfig {
   const { pinned = true, ownSearchPath, settings, applicationName = 'citus-databases' } = options;
   const config: pg.ClientConfig & { readonly replication: string } = {
     user: access.user,
-    password: () => passwordFor(target.node, access, login),
+    password: () => passwordFor(target.node, access),
     host: target.node.host,
     port: target.node.port,
     database: target.database,
@@ -72,13 +78,43 @@ function handOver(socket: Socket): Socket {
   return socket;
 }
 
-export function followLogin(client: pg.Client, login: Login): void {
+/** Listens before pg does, whose answers are therefore never sent where there is an objection. */
+export function followLogin(
+  client: pg.Client,
+  login: Login,
+  { node }: ConnectTarget,
+  access: Access,
+  stream: Stream,
+): void {
   const { connection } = client;
+  const { exchange } = login;
+  const judge = () => {
+    const doubt = objection(exchange, access, stream);
+    if (doubt !== undefined) stream.socket.destroy(proofFailure(doubt, node));
+  };
   connection.once('authenticationOk', () => {
     login.authenticated = true;
   });
-  connection.once('authenticationCleartextPassword', () => {
-    login.clearText = true;
+  connection.on('authenticationCleartextPassword', () => {
+    exchange.asked = 'clear text';
+    judge();
+  });
+  connection.on('authenticationMD5Password', () => {
+    exchange.asked = 'MD5';
+    judge();
+  });
+  connection.on('authenticationSASL', ({ mechanisms }: { readonly mechanisms: readonly string[] }) => {
+    exchange.asked = 'SCRAM';
+    exchange.channelBound = stream.encrypted && mechanisms.includes('SCRAM-SHA-256-PLUS');
+    judge();
+  });
+  // RFC 5802, section 5.1: r=nonce,s=salt,i=iterations
+  connection.on('authenticationSASLContinue', ({ data }: { readonly data: string }) => {
+    exchange.iterations = Number(/(?:^|,)i=(\d+)/.exec(data)?.[1] ?? 1);
+    judge();
+  });
+  connection.on('authenticationSASLFinal', () => {
+    exchange.completed = true;
   });
   connection.once('backendKeyData', (key: { readonly processID: number; readonly secretKey: number }) => {
     login.backendPid = key.processID;
@@ -90,22 +126,12 @@ export function followLogin(client: pg.Client, login: Login): void {
   });
 }
 
-function passwordFor(node: NodeSpec, access: Access, login: Login): string {
-  if (access.password === undefined) {
-    throw new Failure({
-      kind: 'failed',
-      what: `The server asks for the password of user ${access.user}, and none is given`,
-      node: placeOf(node),
-      next: 'Give cluster.passwordFile, or let pg_hba.conf of that server accept the certificate',
-    });
-  }
-  if (login.clearText) {
-    throw new Failure({
-      kind: 'failed',
-      what: 'The server asks for the password in clear text, which this program never sends',
-      node: placeOf(node),
-      next: 'Use scram-sha-256 instead of password in pg_hba.conf of that server',
-    });
-  }
-  return access.password;
+function passwordFor(node: NodeSpec, access: Access): string {
+  if (access.password !== undefined) return access.password;
+  throw new Failure({
+    kind: 'failed',
+    what: `The server asks for the password of user ${access.user}, and none is given`,
+    node: placeOf(node),
+    next: 'Give cluster.passwordFile, or let pg_hba.conf of that server accept the certificate',
+  });
 }

@@ -12,6 +12,9 @@ const KEEPALIVES = {
   tcp_user_timeout: '30000',
 } as const;
 
+/** Whoever owns the database may name a library that is not there, and nobody would get in any more. */
+const NO_LIBRARIES = { local_preload_libraries: '' } as const;
+
 const PINNED = {
   // an empty path but for the catalog: every other name is written with its schema
   search_path: 'pg_catalog',
@@ -63,7 +66,7 @@ export interface StartupSettings {
 export function startupOptions({ pinned, ownSearchPath, settings }: StartupSettings): string {
   const { search_path, ...others } = PINNED;
   const chosen = !pinned ? {} : ownSearchPath === true ? others : { search_path, ...others };
-  const all = { ...KEEPALIVES, client_encoding: 'UTF8', ...chosen, ...settings };
+  const all = { ...KEEPALIVES, ...NO_LIBRARIES, client_encoding: 'UTF8', ...chosen, ...settings };
   return Object.entries(all)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
     .join(' ');

@@ -19,6 +19,7 @@ import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
+import { diffSuperuserSettings } from '../objects/superuserSetting.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { inside, label, origin, type Situation, server } from './situation.ts';
 import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
@@ -53,7 +54,21 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
         },
   );
   const existing = observed.database === null ? [] : [note(`Database '${database.name}' already exists on ${name}`)];
-  return [...roleItems(situation, worker), ...existing, ...changes, ...databaseAccessItems(situation, worker)];
+  return [
+    ...roleItems(situation, worker),
+    ...existing,
+    ...changes,
+    ...superuserSettingItems(situation, worker),
+    ...databaseAccessItems(situation, worker),
+  ];
+}
+
+/** Steps 1 and 2, right behind the database: before it has Citus, whose daemon starts with it. */
+function superuserSettingItems(situation: Situation, node: NodeSpec): readonly Item[] {
+  const { user, citus } = situation.spec.cluster;
+  if (!citus) return [];
+  const { userParameters, database } = server(situation, node);
+  return diffSuperuserSettings(situation.database, user, userParameters[user] ?? {}, database !== null, node);
 }
 
 /** Roles belong to servers: nodes that the database leaves out get them as well. */
@@ -99,7 +114,13 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
   const row = observed.bookkeeping?.row ?? null;
   const bound = observed.database !== null && row?.state === 'managed' && row.oid === observed.database.oid;
   const bind = origin(situation) === 'existing' || bound ? [] : [bindToOid(database.name, coordinator)];
-  return [...existing, ...changes, ...bind, ...databaseAccessItems(situation, coordinator)];
+  return [
+    ...existing,
+    ...changes,
+    ...bind,
+    ...superuserSettingItems(situation, coordinator),
+    ...databaseAccessItems(situation, coordinator),
+  ];
 }
 
 export function coordinatorCitusItems(situation: Situation): readonly Item[] {

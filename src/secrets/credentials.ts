@@ -10,6 +10,8 @@ export interface Access {
   /** undefined: by certificate, or trusted. */
   readonly password: string | undefined;
   readonly tls: TlsSettings;
+  /** Goes on where a server has proved nothing: see postgres/proof.ts. */
+  readonly acceptServerWithoutProof: boolean;
   /** Knows the password, and every secret that is read later. */
   readonly redactor: Redactor;
 }
@@ -18,9 +20,9 @@ export async function loadAccess(
   spec: Pick<Spec, 'cluster' | 'ssl'>,
   redactor: Redactor = createRedactor(),
 ): Promise<Access> {
-  const { user, passwordFile } = spec.cluster;
+  const { user, passwordFile, acceptServerWithoutProof } = spec.cluster;
   const password = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile, redactor);
-  return { user, password, tls: await loadTls(spec.ssl), redactor };
+  return { user, password, tls: await loadTls(spec.ssl), acceptServerWithoutProof, redactor };
 }
 
 /**

@@ -17,13 +17,14 @@ export function complete(document: SpecDocument): Spec {
 }
 
 function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
-  const { name, citus, user, passwordFile } = cluster;
+  const { name, citus, user, passwordFile, acceptServerWithoutProof } = cluster;
   const workers = cluster.workers?.map(completeNode).toSorted((left, right) => left.group - right.group);
   return {
     name,
     citus,
     user,
     passwordFile,
+    acceptServerWithoutProof,
     database: cluster.database ?? (citus ? 'citus' : 'postgres'),
     coordinator: completeNode(cluster.coordinator),
     workers: citus ? workers : [],

@@ -56,6 +56,11 @@ const cluster = z.strictObject({
     text(names.notEmpty),
     "The file that holds that superuser's password. Files are relative to the folder of the spec.",
   ),
+  acceptServerWithoutProof: defaulted(
+    z.boolean(),
+    false,
+    "true: goes on, and writes the superuser's password into pg_dist_authinfo, where a server proves neither by SCRAM-SHA-256 nor by a verified certificate that it is the one that is meant (trust or md5 in its pg_hba.conf).",
+  ),
   database: optional(
     name(names.identifier),
     'The database that Patroni manages; workers are discovered in it when none are listed. Default: citus, or postgres where citus is false.',

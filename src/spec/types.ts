@@ -20,6 +20,8 @@ export interface ClusterSpec {
   readonly citus: boolean;
   readonly user: string;
   readonly passwordFile: string | undefined;
+  /** The superuser's password goes to whoever answers at a node's address. */
+  readonly acceptServerWithoutProof: boolean;
   /** The database Patroni manages; workers are discovered in it when `workers` is undefined. */
   readonly database: string;
   readonly coordinator: NodeSpec;

@@ -89,6 +89,7 @@ export function clusterSpec(cluster: LocalCluster): ClusterSpec {
     citus: cluster.kind !== 'plain',
     user: cluster.superuser,
     passwordFile: cluster.passwordFile,
+    acceptServerWithoutProof: false,
     database: 'citus',
     coordinator: nodeSpec(nodeOf(cluster, 0)),
     workers: cluster.nodes.filter((node) => node.group !== 0).map(nodeSpec),

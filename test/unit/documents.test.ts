@@ -148,6 +148,7 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
   test('the texts of errors are where this test looks for them', () => {
     expect(errorsWithoutText()).toEqual([
       'src/cluster/ready.ts', // pairs of what and next
+      'src/postgres/proof.ts', // the doubt's `what`
       'src/postgres/tls.ts', // the argument of invalid()
       'src/reconcile/executeChange.ts', // the change's `failure`
       'src/reconcile/executeItems.ts', // the refusal's `failure`

@@ -116,7 +116,13 @@ describe('apply without databases', () => {
     const context = {
       command: 'apply',
       spec: parse(`${cluster}patroni: { ${groups} }`),
-      access: { user: 'postgres', password: undefined, tls: await loadTls(noTls), redactor: createRedactor() },
+      access: {
+        user: 'postgres',
+        password: undefined,
+        acceptServerWithoutProof: false,
+        tls: await loadTls(noTls),
+        redactor: createRedactor(),
+      },
       log,
       logLevel: 'info' as const,
       signal: new AbortController().signal,

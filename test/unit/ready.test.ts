@@ -9,6 +9,7 @@ import type { NodeSpec } from '../../src/spec/types.ts';
 const access: Access = {
   user: 'postgres',
   password: 'secret',
+  acceptServerWithoutProof: false,
   redactor: createRedactor(),
   tls: { mode: 'disable', caFile: '', verifiesChain: false, context: undefined },
 };

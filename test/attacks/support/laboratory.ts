@@ -29,6 +29,8 @@ export interface SceneOptions {
   readonly access?: 'owner' | 'all' | 'readWrite' | 'readOnly';
   /** More of the database's declaration. */
   readonly more?: Document;
+  /** Nodes that have the database at first. Default: all. */
+  readonly groups?: readonly number[];
 }
 
 export interface Scene {
@@ -37,7 +39,10 @@ export interface Scene {
   trap(name: string): string;
   /** Runs SQL as mallory on one node, without propagation. */
   asMallory(group: number, sql: string): Promise<void>;
+  /** The same on every node that has the database. */
   onAllNodes(sql: string): Promise<void>;
+  /** As any client of hers does, with propagation. */
+  asClient(sql: string): Promise<void>;
   provoke(group: number, sql: string): Promise<void>;
   sprung(): Promise<readonly string[]>;
   run(args: readonly string[], more?: Document): Promise<Outcome>;
@@ -55,27 +60,33 @@ export async function startLaboratory(): Promise<Laboratory> {
   await writeFile(passwordFile, password, { mode: 0o600 });
   const traps = path.join(folder, 'traps-');
 
-  async function scene(database: string, { access = 'owner', more = {} }: SceneOptions = {}): Promise<Scene> {
+  async function scene(
+    database: string,
+    { access = 'owner', more = {}, groups = [0, 1, 2] }: SceneOptions = {},
+  ): Promise<Scene> {
     const files = await mkdtemp(traps);
     await chmod(files, 0o777);
     const document = (extra: Document = {}) =>
       specOf(cluster, [{ name: database, users: [{ name: MALLORY, passwordFile, access }], ...more, ...extra }]);
-    const asMallory = async (group: number, sql: string) => {
+    const statement = async (group: number, sql: string) => {
       const client = await connect(cluster, group, database, { name: MALLORY, password });
       try {
-        await client.query(`SET citus.enable_ddl_propagation = off;\n${sql}`);
+        await client.query(sql);
       } finally {
         await client.end();
       }
     };
+    const asMallory = (group: number, sql: string) =>
+      statement(group, `SET citus.enable_ddl_propagation = off;\n${sql}`);
     const onAllNodes = async (sql: string) => {
-      for (const { group } of cluster.nodes) await asMallory(group, sql);
+      for (const { group } of cluster.nodes) if (groups.includes(group)) await asMallory(group, sql);
     };
     const self: Scene = {
       database,
       trap: (name) => `public.sprung('${name}')`,
       asMallory,
       onAllNodes,
+      asClient: (sql) => statement(0, sql),
       provoke: async (group, sql) => void (await query(cluster, group, database, sql)),
       sprung: async () => {
         const names = await readdir(files);
@@ -108,7 +119,7 @@ function trapFunction(files: string): string {
     BEGIN
       IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
         EXECUTE pg_catalog.format('COPY (SELECT pg_catalog.current_setting(''application_name''), pg_catalog.current_setting(''search_path'')) TO %L',
-          '${files}/' || name || '.' || pg_catalog.pg_backend_pid());
+          pg_catalog.concat('${files}/', name, '.', pg_catalog.pg_backend_pid()));
       END IF;
       RETURN true;
     END $trap$;

@@ -27,10 +27,12 @@ describe('an absent database', () => {
         c: remember that this program makes database "skymap" (citus_databases.managed_database)
         w1: create role "app" as on the coordinator
         w1: create database "skymap" owned by "app"
+        w1: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
         w1: create extension citus
         w1: create extension postgis
         w1: create extension pg_partman 4.7.2
         w2: create database "skymap" owned by "app"
+        w2: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
         w2: create extension citus
         w2: create extension postgis
         w2: create extension pg_partman 4.7.2
@@ -38,6 +40,7 @@ describe('an absent database', () => {
       Step 2: Creating database 'skymap' on coordinator...
         c: create database "skymap" owned by "app"
         c: remember the OID of database "skymap" (citus_databases.managed_database)
+        c: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
 
       Step 3: Enabling Citus extension on coordinator...
         c: create extension citus

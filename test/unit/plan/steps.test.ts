@@ -54,7 +54,28 @@ describe('a worker', () => {
         "Creating database 'skymap' on w1...",
         'Database created successfully on w1!',
       ],
+      ['set search_path to pg_catalog and role to none for role "postgres" in database "skymap"', undefined, undefined],
     ]);
+  });
+
+  test('has its daemon ended once where it had Citus before the superuser had settings of its own', () => {
+    const given = readySituation({ database: '{ name: skymap, owner: app }' });
+    const [first, ...others] = workerServerItems(given, W1).flatMap((item) =>
+      item.kind === 'change' && item.summary.startsWith('set search_path') ? [item] : [],
+    );
+    expect(others).toEqual([]);
+    expect(first?.statements.map(({ text }) => text)).toEqual([
+      'ALTER ROLE "postgres" IN DATABASE "skymap" SET search_path TO \'pg_catalog\'',
+      'ALTER ROLE "postgres" IN DATABASE "skymap" SET role TO \'none\'',
+      expect.stringContaining('pg_terminate_backend'),
+    ]);
+    const set = readySituation({
+      database: '{ name: skymap, owner: app }',
+      servers: { 1: { userParameters: { postgres: { search_path: 'pg_catalog', role: 'none' } } } },
+    });
+    expect(
+      workerServerItems(set, W1).filter((item) => item.kind === 'change' && item.summary.startsWith('set')),
+    ).toEqual([]);
   });
 
   test('is left alone where all is there', () => {

@@ -19,6 +19,7 @@ databases: [${names.map((name) => `{ name: ${name} }`).join(', ')}]
     access: {
       user: 'postgres',
       password: undefined,
+      acceptServerWithoutProof: false,
       tls: { mode: 'disable', caFile: '', verifiesChain: false, context: undefined },
       redactor: createRedactor(),
     },

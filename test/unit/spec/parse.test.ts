@@ -13,6 +13,7 @@ describe('a good spec', () => {
         citus: true,
         user: 'postgres',
         passwordFile: undefined,
+        acceptServerWithoutProof: false,
         database: 'citus',
         coordinator: { group: 0, host: 'c', port: 5432, nodeName: 'c', nodePort: 5432 },
         workers: undefined,
@@ -85,6 +86,7 @@ databases:
       citus: true,
       user: 'admin',
       passwordFile: '/etc/citus-databases/superuser/password',
+      acceptServerWithoutProof: false,
       database: 'main',
       coordinator: { group: 0, host: 'citusdemo-0', port: 5600, nodeName: 'citusdemo-0', nodePort: 5600 },
       workers: [

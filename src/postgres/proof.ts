@@ -1,0 +1,74 @@
+import { Failure } from '../report/errors.ts';
+import type { Access } from '../secrets/credentials.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { SCRAM_ITERATIONS } from './scram.ts';
+import { placeOf, type Stream } from './stream.ts';
+import { requiresTls } from './tls.ts';
+
+/** Why a server is not to be answered, or not to be believed. */
+export interface Doubt {
+  readonly what: string;
+}
+
+/** How a server asked for the password, and what it has proved of itself by then. */
+export interface Exchange {
+  asked: 'nothing' | 'clear text' | 'MD5' | 'SCRAM';
+  /** SCRAM-SHA-256-PLUS: nobody stands in between, even where the certificate is not verified. */
+  channelBound: boolean;
+  iterations: number;
+  /** The server showed that it knows the verifier (pg has checked its signature by the time it lets us in). */
+  completed: boolean;
+}
+
+export function newExchange(): Exchange {
+  return { asked: 'nothing', channelBound: false, iterations: 0, completed: false };
+}
+
+/**
+ * Why the exchange must not go on, to be asked before each answer to the server: what is sent by then lets a hostile
+ * server guess the password offline, the faster the fewer iterations there are (RFC 7677, section 4).
+ */
+export function objection(exchange: Exchange, access: Access, stream: Stream): Doubt | undefined {
+  if (access.password === undefined) return undefined;
+  if (exchange.asked === 'clear text') {
+    return { what: 'The server asks for the password in clear text, which this program never sends' };
+  }
+  if (access.acceptServerWithoutProof) return undefined;
+  if (exchange.asked === 'MD5')
+    return { what: 'The server asks for the password as an MD5 hash, from which it can be guessed' };
+  if (exchange.asked !== 'SCRAM') return undefined;
+  if (exchange.iterations !== 0 && exchange.iterations < SCRAM_ITERATIONS) {
+    return { what: `The server asks for SCRAM with ${exchange.iterations} iterations, fewer than ${SCRAM_ITERATIONS}` };
+  }
+  if (requiresTls(access.tls.mode) && stream.encrypted && !isVerified(access, stream) && !exchange.channelBound) {
+    return {
+      what: 'The server offers no SCRAM-SHA-256-PLUS over TLS: somebody may stand in between, whose certificate nobody verified',
+    };
+  }
+  return undefined;
+}
+
+/** Why the server that let us in is not the one that is meant, as far as anybody can tell. */
+export function unproven(exchange: Exchange, access: Access, stream: Stream): Doubt | undefined {
+  if (access.password === undefined || access.acceptServerWithoutProof) return undefined;
+  if (exchange.completed || isVerified(access, stream)) return undefined;
+  return {
+    what: 'The server let us in without proving that it knows the password (trust in its pg_hba.conf, or another server)',
+  };
+}
+
+/** With the modes that verify, TLS itself is the proof. */
+function isVerified(access: Access, stream: Stream): boolean {
+  return stream.encrypted && (access.tls.mode === 'verify-ca' || access.tls.mode === 'verify-full');
+}
+
+export function proofFailure({ what }: Doubt, node: NodeSpec): Failure {
+  return new Failure({
+    kind: 'failed',
+    what,
+    node: placeOf(node),
+    next:
+      'Use scram-sha-256 in pg_hba.conf of that server and a SCRAM verifier for the role, or verify its certificate ' +
+      '(ssl.mode verify-ca or verify-full). cluster.acceptServerWithoutProof gives the password to whoever answers there',
+  });
+}
