@@ -1,7 +1,7 @@
 {{/*
 The pod of a Job that runs the program, for {root, command, args, secret, roles, restApi}: the spec, the superuser's password, those of the
-roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni's REST API, and the certificates as files, no rights in
-the cluster, nothing writable but /tmp.
+roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni's REST API, and the certificates as files; in the cluster
+the right to see pods and Events and to leave an Event, nothing writable but /tmp.
 */}}
 {{- define "citus-cluster.jobPod" -}}
 {{- $pod := include "citus-cluster.jobPodItself" . | fromYaml -}}
@@ -14,7 +14,7 @@ the cluster, nothing writable but /tmp.
 {{- $values := .root.Values -}}
 {{- $users := include "citus-cluster.userSources" (.roles | default list) | trim -}}
 restartPolicy: Never
-automountServiceAccountToken: false
+serviceAccountName: {{ include "citus-cluster.jobsAccount" .root }}
 enableServiceLinks: false
 {{- include "citus-cluster.jobPlacement" .root }}
 containers:
@@ -22,6 +22,10 @@ containers:
     image: {{ include "citus-cluster.image" (dict "image" $values.jobs.image "root" .root) | quote }}
     imagePullPolicy: {{ $values.jobs.image.pullPolicy }}
     args: {{ concat (list .command) (.args | default list) $values.jobs.extraArgs | toJson }}
+    env:
+      # An Event of the Job has the last message when it fails.
+      - name: CITUS_DATABASES_JOB
+        valueFrom: { fieldRef: { fieldPath: "metadata.labels['batch.kubernetes.io/job-name']" } }
     # The program writes its last message itself; a pod that died before it could shows the end of its log.
     terminationMessagePolicy: FallbackToLogsOnError
     securityContext:
@@ -75,6 +79,10 @@ volumes:
   {{- end }}
   - name: tmp
     emptyDir: {}
+{{- end -}}
+
+{{- define "citus-cluster.jobsAccount" -}}
+{{- .Values.jobs.serviceAccounts.databases | default (printf "%s-jobs" (include "citus-cluster.name" .)) -}}
 {{- end -}}
 
 {{/* Where Jobs' pods run and as whom; begins with a new line. */}}

@@ -148,7 +148,11 @@ export class Runner {
           this.surroundings.stdout.write(`${JSON.stringify({ error: report }, undefined, 2)}\n`);
         }
       }
-      if (destination !== undefined) await writeTerminationMessage(destination.terminationLog, message);
+      if (destination !== undefined) {
+        await writeTerminationMessage(destination.terminationLog, message);
+        const { leaveEvent } = await import('../kubernetes/event.ts');
+        await leaveEvent(message);
+      }
       this.#exitCode = exitCode(error);
     }
   }

@@ -4,8 +4,9 @@ import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connect
 import { Sessions } from '../postgres/sessions.ts';
 import { applicationName } from '../postgres/startup.ts';
 import type { NodeSpec } from '../spec/types.ts';
+import { AbsentPods } from './absentPods.ts';
 import { discoverWorkers } from './discover.ts';
-import { waitForNodes } from './ready.ts';
+import { type WaitProgress, waitForNodes } from './ready.ts';
 import { nodeLabels } from './topology.ts';
 
 /** The cluster once every node accepts writes. */
@@ -86,18 +87,26 @@ function openSessions(context: Context): Sessions {
 
 async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<readonly Session[]> {
   const labels = nodeLabels(nodes);
-  return await waitForNodes(nodes, context.access, {
+  const hosts = [...new Set(nodes.map(({ host }) => host))];
+  const absent = new AbsentPods(hosts, context.signal, (line) => context.log.line(line, 1));
+  const options = {
     ...patience(context),
     signal: context.signal,
     applicationName: applicationName(context.command),
     settings: maintenanceSettings(context),
-    onProgress: ({ node, attempt, maxAttempts, reason }) => {
+    onProgress: ({ node, attempt, maxAttempts, reason }: WaitProgress) => {
       const label = labels.get(node.group) ?? node.nodeName;
       const first = context.spec.cluster.citus ? 'PostgreSQL coordinator' : 'PostgreSQL';
       const who = node.group === 0 ? first : `worker ${label}`;
       context.log.about({ node: label }).line(`Waiting for ${who}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
+      void absent.look(attempt);
     },
-  });
+  };
+  try {
+    return await waitForNodes(nodes, context.access, options);
+  } catch (error) {
+    throw absent.explained(error);
+  }
 }
 
 /**

@@ -19,8 +19,10 @@ describe('the chart with its defaults', () => {
       'PodDisruptionBudget/citusdemo-1',
       'PodDisruptionBudget/citusdemo-2',
       'Role/citusdemo',
+      'Role/citusdemo-jobs',
       'Role/citusdemo-prepare',
       'RoleBinding/citusdemo',
+      'RoleBinding/citusdemo-jobs',
       'RoleBinding/citusdemo-prepare',
       'Secret/citusdemo-databases',
       'Service/citusdemo-0',
@@ -28,6 +30,7 @@ describe('the chart with its defaults', () => {
       'Service/citusdemo-2',
       'Service/citusdemo-pods',
       'ServiceAccount/citusdemo',
+      'ServiceAccount/citusdemo-jobs',
       'ServiceAccount/citusdemo-prepare',
       'StatefulSet/citusdemo-0',
       'StatefulSet/citusdemo-1',
@@ -350,7 +353,7 @@ describe('values of the cluster', () => {
       values: {
         serviceAccount: { create: false, name: 'dba' },
         rbac: { create: false },
-        jobs: { serviceAccounts: { prepare: 'prepares' } },
+        jobs: { serviceAccounts: { prepare: 'prepares', databases: 'watches' } },
         podDisruptionBudget: { enabled: false },
       },
     });

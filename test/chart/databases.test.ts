@@ -184,7 +184,7 @@ describe('the Job of an entry', () => {
 
   it('runs without rights, as nobody special, on a read-only file system', () => {
     const pod = at(job({}), 'spec.template.spec');
-    expect(pod).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
+    expect(pod).toMatchObject({ serviceAccountName: 'citusdemo-jobs', enableServiceLinks: false });
     expect(at(pod, 'securityContext')).toMatchObject({
       runAsNonRoot: true,
       seccompProfile: { type: 'RuntimeDefault' },

@@ -147,6 +147,7 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
 
   test('the texts of errors are where this test looks for them', () => {
     expect(errorsWithoutText()).toEqual([
+      'src/cluster/absentPods.ts', // the failure of src/cluster/ready.ts, with more in its cause
       'src/cluster/ready.ts', // pairs of what and next
       'src/postgres/proof.ts', // the doubt's `what`
       'src/postgres/tls.ts', // the argument of invalid()
