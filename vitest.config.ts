@@ -1,4 +1,22 @@
 import { defineConfig } from 'vitest/config';
+import { findAllWithCitus, POSTGRES_SETTING } from './src/localCluster/postgresInstall.ts';
+
+/** On every PostgreSQL with Citus that is there or that the setting names; without any, once, on the stand-in. */
+const [, ...others] = await findAllWithCitus();
+
+function integration(name: string, env: Readonly<Record<string, string>>) {
+  return {
+    test: {
+      name,
+      env,
+      sequence: { groupOrder: 1 },
+      include: ['test/integration/**/*.test.ts'],
+      testTimeout: 120_000,
+      hookTimeout: 180_000,
+      maxWorkers: 2,
+    },
+  };
+}
 
 export default defineConfig({
   test: {
@@ -12,16 +30,8 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
-      {
-        test: {
-          name: 'integration',
-          sequence: { groupOrder: 1 },
-          include: ['test/integration/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
-          maxWorkers: 2,
-        },
-      },
+      integration('integration', {}),
+      ...others.map(({ bin, version }) => integration(`integration-${version}`, { [POSTGRES_SETTING]: bin })),
       {
         test: {
           name: 'chart',

@@ -19,26 +19,78 @@ export interface PostgresInstall {
   readonly citusVersion?: string | undefined;
 }
 
+/** The setting that names where PostgreSQL is, instead of what is found: one folder, or several like those of PATH. */
+export const POSTGRES_SETTING = 'CITUS_DATABASES_TEST_POSTGRES';
+
 /** A PostgreSQL of this machine that has the Citus extension, the newest one first; undefined when there is none. */
 export async function findRealCitus(): Promise<PostgresInstall | undefined> {
-  for (const config of await configPrograms()) {
+  return (await findAllWithCitus())[0];
+}
+
+/** Every PostgreSQL that has the Citus extension: of the folders that the setting names, else of this machine. */
+export async function findAllWithCitus(): Promise<readonly PostgresInstall[]> {
+  const named = namedFolders();
+  const groups = await Promise.all(
+    named.length === 0
+      ? [configPrograms().then(installsWithCitus)]
+      : named.map(async (folder) => {
+          // Debian's /usr/bin/pg_config is a script that answers for whatever the machine itself has.
+          const all = await installsWithCitus(await configProgramsIn(folder));
+          const found = all.filter(
+            ({ bin }) => bin.startsWith(path.join(folder, path.sep)) || bin === path.resolve(folder),
+          );
+          if (found.length === 0) throw noCitusIn(folder);
+          return found;
+        }),
+  );
+  return groups.flat();
+}
+
+export function namedFolders(): readonly string[] {
+  return (process.env[POSTGRES_SETTING] ?? '').split(path.delimiter).filter((folder) => folder !== '');
+}
+
+function noCitusIn(folder: string): Failure {
+  return new Failure({
+    kind: 'invalid',
+    what: `${POSTGRES_SETTING} names ${folder}, which holds no PostgreSQL with the extension citus`,
+    next: 'Name a folder of pg_config, an installation with bin/pg_config below it, or the root folder of another system',
+  });
+}
+
+async function installsWithCitus(configs: readonly string[]): Promise<readonly PostgresInstall[]> {
+  const found = new Map<string, PostgresInstall>();
+  for (const config of configs) {
     const [bin, share] = await Promise.all([ask(config, '--bindir'), ask(config, '--sharedir')]);
-    if (bin === undefined || share === undefined) continue;
+    if (bin === undefined || share === undefined || found.has(bin)) continue;
     const control = await readFile(path.join(share, 'extension', 'citus.control'), 'utf8').catch(() => undefined);
     if (control === undefined) continue;
     if (!(await exists(path.join(bin, 'postgres'))) || !(await exists(path.join(bin, 'initdb')))) continue;
     const citusVersion = /^default_version *= *'([^']*)'/m.exec(control)?.[1];
-    return { bin, version: await serverVersion(bin), citusVersion };
+    found.set(bin, { bin, version: await serverVersion(bin), citusVersion });
   }
-  return undefined;
+  return [...found.values()];
 }
 
-/** Debian's layout, Red Hat's, and whatever is on the path. */
+/** Debian's layout, Red Hat's, PostgreSQL's own default, and whatever is on the path. */
 async function configPrograms(): Promise<readonly string[]> {
-  const debian = await subfolders('/usr/lib/postgresql');
-  const redHat = (await subfolders('/usr')).filter((folder) => path.basename(folder).startsWith('pgsql-'));
+  const onPath = (process.env['PATH'] ?? '').split(path.delimiter).map((folder) => path.join(folder, 'pg_config'));
+  return [...(await packagedPrograms('/')), '/usr/local/pgsql/bin/pg_config', ...onPath];
+}
+
+/** A folder of programs, an installation, or the root folder of another system. */
+async function configProgramsIn(folder: string): Promise<readonly string[]> {
+  const own = [path.join(folder, 'pg_config'), path.join(folder, 'bin', 'pg_config')];
+  return [...own, ...(await packagedPrograms(folder))];
+}
+
+async function packagedPrograms(root: string): Promise<readonly string[]> {
+  const debian = await subfolders(path.join(root, 'usr/lib/postgresql'));
+  const redHat = (await subfolders(path.join(root, 'usr'))).filter((folder) =>
+    path.basename(folder).startsWith('pgsql-'),
+  );
   const found = [...debian, ...redHat].toSorted((a, b) => major(b) - major(a));
-  return [...found.map((folder) => path.join(folder, 'bin', 'pg_config')), 'pg_config'];
+  return found.map((folder) => path.join(folder, 'bin', 'pg_config'));
 }
 
 function major(folder: string): number {
