@@ -103,7 +103,7 @@ describe('the first run', () => {
       '  Creating role "skymap" on node0\n',
       '  Creating role "skymap_ro" on node1, node2\n',
       '  Making role "skymap_ro" a member of "pg_monitor" on node1, node2\n',
-      '  Granting on database "skymap": CONNECT, TEMPORARY to "skymap_app"; CONNECT to "skymap_ro"; CONNECT, CREATE, TEMPORARY to "A""b\'c"; nothing to PUBLIC\n',
+      '  Granting on database "skymap": CONNECT, TEMPORARY to "skymap_app"; CONNECT to "skymap_ro"; CONNECT, CREATE, TEMPORARY to "A""b\'c"; CONNECT to "postgres"; nothing to PUBLIC\n',
       '  Granting rights on new schemas to "skymap" (owner), "skymap_app" (readWrite), "skymap_ro" (readOnly), "A""b\'c" (all) on node1, node2\n',
     ]) {
       expect(first.log).toContain(line);
