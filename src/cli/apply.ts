@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ApplyOptions } from '../commands/apply.ts';
 import { addHelp } from './help.ts';
 import {
+  addAllDatabases,
   addAttempts,
   addCommonOptions,
   addDatabaseOption,
@@ -23,7 +24,7 @@ export function addApply(program: Command, runner: Runner): void {
     .description('wait for the nodes, create what the spec declares and is missing, change what differs, verify it');
   addDatabaseOption(addCommonOptions(command));
   addTimeoutOption(command).option('--dry-run', 'only print what would change, as plan does', false);
-  addDatabasesAtOnce(addOutputOption(addAttempts(command))).action((options: ApplyFlags) =>
+  addAllDatabases(addDatabasesAtOnce(addOutputOption(addAttempts(command)))).action((options: ApplyFlags) =>
     runner.withSpec(options.dryRun ? 'plan' : 'apply', options, async (context) => {
       if (options.dryRun) {
         const { plan } = await import('../commands/plan.ts');

@@ -86,6 +86,10 @@ export function addDatabasesAtOnce(command: Command): Command {
   );
 }
 
+export function addAllDatabases(command: Command): Command {
+  return command.option('--all-databases', 'update Citus also in databases that the spec does not declare');
+}
+
 export function addAttempts(command: Command): Command {
   return command.addOption(
     new Option(

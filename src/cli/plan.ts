@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import type { ReportOptions } from '../commands/outcome.ts';
+import type { PlanOptions } from '../commands/plan.ts';
 import { addHelp } from './help.ts';
 import {
+  addAllDatabases,
   addCommonOptions,
   addDatabaseOption,
   addDatabasesAtOnce,
@@ -19,7 +20,7 @@ export function addPlan(program: Command, runner: Runner): void {
   const command = program.command('plan').description('print what apply would do; exit 10 when there are changes');
   addDatabaseOption(addCommonOptions(command));
   addTimeoutOption(command, REPORT_TIMEOUT_SECONDS);
-  addDatabasesAtOnce(addOutputOption(command)).action((options: CommonOptions & ReportOptions) =>
+  addAllDatabases(addDatabasesAtOnce(addOutputOption(command))).action((options: CommonOptions & PlanOptions) =>
     runner.withSpec('plan', { ...options, mostPatience: REPORT_TIMEOUT_SECONDS }, async (context) => {
       const { plan } = await import('../commands/plan.ts');
       return (await plan(context, options)) ? CHANGES : 0;

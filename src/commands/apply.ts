@@ -12,11 +12,13 @@ import { locked, takeTurns } from '../reconcile/locked.ts';
 import { check, look, type Passwords, withInitSql } from '../reconcile/look.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
+import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { throwIfInterrupted } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
 import { type Situation, server } from '../reconcile/situation.ts';
+import { needsUpdate } from '../reconcile/updateOrder.ts';
 import type { WorkReport } from '../reconcile/workReport.ts';
 import { tellNow } from '../report/heldLog.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
@@ -28,11 +30,15 @@ export interface ApplyOptions {
   readonly output?: 'text' | 'json';
   /** Each takes two connections on every node, and on the coordinator one more while initSQL runs. Default 1. */
   readonly databasesAtOnce?: number;
+  /** Citus is updated in every database that has it, also where nobody declares it. */
+  readonly allDatabases?: boolean;
 }
 
 interface Prepared {
   readonly passwords: Passwords;
   readonly scripts: ReadonlyMap<string, Script>;
+  /** Updates Citus in databases that nobody declares, once in a run. */
+  readonly updateOthers: (seen: Situation) => Promise<void>;
 }
 
 /** Makes the declared databases. One that fails does not stop the others; the worst failure counts (outcome.ts). */
@@ -45,20 +51,31 @@ export async function apply(context: Context, options: ApplyOptions = {}): Promi
   }
 }
 
-async function applyAll(context: Context, { databasesAtOnce }: ApplyOptions, report: ApplyReport): Promise<void> {
+async function applyAll(
+  context: Context,
+  { databasesAtOnce, allDatabases = false }: ApplyOptions,
+  report: ApplyReport,
+): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const idle = [joined.sessions];
   try {
     const scripts = await judgeScripts(context, joined, drafts);
+    if (allDatabases) await updateUndeclared(context, joined);
+    let updates: Promise<void> | undefined;
+    // Before the first declared database: a run that is killed in between finds that one outdated again.
+    const updateOthers = (seen: Situation) => {
+      updates ??= updateOthersOnce(context, joined, seen, allDatabases);
+      return updates;
+    };
     await reportOutcome(
       context,
       async (database, own) => {
         const sessions = idle.pop() ?? joined.moreSessions();
         try {
           await report.of(database, (work) =>
-            applyOne(own, { ...joined, sessions }, database, { passwords, scripts }, work),
+            applyOne(own, { ...joined, sessions }, database, { passwords, scripts, updateOthers }, work),
           );
         } finally {
           // Those to the servers serve the next database.
@@ -73,11 +90,37 @@ async function applyAll(context: Context, { databasesAtOnce }: ApplyOptions, rep
   }
 }
 
+/** The database that Patroni manages follows the servers; the others are named, where there was something to update. */
+async function updateOthersOnce(
+  context: Context,
+  joined: Joined,
+  seen: Situation,
+  allDatabases: boolean,
+): Promise<void> {
+  const { cluster } = context.spec;
+  if (!cluster.citus || allDatabases) return;
+  const { databases, citusVersion } = server(seen, joined.coordinator).settings;
+  const own = { ...joined, sessions: joined.moreSessions() };
+  try {
+    const managed = databases.filter((name) => name === cluster.database);
+    const outdated = await outdatedAmong(own, managed, citusVersion);
+    for (const { name } of outdated) await updateElsewhere(context, own, name);
+    if (outdated.length === 0 && !needsUpdate(seen)) return;
+    for (const text of outdatedWarnings(await outdatedElsewhere(context, own))) context.log.warn(text);
+  } finally {
+    await own.sessions.close();
+  }
+}
+
+async function updateUndeclared(context: Context, joined: Joined): Promise<void> {
+  for (const { name } of await outdatedElsewhere(context, joined)) await updateElsewhere(context, joined, name);
+}
+
 async function applyOne(
   context: Context,
   joined: Joined,
   database: DatabaseSpec,
-  { passwords, scripts }: Prepared,
+  { passwords, scripts, updateOthers }: Prepared,
   report: WorkReport,
 ): Promise<void> {
   const log = context.log.about({ database: database.name });
@@ -97,6 +140,7 @@ async function applyOne(
       }
       const { warnings } = await check(run, observed);
       for (const text of warnings) log.warn(text);
+      await updateOthers(observed);
       const situation = withInitSql(observed, scripts.get(database.name));
       const openInitSqlSession = () =>
         connect({ node: joined.coordinator, database: database.name }, context.access, {

@@ -4,15 +4,30 @@ import { refuseDamage } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import { check, lookAtOneVersion, withInitSql } from '../reconcile/look.ts';
 import { observeManagedRoles } from '../reconcile/observeAgain.ts';
+import {
+  lookElsewhere,
+  type OutdatedDatabase,
+  outdatedElsewhere,
+  outdatedWarnings,
+} from '../reconcile/otherDatabases.ts';
 import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
+import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
 import { inOrder } from '../report/inOrder.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import { type ReportOptions, reportOutcome } from './outcome.ts';
 
+export interface PlanOptions extends ReportOptions {
+  /** As of `apply`. */
+  readonly allDatabases?: boolean;
+}
+
 /** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
-export async function plan(context: Context, { output, databasesAtOnce }: ReportOptions): Promise<boolean> {
+export async function plan(
+  context: Context,
+  { output, databasesAtOnce, allDatabases = false }: PlanOptions,
+): Promise<boolean> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
@@ -46,6 +61,13 @@ export async function plan(context: Context, { output, databasesAtOnce }: Report
       },
       databasesAtOnce,
     );
+    const undeclared = await outdatedElsewhere(context, joined);
+    const isUpdated = ({ name }: OutdatedDatabase) => allDatabases || name === context.spec.cluster.database;
+    for (const text of outdatedWarnings(undeclared.filter((database) => !isUpdated(database)))) context.log.warn(text);
+    for (const [index, { name }] of undeclared.filter(isUpdated).entries()) {
+      tell(databases.length + index, planDatabase(await lookElsewhere(context, joined, name), [], UPDATE_ORDER));
+      changes = true;
+    }
   } finally {
     await joined.sessions.close();
   }

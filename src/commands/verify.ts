@@ -1,18 +1,18 @@
 import { type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import type { Context } from '../context.ts';
-import { isNewer } from '../objects/citusExtension.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { refuseDamage } from '../reconcile/findings.ts';
 import { lookAtOneVersion } from '../reconcile/look.ts';
+import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases.ts';
 import { mixedVersions, serverWarnings } from '../reconcile/preflight.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
 import { createRun, type Run } from '../reconcile/run.ts';
-import { inside, label, type Situation, server } from '../reconcile/situation.ts';
-import { citusUpgradeItems } from '../reconcile/steps.ts';
+import { label, type Situation, server } from '../reconcile/situation.ts';
+import { needsUpdate, updateSummaries } from '../reconcile/updateOrder.ts';
 import { Failure } from '../report/errors.ts';
-import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
 import { type ReportOptions, reportOutcome } from './outcome.ts';
 
 export interface VerifiedDatabase {
@@ -32,6 +32,7 @@ export async function verify(context: Context, { output, databasesAtOnce }: Repo
   const joined = await joinCluster(context);
   const results = new Map<DatabaseSpec, VerifiedDatabase>();
   try {
+    for (const text of outdatedWarnings(await outdatedElsewhere(context, joined))) context.log.warn(text);
     await reportOutcome(
       context,
       async (database, own) => {
@@ -106,27 +107,14 @@ function missingDatabase(situation: Situation): void {
 
 /** Until it is updated every statement fails; Citus' own hint (ALTER EXTENSION) knows neither the order nor the rest. */
 function outdatedCitus(situation: Situation): void {
-  if (!situation.spec.cluster.citus) return;
-  const nodes = databaseNodes(situation.topology);
-  const older = nodes.filter((node) => isOutdated(situation, node));
-  const unfinished = citusUpgradeItems(situation).length > 0;
-  if (older.length === 0 && !unfinished) return;
+  if (!needsUpdate(situation)) return;
   throw new Failure({
     kind: 'failed',
-    what:
-      older.length > 0
-        ? 'Extension citus is older than the Citus that the server has loaded'
-        : 'The upgrade of Citus is not finished (citus_finish_citus_upgrade)',
-    node: older.length > 0 ? older.map((node) => label(situation, node)).join(', ') : undefined,
+    what: 'Extension citus is older than the Citus of the servers, or its upgrade is not finished',
     database: situation.database.name,
+    cause: updateSummaries(situation).join('\n'),
     next: 'Run citus-databases apply: it updates every node, workers first, and finishes the upgrade',
   });
-}
-
-function isOutdated(situation: Situation, node: NodeSpec): boolean {
-  const { citusVersion } = server(situation, node).settings;
-  const found = inside(situation, node).extensions.find(({ name }) => name === 'citus')?.version;
-  return citusVersion !== null && found !== undefined && isNewer(citusVersion, found);
 }
 
 async function checkHealth(run: Run, situation: Situation): Promise<void> {

@@ -80,3 +80,6 @@ export function isNewer(version: string, than: string): boolean {
   }
   return false;
 }
+
+/** In a database that nobody looked at yet. */
+export const CITUS_VERSION = `SELECT extversion AS version FROM pg_catalog.pg_extension WHERE extname = 'citus'`;

@@ -20,6 +20,8 @@ export interface ServerSettings {
   readonly loadedCitus: string | null;
   /** Default version of citus_columnar. */
   readonly columnarVersion: string | null;
+  /** Databases that one can connect to, templates left out. */
+  readonly databases: readonly string[];
   /** output_plugin_libraries; null on servers that do not have the setting. */
   readonly outputPlugins: string | null;
 }
@@ -48,6 +50,8 @@ export function observeServer(): Fragment {
          WHERE backend_type IS NOT NULL AND backend_type NOT IN (${NO_LASTING_WORKER})),
       'nodeConninfo', pg_catalog.current_setting('citus.node_conninfo', true),
       'loadedCitus', pg_catalog.current_setting('citus.version', true),
+      'databases', (SELECT coalesce(pg_catalog.jsonb_agg(d.datname), '[]') FROM pg_catalog.pg_database d
+         WHERE d.datallowconn AND NOT d.datistemplate),
       'outputPlugins', pg_catalog.current_setting('output_plugin_libraries', true))
       || (SELECT pg_catalog.jsonb_build_object(
             'citusVersion', pg_catalog.max(a.default_version) FILTER (WHERE a.name = 'citus'),

@@ -49,3 +49,25 @@ function restartProblem({ label, settings }: NodeVersions): readonly Problem[] {
 function release(version: string): string {
   return version.split(/[.-]/).slice(0, 2).join('.');
 }
+
+/** The newest major versions that this program was tried with (docs/VERSIONS.md). */
+const TRIED = { citus: 14, postgres: 18 } as const;
+
+/** A version that nobody tried is used all the same: what the program relies on seldom changes. */
+export function untriedVersionWarnings(
+  { version, citusVersion }: NodeVersions['settings'],
+  citus: boolean,
+): readonly string[] {
+  const postgres = Math.floor(version / 10_000);
+  const library = citus && citusVersion !== null ? Number(citusVersion.split('.')[0]) : 0;
+  return [
+    ...(postgres > TRIED.postgres
+      ? [
+          `PostgreSQL ${postgres} is newer than the newest that this program was tried with, ${TRIED.postgres}: it goes on`,
+        ]
+      : []),
+    ...(library > TRIED.citus
+      ? [`Citus ${citusVersion} is newer than the newest that this program was tried with, ${TRIED.citus}: it goes on`]
+      : []),
+  ];
+}

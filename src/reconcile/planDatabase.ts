@@ -31,8 +31,11 @@ export interface DatabasePlan {
 }
 
 /** What the order of work has to do in this situation, all at once. */
-export function planDatabase(situation: Situation, warnings: readonly string[]): DatabasePlan {
-  const order = orderOf(situation);
+export function planDatabase(
+  situation: Situation,
+  warnings: readonly string[],
+  order: readonly Step<Situation>[] = orderOf(situation),
+): DatabasePlan {
   const items = stagesOf(order).flatMap((stage) =>
     nodesOfStage(stage, situation).flatMap(({ node, works }) =>
       works.flatMap((work) => work.items(situation, node).map((item) => ({ step: stage.step, node, item }))),

@@ -17,7 +17,7 @@ import { outputPluginWarnings } from '../objects/outputPlugins.ts';
 import { parameterProblems } from '../objects/parameter.ts';
 import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
-import { versionProblems } from '../objects/versions.ts';
+import { untriedVersionWarnings, versionProblems } from '../objects/versions.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation, server } from './situation.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
@@ -180,7 +180,9 @@ export function serverWarnings(situation: Situation): readonly string[] {
     label: node.label,
     found: node.collationVersions ?? [],
   }));
+  const { settings } = server(situation, topology.coordinator);
   return [
+    ...untriedVersionWarnings(settings, spec.cluster.citus),
     ...versions.flatMap(({ label, found }) => collationWarnings(database.name, found, label)),
     ...unequalCollationWarnings(
       versions.map(({ label, found }) => ({

@@ -88,8 +88,7 @@ export function workerInsideItems(situation: Situation, worker: NodeSpec): reado
   const observed = inside(situation, worker);
   const context = extensionContext(situation, worker, false);
   return [
-    ...diffCitus(observed.extensions, context),
-    ...diffColumnar(observed.extensions, context),
+    ...citusItems(situation, worker),
     ...diffExtensions(
       versionsLikeCoordinator(situation.database.extensions, context.onCoordinator),
       observed.extensions,
@@ -124,9 +123,13 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
 }
 
 export function coordinatorCitusItems(situation: Situation): readonly Item[] {
-  const { coordinator } = situation.topology;
-  const { extensions } = inside(situation, coordinator);
-  const context = extensionContext(situation, coordinator, true);
+  return citusItems(situation, situation.topology.coordinator);
+}
+
+/** citus, and citus_columnar where it is there. */
+export function citusItems(situation: Situation, node: NodeSpec): readonly Item[] {
+  const { extensions } = inside(situation, node);
+  const context = extensionContext(situation, node, node.group === 0);
   return [...diffCitus(extensions, context), ...diffColumnar(extensions, context)];
 }
 

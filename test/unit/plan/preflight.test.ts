@@ -243,6 +243,18 @@ describe('what the servers are not fit for', () => {
     ]);
   });
 
+  test('versions that nobody tried', () => {
+    const newer = { ...SETTINGS, version: 190_000, citusVersion: '15.0-1', loadedCitus: '15.0.0' };
+    const given = situation({ servers: { 0: { settings: newer }, 1: { settings: newer }, 2: { settings: newer } } });
+    expect(judged(given)).toEqual({
+      problems: [],
+      warnings: [
+        'PostgreSQL 19 is newer than the newest that this program was tried with, 18: it goes on',
+        'Citus 15.0-1 is newer than the newest that this program was tried with, 14: it goes on',
+      ],
+    });
+  });
+
   test('output_plugin_libraries without citus', () => {
     const warnings = (outputPlugins: string | null) => judged(oddWorker({ outputPlugins })).warnings;
     expect(warnings('pgoutput, test_decoding')).toEqual([

@@ -1,0 +1,106 @@
+import type { Joined } from '../cluster/join.ts';
+import type { Context } from '../context.ts';
+import { CITUS_VERSION, isNewer } from '../objects/citusExtension.ts';
+import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
+import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
+import { codeOf } from '../postgres/sqlstate.ts';
+import { carryOut } from './carryOut.ts';
+import { locked } from './locked.ts';
+import { look } from './look.ts';
+import { createRun } from './run.ts';
+import type { Situation } from './situation.ts';
+import { undeclared } from './undeclared.ts';
+import { needsUpdate, UPDATE_ORDER } from './updateOrder.ts';
+import { WorkReport } from './workReport.ts';
+
+/**
+ * Databases with Citus that nobody declares: the one that Patroni manages (cluster.database), and whatever else is there.
+ * An image update leaves them on the old extension, and nothing of Citus works there any more; in Patroni's own, workers
+ * that moved are not followed (citus_update_node).
+ */
+
+export interface OutdatedDatabase {
+  readonly name: string;
+  readonly version: string;
+  readonly library: string;
+}
+
+/** Those of `names` whose citus, on the coordinator, is older than its library. */
+export async function outdatedAmong(
+  joined: Joined,
+  names: readonly string[],
+  library: string | null,
+): Promise<readonly OutdatedDatabase[]> {
+  const outdated: OutdatedDatabase[] = [];
+  if (library === null) return outdated;
+  for (const name of names) {
+    const version = await citusVersionIn(joined, name);
+    if (version !== undefined && isNewer(library, version)) outdated.push({ name, version, library });
+  }
+  return outdated;
+}
+
+/** undefined: there is no citus in it, or it is gone by now. */
+async function citusVersionIn(joined: Joined, name: string): Promise<string | undefined> {
+  try {
+    const session = await joined.sessions.get(joined.coordinator, name);
+    return (await session.query<{ version: string }>(CITUS_VERSION)).rows[0]?.version;
+  } catch (error) {
+    if (codeOf(error) === UNDEFINED_DATABASE) return undefined;
+    throw error;
+  } finally {
+    if (name !== MAINTENANCE_DATABASE) await joined.sessions.closeDatabase(name, joined.coordinator);
+  }
+}
+
+const UNDEFINED_DATABASE = '3D000';
+
+/** Every outdated database that the spec does not declare; each takes a connection to the coordinator. */
+export async function outdatedElsewhere(context: Context, joined: Joined): Promise<readonly OutdatedDatabase[]> {
+  if (!context.spec.cluster.citus) return [];
+  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
+  const results = await session.script(serverSettingsScript(), { joinable: true });
+  const row = results.at(-1)?.rows[0] as { readonly observed: string } | undefined;
+  if (row === undefined) return [];
+  const { databases, citusVersion } = readServerSettings(row.observed);
+  const declared = new Set(context.spec.databases.map(({ name }) => name));
+  return await outdatedAmong(
+    joined,
+    databases.filter((name) => !declared.has(name)),
+    citusVersion,
+  );
+}
+
+export function outdatedWarnings(outdated: readonly OutdatedDatabase[]): readonly string[] {
+  return outdated.map(
+    ({ name, version, library }) =>
+      `Database '${name}' has citus ${version}, older than the ${library} of the servers, and is not declared: Citus does not work there. To update it: citus-databases apply --all-databases`,
+  );
+}
+
+/** What there is to do in such a database, for `plan`. */
+export async function lookElsewhere(context: Context, joined: Joined, name: string): Promise<Situation> {
+  const database = undeclared(name);
+  const run = createRun({ ...joined, database, signal: context.signal });
+  return await look(context, joined, run, database);
+}
+
+/** Updates citus in a database that nobody declares, on every node that has it; under the lock of that database. */
+export async function updateElsewhere(context: Context, joined: Joined, name: string): Promise<void> {
+  const database = undeclared(name);
+  const log = context.log.about({ database: name });
+  await locked(context, joined, database, async (run) => {
+    const situation = await look(context, joined, run, database);
+    if (!needsUpdate(situation)) return;
+    log.frame(`Updating Citus in database: ${name}`);
+    await carryOut(UPDATE_ORDER, situation, {
+      run,
+      log,
+      report: new WorkReport(),
+      observe: async () => (latest) => latest,
+      withRegistrationLock: (body) => body(),
+      execute: async () => 0,
+    });
+    log.frame(`Citus in database '${name}' is up to date`);
+  });
+}
