@@ -9,7 +9,6 @@ import { dropOnNode } from '../reconcile/dropDatabase.ts';
 import { DROP_ORDER, dropSituation } from '../reconcile/dropOrder.ts';
 import { locked } from '../reconcile/locked.ts';
 import { observeServerOf } from '../reconcile/observe.ts';
-import { undeclared } from '../reconcile/undeclared.ts';
 import { WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
 import { undeclaredDatabase } from '../spec/complete.ts';

@@ -4,12 +4,13 @@ import { CITUS_VERSION, isNewer } from '../objects/citusExtension.ts';
 import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
+import { undeclaredDatabase } from '../spec/complete.ts';
 import { carryOut } from './carryOut.ts';
 import { locked } from './locked.ts';
 import { look } from './look.ts';
 import { createRun } from './run.ts';
 import type { Situation } from './situation.ts';
-import { undeclared } from './undeclared.ts';
+
 import { needsUpdate, UPDATE_ORDER } from './updateOrder.ts';
 import { WorkReport } from './workReport.ts';
 
@@ -80,14 +81,14 @@ export function outdatedWarnings(outdated: readonly OutdatedDatabase[]): readonl
 
 /** What there is to do in such a database, for `plan`. */
 export async function lookElsewhere(context: Context, joined: Joined, name: string): Promise<Situation> {
-  const database = undeclared(name);
+  const database = undeclaredDatabase(name);
   const run = createRun({ ...joined, database, signal: context.signal });
   return await look(context, joined, run, database);
 }
 
 /** Updates citus in a database that nobody declares, on every node that has it; under the lock of that database. */
 export async function updateElsewhere(context: Context, joined: Joined, name: string): Promise<void> {
-  const database = undeclared(name);
+  const database = undeclaredDatabase(name);
   const log = context.log.about({ database: name });
   await locked(context, joined, database, async (run) => {
     const situation = await look(context, joined, run, database);

@@ -43,7 +43,7 @@ describe('a local cluster without Citus', () => {
     expect(failure).toMatchInlineSnapshot(`
       "Failure: Port PORT is in use
         Cause: PostgreSQL could not listen on it: Address already in use
-        Next: Stop what listens on port PORT, or choose another one."
+        Next: Stop what listens on port PORT, or choose other ports (demo --port 5700 takes 5700, 5701 and 5702)"
     `);
   });
 

@@ -91,6 +91,79 @@ test('a database that exists on the coordinator gets workers with its encoding a
   expect((await catalogsOf(cluster, 'ascii')).map((catalog) => catalog?.encoding)).toEqual(['SQL_ASCII', 'SQL_ASCII']);
 });
 
+describe('locale providers', () => {
+  const PROVIDER = `SELECT datlocprovider AS provider, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale
+    FROM pg_database d WHERE datname = $1`;
+  const providers = async (name: string) => {
+    const found = [];
+    for (const { group } of cluster.nodes) found.push((await query(cluster, group, 'postgres', PROVIDER, [name]))[0]);
+    return found;
+  };
+  const icu = { provider: 'i', locale: 'de-DE' };
+  const newEnough = async () =>
+    Number(await firstValue(cluster, 0, 'postgres', "SELECT current_setting('server_version_num')")) >= 170_000;
+
+  test('declared: the same on every node, and no other one later', async () => {
+    const database = { name: 'german', localeProvider: 'icu', icuLocale: 'de-DE' };
+    await applied(database);
+    expect(await providers('german')).toEqual([icu, icu]);
+    expect((await run('plan', database)).code).toBe(0);
+    expect(await refusal({ name: 'german', localeProvider: 'icu', icuLocale: 'sv-SE' })).toContain(
+      "Database 'german' exists with ICU locale de-DE, not sv-SE",
+    );
+    expect(await refusal({ name: 'german', localeProvider: 'libc' })).toContain('locale provider icu, not libc');
+  });
+
+  test('of the database that the coordinator has: workers take after it, and sort alike', async () => {
+    await query(
+      cluster,
+      0,
+      'postgres',
+      "CREATE DATABASE sorting TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'",
+    );
+    const initSQL =
+      "CREATE TABLE words (w text PRIMARY KEY); SELECT create_distributed_table('words', 'w', shard_count => 4);";
+    await applied({ name: 'sorting', initSQLPolicy: 'adopt', initSQL });
+    expect(await providers('sorting')).toEqual([icu, icu]);
+    await query(cluster, 0, 'sorting', "INSERT INTO words VALUES ('B'), ('a'), ('C'), ('Ä'), ('z')");
+    expect(await query(cluster, 0, 'sorting', 'SELECT min(w), max(w) FROM words')).toEqual([{ min: 'a', max: 'z' }]);
+  });
+
+  test("of the coordinator's template1, where the worker's is another one", async () => {
+    const renewTemplate1 = async (options: string) => {
+      await query(cluster, 0, 'postgres', 'ALTER DATABASE template1 IS_TEMPLATE false');
+      await query(cluster, 0, 'postgres', 'DROP DATABASE template1 WITH (FORCE)');
+      await query(cluster, 0, 'postgres', `CREATE DATABASE template1 TEMPLATE template0 ${options} IS_TEMPLATE true`);
+    };
+    await renewTemplate1("LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'");
+    await applied({ name: 'modelled' });
+    await renewTemplate1('');
+    expect(await providers('modelled')).toEqual([icu, icu]);
+  });
+
+  test('a database of another provider on a worker is refused before anything is made', async () => {
+    await query(
+      cluster,
+      0,
+      'postgres',
+      "CREATE DATABASE apart TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'",
+    );
+    await query(cluster, 1, 'postgres', 'CREATE DATABASE apart');
+    const log = await refusal({ name: 'apart' });
+    expect(log).toContain("Database 'apart' has locale provider libc here and icu on the coordinator");
+    expect(log).toContain('min(), max() and ORDER BY would differ by shard (node node1');
+  });
+
+  test('builtin, from PostgreSQL 17 on', async () => {
+    if (!(await newEnough())) return console.log('The builtin provider: not tested here, this needs PostgreSQL 17');
+    const database = { name: 'built', localeProvider: 'builtin', builtinLocale: 'C.UTF-8' };
+    await applied(database);
+    const builtin = { provider: 'b', locale: 'C.UTF-8' };
+    expect(await providers('built')).toEqual([builtin, builtin]);
+    expect((await run('plan', database)).code).toBe(0);
+  });
+});
+
 test('a template that does not exist', async () => {
   const { code, log } = await run('apply', { name: 'templated', template: 'no_such_template' });
   expect(log.slice(log.indexOf('ERROR'))).toMatchInlineSnapshot(`

@@ -21,6 +21,7 @@ CREATE TABLE loads (tenant int NOT NULL, note text, PRIMARY KEY (tenant));
 SELECT create_distributed_table('loads', 'tenant', colocate_with => 'none');
 INSERT INTO loads SELECT g, 'x' FROM generate_series(1, 200) g;
 ALTER TABLE loads OWNER TO etl;
+GRANT USAGE, CREATE ON SCHEMA public TO etl;
 `;
 
 let cluster: LocalCluster;

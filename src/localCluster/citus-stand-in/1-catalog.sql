@@ -48,7 +48,9 @@ CREATE TABLE citus.pg_dist_node (
 CREATE TABLE citus.pg_dist_local_group (groupid int NOT NULL PRIMARY KEY);
 INSERT INTO citus.pg_dist_local_group VALUES (0);
 CREATE TABLE citus.pg_dist_node_metadata (metadata jsonb NOT NULL);
-INSERT INTO citus.pg_dist_node_metadata VALUES (pg_catalog.jsonb_build_object('server_id', pg_catalog.gen_random_uuid()));
+INSERT INTO citus.pg_dist_node_metadata
+  SELECT pg_catalog.jsonb_build_object('server_id', pg_catalog.gen_random_uuid(), 'last_upgrade_version', default_version)
+  FROM pg_catalog.pg_available_extensions WHERE name = 'citus';
 CREATE TABLE citus.pg_dist_partition (
   logicalrelid regclass NOT NULL UNIQUE,
   partmethod "char" NOT NULL,

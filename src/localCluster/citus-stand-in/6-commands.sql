@@ -95,3 +95,21 @@ CREATE EVENT TRIGGER citus_after ON ddl_command_end
 CREATE EVENT TRIGGER citus_drop ON sql_drop
   WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP TABLE', 'DROP OWNED')
   EXECUTE FUNCTION citus_internal.after_drop();
+
+-- Brings the distributed schema to the extension's version, on the coordinator, after all nodes were updated. Here there is
+-- nothing to bring.
+CREATE PROCEDURE pg_catalog.citus_finish_citus_upgrade() LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  last_upgrade_version_string text;
+  last_upgrade_major_version int;
+BEGIN
+  SELECT coalesce(metadata->>'last_upgrade_version', '8.0-1') INTO last_upgrade_version_string FROM pg_dist_node_metadata;
+  last_upgrade_major_version := split_part(last_upgrade_version_string, '.', 1)::int;
+  IF last_upgrade_major_version < 11 THEN
+    UPDATE pg_dist_node_metadata SET metadata = jsonb_set(metadata, '{last_upgrade_version}',
+      to_jsonb((SELECT extversion FROM pg_extension WHERE extname = 'citus')));
+    RETURN;
+  END IF;
+  RAISE NOTICE 'already at the latest distributed schema version (%)', last_upgrade_version_string;
+END;
+$$;
