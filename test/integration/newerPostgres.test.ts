@@ -71,6 +71,11 @@ describe('memberships', () => {
       GRANT SELECT ON letters TO office, clerk, guest;`;
     const database = { name: 'written', initSQL };
     expect(await apply({ ...database, workerGroups: [1] })).toMatchObject({ code: 0 });
+    // Citus enters roles that are granted something by itself; the stand-in does not.
+    if (cluster.kind === 'stand-in') {
+      const roles = "SELECT 'pg_authid'::regclass, oid, 0 FROM pg_roles WHERE rolname IN ('office', 'clerk', 'guest')";
+      await query(cluster, 0, 'written', `INSERT INTO pg_dist_object (classid, objid, objsubid) ${roles}`);
+    }
     const joined = await apply(database);
     expect({ code: joined.code, log: joined.log }).toMatchObject({ code: 0 });
     expect(await options('office', 'clerk')).toEqual(['tff', 'tff', 'tff']);
@@ -89,7 +94,8 @@ test('owner and all may maintain tables on every node; what is there and what co
     'kept',
     "CREATE TABLE later (id int PRIMARY KEY); SELECT create_distributed_table('later', 'id')",
   );
-  for (const { group } of cluster.nodes) {
+  // The stand-in's workers have views for tables, and get no grants.
+  for (const { group } of cluster.kind === 'real' ? cluster.nodes : cluster.nodes.slice(0, 1)) {
     for (const table of ['kept', 'later']) {
       const text = `SELECT ARRAY(SELECT has_table_privilege(u, '${table}', 'MAINTAIN') FROM unnest(ARRAY['keeper', 'hand', 'reader']) u) AS may`;
       expect(await query(cluster, group, 'kept', text), `${table} on ${group}`).toEqual([{ may: [true, true, false] }]);
