@@ -75,7 +75,7 @@ export async function outdatedElsewhere(context: Context, joined: Joined): Promi
 export function outdatedWarnings(outdated: readonly OutdatedDatabase[]): readonly string[] {
   return outdated.map(
     ({ name, version, library }) =>
-      `Database '${name}' has citus ${version}, older than the ${library} of the servers, and is not declared: Citus does not work there. To update it: citus-databases apply --all-databases`,
+      `Database '${name}' has citus ${version}, older than the ${library} of the servers, and is not among the databases of this run: Citus does not work there. To update it: citus-databases apply --all-databases`,
   );
 }
 

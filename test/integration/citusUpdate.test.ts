@@ -62,7 +62,7 @@ test('plan prints every update, cluster.database included, and names what is not
     `Database 'citus'\n\nStep 1: Updating Citus on worker nodes first...\n  node1: ${update}\n\nStep 2`,
   );
   expect(`${stdout}${stderr}`).toContain(
-    `Database 'legacy' has citus ${OLDER}, older than the ${newest} of the servers, and is not declared`,
+    `Database 'legacy' has citus ${OLDER}, older than the ${newest} of the servers, and is not among the databases of this run`,
   );
 });
 
