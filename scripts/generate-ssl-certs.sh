@@ -18,7 +18,8 @@ Makes ca.crt, ca.key, server.crt and server.key for a Citus cluster that the cha
 
 The server certificate names every leader Service and pod of these groups, so that verify-full works, and has
 CN=postgres, so that it serves as the superuser's client certificate too. Nothing is ever overwritten. To renew,
-move server.crt and server.key away and run this again: a certificate authority that is there is used again.
+move server.crt and server.key away and run this again: a certificate authority that is there is used again, and so are
+the names of the last time, which the file settings in the same folder keeps, unless options say otherwise.
 TEXT
 }
 
@@ -28,6 +29,22 @@ fail() {
 }
 
 cluster=citusdemo namespace=default groups=0-9 domain=cluster.local days=825 out=./certs
+# --out says where the settings of the last time are, so it is looked for first.
+previous=
+for argument in "$@"; do
+  [ "$previous" != --out ] || out=${argument%/}
+  previous=$argument
+done
+if [ -e "$out/settings" ]; then
+  while IFS='=' read -r name value; do
+    case $name in
+      cluster) cluster=$value ;;
+      namespace) namespace=$value ;;
+      groups) groups=$value ;;
+      domain) domain=$value ;;
+    esac
+  done <"$out/settings"
+fi
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
@@ -144,6 +161,8 @@ openssl x509 -req -sha256 -days "$days" -in "$work/server.csr" -CA "$authority/c
   fail "openssl could not sign the server certificate: $(cat "$work/errors")"
 openssl verify -CAfile "$authority/ca.crt" "$work/server.crt" >/dev/null || fail 'the new certificate does not verify'
 
+printf '%s\n' "cluster=$cluster" "namespace=$namespace" "groups=$groups" "domain=$domain" >"$work/settings"
+mv -f "$work/settings" "$out/settings"
 for file in ca.key ca.crt server.key server.crt; do
   [ ! -e "$work/$file" ] || mv -n "$work/$file" "$out/$file"
 done

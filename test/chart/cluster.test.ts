@@ -62,10 +62,17 @@ describe('the chart with its defaults', () => {
     expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.serviceName')).toBe('citusdemo-pods');
   });
 
-  it('gives Patroni the rights it needs and no more', () => {
-    expect(at(named(objects, 'Role', 'citusdemo'), 'rules')).toEqual([
-      { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'get', 'list', 'patch', 'watch'] },
-      { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'patch', 'watch'] },
+  it('gives Patroni the rights it needs and no more: to change its own pods and records, and no others', () => {
+    const rules = at(named(objects, 'Role', 'citusdemo'), 'rules');
+    const records = [0, 1, 2].flatMap((group) =>
+      ['config', 'leader', 'sync', 'failover'].map((record) => `citusdemo-${group}-${record}`),
+    );
+    const pods = [0, 1, 2].flatMap((group) => Array.from({ length: 10 }, (_, pod) => `citusdemo-${group}-${pod}`));
+    expect(rules).toEqual([
+      { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'list', 'watch'] },
+      { apiGroups: [''], resources: ['configmaps'], resourceNames: records, verbs: ['get', 'patch'] },
+      { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
+      { apiGroups: [''], resources: ['pods'], resourceNames: pods, verbs: ['get', 'patch'] },
     ]);
     expect(ofKind(objects, 'ClusterRole')).toEqual([]);
   });

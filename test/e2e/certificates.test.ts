@@ -23,7 +23,7 @@ describe('generate-ssl-certs.sh', () => {
 
   test('makes an authority and a certificate that OpenSSL accepts for server and client', async () => {
     expect((await generate()).code).toBe(0);
-    expect(readdirSync(folder).toSorted()).toEqual(['ca.crt', 'ca.key', 'server.crt', 'server.key']);
+    expect(readdirSync(folder).toSorted()).toEqual(['ca.crt', 'ca.key', 'server.crt', 'server.key', 'settings']);
     for (const purpose of ['sslserver', 'sslclient']) {
       const args = ['verify', '-x509_strict', '-purpose', purpose, '-CAfile', 'ca.crt', 'server.crt'];
       const paths = args.map((each) => (each.includes('.') ? path.join(folder, each) : each));
@@ -35,6 +35,15 @@ describe('generate-ssl-certs.sh', () => {
     expect(server.keyUsage?.toSorted()).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
     expect(certificate('ca.crt').ca).toBe(true);
     expect(server.verify(certificate('ca.crt').publicKey)).toBe(true);
+  });
+
+  test('renewed without options, it has the names that it had', async () => {
+    await generate('--cluster', 'ops', '--namespace', 'data', '--groups', '0-1', '--domain', 'k8s.local');
+    const names = certificate('server.crt').subjectAltName;
+    for (const name of ['server.crt', 'server.key']) rmSync(path.join(folder, name));
+    expect((await generate()).code).toBe(0);
+    expect(certificate('server.crt').subjectAltName).toBe(names);
+    expect(names).toContain('DNS:ops-1.data.svc.k8s.local');
   });
 
   test('is valid for localhost, each leader Service and each pod, in all their forms, and for nothing else', async () => {
@@ -118,7 +127,7 @@ describe('generate-ssl-certs.sh', () => {
     const { code, stderr } = await generate();
     expect(code).toBe(1);
     expect(stderr).toContain('only one of ca.crt and ca.key');
-    expect(readdirSync(folder)).toEqual(['ca.crt']);
+    expect(readdirSync(folder)).toEqual(['ca.crt', 'settings']);
   });
 
   test.each([
