@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../concurrency/interrupt.ts';
 import { asFailure } from '../postgres/asFailure.ts';
 
 /** As Kubernetes' Job controller does between two pods (Kubernetes documentation, "Pod backoff failure policy"). */
@@ -20,21 +20,16 @@ export interface Attempts {
  * logs job/NAME` shows the oldest.
  */
 export async function withAttempts<T>(attempts: Attempts, body: () => Promise<T>): Promise<T> {
-  let pause = FIRST_PAUSE_SECONDS;
+  let nextPause = FIRST_PAUSE_SECONDS;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await body();
     } catch (thrown) {
       const error = asFailure(thrown);
       if (attempt >= attempts.most || attempts.signal.aborted || !attempts.worthAnother(error)) throw error;
-      attempts.onFailed(error, attempt, pause);
-      await (attempts.sleep ?? sleep)(1000 * pause, attempts.signal);
-      pause = Math.min(2 * pause, LONGEST_PAUSE_SECONDS);
+      attempts.onFailed(error, attempt, nextPause);
+      await (attempts.sleep ?? pause)(1000 * nextPause, attempts.signal);
+      nextPause = Math.min(2 * nextPause, LONGEST_PAUSE_SECONDS);
     }
   }
-}
-
-async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  // The caller's own reason instead of Node's AbortError.
-  await delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted());
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../concurrency/interrupt.ts';
 import { type ConnectOptions, connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
@@ -46,15 +46,7 @@ const LONGEST_CONNECT_TIMEOUT_MS = 10_000;
 
 const systemClock: Clock = {
   now: () => performance.now(),
-  async sleep(milliseconds, signal) {
-    try {
-      await delay(milliseconds, undefined, signal === undefined ? {} : { signal });
-    } catch (error) {
-      // the caller's own reason instead of Node's AbortError
-      signal?.throwIfAborted();
-      throw error;
-    }
-  },
+  sleep: pause,
 };
 
 /**

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../concurrency/interrupt.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import type { Problem } from '../objects/change.ts';
@@ -33,8 +33,7 @@ export async function waitForOneVersion(
     if (typeof outcome !== 'string' && (outcome.length === 0 || attempt >= maxAttempts)) return outcome;
     const reason = typeof outcome === 'string' ? outcome : outcome.map(inWords).join('; ');
     context.log.line(`Waiting for nodes of one version... (attempt ${attempt}/${maxAttempts}: ${reason})`);
-    await sleep(1000 * retryDelaySeconds, undefined, { signal: context.signal }).catch(() => undefined);
-    context.signal.throwIfAborted();
+    await pause(1000 * retryDelaySeconds, context.signal);
   }
 }
 

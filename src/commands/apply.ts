@@ -1,6 +1,7 @@
 import { type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
 import { lookUp } from '../objects/parameter.ts';
@@ -15,7 +16,6 @@ import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
-import { throwIfInterrupted } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
 import { type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate } from '../reconcile/updateOrder.ts';

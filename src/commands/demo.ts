@@ -115,7 +115,6 @@ async function play({ surroundings, redactor, signal, log, folder, cluster }: Pl
       log,
       nodes: [spec.cluster.coordinator, ...(spec.cluster.workers ?? [])],
       password,
-      redactor,
       signal,
     });
   }

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { EXAMPLE } from '../localCluster/example.ts';
 import { connect } from '../postgres/connection.ts';
 import { loadTls } from '../postgres/tls.ts';
-import type { Redactor } from '../report/redact.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import type { NodeSpec, Spec, UserSpec } from '../spec/types.ts';
 
@@ -13,12 +12,11 @@ interface Tour {
   readonly log: StepLog;
   readonly nodes: readonly NodeSpec[];
   readonly password: string | undefined;
-  readonly redactor: Redactor;
   readonly signal: AbortSignal;
 }
 
 /** The example's own query as its owner, through each node: what a first look with psql would show. */
-export async function queryEveryNode({ log, nodes, password, redactor, signal }: Tour): Promise<void> {
+export async function queryEveryNode({ log, nodes, password, signal }: Tour): Promise<void> {
   log.blank();
   log.line(`The same query through every node, as ${EXAMPLE.owner}:`);
   log.line(EXAMPLE.query, 1);
@@ -29,13 +27,12 @@ export async function queryEveryNode({ log, nodes, password, redactor, signal }:
     ca: '',
     certificate: '',
     key: '',
-    nodeDirectory: '',
   });
   for (const node of nodes) {
     const target = { node, database: EXAMPLE.database };
     const session = await connect(
       target,
-      { user: EXAMPLE.owner, password, tls, acceptServerWithoutProof: false, redactor },
+      { user: EXAMPLE.owner, password, tls, acceptServerWithoutProof: false },
       { pinned: false, signal },
     );
     try {

@@ -1,8 +1,8 @@
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
 import { meetsItAgain } from '../postgres/sqlstate.ts';
-import { throwIfInterrupted } from '../reconcile/run.ts';
 import { exitCode, Failure, Interrupted, worstKind } from '../report/errors.ts';
 import { Sections } from '../report/sections.ts';
 import type { DatabaseSpec } from '../spec/types.ts';

@@ -1,5 +1,4 @@
 import { Failure, worstKind } from '../report/errors.ts';
-import type { NodeSpec } from '../spec/types.ts';
 
 /**
  * Runs an action for every item, at most `limit` at a time, and waits for all of them to end, also when one fails: the
@@ -30,9 +29,9 @@ export async function forAll<Item, Result>(
 }
 
 /** What an action gives for each node, by the node's group; all nodes at once. */
-export async function byGroup<Result>(
-  nodes: readonly NodeSpec[],
-  action: (node: NodeSpec) => Promise<Result>,
+export async function byGroup<Node extends { readonly group: number }, Result>(
+  nodes: readonly Node[],
+  action: (node: Node) => Promise<Result>,
 ): Promise<ReadonlyMap<number, Result>> {
   return new Map(await forAll(nodes, async (node) => [node.group, await action(node)] as const));
 }

@@ -1,17 +1,10 @@
 import { type Token, tokenize } from './lexer.ts';
-import { textPatternBlots } from './secretPatterns.ts';
+import { type Blot, textPatternBlots } from './secretPatterns.ts';
 
 /**
  * Takes passwords out of SQL before it is shown, hashed or stored. A rotated password must not change what remains, so
  * every secret becomes the same `'***'`. Where the text leaves room for doubt, more is blotted out rather than less.
  */
-
-/** A range of the text (UTF-16 offsets) and what stands there instead. */
-export interface Blot {
-  readonly start: number;
-  readonly end: number;
-  readonly replacement: string;
-}
 
 interface Findings {
   readonly blots: readonly Blot[];

@@ -1,4 +1,5 @@
-import { type Blot, passwordBlots } from './blotOut.ts';
+import { passwordBlots } from './blotOut.ts';
+import type { Blot } from './secretPatterns.ts';
 
 /** A place in a text for humans: both 1-based, the column in characters (code points). */
 export interface Place {

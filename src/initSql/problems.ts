@@ -1,6 +1,7 @@
 import { Failure } from '../report/errors.ts';
-import { type Blot, passwordBlots } from './blotOut.ts';
+import { passwordBlots } from './blotOut.ts';
 import { excerptAt, placeAt } from './place.ts';
+import type { Blot } from './secretPatterns.ts';
 
 /** Something about the script that makes it impossible to run, found before anything is done. */
 export interface Problem {

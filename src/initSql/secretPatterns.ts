@@ -1,6 +1,11 @@
-import type { Blot } from './blotOut.ts';
-
 /** Secrets that show by their form alone, whatever surrounds them. */
+
+/** A range of the text (UTF-16 offsets) and what stands there instead. */
+export interface Blot {
+  readonly start: number;
+  readonly end: number;
+  readonly replacement: string;
+}
 
 interface Pattern {
   readonly pattern: RegExp;

@@ -160,3 +160,11 @@ export function tableRightsScript(): string {
 export function readTableRights(observed: string): readonly TableRights[] {
   return (JSON.parse(observed) as { rights: readonly TableRights[] }).rights;
 }
+
+/** What is wrong with shards, once the digests of the nodes said that something is. */
+export interface ShardFaults {
+  /** Placements of the coordinator without a table on their node; `others` are those that do have one. */
+  readonly missing: readonly PlacedShard[];
+  /** Rights by group, the coordinator's first; empty: they agree everywhere. */
+  readonly rights: ReadonlyMap<number, readonly TableRights[]>;
+}

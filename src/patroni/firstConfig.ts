@@ -1,6 +1,6 @@
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { classify } from '../postgres/sqlstate.ts';
-import { throwIfInterrupted } from '../reconcile/run.ts';
 import { Failure } from '../report/errors.ts';
 import type { PatroniGroupSpec } from '../spec/types.ts';
 import type { DynamicConfig } from './difference.ts';

@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { loadTls } from '../postgres/tls.ts';
-import { throwIfInterrupted } from '../reconcile/run.ts';
 import { Failure } from '../report/errors.ts';
 import { readPasswordFile } from '../secrets/credentials.ts';
 import type { PatroniSpec } from '../spec/types.ts';
@@ -39,9 +38,6 @@ export async function openTools({ spec, access, signal }: Context): Promise<Tool
     rest: { credentials, tls: await loadTls(patroni.tls), signal },
     sql: { access, signal },
     signal,
-    async pause(milliseconds) {
-      await delay(milliseconds, undefined, { signal }).catch(() => undefined);
-      throwIfInterrupted(signal);
-    },
+    pause: (milliseconds) => pause(milliseconds, signal),
   };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../concurrency/interrupt.ts';
 import { Failure } from '../report/errors.ts';
 import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
 import { placeOf } from './stream.ts';
@@ -89,7 +89,7 @@ export async function takeLock(session: Session, lock: LockKey, options: LockOpt
 
 async function acquire(session: Session, lock: LockKey, options: LockOptions): Promise<void> {
   let told: number | undefined;
-  for (let pause = FIRST_POLL_MS; ; pause = Math.min(LONGEST_POLL_MS, pause * 1.5)) {
+  for (let nextPause = FIRST_POLL_MS; ; nextPause = Math.min(LONGEST_POLL_MS, nextPause * 1.5)) {
     options.signal?.throwIfAborted();
     const [result] = await session.script<{ taken: boolean }>(
       `SELECT pg_try_advisory_lock('${lock.key}'::bigint) AS taken`,
@@ -103,7 +103,7 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
     }
     const left = options.deadline - performance.now();
     if (left <= 0) throw heldByOther(session, lock, holder);
-    await sleep(Math.min(pause, left), options.signal);
+    await pause(Math.min(nextPause, left), options.signal);
   }
 }
 
@@ -192,13 +192,4 @@ export function describeHolder(holder: LockHolder): string {
   const address = holder.clientAddress === undefined ? 'a local socket' : holder.clientAddress;
   const name = holder.applicationName === '' ? 'a session without a name' : holder.applicationName;
   return `held by ${name} (process ${holder.pid}, from ${address}, since ${holder.since.toISOString()})`;
-}
-
-async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await delay(milliseconds, undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  }
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import type { NodeSpec } from '../spec/types.ts';
 import { asError, NoAnswer } from './limit.ts';
+import type { ServerAddress } from './serverAddress.ts';
 import {
   ConnectionLost,
   type PipelineOptions,
@@ -41,7 +41,7 @@ export function createSession(parts: SessionParts): Session {
 }
 
 class ClientSession implements Session {
-  readonly node: NodeSpec;
+  readonly node: ServerAddress;
   readonly database: string;
   readonly backendPid: number;
   readonly serverMajor: number;

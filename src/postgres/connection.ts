@@ -1,9 +1,8 @@
 import pg from 'pg';
 import { Failure } from '../report/errors.ts';
-import type { Access } from '../secrets/credentials.ts';
-import type { NodeSpec } from '../spec/types.ts';
-import type { Activity } from './activity.ts';
 import { createSession } from './clientSession.ts';
+import type { ConnectOptions, ConnectTarget } from './connectOptions.ts';
+import type { Credentials } from './credentials.ts';
 import { NoAnswer, withLimit } from './limit.ts';
 import { clientConfig, followLogin, type Login, newLogin } from './login.ts';
 import { probeOf } from './probe.ts';
@@ -21,47 +20,22 @@ import {
 } from './stream.ts';
 import { OLDER, rejectedByServer } from './tls.ts';
 
+export type { ConnectOptions, ConnectTarget, Notice } from './connectOptions.ts';
 export type { QueryOptions, QueryResult, ScriptOptions, Session } from './session.ts';
 
 /** PostgreSQL's own database, where locks and bookkeeping live and where a node is asked whether it is ready. */
 export const MAINTENANCE_DATABASE = 'postgres';
-
-export interface ConnectTarget {
-  readonly node: NodeSpec;
-  readonly database: string;
-}
-
-export interface ConnectOptions {
-  /** See applicationName() in startup.ts. */
-  readonly applicationName?: string | undefined;
-  /** false for sessions that run the user's own SQL. Default true. */
-  readonly pinned?: boolean | undefined;
-  /** Pinned, but for search_path. Default false. */
-  readonly ownSearchPath?: boolean | undefined;
-  /** Settings for the startup message, beside the pinned ones. */
-  readonly settings?: Readonly<Record<string, string>> | undefined;
-  /** For name resolution, TCP, TLS and authentication together. Default 10 seconds. */
-  readonly connectTimeoutMs?: number | undefined;
-  /** A statement without an answer for so long has its server looked after. Default 30 seconds. */
-  readonly probeAfterMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Told, at each such look, what the session is doing. */
-  readonly onLook?: ((activity: Activity) => void) | undefined;
-  readonly onNotice?: ((notice: Notice) => void) | undefined;
-}
-
-/** A NOTICE or WARNING of the server. */
-export interface Notice {
-  readonly severity: string;
-  readonly message: string;
-}
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CANCEL_TIMEOUT_MS = 5_000;
 const PROBE_AFTER_MS = 30_000;
 
 /** Opens a session. Throws PostgreSQL's or the system's error (sqlstate.ts reads both), or a Failure about TLS. */
-export async function connect(target: ConnectTarget, access: Access, options: ConnectOptions = {}): Promise<Session> {
+export async function connect(
+  target: ConnectTarget,
+  access: Credentials,
+  options: ConnectOptions = {},
+): Promise<Session> {
   const milliseconds = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   const expired = () => new NoAnswer(`No answer from ${placeOf(target.node)} within ${milliseconds / 1000} s`);
   return withLimit({ milliseconds, signal: options.signal, expired }, (limit) =>
@@ -71,7 +45,7 @@ export async function connect(target: ConnectTarget, access: Access, options: Co
 
 interface Attempt {
   readonly target: ConnectTarget;
-  readonly access: Access;
+  readonly access: Credentials;
   readonly options: ConnectOptions;
   readonly limit: AbortSignal;
 }

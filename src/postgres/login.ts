@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { Failure } from '../report/errors.ts';
-import type { Access } from '../secrets/credentials.ts';
-import type { NodeSpec } from '../spec/types.ts';
-import type { ConnectOptions, ConnectTarget } from './connection.ts';
+import type { ConnectOptions, ConnectTarget } from './connectOptions.ts';
+import type { Credentials } from './credentials.ts';
 import { type Exchange, newExchange, objection, proofFailure } from './proof.ts';
+import type { ServerAddress } from './serverAddress.ts';
 import { startupOptions } from './startup.ts';
 import { placeOf, type Stream } from './stream.ts';
 
@@ -36,7 +36,7 @@ export function newLogin(): Login {
  */
 export function clientConfig(
   target: ConnectTarget,
-  access: Access,
+  access: Credentials,
   options: ConnectOptions,
   stream: Stream,
 ): pg.ClientConfig {
@@ -83,7 +83,7 @@ export function followLogin(
   client: pg.Client,
   login: Login,
   { node }: ConnectTarget,
-  access: Access,
+  access: Credentials,
   stream: Stream,
 ): void {
   const { connection } = client;
@@ -126,7 +126,7 @@ export function followLogin(
   });
 }
 
-function passwordFor(node: NodeSpec, access: Access): string {
+function passwordFor(node: ServerAddress, access: Credentials): string {
   if (access.password !== undefined) return access.password;
   throw new Failure({
     kind: 'failed',

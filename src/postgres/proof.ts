@@ -1,7 +1,7 @@
 import { Failure } from '../report/errors.ts';
-import type { Access } from '../secrets/credentials.ts';
-import type { NodeSpec } from '../spec/types.ts';
+import type { Credentials } from './credentials.ts';
 import { SCRAM_ITERATIONS } from './scram.ts';
+import type { ServerAddress } from './serverAddress.ts';
 import { placeOf, type Stream } from './stream.ts';
 import { requiresTls } from './tls.ts';
 
@@ -28,7 +28,7 @@ export function newExchange(): Exchange {
  * Why the exchange must not go on, to be asked before each answer to the server: what is sent by then lets a hostile
  * server guess the password offline, the faster the fewer iterations there are (RFC 7677, section 4).
  */
-export function objection(exchange: Exchange, access: Access, stream: Stream): Doubt | undefined {
+export function objection(exchange: Exchange, access: Credentials, stream: Stream): Doubt | undefined {
   if (access.password === undefined) return undefined;
   if (exchange.asked === 'clear text') {
     return { what: 'The server asks for the password in clear text, which this program never sends' };
@@ -49,7 +49,7 @@ export function objection(exchange: Exchange, access: Access, stream: Stream): D
 }
 
 /** Why the server that let us in is not the one that is meant, as far as anybody can tell. */
-export function unproven(exchange: Exchange, access: Access, stream: Stream): Doubt | undefined {
+export function unproven(exchange: Exchange, access: Credentials, stream: Stream): Doubt | undefined {
   if (access.password === undefined || access.acceptServerWithoutProof) return undefined;
   if (exchange.completed || isVerified(access, stream)) return undefined;
   return {
@@ -58,11 +58,11 @@ export function unproven(exchange: Exchange, access: Access, stream: Stream): Do
 }
 
 /** With the modes that verify, TLS itself is the proof. */
-function isVerified(access: Access, stream: Stream): boolean {
+function isVerified(access: Credentials, stream: Stream): boolean {
   return stream.encrypted && (access.tls.mode === 'verify-ca' || access.tls.mode === 'verify-full');
 }
 
-export function proofFailure({ what }: Doubt, node: NodeSpec): Failure {
+export function proofFailure({ what }: Doubt, node: ServerAddress): Failure {
   return new Failure({
     kind: 'failed',
     what,

@@ -1,4 +1,4 @@
-import type { NodeSpec } from '../spec/types.ts';
+import type { ServerAddress } from './serverAddress.ts';
 
 export interface QueryResult<Row> {
   readonly rows: readonly Row[];
@@ -29,7 +29,7 @@ export interface PipelineOptions extends QueryOptions {
 
 /** One connection to one database of one node. Calls wait for each other; none is sent before the last has ended. */
 export interface Session {
-  readonly node: NodeSpec;
+  readonly node: ServerAddress;
   readonly database: string;
   readonly backendPid: number;
   readonly serverMajor: number;

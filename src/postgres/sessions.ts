@@ -1,7 +1,7 @@
-import type { NodeSpec } from '../spec/types.ts';
 import type { Session } from './connection.ts';
+import type { ServerAddress } from './serverAddress.ts';
 
-export type OpenSession = (node: NodeSpec, database: string) => Promise<Session>;
+export type OpenSession = (node: ServerAddress, database: string) => Promise<Session>;
 
 /** At most one open connection for each node and database; one that died is opened again when it is next needed. */
 export class Sessions {
@@ -12,7 +12,7 @@ export class Sessions {
     this.#open = open;
   }
 
-  async get(node: NodeSpec, database: string): Promise<Session> {
+  async get(node: ServerAddress, database: string): Promise<Session> {
     const key = keyOf(node, database);
     const known = await this.#sessions.get(key)?.catch(() => undefined);
     if (known?.isAlive === true) return known;
@@ -27,7 +27,7 @@ export class Sessions {
   }
 
   /** Closes the connections to one database, on one node or on all. */
-  async closeDatabase(database: string, node?: NodeSpec): Promise<void> {
+  async closeDatabase(database: string, node?: ServerAddress): Promise<void> {
     const keys = [...this.#sessions.keys()].filter((key) =>
       node === undefined ? key.slice(key.indexOf(' ') + 1) === database : key === keyOf(node, database),
     );
@@ -47,6 +47,6 @@ export class Sessions {
   }
 }
 
-function keyOf(node: NodeSpec, database: string): string {
+function keyOf(node: ServerAddress, database: string): string {
   return `${node.group} ${database}`;
 }

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { Failure } from '../report/errors.ts';
-import type { NodeSpec } from '../spec/types.ts';
 import { asError } from './limit.ts';
+import type { ServerAddress } from './serverAddress.ts';
 import { type OLDER, requiresTls, secure, TlsRefused, type TlsSettings } from './tls.ts';
 
 /** With TLS when the server offers it, or without asking. */
@@ -23,7 +23,7 @@ const KEEPALIVE_DELAY_MS = 10_000;
 const ADDRESS_ATTEMPT_MS = 2_500;
 
 /** `host:port`, as messages name a server. */
-export function placeOf(node: NodeSpec): string {
+export function placeOf(node: ServerAddress): string {
   return `${node.host}:${node.port}`;
 }
 
@@ -37,7 +37,7 @@ export function isSocketDirectory(host: string): boolean {
  * when `limit` aborts is torn down, the session that is built on it included.
  */
 export async function openStream(
-  node: NodeSpec,
+  node: ServerAddress,
   address: string,
   tls: TlsSettings,
   way: Way,
@@ -61,7 +61,7 @@ export async function openStream(
   }
 }
 
-async function openTcp(node: NodeSpec, address: string, limit: AbortSignal): Promise<Socket> {
+async function openTcp(node: ServerAddress, address: string, limit: AbortSignal): Promise<Socket> {
   limit.throwIfAborted();
   const tcp = isSocketDirectory(address)
     ? connect({ path: `${address}/.s.PGSQL.${node.port}` })
@@ -101,7 +101,7 @@ function connectionCut(text: string): Error {
   return Object.assign(new Error(text), { code: 'ECONNRESET' });
 }
 
-function refused(node: NodeSpec, tls: TlsSettings): Failure {
+function refused(node: ServerAddress, tls: TlsSettings): Failure {
   return new Failure(
     {
       kind: 'failed',

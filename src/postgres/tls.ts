@@ -4,8 +4,20 @@ import { isIP, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { Failure } from '../report/errors.ts';
-import type { SslMode, SslSpec } from '../spec/types.ts';
 import { certificateNamesHost, namesOf } from './serverName.ts';
+
+/** libpq's sslmode values, with libpq's meanings (PostgreSQL documentation, "SSL Support" in libpq). */
+export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+/** What to use for TLS: a mode, and files in one directory. */
+export interface TlsFiles {
+  readonly enabled: boolean;
+  readonly mode: SslMode;
+  readonly directory: string;
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
 
 /**
  * TLS with libpq's meanings (PostgreSQL documentation, "SSL Support" in libpq): what is verified follows from the
@@ -29,7 +41,7 @@ export class TlsRefused extends Error {
   readonly code = 'TLS_REFUSED';
 }
 
-export async function loadTls(ssl: SslSpec): Promise<TlsSettings> {
+export async function loadTls(ssl: TlsFiles): Promise<TlsSettings> {
   const { mode } = ssl;
   const caFile = join(ssl.directory, ssl.ca);
   if (mode === 'disable') return { mode, caFile, verifiesChain: false, context: undefined };

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../concurrency/interrupt.ts';
 import { endMarkedSessions } from '../initSql/marker.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import { type Run, throwIfInterrupted } from './run.ts';
+import type { Run } from './run.ts';
 
 const PAUSE_MILLISECONDS = 200;
 
@@ -28,7 +28,6 @@ export async function endOrphans(run: Run, coordinator: NodeSpec, log: LineLog):
         next: 'Look for it in pg_stat_activity (its application_name says initSQL), and run again once it is gone',
       });
     }
-    await sleep(PAUSE_MILLISECONDS);
-    throwIfInterrupted(run.signal);
+    await pause(PAUSE_MILLISECONDS, run.signal);
   }
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Turns } from '../concurrency/turns.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
-import { Interrupted } from '../report/errors.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 
 /** How long a statement may go on after a signal before it is cancelled, and so rolled back. */
@@ -95,10 +95,4 @@ async function interruptible<Result>(
     finished.abort();
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** The abort reason is the Interrupted that names the signal. */
-export function throwIfInterrupted(signal: AbortSignal): void {
-  if (!signal.aborted) return;
-  throw signal.reason instanceof Interrupted ? signal.reason : new Interrupted('SIGTERM');
 }

@@ -1,17 +1,9 @@
 import { databaseNodes, type Topology } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
-import { NO_SHARDS, type PlacedShard, type TableRights } from '../objects/shard.ts';
+import { NO_SHARDS, type PlacedShard, type ShardFaults, type TableRights } from '../objects/shard.ts';
 import type { DatabaseObservation } from './observations.ts';
 import { observeExistingShardsOf, observePlacedShardsOf, observeTableRightsOf } from './observe.ts';
 import type { Run } from './run.ts';
-
-/** What is wrong with shards, once the digests of the nodes said that something is. */
-export interface ShardFaults {
-  /** Placements of the coordinator without a table on their node; `others` are those that do have one. */
-  readonly missing: readonly PlacedShard[];
-  /** Rights by group, the coordinator's first; empty: they agree everywhere. */
-  readonly rights: ReadonlyMap<number, readonly TableRights[]>;
-}
 
 export const NO_SHARD_FAULTS: ShardFaults = { missing: [], rights: new Map() };
 

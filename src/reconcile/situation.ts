@@ -1,6 +1,7 @@
 import type { Topology } from '../cluster/topology.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
+import type { ShardFaults } from '../objects/shard.ts';
 import type { WantedUser } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
 import {
@@ -9,7 +10,6 @@ import {
   type RolesObservation,
   type ServerObservation,
 } from './observations.ts';
-import type { ShardFaults } from './shardFaults.ts';
 
 /** Everything a plan is made of: what is wanted, and what was seen after the lock was taken. Nodes go by group. */
 export interface Situation {

@@ -1,17 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { loadTls, type TlsSettings } from '../postgres/tls.ts';
+import type { Credentials } from '../postgres/credentials.ts';
+import { loadTls } from '../postgres/tls.ts';
 import { Failure } from '../report/errors.ts';
 import { createRedactor, type Redactor } from '../report/redact.ts';
 import type { Spec } from '../spec/types.ts';
 
 /** What it takes to get into any node of the cluster; read once per run. */
-export interface Access {
-  readonly user: string;
-  /** undefined: by certificate, or trusted. */
-  readonly password: string | undefined;
-  readonly tls: TlsSettings;
-  /** Goes on where a server has proved nothing: see postgres/proof.ts. */
-  readonly acceptServerWithoutProof: boolean;
+export interface Access extends Credentials {
   /** Knows the password, and every secret that is read later. */
   readonly redactor: Redactor;
 }

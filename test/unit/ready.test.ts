@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { type Clock, type WaitOptions, type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
+import type { ServerAddress } from '../../src/postgres/serverAddress.ts';
 import type { Session } from '../../src/postgres/session.ts';
 import { Failure, Interrupted } from '../../src/report/errors.ts';
 import { createRedactor } from '../../src/report/redact.ts';
@@ -22,7 +23,7 @@ function failing(code: string, message = `it says ${code}`): Error {
   return Object.assign(new Error(message), { code });
 }
 
-function sessionOf(node: NodeSpec, standby: boolean) {
+function sessionOf(node: ServerAddress, standby: boolean) {
   const close = vi.fn(async () => undefined);
   const session = { node, query: async () => ({ rows: [{ standby }], rowCount: 1, command: 'SELECT' }), close };
   return { session: session as unknown as Session, close };

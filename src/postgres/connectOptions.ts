@@ -1,0 +1,32 @@
+import type { Activity } from './activity.ts';
+import type { ServerAddress } from './serverAddress.ts';
+
+export interface ConnectTarget {
+  readonly node: ServerAddress;
+  readonly database: string;
+}
+
+export interface ConnectOptions {
+  /** See applicationName() in startup.ts. */
+  readonly applicationName?: string | undefined;
+  /** false for sessions that run the user's own SQL. Default true. */
+  readonly pinned?: boolean | undefined;
+  /** Pinned, but for search_path. Default false. */
+  readonly ownSearchPath?: boolean | undefined;
+  /** Settings for the startup message, beside the pinned ones. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** For name resolution, TCP, TLS and authentication together. Default 10 seconds. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** A statement without an answer for so long has its server looked after. Default 30 seconds. */
+  readonly probeAfterMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told, at each such look, what the session is doing. */
+  readonly onLook?: ((activity: Activity) => void) | undefined;
+  readonly onNotice?: ((notice: Notice) => void) | undefined;
+}
+
+/** A NOTICE or WARNING of the server. */
+export interface Notice {
+  readonly severity: string;
+  readonly message: string;
+}
