@@ -33,7 +33,7 @@ const extension = anyOf(
       ),
       schema: optional(
         name(names.identifier),
-        'The schema it is made in. Default: the one its author chose, else public.',
+        'The schema it is created in. Default: the one its author chose, else public.',
       ),
     }),
   ],
@@ -85,7 +85,7 @@ const databaseFields = {
   maxAttempts: defaulted(
     wholeNumber(1, names.maxInt4),
     60,
-    'How many times to look whether a node is ready before giving up.',
+    'How many times to try whether a node is ready before giving up.',
   ),
   retryDelaySeconds: defaulted(z.number().check(z.gte(0), z.lte(86_400)), 5, 'Seconds between these attempts.'),
   backoffLimit: defaulted(
@@ -104,14 +104,14 @@ const databaseFields = {
   extensions: defaulted(
     z.array(extension),
     [],
-    'Extensions to make on every node; citus always comes first and need not be listed.',
+    'Extensions to create on every node; citus always comes first and need not be listed.',
   ),
   users: defaulted(
     z.array(user),
     [],
-    'Roles that use the database: made on every node, with a password and rights. With any, PUBLIC has no rights on the database.',
+    'Roles that use the database: created on every node, with a password and rights. Where there are any, PUBLIC has no rights on the database.',
   ),
-  schemas: defaulted(z.array(schemaEntry), [], 'Schemas to make.'),
+  schemas: defaulted(z.array(schemaEntry), [], 'Schemas to create.'),
   parameters: defaulted(
     z.record(text(names.parameter), parameterValue),
     {},

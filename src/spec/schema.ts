@@ -101,7 +101,7 @@ export const specDocument = described(
     ssl: optional(sslDocument, 'Encryption and certificates.'),
     databases: optional(
       databases,
-      'The databases to make so: a list, or a mapping with their names as keys, where null stands for an absent entry.',
+      'The databases: a list, or a mapping with their names as keys, where null stands for an absent entry.',
     ),
     additionalDatabases: optional(databases, 'Another name for databases, the one of the chart.'),
     patroni: optional(

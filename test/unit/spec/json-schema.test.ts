@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+// @ts-expect-error: a script without types
+import { specReference } from '../../../scripts/spec-docs.mjs';
 import { specJsonSchema } from '../../../src/spec/jsonSchema.ts';
 
 interface Schema {
@@ -12,6 +14,11 @@ describe('schema/spec.schema.json', () => {
   it('is up to date (node scripts/generate-spec-schema.mjs)', () => {
     const file = new URL('../../../schema/spec.schema.json', import.meta.url);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(schema)));
+  });
+
+  it('docs/SPEC.md is made of it (node scripts/generate-spec-schema.mjs)', () => {
+    const file = new URL('../../../docs/SPEC.md', import.meta.url);
+    expect(readFileSync(file, 'utf8')).toBe(specReference(JSON.parse(JSON.stringify(schema))));
   });
 
   it('describes every property, and closes every mapping of known keys', () => {
