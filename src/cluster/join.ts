@@ -122,6 +122,12 @@ function maintenanceSettings(context: Context): Readonly<Record<string, string>>
  * that it does not yet manage. The roles are there already: they are made on every node before anything else.
  */
 function insideSettings(context: Context): Readonly<Record<string, string>> {
-  if (!context.spec.cluster.citus) return {};
-  return { 'citus.enable_create_role_propagation': 'off', 'citus.enable_alter_role_propagation': 'off' };
+  // A library that is not there would keep everybody out, and the value from being corrected. Only superusers may say so.
+  const libraries = { session_preload_libraries: '' };
+  if (!context.spec.cluster.citus) return libraries;
+  return {
+    ...libraries,
+    'citus.enable_create_role_propagation': 'off',
+    'citus.enable_alter_role_propagation': 'off',
+  };
 }

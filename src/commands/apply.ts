@@ -4,7 +4,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
-import { lookUp } from '../objects/parameter.ts';
+import { lookUp, sessionSettings } from '../objects/parameter.ts';
 import { isShared } from '../objects/superuserSetting.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
@@ -172,9 +172,13 @@ async function applyOne(
   log.frame(`Database '${database.name}' is ready!`);
 }
 
-/** Where the superuser has settings of its own (superuserSetting.ts), those of the database have to be given. */
+/**
+ * The declared parameters, which the database itself has only from Step 8 on. Where the superuser has settings of its own
+ * (superuserSetting.ts), those of the database have to be given too.
+ */
 function initSqlSettings({ spec, database, servers }: Situation): Readonly<Record<string, string>> {
-  if (!isShared(database, spec.cluster.user)) return {};
-  const path = lookUp(database.parameters, 'search_path') ?? lookUp(servers.get(0)?.parameters ?? {}, 'search_path');
-  return { role: 'none', search_path: path ?? '"$user", public' };
+  const declared = sessionSettings(database);
+  if (!isShared(database, spec.cluster.user)) return declared;
+  const path = lookUp(servers.get(0)?.parameters ?? {}, 'search_path') ?? '"$user", public';
+  return { role: 'none', search_path: path, ...declared };
 }

@@ -75,6 +75,8 @@ export const CREATE_LEDGER = [
   'SET LOCAL citus.enable_ddl_propagation = off',
   'SET LOCAL citus.enable_schema_based_sharding = off',
   'SET LOCAL citus.use_citus_managed_tables = off',
+  'SET LOCAL default_table_access_method = heap',
+  "SET LOCAL default_tablespace = ''",
   `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${LEDGER_TABLE} (
     ordinal pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -79,10 +79,25 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
   });
 }
 
+const READ_ONLY = 'default_transaction_read_only';
+
 /** Parameters that a database cannot hold, and why; asked before anything is made. */
-export function parameterProblems(wanted: DatabaseSpec, known: readonly KnownParameter[]): readonly Problem[] {
-  return Object.keys(wanted.parameters).flatMap((name): Problem[] => {
+export function parameterProblems(
+  wanted: DatabaseSpec,
+  known: readonly KnownParameter[],
+  citus = false,
+): readonly Problem[] {
+  return Object.entries(wanted.parameters).flatMap(([name, value]): Problem[] => {
     if (isServerWide(name)) return [];
+    if (citus && name.toLowerCase() === READ_ONLY && !/^(?:off?|f(?:a(?:l(?:s(?:e)?)?)?)?|no?|0)$/i.test(value)) {
+      return [
+        {
+          kind: 'invalid',
+          what: `Parameter '${READ_ONLY}' cannot belong to a database with Citus: the connections between its nodes would be read-only too`,
+          next: 'Take it out of `parameters`, and set it for the users who are to read only (`users[].parameters`)',
+        },
+      ];
+    }
     const found = known.find((parameter) => parameter.name.toLowerCase() === name.toLowerCase());
     if (found === undefined) {
       // A name with a dot may belong to a library that is loaded later (PostgreSQL documentation, "Customized Options").
@@ -156,6 +171,18 @@ export function parameterValueSql(name: string, value: string): string {
   if (kind === undefined) return quoteLiteral(value);
   const items = splitList(value, kind);
   return items.length === 0 ? "''" : items.map(quoteLiteral).join(', ');
+}
+
+/** The declared settings as a session can start with them: what new sessions have once Step 8 is done. */
+export function sessionSettings(wanted: DatabaseSpec): Readonly<Record<string, string>> {
+  const own = Object.entries(wanted.parameters).filter(([name]) => !isServerWide(name));
+  return Object.fromEntries(own.map(([name, value]) => [name, startupValue(name, value)]));
+}
+
+/** A list in the startup message is one text, each item in quotes of its own. */
+function startupValue(name: string, value: string): string {
+  const kind = LISTS.get(name.toLowerCase());
+  return kind === undefined ? value : splitList(value, kind).map(quoteIdentifier).join(', ');
 }
 
 /**

@@ -41,6 +41,20 @@ const PINNED = {
   datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',
   timezone: 'UTC',
+  'citus.propagate_set_commands': 'none',
+  'citus.enable_ddl_propagation': 'on',
+  'citus.enable_schema_based_sharding': 'off',
+  'citus.use_citus_managed_tables': 'off',
+  'citus.shard_replication_factor': '1',
+  'citus.multi_shard_modify_mode': 'parallel',
+} as const;
+
+/** The session of initSQL has the user's settings on purpose, save for those with which the ledger cannot be written. */
+const FOR_LEDGER = {
+  default_transaction_read_only: 'off',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  standard_conforming_strings: 'on',
 } as const;
 
 /** For sessions whose statements may hold a secret, failed ones included. A superuser may set these. */
@@ -54,19 +68,20 @@ export const UNLOGGED: Readonly<Record<string, string>> = {
 };
 
 export interface StartupSettings {
-  /** false: the role's and the database's own settings hold, as the user's SQL expects. */
+  /** false: the user's settings hold, as his SQL expects: those given here, and the role's and the database's own. */
   readonly pinned: boolean;
   /** Pinned, but for search_path: what some extensions do to it starts from the database's own value. */
   readonly ownSearchPath?: boolean | undefined;
-  /** Further settings; they win over the pinned ones. */
+  /** Further settings; they win over pinned ones. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The `options` field of the startup message: `-c name=value`, blanks and backslashes escaped (libpq documentation). */
 export function startupOptions({ pinned, ownSearchPath, settings }: StartupSettings): string {
   const { search_path, ...others } = PINNED;
-  const chosen = !pinned ? {} : ownSearchPath === true ? others : { search_path, ...others };
-  const all = { ...KEEPALIVES, ...NO_LIBRARIES, client_encoding: 'UTF8', ...chosen, ...settings };
+  const chosen = ownSearchPath === true ? others : { search_path, ...others };
+  const always = { ...KEEPALIVES, ...NO_LIBRARIES, client_encoding: 'UTF8' };
+  const all = pinned ? { ...always, ...chosen, ...settings } : { ...settings, ...always, ...FOR_LEDGER };
   return Object.entries(all)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\\s]/g, '\\$&')}`)
     .join(' ');

@@ -87,7 +87,7 @@ export function preflight(
       `Owner '${owner.name}' cannot log in, so it cannot distribute tables: Citus opens connections as the role itself`,
     );
   }
-  problems.push(...parameterProblems(database, coordinator.knownParameters));
+  problems.push(...parameterProblems(database, coordinator.knownParameters, situation.spec.cluster.citus));
   problems.push(
     ...bookkeepingProblems(coordinator.bookkeeping, database.name, label(situation, topology.coordinator)),
     ...nodes.flatMap((node) => ledgerProblems(inside(situation, node).ledger, label(situation, node))),

@@ -1,5 +1,8 @@
 import { MARK_SESSION } from '../initSql/marker.ts';
+import { WRONG_VALUE } from '../objects/parameter.ts';
 import type { Session } from '../postgres/connection.ts';
+import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { executeInitSql, type InitSqlWork } from './executeInitSql.ts';
 import type { Run } from './run.ts';
@@ -11,7 +14,9 @@ export async function runInitSql(
   { run, log, open }: { readonly run: Run; readonly log: LineLog; readonly open: () => Promise<Session> },
 ): Promise<number> {
   if (!isWork(initSql)) return 0;
-  const session = await open();
+  const session = await open().catch((error: unknown) => {
+    throw openFailure(run, error);
+  });
   try {
     await session.script(MARK_SESSION);
     const extensions = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
@@ -25,4 +30,20 @@ export async function runInitSql(
 
 function isWork(decision: Situation['initSql']): decision is InitSqlWork {
   return decision.kind !== 'none' && decision.kind !== 'skip';
+}
+
+/** A setting that this database does not take shows when its first session opens, and would stop all that come later. */
+function openFailure(run: Run, error: unknown): unknown {
+  if (error instanceof Failure || error instanceof Interrupted || classify(error) === 'transient') return error;
+  return new Failure(
+    {
+      kind: WRONG_VALUE.includes(codeOf(error) ?? '') ? 'invalid' : 'failed',
+      what: 'Failed to open the session of initSQL, which has the declared `parameters`',
+      node: run.coordinator,
+      database: run.database,
+      cause: describe(error),
+      next: 'Correct the value in `parameters`: nothing of initSQL was executed by this run',
+    },
+    { cause: error },
+  );
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, test } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { runProgram, specOf } from '../support/program.ts';
@@ -17,7 +17,11 @@ const counted = { statements: 0, refusedByBoth: 0 };
 beforeAll(async () => {
   cluster = await startLocalCluster({
     workers: 2,
-    serverSettings: { wal_level: 'logical', max_connections: '300' },
+    serverSettings: {
+      wal_level: 'logical',
+      max_connections: '300',
+      output_plugin_libraries: 'pgoutput, test_decoding, citus',
+    },
   });
   if (cluster.kind !== 'real') return;
   version = Math.floor(Number(await firstValue(cluster, 0, 'postgres', 'SHOW server_version_num')) / 10_000);
@@ -116,7 +120,11 @@ function scriptOf(parts: readonly Part[], db: string): readonly Chunk[] {
 }
 
 async function apply(name: string, initSQL: string): Promise<{ readonly code: number; readonly log: string }> {
-  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, ...(initSQL === '' ? {} : { initSQL }) }]));
+  return await runProgram(
+    cluster,
+    ['apply'],
+    specOf(cluster, [{ name, extensions: ['citus_columnar'], ...(initSQL === '' ? {} : { initSQL }) }]),
+  );
 }
 
 /** Runs the chunks; one that fails is left out from then on, and comes back with the reason. */
@@ -135,9 +143,9 @@ async function applyAll(name: string, chunks: readonly Chunk[]): Promise<Readonl
   }
 }
 
-test.concurrent.each(Object.entries(PAIRS))(
+test.concurrent.for(Object.entries(PAIRS))(
   'what psql takes of %s, initSQL takes',
-  async (name, parts) => {
+  async ([name, parts], { expect }) => {
     if (cluster.kind !== 'real') return;
     const [by, of] = [`by_psql_${name.toLowerCase()}`, `by_init_${name.toLowerCase()}`];
     for (const { group } of cluster.nodes) {
@@ -174,7 +182,6 @@ test.concurrent.each(Object.entries(PAIRS))(
       expect.soft(await ofCitus(of, group), `group ${group}`).toEqual(await ofCitus(by, group));
     }
   },
-  300_000,
 );
 
 /** What a dump does not say. */

@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { firstValue, list } from '../support/catalog.ts';
+import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
+
+/** Settings of a database and of its roles are for its clients; what the program means does not depend on them. */
+
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 2 });
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+/** The log too: a failure without it says nothing. */
+async function run(command: string, document: Document): Promise<Pick<Outcome, 'code' | 'log'>> {
+  const { code, log } = await runProgram(cluster, [command], specOf(cluster, [document]));
+  return { code, log: code === 0 ? '' : log };
+}
+
+const PASSED = { code: 0, log: '' };
+
+const FIRST = 'CREATE TABLE first_made (id bigint PRIMARY KEY, note text);';
+const SECOND = `${FIRST}
+CREATE TABLE made_later (id bigint PRIMARY KEY);
+CREATE INDEX ON first_made (note);`;
+
+/** What a client of the database may have reasons to set. */
+const SETTINGS: readonly (readonly [string, string])[] = [
+  ['citus.enable_schema_based_sharding', 'on'],
+  ['default_table_access_method', 'columnar'],
+  ['citus.propagate_set_commands', 'local'],
+  ['citus.enable_ddl_propagation', 'off'],
+  ['default_transaction_isolation', 'serializable'],
+];
+
+describe.each(SETTINGS)('%s = %s', (name, value) => {
+  test('a first run, a second one with more to do, verify and plan', async (context) => {
+    if (cluster.kind !== 'real') return context.skip();
+    const database = name.replaceAll('.', '_');
+    const document = (initSQL: string, extensions: readonly string[]) => ({
+      name: database,
+      initSQL,
+      extensions,
+      schemas: ['declared'],
+      parameters: { [name]: value },
+    });
+    expect(await run('apply', document(FIRST, ['citus_columnar']))).toEqual(PASSED);
+    for (const { group } of cluster.nodes) {
+      await query(cluster, group, 'postgres', `ALTER DATABASE ${database} SET ${name} = ${value}`);
+    }
+    expect(await run('apply', document(SECOND, ['citus_columnar', 'hstore']))).toEqual(PASSED);
+    for (const command of ['verify', 'plan']) {
+      const outcome = await run(command, document(SECOND, ['citus_columnar', 'hstore']));
+      expect(outcome, command).toEqual(PASSED);
+    }
+    for (const { group } of cluster.nodes) {
+      const extensions = await list(
+        cluster,
+        group,
+        database,
+        "SELECT extname FROM pg_extension WHERE extname = 'hstore'",
+      );
+      expect(extensions).toEqual(['hstore']);
+    }
+    const method =
+      "SELECT amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.oid = 'citus_databases.init_sql'::regclass";
+    expect(await firstValue(cluster, 0, database, method)).toBe('heap');
+  });
+});
+
+test('what would keep Citus from writing is refused before anything is made', async () => {
+  const document = { name: 'read_only', parameters: { default_transaction_read_only: true } };
+  const { code, log } = await run('apply', document);
+  expect({ code, log }).toEqual({
+    code: 2,
+    log: expect.stringContaining("'default_transaction_read_only' cannot belong to a database"),
+  });
+  expect(await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'read_only'")).toEqual([]);
+});
+
+test('a library that is not there keeps nobody from correcting it', async () => {
+  const document = (parameters: Document) => ({ name: 'library', parameters });
+  expect(await run('apply', document({}))).toEqual(PASSED);
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'postgres', "ALTER DATABASE library SET session_preload_libraries = 'autoexplain'");
+  }
+  expect(await run('apply', document({ session_preload_libraries: 'auto_explain' }))).toEqual(PASSED);
+  expect(await firstValue(cluster, 1, 'library', 'SHOW session_preload_libraries')).toBe('auto_explain');
+});
+
+test('the session of initSQL has the declared parameters from the first run on', async () => {
+  const name = 'first_parameters';
+  const initSQL = `CREATE SCHEMA analytics;
+CREATE TABLE made (at timestamptz);
+CREATE TABLE settings AS SELECT current_setting('timezone') AS zone, current_setting('search_path') AS path;`;
+  const parameters = {
+    timezone: 'Europe/Berlin',
+    search_path: '"analytics", public',
+  };
+  expect(await run('apply', { name, initSQL, parameters })).toEqual(PASSED);
+  expect(await list(cluster, 0, name, "SELECT zone || ' ' || path FROM analytics.settings")).toEqual([
+    'Europe/Berlin "analytics", "public"',
+  ]);
+  expect(await run('apply', { name, initSQL: `${initSQL}\nCREATE TABLE later (x int);`, parameters })).toEqual(PASSED);
+  expect(await list(cluster, 0, name, "SELECT tablename FROM pg_tables WHERE schemaname = 'analytics'")).toEqual([
+    'later',
+    'made',
+    'settings',
+  ]);
+  expect(await run('plan', { name, initSQL: `${initSQL}\nCREATE TABLE later (x int);`, parameters })).toEqual(PASSED);
+});
