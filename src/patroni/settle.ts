@@ -1,5 +1,5 @@
 import { forAll } from '../concurrency/parallel.ts';
-import { describe } from '../postgres/sqlstate.ts';
+import { classify, describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import { difference } from './difference.ts';
 import { readConfig, reasonOf, viewGroup } from './group.ts';
@@ -16,6 +16,8 @@ export interface MemberState {
   readonly progress: ReadonlyMap<string, Progress> | undefined;
   readonly reason: string | undefined;
   readonly settings: KnownSettings | undefined;
+  /** The server runs and does not let this program in, so that what is in force there cannot be seen. */
+  readonly closed: boolean;
 }
 
 export interface GroupState {
@@ -27,6 +29,8 @@ export interface GroupState {
 /** How long after its loop_wait a member may still be at its reload. */
 const LOOP_GRACE_MS = 3_000;
 const POLL_MS = 1_000;
+/** A server that has just been made may not have its password yet. */
+const LOGIN_GRACE_MS = 30_000;
 
 /**
  * Asks until every member of the group has taken the configuration, or knows that it needs a restart. `sentAt`: when the
@@ -40,7 +44,11 @@ export async function settleGroup(plan: GroupPlan, tools: Tools, sentAt: number 
     const state = await readGroup(plan, tools, sentAt === undefined || performance.now() - sentAt > loopMs);
     const absent = state.members.filter((member) => member.progress === undefined);
     const waiting = state.members.filter((member) => isWaiting(member));
-    if (waiting.length === 0 && (absent.length === 0 || sentAt === undefined)) return state;
+    const closed = state.members.filter((member) => member.closed);
+    if (waiting.length === 0 && (absent.length === 0 || sentAt === undefined)) {
+      if (closed.length === 0) return state;
+      if (performance.now() - startedAt > LOGIN_GRACE_MS) throw unseen(plan, closed);
+    }
     // a member that answers has had three loops to take it: something else outweighs the configuration
     const lateness = Math.max(3 * loopMs, 10_000);
     if (waiting.length > 0 && (performance.now() - startedAt > lateness || performance.now() > deadline)) {
@@ -70,7 +78,7 @@ async function readMember(
   loopPassed: boolean,
 ): Promise<MemberState> {
   const { status } = member;
-  const nothing = { member, progress: undefined, settings: undefined };
+  const nothing = { member, progress: undefined, settings: undefined, closed: false };
   if (status === undefined)
     return {
       ...nothing,
@@ -79,17 +87,28 @@ async function readMember(
   if (status.state !== 'running') return { ...nothing, reason: `its server is ${status.state}` };
   let settings: KnownSettings | undefined;
   let reason: string | undefined;
+  let closed = false;
   if (member.sql !== undefined) {
     try {
       settings = await readSettings(plan.spec.group, member.sql, tools.sql);
     } catch (error) {
       tools.signal.throwIfAborted();
       reason = describe(error);
+      closed = classify(error) === 'hopeless';
     }
   }
   const reading: MemberReading = { pending: status.pending, settings, loopPassed };
   const progress = new Map(names.map((parameter) => [parameter.name, progressOf(parameter, reading)]));
-  return { member, progress, settings, reason };
+  return { member, progress, settings, reason, closed };
+}
+
+function unseen(plan: GroupPlan, members: readonly MemberState[]): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `${plan.label}: what is in force cannot be seen`,
+    cause: members.map(({ member, reason }) => `${member.name}: ${reason ?? 'no login'}`).join('\n'),
+    next: 'Compare the password of cluster.user and the certificates with what the servers have, and run again',
+  });
 }
 
 /** By another run that held the lock while a restart had ended the session that held ours, or by `patronictl edit-config`. */

@@ -69,10 +69,11 @@ describe('operations on a release', () => {
     return stderr.replaceAll(/\s+/g, ' ');
   }
 
-  /** Pods, StatefulSets, Secrets and volumes with their identities: what a refused operation leaves alone. */
-  function objects(): Promise<string> {
+  /** Servers, Secrets and volumes with their identities: what a refused operation leaves alone. */
+  async function objects(): Promise<string> {
     const fields = 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid}{"\\n"}{end}';
-    return release.kubectl('get', 'statefulsets,pods,pvc,secrets', '-l', 'cluster-name=ops', '-o', fields);
+    const servers = await release.kubectl('get', 'pods', '-l', 'application=patroni', '-o', fields);
+    return servers + (await release.kubectl('get', 'statefulsets,pvc,secrets', '-l', 'cluster-name=ops', '-o', fields));
   }
 
   async function write(database: string): Promise<void> {

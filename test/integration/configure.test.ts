@@ -205,6 +205,18 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(await parameters(0)).not.toHaveProperty('work_mem');
   });
 
+  it('does not call in force what it cannot see', async () => {
+    const text = spec({ max_connections: 90, max_worker_processes: 20, work_mem: '7MB' }).replace(
+      path.join(folder, 'superuser'),
+      path.join(folder, 'wrong'),
+    );
+    const { code, out } = await configure(text);
+    expect(code).toBe(1);
+    expect(out).toContain('Group 0 (coordinator): what is in force cannot be seen');
+    expect(out).toMatch(/citusdemo-0-0: .*\(SQLSTATE 28P01\)/);
+    expect(out).not.toContain('Parameters are in force!');
+  });
+
   it('says what outweighs the configuration where a member does not take it', async () => {
     const at = member(0, 0);
     await alterSystem(at, 'SET work_mem = 1234');
