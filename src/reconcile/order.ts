@@ -155,7 +155,10 @@ const registration: DatabaseWork = {
 /** Nothing is built on top of lost data. What came before gives a worker its place back, and takes nothing away. */
 const damage: DatabaseWork = { name: 'damage', nodes: onCoordinator, items: damageItems, log: 'lines' };
 
-/** What ALTER EXTENSION leaves to the end: when every node has the new version. */
+/**
+ * What ALTER EXTENSION leaves to the end: when every node has the new version. Before workers are registered or synced:
+ * the new Citus sends them no colocation group of several collations ("cannot colocate tables").
+ */
 const citusUpgrade: DatabaseWork = {
   name: 'upgrade of citus',
   nodes: onCoordinator,
@@ -282,7 +285,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
   },
   {
     heading: { number: 6, title: () => 'Adding worker nodes to Citus metadata...' },
-    works: [managedRoles, registration, damage, citusUpgrade, privileges, schemas],
+    works: [citusUpgrade, managedRoles, registration, damage, privileges, schemas],
   },
   {
     heading: { number: 7, title: () => 'Running custom initialization SQL...' },

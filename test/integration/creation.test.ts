@@ -125,8 +125,10 @@ describe('locale providers', () => {
       "CREATE TABLE words (w text PRIMARY KEY); SELECT create_distributed_table('words', 'w', shard_count => 4);";
     await applied({ name: 'sorting', initSQLPolicy: 'adopt', initSQL });
     expect(await providers('sorting')).toEqual([icu, icu]);
-    await query(cluster, 0, 'sorting', "INSERT INTO words VALUES ('B'), ('a'), ('C'), ('Ä'), ('z')");
-    expect(await query(cluster, 0, 'sorting', 'SELECT min(w), max(w) FROM words')).toEqual([{ min: 'a', max: 'z' }]);
+    await query(cluster, 0, 'sorting', "INSERT INTO public.words VALUES ('B'), ('a'), ('C'), ('Ä'), ('z')");
+    expect(await query(cluster, 0, 'sorting', 'SELECT min(w), max(w) FROM public.words')).toEqual([
+      { min: 'a', max: 'z' },
+    ]);
   });
 
   test("of the coordinator's template1, where the worker's is another one", async () => {

@@ -92,14 +92,16 @@ test('owner and all may maintain tables on every node; what is there and what co
     cluster,
     0,
     'kept',
-    "CREATE TABLE later (id int PRIMARY KEY); SELECT create_distributed_table('later', 'id')",
+    "CREATE TABLE public.later (id int PRIMARY KEY); SELECT create_distributed_table('public.later', 'id')",
   );
   // The stand-in's workers have views for tables, and get no grants.
   for (const { group } of cluster.kind === 'real' ? cluster.nodes : cluster.nodes.slice(0, 1)) {
     for (const table of ['kept', 'later']) {
-      const text = `SELECT ARRAY(SELECT has_table_privilege(u, '${table}', 'MAINTAIN') FROM unnest(ARRAY['keeper', 'hand', 'reader']) u) AS may`;
+      const text = `SELECT ARRAY(SELECT has_table_privilege(u, 'public.${table}', 'MAINTAIN') FROM unnest(ARRAY['keeper', 'hand', 'reader']) u) AS may`;
       expect(await query(cluster, group, 'kept', text), `${table} on ${group}`).toEqual([{ may: [true, true, false] }]);
     }
   }
-  expect(await apply(database)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing was changed') });
+  const again = await apply(database);
+  expect(again).toMatchObject({ code: 0 });
+  if (cluster.kind === 'real') expect(again.log).toContain('Nothing was changed');
 });

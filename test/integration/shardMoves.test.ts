@@ -91,7 +91,7 @@ describe.each(['moving', 'closed'])('database %s', (database) => {
     table: string,
     group: number,
   ) => `(SELECT s.shardid FROM pg_dist_shard s JOIN pg_dist_placement p USING (shardid)
-     WHERE s.logicalrelid = '${table}'::regclass AND p.groupid = ${group} ORDER BY 1 LIMIT 1)`;
+     WHERE s.logicalrelid = 'public.${table}'::regclass AND p.groupid = ${group} ORDER BY 1 LIMIT 1)`;
   const at = (group: number) => `'${nodeOf(cluster, group).host}', ${nodeOf(cluster, group).port}`;
   const nodeId = (group: number) => `(SELECT nodeid FROM pg_dist_node WHERE groupid = ${group})`;
   const half = (
@@ -113,11 +113,11 @@ describe.each(['moving', 'closed'])('database %s', (database) => {
       );
       await ended(
         database,
-        `SELECT isolate_tenant_to_new_shard('${table}', 7, shard_transfer_mode => 'force_logical')`,
+        `SELECT isolate_tenant_to_new_shard('public.${table}', 7, shard_transfer_mode => 'force_logical')`,
       );
       await ended(database, "SELECT citus_rebalance_start(shard_transfer_mode => 'force_logical')");
       await ended(database, 'SELECT citus_rebalance_wait()');
-      expect(await query(cluster, 2, database, `SELECT count(*)::int FROM ${table}`)).toEqual([{ count: 200 }]);
+      expect(await query(cluster, 2, database, `SELECT count(*)::int FROM public.${table}`)).toEqual([{ count: 200 }]);
     },
     240_000,
   );
