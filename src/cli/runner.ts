@@ -6,6 +6,7 @@ import { exitCode, Interrupted } from '../report/errors.ts';
 import { isLouder, jsonLog, type RememberingLog, rememberLatest, textLog } from '../report/log.ts';
 import { createRedactor, type Redactor } from '../report/redact.ts';
 import { createStepLog, type StepLog } from '../report/stepLog.ts';
+import { visible } from '../report/visible.ts';
 import { loadAccess } from '../secrets/credentials.ts';
 import { exposedFiles } from '../secrets/exposedFiles.ts';
 import { readSpec } from '../spec/read.ts';
@@ -92,7 +93,7 @@ export class Runner {
       signal,
       print: (text) => {
         this.#reported = true;
-        this.surroundings.stdout.write(this.redactor.redact(text));
+        this.surroundings.stdout.write(visible(this.redactor.redact(text)));
       },
     });
   }
@@ -137,7 +138,7 @@ export class Runner {
       this.#exitCode = await body(this.#stop.signal);
     } catch (thrown) {
       const error = asFailure(thrown);
-      const message = this.redactor.redact(errorMessage(error, destination?.log.latest()));
+      const message = visible(this.redactor.redact(errorMessage(error, destination?.log.latest())));
       if (destination === undefined || this.#outputError !== undefined) {
         this.surroundings.stderr.write(`${message}\n`);
       } else {

@@ -104,7 +104,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   const { node } = target;
   const stream = await openStream(node, node.host, access.tls, way, limit);
   const login = newLogin();
-  const client = new pg.Client(clientConfig(target, access, options, stream));
+  const client = new pg.Client(clientConfig(target, access, options, stream, login));
   followLogin(client, login, target, access, stream);
   // without a listener the end of an idle connection would be an uncaught exception
   client.on('error', () => undefined);

@@ -39,6 +39,7 @@ export function clientConfig(
   access: Credentials,
   options: ConnectOptions,
   stream: Stream,
+  login: Login,
 ): pg.ClientConfig {
   const { pinned = true, ownSearchPath, settings, applicationName = 'citus-databases' } = options;
   const config: pg.ClientConfig & { readonly replication: string } = {
@@ -60,13 +61,32 @@ export function clientConfig(
     connectionTimeoutMillis: 0,
     // clientSession.ts waits for each answer, except where several messages are to go out at once
     pipeline: true,
-    stream: () => handOver(stream.socket),
+    stream: () => handOver(stream.socket, target.node, login),
   };
   return config;
 }
 
-/** pg connects every stream that it is given; this one is connected already and just says so. */
-function handOver(socket: Socket): Socket {
+/**
+ * pg connects every stream that it is given; this one is connected already and just says so. What comes from it is
+ * watched on its way to pg, whose parser throws at a message shorter than its own length says, and keeps whatever it has
+ * of one that never ends.
+ */
+function handOver(socket: Socket, node: NodeSpec, login: Login): Socket {
+  const listen = socket.on.bind(socket);
+  let bytes = 0;
+  const watched = (event: string, listener: (chunk: Buffer) => void) => {
+    if (event !== 'data') return listen(event, listener);
+    return listen('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      try {
+        if (!login.authenticated && bytes > LONGEST_LOGIN_BYTES) throw new Error(`${bytes} bytes, and no end`);
+        listener(chunk);
+      } catch (error) {
+        socket.destroy(noPostgres(node, error));
+      }
+    });
+  };
+  Object.assign(socket, { on: watched });
   socket.connect = () => {
     setImmediate(() => {
       socket.emit('connect');
@@ -76,6 +96,22 @@ function handOver(socket: Socket): Socket {
     return socket;
   };
   return socket;
+}
+
+/** A server says what it asks for, or why it lets nobody in, in a few hundred bytes. */
+const LONGEST_LOGIN_BYTES = 64 * 1024;
+
+function noPostgres(node: NodeSpec, error: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'failed',
+      what: "What answers there does not speak PostgreSQL's protocol",
+      node: placeOf(node),
+      cause: error instanceof Error ? error.message : String(error),
+      next: 'Correct host and port of that node in the spec, or look at what stands in between',
+    },
+    { cause: error },
+  );
 }
 
 /** Listens before pg does, whose answers are therefore never sent where there is an objection. */

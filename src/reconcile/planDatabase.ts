@@ -1,4 +1,5 @@
 import { isChange } from '../objects/change.ts';
+import { oneLine } from '../report/visible.ts';
 import { isDue } from './executeItems.ts';
 import { findingsOf, type ReportedFinding, reported } from './findings.ts';
 import { orderOf } from './order.ts';
@@ -83,11 +84,11 @@ export function formatPlan(plan: DatabasePlan): string {
   const lines = [
     `Database '${plan.database}'${plan.absent ? ' does not exist yet; the plan takes it to be empty' : ''}`,
   ];
-  for (const text of plan.warnings) lines.push(`  WARNING: ${text}`);
+  for (const text of plan.warnings) lines.push(`  WARNING: ${oneLine(text)}`);
   if (plan.steps.length === 0) lines.push('  Nothing to do');
   for (const step of plan.steps) {
     lines.push('', `Step ${step.step}: ${step.title}`);
-    for (const change of step.changes) lines.push(`  ${change.node}: ${change.summary}`);
+    for (const change of step.changes) lines.push(`  ${change.node}: ${oneLine(change.summary)}`);
   }
   return lines.join('\n');
 }

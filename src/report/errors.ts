@@ -1,3 +1,5 @@
+import { oneLine } from './visible.ts';
+
 /** How a run can end badly; each kind has its exit code (see exitCode). */
 export type FailureKind =
   /** Something went wrong that a later run may find mended. */
@@ -54,10 +56,11 @@ export class Interrupted extends Error {
 /** `what` (node N, database D), then the cause and the next step on lines of their own, indented by two. */
 export function formatFailure(details: FailureDetails): string {
   const place = [
-    details.node === undefined ? [] : [`node ${details.node}`],
-    details.database === undefined ? [] : [`database ${details.database}`],
+    details.node === undefined ? [] : [`node ${oneLine(details.node)}`],
+    details.database === undefined ? [] : [`database ${oneLine(details.database)}`],
   ].flat();
-  const lines = [place.length === 0 ? details.what : `${details.what} (${place.join(', ')})`];
+  const what = oneLine(details.what);
+  const lines = [place.length === 0 ? what : `${what} (${place.join(', ')})`];
   if (details.cause !== undefined)
     lines.push(`  Cause: ${indentRest(details.cause)}`.replace(/^( {2}Cause:) \n/, '$1\n'));
   if (details.next !== undefined) lines.push(`  Next: ${indentRest(details.next)}`);

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { FailureKind } from './errors.ts';
+import { visible } from './visible.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -70,8 +71,11 @@ export function textLog(options: LogOptions): Log {
     write(entry) {
       if (!isShown(entry, options.level)) return;
       const indent = '  '.repeat(entry.depth);
-      const text = options.redact(entry.text);
-      const lines = text.split('\n').map((line) => (line === '' ? '' : indent + line));
+      const [first = '', ...others] = visible(options.redact(entry.text)).split('\n');
+      // Only what this program says itself begins a line: the verdict cannot be imitated by what it quotes.
+      const lines = [first, ...others.map((line) => (/^\S/.test(line) ? `  ${line}` : line))].map((line) =>
+        line === '' ? '' : indent + line,
+      );
       options.stream.write(`${lines.join('\n')}\n`);
     },
   };

@@ -138,6 +138,30 @@ describe('a server that pretends', () => {
     expect(sent).not.toContain('p=');
   });
 
+  test('a message that is shorter than it says is no crash', async () => {
+    answer = (socket) => void socket.write(Buffer.from('R\0\0\0\u0008\0\0\0\u0005', 'latin1'));
+    expect(await met()).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("does not speak PostgreSQL's protocol"),
+    });
+  });
+
+  test('a message without an end takes no memory', async () => {
+    answer = (socket) => {
+      socket.write(Buffer.from('R\x7f\xff\xff\xff', 'latin1'));
+      const chunk = Buffer.alloc(32 * 1024, 'x');
+      const more = () => {
+        while (!socket.destroyed && socket.write(chunk));
+      };
+      socket.on('drain', more);
+      more();
+    };
+    expect(await met()).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("does not speak PostgreSQL's protocol"),
+    });
+  });
+
   test('SCRAM that ends before the server has proved anything', async () => {
     answer = (socket, message) => {
       if (message.toString('latin1').startsWith('p')) socket.write(IN);

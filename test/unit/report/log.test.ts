@@ -43,7 +43,7 @@ test('the text log: frames, steps, indentation, warnings, no secret', () => {
       'Step 1: Workers...',
       '  Configuring',
       "    WARNING: odd: password='[redacted]'",
-      '    second line',
+      '      second line',
       '',
       'ERROR: [redacted]',
       '',
