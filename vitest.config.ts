@@ -58,7 +58,7 @@ export default defineConfig({
           sequence: { groupOrder: 6 },
           include: ['test/attacks/**/*.test.ts'],
           testTimeout: 120_000,
-          hookTimeout: 180_000,
+          hookTimeout: 600_000,
           maxWorkers: 2,
         },
       },

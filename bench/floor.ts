@@ -55,7 +55,7 @@ export async function measureFloor(
   const cpuAfter = serverCpu(cluster);
   const askedAt = performance.now();
   await Promise.all(inside.map((client) => client.query(verificationScript())));
-  await inside[0]?.query(`${probeScript(workers.length, 8 * workers.length)}; ROLLBACK`);
+  await inside[0]?.query(`${probeScript(workers.length, 8 * workers.length, 'bench')}; ROLLBACK`);
   const milliseconds = registeredAt - startedAt;
   const proved = milliseconds + performance.now() - askedAt;
   await Promise.all(inside.map((client) => client.end()));

@@ -8,7 +8,7 @@ import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases
 import { mixedVersions, serverWarnings } from '../reconcile/preflight.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
-import { createRun, type Run } from '../reconcile/run.ts';
+import { createRun, type Run, throwIfInterrupted } from '../reconcile/run.ts';
 import { label, type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate, updateSummaries } from '../reconcile/updateOrder.ts';
 import { Failure } from '../report/errors.ts';
@@ -90,6 +90,7 @@ async function verifyOne(context: Context, joined: Joined, database: DatabaseSpe
     await probeDistributedTable(run, situation);
     log.line('✓ a distributed table was created, written and read on every worker, and rolled back', 1);
   }
+  throwIfInterrupted(run.signal);
   log.line(`Database '${database.name}' is ready!`);
   return { database: database.name, ready: true, nodes: proof.nodes, links: proof.links };
 }

@@ -6,10 +6,15 @@ import { quoteLiteral } from '../postgres/quote.ts';
  * The session that executes initSQL marks itself with an advisory lock in the database. When this program is killed,
  * PostgreSQL goes on with the statement until it has something to send (PostgreSQL documentation,
  * client_connection_check_interval), and would commit it and its row in the ledger after the next run has looked.
+ *
+ * Anybody may take an advisory lock. So the second half of the key is any number, which nobody can keep from us, and the
+ * session of a user who is no superuser counts for nothing.
  */
-const KEY = createHash('sha256').update('citus-databases:init-sql-session').digest().readBigInt64BE(0).toString();
+const CLASS = createHash('sha256').update('citus-databases:init-sql-session').digest().readUInt32BE(0) >>> 1;
 
-export const MARK_SESSION = `SELECT pg_catalog.pg_advisory_lock(${KEY})`;
+export function markSession(number: number): string {
+  return `SELECT pg_catalog.pg_try_advisory_lock(${CLASS}, ${number}) AS marked`;
+}
 
 /** How many marked sessions there are; 0 as a rule, so that it is worth no question of its own. */
 export function observeMarkedSessions(database: string): Fragment {
@@ -23,6 +28,7 @@ export function endMarkedSessions(database: string): string {
 
 function marked(database: string): string {
   return `FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname::pg_catalog.text = ${quoteLiteral(database)}
-      AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = ${KEY}`;
+      JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = ${CLASS}::pg_catalog.oid
+      AND r.rolsuper AND d.datname::pg_catalog.text = ${quoteLiteral(database)}`;
 }

@@ -135,7 +135,8 @@ export function diffDefaultPrivileges(
       .flatMap((creator) =>
         kinds.flatMap(({ kind, code, words }) => {
           const entry = observed?.defaults.find((candidate) => candidate.role === creator && candidate.kind === code);
-          const missing = lacking(user, privilegesOf(user.access, kind, serverVersion), entry?.grants).join(', ');
+          const privileges = grantable(privilegesOf(user.access, kind, serverVersion), creator === superuser);
+          const missing = lacking(user, privileges, entry?.grants).join(', ');
           if (missing === '') return [];
           const role = quoteIdentifier(creator);
           const grant = `GRANT ${missing} ON ${words} TO ${quoteIdentifier(user.name)}`;
@@ -196,7 +197,7 @@ export function diffRelationAccess(
   database: DatabaseSpec,
   observed: ObservedAccess | undefined,
   node: NodeSpec,
-  serverVersion: number,
+  context: RelationContext,
   /** undefined: the node is the coordinator, or there is no Citus. */
   coordinator?: ObservedAccess,
 ): readonly Change[] {
@@ -206,13 +207,13 @@ export function diffRelationAccess(
       const there = known.get(relationName(relation));
       // What the coordinator lacks too comes from there.
       return (
-        lackingOn(user, relation, serverVersion).length > 0 &&
-        (there === undefined || lackingOn(user, there, serverVersion).length === 0)
+        lackingOn(user, relation, context).length > 0 &&
+        (there === undefined || lackingOn(user, there, context).length === 0)
       );
     });
     const kinds = new Map<string, ObservedRelation[]>();
     for (const relation of due) {
-      const kind = `${lackingOn(user, relation, serverVersion).join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
+      const kind = `${lackingOn(user, relation, context).join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
       kinds.set(kind, [...(kinds.get(kind) ?? []), relation]);
     }
     return [...kinds].flatMap(([kind, relations]) =>
@@ -233,10 +234,27 @@ export function diffRelationAccess(
   ];
 }
 
-function lackingOn(user: UserSpec, relation: ObservedRelation, serverVersion: number): readonly string[] {
+function lackingOn(
+  user: UserSpec,
+  relation: ObservedRelation,
+  { serverVersion, superuser }: RelationContext,
+): readonly string[] {
   if (relation.owner === user.name) return [];
   const kind = relation.kind === 'S' ? 'sequence' : 'table';
-  return lacking(user, privilegesOf(user.access, kind, serverVersion), relation.grants);
+  const privileges = privilegesOf(user.access, kind, serverVersion);
+  return lacking(user, grantable(privileges, relation.owner === superuser), relation.grants);
+}
+
+/** With these, code of the user would run as the superuser who writes to a table of his own. */
+const NOT_ON_SUPERUSERS_TABLES = ['TRIGGER', 'REFERENCES'];
+
+function grantable(privileges: readonly string[], ofSuperuser: boolean): readonly string[] {
+  return ofSuperuser ? privileges.filter((privilege) => !NOT_ON_SUPERUSERS_TABLES.includes(privilege)) : privileges;
+}
+
+interface RelationContext {
+  readonly serverVersion: number;
+  readonly superuser: string;
 }
 
 function lacking(

@@ -91,8 +91,6 @@ export function bookkeepingProblems(
 }
 
 const ENSURE = [
-  // IF NOT EXISTS does not keep two first runs apart: both look before either commits. Whoever comes second waits here.
-  `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('citus-databases:bookkeeping', 0))`,
   `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
   `CREATE TABLE IF NOT EXISTS ${TABLE} (
     name pg_catalog.text PRIMARY KEY,
@@ -103,7 +101,7 @@ const ENSURE = [
   REVOKE_FROM_OTHERS,
 ];
 
-/** A run of an older version, which does not wait, may make the schema at the same moment. */
+/** IF NOT EXISTS does not keep two first runs apart: both look before either commits. A lock would be anybody's to hold. */
 const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {

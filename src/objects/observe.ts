@@ -20,6 +20,9 @@ export const HAS_CITUS = "pg_catalog.to_regclass('pg_catalog.pg_dist_node') IS N
 /** For the message's transaction only: nothing that a database's search_path names may stand in for PostgreSQL's own. */
 export const PIN_SEARCH_PATH = 'SET LOCAL search_path = pg_catalog';
 
+/** Whoever may lock a view can make a look at its definition wait; it is tried again while there is time. */
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'";
+
 const SETTING = 'citus_databases.observed';
 
 /**
@@ -42,7 +45,7 @@ export function observationScript(fragments: readonly Fragment[]): string {
     `  PERFORM pg_catalog.set_config('${SETTING}', observed::pg_catalog.text, true);`,
     'END',
   ].join('\n');
-  return `${PIN_SEARCH_PATH};\nDO ${dollarQuote(`\n${body}\n`)};\nSELECT pg_catalog.current_setting('${SETTING}') AS observed`;
+  return `${PIN_SEARCH_PATH};\n${LOCK_TIMEOUT};\nDO ${dollarQuote(`\n${body}\n`)};\nSELECT pg_catalog.current_setting('${SETTING}') AS observed`;
 }
 
 /** Citus documentation, "Configuration Reference" (citus.override_table_visibility). */

@@ -48,18 +48,28 @@ export function readVerification(observed: string): VerificationReport {
   return JSON.parse(observed) as VerificationReport;
 }
 
-const PROBE_SCHEMA = 'citus_databases_probe';
+/** What a database's own settings could make of the statements below. On a server without Citus they are placeholders. */
+const NEUTRAL = [
+  'SET LOCAL citus.propagate_set_commands = none',
+  'SET LOCAL citus.enable_ddl_propagation = on',
+  'SET LOCAL citus.enable_schema_based_sharding = off',
+  'SET LOCAL citus.use_citus_managed_tables = off',
+  'SET LOCAL citus.shard_replication_factor = 1',
+];
 
 /**
  * A distributed table with a shard for each worker, made, written and read in a transaction that is rolled back. Flags
- * do not prove that it works: they are all true for a worker whose database was dropped and made again.
+ * do not prove that it works: they are all true for a worker whose database was dropped and made again. The schema's name
+ * ends with the caller's `tag`, so that nobody can be there first.
  */
-export function probeScript(workers: number, rows: number): string {
-  const table = `${PROBE_SCHEMA}.probe`;
+export function probeScript(workers: number, rows: number, tag: string): string {
+  const schema = `citus_databases_probe_${tag}`;
+  const table = `${schema}.probe`;
   return [
     'BEGIN',
     PIN_SEARCH_PATH,
-    `CREATE SCHEMA ${PROBE_SCHEMA}`,
+    ...NEUTRAL,
+    `CREATE SCHEMA ${schema}`,
     `CREATE TABLE ${table} (id pg_catalog.int8 NOT NULL)`,
     `SELECT pg_catalog.create_distributed_table('${table}', 'id', shard_count => ${workers}, colocate_with => 'none')`,
     `INSERT INTO ${table} SELECT pg_catalog.generate_series(1, ${rows})`,

@@ -110,7 +110,7 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
           return row.observed;
         });
       },
-      { deadline: run.deadline(), signal: run.signal },
+      { deadline: run.deadline(), signal: run.signal, alsoTransient: [LOCK_NOT_AVAILABLE] },
     );
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
@@ -130,6 +130,7 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501';
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** What is looked at (pg_authid, settings of the server) is for superusers only. */
 function noSuperuser(node: string, error: unknown): Failure {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { databaseNodes } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import {
@@ -41,9 +42,10 @@ export async function verifyNodes(run: Run, situation: Situation): Promise<Proof
 export async function probeDistributedTable(run: Run, situation: Situation): Promise<void> {
   const { coordinator, workers } = situation.topology;
   const rows = workers.length * 8;
+  const tag = randomBytes(8).toString('hex');
   const session = await run.session({ node: coordinator, scope: 'database' });
   try {
-    const results = await run.interruptible(session, () => session.script(probeScript(workers.length, rows)));
+    const results = await run.interruptible(session, () => session.script(probeScript(workers.length, rows, tag)));
     const read = (results.at(-1)?.rows[0] as { readonly rows: number } | undefined)?.rows;
     if (read !== rows) throw new Error(`${rows} rows were written and ${read ?? 'none'} read`);
   } catch (error) {

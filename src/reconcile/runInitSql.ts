@@ -1,4 +1,5 @@
-import { MARK_SESSION } from '../initSql/marker.ts';
+import { randomInt } from 'node:crypto';
+import { markSession } from '../initSql/marker.ts';
 import { WRONG_VALUE } from '../objects/parameter.ts';
 import type { Session } from '../postgres/connection.ts';
 import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
@@ -18,7 +19,7 @@ export async function runInitSql(
     throw openFailure(run, error);
   });
   try {
-    await session.script(MARK_SESSION);
+    await session.script(markSession(randomInt(2 ** 31)));
     const extensions = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
     const executed = await executeInitSql(run, session, initSql, log, extensions);
     if (executed > 0) log.line('Custom SQL executed successfully!', 1);

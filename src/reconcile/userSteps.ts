@@ -94,8 +94,9 @@ function relationAccessItems(situation: Situation, node: NodeSpec): readonly Cha
   const { coordinator } = situation.topology;
   const { access } = inside(situation, node);
   const { version } = server(situation, node).settings;
-  if (node.group === 0) return diffRelationAccess(situation.database, access, node, version);
-  return diffRelationAccess(situation.database, access, node, version, inside(situation, coordinator).access);
+  const context = { serverVersion: version, superuser: situation.spec.cluster.user };
+  if (node.group === 0) return diffRelationAccess(situation.database, access, node, context);
+  return diffRelationAccess(situation.database, access, node, context, inside(situation, coordinator).access);
 }
 
 /** Step 8, on one node. */

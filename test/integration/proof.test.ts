@@ -139,7 +139,7 @@ describe('a server that pretends', () => {
   });
 
   test('a message that is shorter than it says is no crash', async () => {
-    answer = (socket) => void socket.write(Buffer.from('R\0\0\0\u0008\0\0\0\u0005', 'latin1'));
+    answer = (socket) => void socket.write(Buffer.from('K\0\0\0\u0008\0\0\0\u0005', 'latin1'));
     expect(await met()).toMatchObject({
       code: 1,
       text: expect.stringContaining("does not speak PostgreSQL's protocol"),

@@ -27,6 +27,10 @@ const relation = (name: string, more: Partial<ObservedRelation> = {}): ObservedR
   ...more,
 });
 
+function context(serverVersion: number) {
+  return { serverVersion, superuser: 'postgres' };
+}
+
 describe('rights on the database', () => {
   test('a new one: PUBLIC has its defaults, the owner needs nothing', () => {
     expect(sqlOf(diffDatabaseAccess(DB, undefined, node, []))).toEqual([
@@ -91,7 +95,7 @@ describe('default privileges', () => {
 
   test('for tables, sequences and schemas of each creator, not for its own objects', () => {
     expect(sqlOf(diffDefaultPrivileges(db, 'postgres', NOTHING, node, true, PG15))).toEqual([
-      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON TABLES TO "o"',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO "o"',
       'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT, UPDATE, USAGE ON SEQUENCES TO "o"',
       'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT CREATE, USAGE ON SCHEMAS TO "o"',
       'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT SELECT ON TABLES TO "r"',
@@ -118,7 +122,7 @@ describe('MAINTAIN, from PostgreSQL 17 on', () => {
   const relations = [relation('t', { owner: 'x' }), relation('q', { owner: 'x', kind: 'S' })];
   const statements = (version: number) => [
     ...sqlOf(diffDefaultPrivileges(DB, 'postgres', NOTHING, node, true, version)),
-    ...sqlOf(diffRelationAccess(DB, { ...NOTHING, relations }, node, version)),
+    ...sqlOf(diffRelationAccess(DB, { ...NOTHING, relations }, node, context(version))),
   ];
 
   test('goes to owner and all, on tables', () => {
@@ -165,7 +169,7 @@ describe('tables and sequences', () => {
       relation('own', { owner: 'w', grants: { r: ['SELECT'] } }),
       relation('done', { grants: full }),
     ];
-    const [change, ...others] = diffRelationAccess(db, { ...NOTHING, relations }, node, PG15);
+    const [change, ...others] = diffRelationAccess(db, { ...NOTHING, relations }, node, context(PG15));
     expect(others).toEqual([]);
     expect(change?.statements.map(({ text }) => text)).toEqual([
       'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "s"."a", "s"."c" TO "w"',
@@ -178,14 +182,14 @@ describe('tables and sequences', () => {
 
   test('a statement names 200 at most', () => {
     const relations = Array.from({ length: 450 }, (_, index) => relation(`t${index}`, { owner: 'w' }));
-    const statements = sqlOf(diffRelationAccess(db, { ...NOTHING, relations }, node, PG15));
+    const statements = sqlOf(diffRelationAccess(db, { ...NOTHING, relations }, node, context(PG15)));
     expect(statements.map((text) => text.split(', ').length)).toEqual([200, 200, 50]);
   });
 
   test('on a worker only what the coordinator has and Citus did not carry', () => {
     const coordinator = { ...NOTHING, relations: [relation('a'), relation('view', { kind: 'v', grants: full })] };
     const worker = { ...NOTHING, relations: [relation('a'), relation('view', { kind: 'v', grants: { w: full.w } })] };
-    expect(sqlOf(diffRelationAccess(db, worker, { ...node, group: 1 }, PG15, coordinator))).toEqual([
+    expect(sqlOf(diffRelationAccess(db, worker, { ...node, group: 1 }, context(PG15), coordinator))).toEqual([
       'SET LOCAL citus.enable_ddl_propagation = off',
       'GRANT SELECT ON TABLE "s"."view" TO "r"',
     ]);
