@@ -1,5 +1,6 @@
 import { type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { refuseDamage } from '../reconcile/findings.ts';
@@ -8,7 +9,7 @@ import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases
 import { mixedVersions, serverWarnings } from '../reconcile/preflight.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
-import { createRun, type Run, throwIfInterrupted } from '../reconcile/run.ts';
+import { createRun, type Run } from '../reconcile/run.ts';
 import { label, type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate, updateSummaries } from '../reconcile/updateOrder.ts';
 import { Failure } from '../report/errors.ts';

@@ -71,7 +71,7 @@ export function clientConfig(
  * watched on its way to pg, whose parser throws at a message shorter than its own length says, and keeps whatever it has
  * of one that never ends.
  */
-function handOver(socket: Socket, node: NodeSpec, login: Login): Socket {
+function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
   const listen = socket.on.bind(socket);
   let bytes = 0;
   const watched = (event: string, listener: (chunk: Buffer) => void) => {
@@ -101,7 +101,7 @@ function handOver(socket: Socket, node: NodeSpec, login: Login): Socket {
 /** A server says what it asks for, or why it lets nobody in, in a few hundred bytes. */
 const LONGEST_LOGIN_BYTES = 64 * 1024;
 
-function noPostgres(node: NodeSpec, error: unknown): Failure {
+function noPostgres(node: ServerAddress, error: unknown): Failure {
   return new Failure(
     {
       kind: 'failed',

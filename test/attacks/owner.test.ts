@@ -4,6 +4,7 @@ import { query } from '../support/cluster.ts';
 import type { Outcome } from '../support/program.ts';
 import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
 import { operators, overloads, shadows } from './support/names.ts';
+import { BAITS } from './support/objects.ts';
 
 /**
  * The owner of a database, all of whose traps are set at the same time, before every command runs. Each trap is shown to
@@ -22,6 +23,7 @@ interface Attack {
 }
 
 const ATTACKS: readonly Attack[] = [
+  ...BAITS.map((bait) => ({ ...bait, groups: [0] })),
   {
     name: 'overloads of the functions that Citus calls between nodes',
     plant: (trap) => overloads(trap),
