@@ -1,4 +1,3 @@
-import type { LogLevel } from './report/log.ts';
 import type { StepLog } from './report/stepLog.ts';
 import type { Access } from './secrets/credentials.ts';
 import type { Spec } from './spec/types.ts';
@@ -9,7 +8,6 @@ export interface Context {
   readonly spec: Spec;
   readonly access: Access;
   readonly log: StepLog;
-  readonly logLevel: LogLevel;
   /** The longest to wait for nodes, where no database of the spec says it. */
   readonly timeoutSeconds?: number | undefined;
   /** Aborted with an Interrupted as its reason. */

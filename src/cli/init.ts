@@ -84,7 +84,6 @@ async function askCluster(
     spec,
     access: await loadAccess(spec, redactor),
     log: createStepLog(textLog({ level: 'info', stream: surroundings.stdout, redact: redactor.redact })),
-    logLevel: 'info',
     timeoutSeconds: REPORT_TIMEOUT_SECONDS,
     signal,
     print: () => undefined,

@@ -88,7 +88,6 @@ export class Runner {
       spec,
       access,
       log,
-      logLevel: options.logLevel,
       timeoutSeconds: options.timeout ?? options.mostPatience,
       signal,
       print: (text) => {

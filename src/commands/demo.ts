@@ -99,7 +99,6 @@ async function play({ surroundings, redactor, signal, log, folder, cluster }: Pl
     spec,
     access: await loadAccess(spec, redactor),
     log,
-    logLevel: 'info',
     signal,
     print: (text) => surroundings.stdout.write(redactor.redact(text)),
   };

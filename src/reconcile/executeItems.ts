@@ -27,6 +27,7 @@ export async function executeItems(items: readonly Item[], tools: ItemTools): Pr
   for (const batch of inBatches(items)) {
     const [item] = batch;
     if (item === undefined) continue;
+    if (isDue(item)) log.changing?.();
     if (batch.length > 1) {
       await executeBatch(run, batch.filter(isChange), { log, depth, onDone: ({ summary }) => onDone(summary) });
       changes += batch.length;

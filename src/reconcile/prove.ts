@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { databaseNodes } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
-import {
-  plainVerificationScript,
-  probeScript,
-  type VerificationReport,
-  verificationScript,
-} from '../objects/verification.ts';
+import { plainVerificationScript, probeScript, verificationScript } from '../objects/verification.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import { judge, provedLinks } from './judge.ts';
@@ -17,7 +12,6 @@ import type { Situation } from './situation.ts';
 export interface Proof {
   readonly nodes: number;
   readonly links: number;
-  readonly reports: ReadonlyMap<number, VerificationReport>;
 }
 
 /** Asks every node of the database at the same time; throws a Failure that lists all that is wrong. */
@@ -35,7 +29,7 @@ export async function verifyNodes(run: Run, situation: Situation): Promise<Proof
       next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md tells of each',
     });
   }
-  return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0, reports };
+  return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0 };
 }
 
 /** Makes, writes and reads a distributed table with a shard on each worker, and rolls all of it back. */

@@ -19,6 +19,7 @@ interface LaneState {
 }
 
 export interface Lane extends LineLog {
+  changing(): void;
   /** `quiet`: what to say in a few words when nothing was changed; the lane's own lines are then left out. */
   finish(quiet?: string): void;
   /** A lane that fails is printed at once, in full, whatever the order. */
@@ -60,12 +61,16 @@ export class Lanes {
       (text: string, depth = 0) => {
         state.held.push({ text, depth, level });
         state.latest = text;
-        if (level === 'warn' || text.endsWith('...')) state.eventful = true;
+        if (level === 'warn') state.eventful = true;
         this.#advance();
       };
     return {
       line: add('info'),
       warn: add('warn'),
+      changing: () => {
+        state.eventful = true;
+        this.#advance();
+      },
       finish: (quiet) => {
         state.status = 'done';
         state.quiet = quiet;

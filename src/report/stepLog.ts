@@ -8,6 +8,8 @@ export interface LineLog {
   warn(text: string, depth?: number): void;
   /** Of this moment only: nothing to read later. Lost where lines are held back; absent where none ever are. */
   passing?(text: string, depth?: number): void;
+  /** Something is about to be changed: whatever was held back in case there is nothing to do is written now. */
+  changing?(): void;
 }
 
 /** The log of one run in the shape that people know: frames, numbered steps, indented lines. */

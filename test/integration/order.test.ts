@@ -224,6 +224,8 @@ test('a failed run reports what is done, what failed and what was never reached'
   for (const step of [1, 2, 3, 4, 5, 6]) {
     expect(statusOf(step).filter((line) => !line.endsWith(': done'))).toEqual([]);
   }
-  expect(statusOf(7)).toEqual(['initSQL: failed']);
-  expect(statusOf(8)).toEqual(['parameters that a database cannot hold: notReached', 'parameters: notReached']);
+  const [failed, ...after] = [...statusOf(7), ...statusOf(8)];
+  expect(failed).toBe('initSQL: failed');
+  expect(after).toEqual(expect.arrayContaining(['parameters: notReached', 'comment: notReached']));
+  expect(after.filter((line) => !line.endsWith(': notReached'))).toEqual([]);
 });

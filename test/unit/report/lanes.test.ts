@@ -27,9 +27,11 @@ describe('order', () => {
   test('the first unfinished lane is told live, once it does something; the others are held back', () => {
     const { lanes, news } = start('a', 'b');
     const [a, b] = [lanes.lane(0), lanes.lane(1)];
+    b.changing();
     b.line('Making...', 1);
     a.line('Ready', 1);
     expect(news()).toEqual([]);
+    a.changing();
     a.line('Making...', 1);
     expect(news()).toEqual(['a|  Ready', 'a|  Making...']);
     a.line('Made');
@@ -55,6 +57,7 @@ describe('order', () => {
       lanes.lane(index).finish();
     }
     expect(news()).toEqual([]);
+    lanes.lane(0).changing();
     lanes.lane(0).line('a works...');
     lanes.lane(0).finish();
     expect(news()).toEqual(['a|a works...', 'b|b works...', 'c|c works...']);
@@ -71,9 +74,12 @@ describe('order', () => {
 describe('failure', () => {
   test('a lane that fails is told at once, in full, and not a second time', () => {
     const { lanes, news } = start('a', 'b', 'c');
+    lanes.lane(0).changing();
     lanes.lane(0).line('a works...');
     lanes.lane(1).line('b is ready');
+    lanes.lane(1).changing();
     lanes.lane(1).line('b works...');
+    lanes.lane(2).changing();
     lanes.lane(2).line('c works...');
     news();
     lanes.lane(1).fail();
@@ -88,6 +94,7 @@ describe('failure', () => {
   test('closing tells what was held back', () => {
     const { lanes, news } = start('a', 'b');
     lanes.lane(0).line('a is ready');
+    lanes.lane(1).changing();
     lanes.lane(1).line('b works...');
     lanes.lane(1).finish();
     lanes.close();
@@ -105,6 +112,7 @@ describe('lanes in which nothing was changed', () => {
     expect(news()).toEqual([]);
     lanes.lane(2).finish('something else');
     expect(news()).toEqual(['a, b|  a, b: already there']);
+    lanes.lane(3).changing();
     lanes.lane(3).line('Making...');
     expect(news()).toEqual(['c|  c: something else', 'd|Making...']);
     lanes.lane(3).finish();
@@ -133,6 +141,7 @@ describe('heartbeat', () => {
   test('tells what the lanes do after a silence, as often as it lasts', () => {
     const { lanes, news } = start('a', 'b', 'c');
     lanes.lane(0).line('Connecting', 2);
+    lanes.lane(1).changing();
     lanes.lane(1).line('  Making...');
     lanes.lane(2).finish('already there');
     const beat = '|  ... 1 of 3 done; still at work: a (Connecting), b (Making...)';
@@ -148,6 +157,7 @@ describe('heartbeat', () => {
   test('stays away while there are lines, and after the end', () => {
     const { lanes, news } = start('a');
     vi.advanceTimersByTime(14_000);
+    lanes.lane(0).changing();
     lanes.lane(0).line('Making...');
     vi.advanceTimersByTime(1_000);
     expect(news()).toEqual(['a|Making...']);

@@ -24,7 +24,6 @@ databases: [${names.map((name) => `{ name: ${name} }`).join(', ')}]
       redactor: createRedactor(),
     },
     log: createStepLog({ write: ({ context: { database }, text }) => logged.push(`${database}: ${text}`) }),
-    logLevel: 'info',
     signal: controller.signal,
     print: () => undefined,
   };
