@@ -1,4 +1,4 @@
-import { oneLine } from './visible.ts';
+import { oneLine, visible } from './visible.ts';
 
 /** How a run can end badly; each kind has its exit code (see exitCode). */
 export type FailureKind =
@@ -59,7 +59,8 @@ export function formatFailure(details: FailureDetails): string {
     details.node === undefined ? [] : [`node ${oneLine(details.node)}`],
     details.database === undefined ? [] : [`database ${oneLine(details.database)}`],
   ].flat();
-  const what = oneLine(details.what);
+  // A name in it may hold a newline; what follows must not begin a line.
+  const what = visible(details.what).replaceAll(/\n(?=\S)/g, '\n  ');
   const lines = [place.length === 0 ? what : `${what} (${place.join(', ')})`];
   if (details.cause !== undefined)
     lines.push(`  Cause: ${indentRest(details.cause)}`.replace(/^( {2}Cause:) \n/, '$1\n'));
