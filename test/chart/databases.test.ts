@@ -182,7 +182,15 @@ describe('the Job of an entry', () => {
     expect(at(job({}, { ttlSecondsAfterFinished: null }), 'spec.ttlSecondsAfterFinished')).toBeUndefined();
   });
 
-  it('runs without rights, as nobody special, on a read-only file system', () => {
+  it('has the right to see pods and Events and to leave an Event, and no other', () => {
+    const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
+    expect(at(named(objects, 'Role', 'citusdemo-jobs'), 'rules')).toEqual([
+      { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+      { apiGroups: [''], resources: ['events'], verbs: ['list', 'create'] },
+    ]);
+  });
+
+  it('runs as nobody special, on a read-only file system, and is told nothing but its name', () => {
     const pod = at(job({}), 'spec.template.spec');
     expect(pod).toMatchObject({ serviceAccountName: 'citusdemo-jobs', enableServiceLinks: false });
     expect(at(pod, 'securityContext')).toMatchObject({
@@ -194,7 +202,12 @@ describe('the Job of an entry', () => {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     });
-    expect(at(pod, 'containers.0.env')).toBeUndefined();
+    expect(at(pod, 'containers.0.env')).toEqual([
+      {
+        name: 'CITUS_DATABASES_JOB',
+        valueFrom: { fieldRef: { fieldPath: "metadata.labels['batch.kubernetes.io/job-name']" } },
+      },
+    ]);
   });
 
   it('finds its files where the program looks for them', () => {
