@@ -17,3 +17,14 @@ BEGIN
 END`;
   return [PIN_SEARCH_PATH, `DO ${quoteLiteral(body)}`];
 }
+
+/**
+ * Within the transaction that drops it, Citus is still loaded and fails at whatever comes next, for want of its catalog
+ * (Citus: metadata/metadata_cache.c); elog() messages are not translated. What it means is said instead.
+ */
+export function nameDroppedCitus(error: unknown): unknown {
+  if (!(error instanceof Error) || !/^cache lookup failed for pg_dist_\w+, called too early\?$/.test(error.message)) {
+    return error;
+  }
+  return Object.assign(new Error('initSQL dropped the extension citus', { cause: error }), { code: EXTENSION_DROPPED });
+}

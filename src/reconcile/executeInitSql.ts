@@ -1,4 +1,4 @@
-import { assertExtensions, EXTENSION_DROPPED } from '../initSql/keptExtensions.ts';
+import { assertExtensions, EXTENSION_DROPPED, nameDroppedCitus } from '../initSql/keptExtensions.ts';
 import { resolveOutcome } from '../initSql/ledger.ts';
 import {
   CREATE_LEDGER,
@@ -191,7 +191,7 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
       } catch (error) {
         await rollBack(session);
         const part = parts[succeeded] ?? unit;
-        throw statementFailure(run, part, error, { located: succeeded < parts.length });
+        throw statementFailure(run, part, nameDroppedCitus(error), { located: succeeded < parts.length });
       }
     },
     {
@@ -199,13 +199,16 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
       signal: run.signal,
       // A read-only session stays one, and after a lost connection the ledger has to be asked first.
       unless: (error) => !session.isAlive || codeOf(error) === READ_ONLY,
-      onRetry: ({ error }) =>
-        log.line(`${describe(error.cause ?? error, { detail: false })}; rolled back, trying again`, 2),
+      onRetry: ({ error }) => log.line(`${firstLine(describe(error.cause ?? error))}; rolled back, trying again`, 2),
     },
   );
 }
 
 const READ_ONLY = '25006';
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? text;
+}
 
 /** The last message of a unit's transaction. */
 function endOf({ extensions }: Executor, unit: RecordedUnit): string {
