@@ -1,4 +1,5 @@
 import { runCli } from './cli/cli.ts';
+import { wantsColor } from './report/color.ts';
 
 /** Programs that start this one, npm among them, pass on a Ctrl-C that the terminal has sent to both. */
 const SAME_SIGNAL_MS = 500;
@@ -12,6 +13,7 @@ async function main(): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     interactive: process.stdout.isTTY === true && process.stdin.isTTY === true,
+    color: wantsColor(process.stdout.isTTY === true, process.env),
     // npm sets it for its scripts, and for npx.
     invokedAs: process.env['npm_command'] === undefined ? 'citus-databases' : 'npx citus-databases',
     onSignal: (handler) => {

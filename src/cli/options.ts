@@ -6,6 +6,8 @@ export interface LogOptions {
   readonly logFormat: 'text' | 'json';
   readonly logLevel: LogLevel;
   readonly quiet?: boolean;
+  /** false: as on no terminal. */
+  readonly color?: boolean;
   readonly terminationLog: string;
   /** Only some commands have a report. */
   readonly output?: 'text' | 'json';
@@ -47,6 +49,7 @@ export function addSpecOption(command: Command): Command {
 export function addLogOptions(command: Command): Command {
   return command
     .option('-q, --quiet', 'only warnings, errors and reports')
+    .option('--no-color', 'no colours on a terminal either; NO_COLOR does the same')
     .addOption(new Option('--log-format <format>', 'of the log').choices(['text', 'json']).default('text'))
     .addOption(new Option('--log-level <level>', 'of the log').choices(LOG_LEVELS).default('info'))
     .option('--termination-log <file>', 'where the last message goes, if the file exists', '/dev/termination-log');

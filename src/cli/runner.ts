@@ -106,7 +106,8 @@ export class Runner {
     // A report in JSON has standard output to itself.
     const stream = options.output === 'json' ? stderr : stdout;
     const level = options.quiet === true && isLouder(options.logLevel, 'warn') ? 'warn' : options.logLevel;
-    const logOptions = { level, stream, redact: this.redactor.redact };
+    const color = options.color !== false && stream === stdout && this.surroundings.color === true;
+    const logOptions = { level, stream, redact: this.redactor.redact, color };
     const log = rememberLatest(options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions));
     const stepLog = createStepLog(log);
     const { terminationLog, output } = options;

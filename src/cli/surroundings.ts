@@ -6,6 +6,8 @@ export interface Surroundings {
   readonly stderr: Writable;
   /** Somebody is at the terminal. */
   readonly interactive: boolean;
+  /** Standard output shows colours; `--no-color` of a command switches them off. */
+  readonly color?: boolean;
   /** How this program is called here: what a user types. */
   readonly invokedAs: string;
   readonly onSignal: (handler: (signal: 'SIGINT' | 'SIGTERM') => void) => void;

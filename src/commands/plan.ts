@@ -10,7 +10,7 @@ import {
   outdatedElsewhere,
   outdatedWarnings,
 } from '../reconcile/otherDatabases.ts';
-import { type DatabasePlan, formatPlan, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
+import { type DatabasePlan, formatPlan, formatTotal, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
@@ -71,6 +71,8 @@ export async function plan(
   } finally {
     await joined.sessions.close();
   }
+  const total = formatTotal(plans);
+  if (output === 'text' && total !== undefined) context.print(`\n${total}\n`);
   if (output === 'json') context.print(`${JSON.stringify({ changes, databases: plans }, undefined, 2)}\n`);
   return changes;
 }

@@ -92,3 +92,11 @@ export function formatPlan(plan: DatabasePlan): string {
   }
   return lines.join('\n');
 }
+
+/** One line for all databases; undefined where there is nothing to do. */
+export function formatTotal(plans: readonly DatabasePlan[]): string | undefined {
+  const changes = plans.flatMap(({ steps }) => steps.flatMap((step) => step.changes));
+  if (changes.length === 0) return undefined;
+  const nodes = new Set(changes.map(({ node }) => node)).size;
+  return `${changes.length} to change on ${nodes} ${nodes === 1 ? 'node' : 'nodes'}. Nothing has been changed yet.`;
+}

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { paint } from './color.ts';
 import type { FailureKind } from './errors.ts';
 import { visible } from './visible.ts';
 
@@ -64,6 +65,8 @@ export interface LogOptions {
   readonly stream: Writable;
   /** Replaces every secret by stars; the last gate before anything leaves the program. */
   readonly redact: (text: string) => string;
+  /** For a terminal. */
+  readonly color?: boolean;
 }
 
 export function textLog(options: LogOptions): Log {
@@ -76,7 +79,8 @@ export function textLog(options: LogOptions): Log {
       const lines = [first, ...others.map((line) => (/^\S/.test(line) ? `  ${line}` : line))].map((line) =>
         line === '' ? '' : indent + line,
       );
-      options.stream.write(`${lines.join('\n')}\n`);
+      const [shown = '', ...rest] = lines;
+      options.stream.write(`${[options.color === true ? paint(shown) : shown, ...rest].join('\n')}\n`);
     },
   };
 }

@@ -303,6 +303,8 @@ test('plan of a database that does not exist', async () => {
       node1: set parameter search_path of database "next" to 'analytics,public'
       node2: set parameter timezone of database "next" to 'Europe/Zurich'
       node2: set parameter search_path of database "next" to 'analytics,public'
+
+    30 to change on 3 nodes. Nothing has been changed yet.
     "
   `);
   expect(await catalogsOf(cluster, 'next')).toEqual([undefined, undefined, undefined]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatPlan, hasChanges, planDatabase } from '../../../src/reconcile/planDatabase.ts';
+import { formatPlan, formatTotal, hasChanges, planDatabase } from '../../../src/reconcile/planDatabase.ts';
 import type { Situation } from '../../../src/reconcile/situation.ts';
 import { citusNode, citusNodes, metadata, observedDatabase, readySituation, role, situation } from './situations.ts';
 
@@ -272,3 +272,17 @@ describe('initSQL', () => {
 function fail(): never {
   throw new Error('Expected an observation');
 }
+
+test('one line says how much there is to do, over all databases', () => {
+  const planned = (...nodes: readonly string[]) => ({
+    database: 'x',
+    absent: false,
+    differences: nodes.length,
+    warnings: [],
+    findings: [],
+    steps: [{ step: 1, title: 'Step...', changes: nodes.map((node) => ({ node, summary: 'create it' })) }],
+  });
+  expect(formatTotal([planned()])).toBeUndefined();
+  expect(formatTotal([planned('a')])).toBe('1 to change on 1 node. Nothing has been changed yet.');
+  expect(formatTotal([planned('a', 'b'), planned('b')])).toBe('3 to change on 2 nodes. Nothing has been changed yet.');
+});

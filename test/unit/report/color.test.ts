@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { paint, wantsColor } from '../../../src/report/color.ts';
+
+test('marks are painted, and nothing else', () => {
+  expect(paint('  ✓ 3 nodes, ERROR: 0')).toBe('  \u001b[32m✓\u001b[0m 3 nodes, ERROR: 0');
+  expect(paint('WARNING: careful')).toBe('\u001b[33mWARNING:\u001b[0m careful');
+  expect(paint('ERROR: it failed')).toBe('\u001b[31mERROR:\u001b[0m it failed');
+  expect(paint('  Cause: ERROR: of the server')).toBe('  Cause: ERROR: of the server');
+});
+
+test('only on a terminal, and not where NO_COLOR is set', () => {
+  expect(wantsColor(true, { TERM: 'xterm' })).toBe(true);
+  expect(wantsColor(true, { NO_COLOR: '' })).toBe(true);
+  expect(wantsColor(false, {})).toBe(false);
+  expect(wantsColor(true, { NO_COLOR: '1' })).toBe(false);
+  expect(wantsColor(true, { TERM: 'dumb' })).toBe(false);
+});
