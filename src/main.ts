@@ -1,5 +1,5 @@
 import { runCli } from './cli/cli.ts';
-import { wantsColor } from './report/color.ts';
+import { wantsColor } from './cli/wantsColor.ts';
 
 /** Programs that start this one, npm among them, pass on a Ctrl-C that the terminal has sent to both. */
 const SAME_SIGNAL_MS = 500;

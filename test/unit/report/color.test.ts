@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { paint, wantsColor } from '../../../src/report/color.ts';
+import { wantsColor } from '../../../src/cli/wantsColor.ts';
+import { paint } from '../../../src/report/color.ts';
 
 test('marks are painted, and nothing else', () => {
   expect(paint('  ✓ 3 nodes, ERROR: 0')).toBe('  \u001b[32m✓\u001b[0m 3 nodes, ERROR: 0');
