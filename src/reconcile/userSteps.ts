@@ -1,5 +1,6 @@
 import { allNodes } from '../cluster/topology.ts';
 import { diffDatabaseAccess, diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../objects/access.ts';
+import type { ObservedDatabaseGrants } from '../objects/accessObserved.ts';
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import type { Change, Problem } from '../objects/change.ts';
 import { diffDistributedRoles } from '../objects/distributedRole.ts';
@@ -37,11 +38,22 @@ export function isDeclared(situation: Situation, role: string): boolean {
 /** Steps 1 and 2, once the database is there. */
 export function databaseAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
   // null: the database was not there when the server was last observed.
-  const grants = server(situation, node).databaseGrants ?? undefined;
-  return diffDatabaseAccess(situation.database, grants, node, tableOwners(situation)).map((change) => ({
+  const { database, databaseGrants } = server(situation, node);
+  const owner = database?.owner;
+  const grants =
+    databaseGrants === null || owner === undefined || owner === situation.database.owner
+      ? databaseGrants
+      : withoutFormerOwner(databaseGrants, owner);
+  return diffDatabaseAccess(situation.database, grants ?? undefined, node, tableOwners(situation)).map((change) => ({
     ...change,
     starting: sentence(change.summary),
   }));
+}
+
+/** ALTER DATABASE OWNER hands the rights of the former owner to the new one (PostgreSQL: aclnewowner()). */
+function withoutFormerOwner(observed: ObservedDatabaseGrants, owner: string): ObservedDatabaseGrants {
+  const { [owner]: _, ...grants } = observed.grants;
+  return { ...observed, grants };
 }
 
 /** Step 7, after initSQL. */
