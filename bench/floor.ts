@@ -54,7 +54,7 @@ export async function measureFloor(
   const registeredAt = performance.now();
   const cpuAfter = serverCpu(cluster);
   const askedAt = performance.now();
-  await Promise.all(inside.map((client) => client.query(verificationScript())));
+  await Promise.all(inside.map((client) => client.query(verificationScript({ afterChange: true }))));
   await inside[0]?.query(`${probeScript(workers.length, 8 * workers.length, 'bench')}; ROLLBACK`);
   const milliseconds = registeredAt - startedAt;
   const proved = milliseconds + performance.now() - askedAt;

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import type { ReportOptions } from '../commands/outcome.ts';
+import { type Command, Option } from 'commander';
+import type { VerifyOptions } from '../commands/verify.ts';
 import { addHelp } from './help.ts';
 import {
   addCommonOptions,
@@ -16,7 +16,12 @@ export function addVerify(program: Command, runner: Runner): void {
   const command = program.command('verify').description('prove the databases from every node');
   addDatabaseOption(addCommonOptions(command));
   addTimeoutOption(command, REPORT_TIMEOUT_SECONDS);
-  addDatabasesAtOnce(addOutputOption(command)).action((options: CommonOptions & ReportOptions) =>
+  command.addOption(
+    new Option('--users <which>', 'log in as each user on each node, or as each on one')
+      .choices(['all', 'sample'])
+      .default('all'),
+  );
+  addDatabasesAtOnce(addOutputOption(command)).action((options: CommonOptions & VerifyOptions) =>
     runner.withSpec('verify', { ...options, mostPatience: REPORT_TIMEOUT_SECONDS }, async (context) => {
       const { verify } = await import('../commands/verify.ts');
       await verify(context, options);
@@ -28,6 +33,6 @@ export function addVerify(program: Command, runner: Runner): void {
       ['verify -f spec.yaml', 'every database, from every node'],
       ['verify -f spec.yaml --database skymap --output json', 'one database, for another program'],
     ],
-    exitCodes: [0, 1, 2, 130],
+    exitCodes: [0, 1, 2, 3, 130],
   });
 }

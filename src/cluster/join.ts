@@ -1,13 +1,17 @@
 import { Turns } from '../concurrency/turns.ts';
 import type { Context } from '../context.ts';
+import { describeActivity } from '../postgres/activity.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import type { ServerAddress } from '../postgres/serverAddress.ts';
 import { Sessions } from '../postgres/sessions.ts';
 import { applicationName } from '../postgres/startup.ts';
+import { tellNow } from '../report/heldLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { AbsentPods } from './absentPods.ts';
 import { discoverWorkers } from './discover.ts';
 import { type WaitProgress, waitForNodes } from './ready.ts';
 import { nodeLabels } from './topology.ts';
+import { waitingElsewhere } from './waitingElsewhere.ts';
 
 /** The cluster once every node accepts writes. */
 export interface Joined {
@@ -22,7 +26,16 @@ export interface Joined {
   readonly registrations: Turns;
   /** See PROOFS. */
   readonly proofs: Turns;
+  readonly loginAs: LoginAs;
 }
+
+/** Opens a session as a declared user, as any client of that user would. */
+export type LoginAs = (place: {
+  readonly node: NodeSpec;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}) => Promise<Session>;
 
 /**
  * How many nodes reach out to all others at the same time, whichever database they do it for: each of them takes one
@@ -55,6 +68,16 @@ export async function joinCluster(context: Context): Promise<Joined> {
     moreSessions: () => openSessions(context),
     registrations: new Turns(1),
     proofs: new Turns(PROOFS),
+    loginAs: ({ node, database, user, password }: Parameters<LoginAs>[0]) =>
+      connect(
+        { node, database },
+        { ...context.access, user, password },
+        {
+          applicationName: applicationName(context.command, database),
+          pinned: false,
+          signal: context.signal,
+        },
+      ),
   };
   try {
     if (declared !== undefined) {
@@ -73,6 +96,9 @@ export async function joinCluster(context: Context): Promise<Joined> {
 }
 
 function openSessions(context: Context): Sessions {
+  const nodes = [context.spec.cluster.coordinator, ...(context.spec.cluster.workers ?? [])];
+  const labels = nodeLabels(nodes);
+  const labelOf = (node: ServerAddress) => labels.get(node.group) ?? node.host;
   return new Sessions((node, database) =>
     connect({ node, database }, context.access, {
       applicationName: applicationName(context.command, database),
@@ -81,6 +107,19 @@ function openSessions(context: Context): Sessions {
         ? { settings: maintenanceSettings(context) }
         : { ownSearchPath: true, settings: insideSettings(context) }),
       signal: context.signal,
+      elsewhere: (backendPid, own) =>
+        waitingElsewhere(
+          nodes.filter(({ group }) => group !== node.group),
+          context.access,
+          labelOf,
+          { backendPid, database: own },
+        ),
+      // Whatever takes long says so, on which node and for whom.
+      onLook: (activity) => {
+        const name = labelOf(node);
+        const log = context.log.about({ node: name, ...(database === MAINTENANCE_DATABASE ? {} : { database }) });
+        tellNow(log, `${name}: ${describeActivity(activity)}`, 1);
+      },
     }),
   );
 }

@@ -1,9 +1,8 @@
 import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
+import { assess } from '../reconcile/assess.ts';
 import { refuseDamage } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
-import { check, lookAtOneVersion, withInitSql } from '../reconcile/look.ts';
-import { observeManagedRoles } from '../reconcile/observeAgain.ts';
 import {
   lookElsewhere,
   type OutdatedDatabase,
@@ -46,11 +45,9 @@ export async function plan(
         let planned: DatabasePlan | undefined;
         try {
           const run = createRun({ ...joined, database, signal: context.signal });
-          const observed = await lookAtOneVersion(own, joined, run, database, passwords);
-          const { warnings } = await check(run, observed);
-          const decided = withInitSql(observed, scripts.get(database.name));
-          const situation = (await observeManagedRoles(decided, run))(decided);
-          planned = planDatabase(situation, warnings);
+          const given = { passwords, script: scripts.get(database.name) };
+          const { situation, plan } = await assess(own, joined, run, database, given);
+          planned = plan;
           changes ||= hasChanges(planned, runsAlways(situation.initSql));
           refuseDamage(situation, 'Nothing was changed');
         } finally {

@@ -2,43 +2,72 @@ import { type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
+import type { Script } from '../initSql/types.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
-import { refuseDamage } from '../reconcile/findings.ts';
-import { lookAtOneVersion } from '../reconcile/look.ts';
+import { reportUsers } from '../reconcile/applyDatabase.ts';
+import { assess } from '../reconcile/assess.ts';
+import { findingsOf, type ReportedFinding, refuseDamage, reported } from '../reconcile/findings.ts';
+import { runsAlways } from '../reconcile/initSqlItems.ts';
+import type { Passwords } from '../reconcile/look.ts';
 import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases.ts';
+import { type DatabasePlan, hasChanges } from '../reconcile/planDatabase.ts';
 import { mixedVersions, serverWarnings } from '../reconcile/preflight.ts';
+import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
+import { proveUsers, type UsersToProve } from '../reconcile/proveUsers.ts';
 import { createRun, type Run } from '../reconcile/run.ts';
 import { label, type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate, updateSummaries } from '../reconcile/updateOrder.ts';
 import { Failure } from '../report/errors.ts';
+import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import { type ReportOptions, reportOutcome } from './outcome.ts';
+
+export interface VerifyOptions extends ReportOptions {
+  /** Which of the declared users log in where. Default all. */
+  readonly users?: UsersToProve;
+}
 
 export interface VerifiedDatabase {
   readonly database: string;
   readonly ready: boolean;
   readonly nodes: number;
   readonly links: number;
+  readonly findings: readonly ReportedFinding[];
   readonly problem?: string;
 }
 
 /**
- * Proves every declared database from every node: what each one holds, every connection between nodes and a
- * distributed table of its own (rolled back). No table that somebody else could have made is read: a shard that was replaced by a view would run
- * its functions as superuser.
+ * Proves every declared database from every node: what each one holds, every connection between nodes, a distributed
+ * table of its own (rolled back), and the login of every declared user. No table that somebody else could have made is
+ * read: a shard that was replaced by a view would run its functions as superuser.
  */
-export async function verify(context: Context, { output, databasesAtOnce }: ReportOptions): Promise<void> {
+export async function verify(
+  context: Context,
+  { output, databasesAtOnce, users = 'all' }: VerifyOptions,
+): Promise<void> {
+  const passwords = await readUserPasswords(context.spec, context.access.redactor);
+  const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const results = new Map<DatabaseSpec, VerifiedDatabase>();
+  const findings = new Map<DatabaseSpec, readonly ReportedFinding[]>();
   try {
     for (const text of outdatedWarnings(await outdatedElsewhere(context, joined))) context.log.warn(text);
+    const scripts = await judgeScripts(context, joined, drafts);
     await reportOutcome(
       context,
       async (database, own) => {
         try {
-          results.set(database, await verifyOne(own, joined, database));
+          results.set(
+            database,
+            await verifyOne(own, joined, database, {
+              passwords,
+              script: scripts.get(database.name),
+              users,
+              onFindings: (found) => findings.set(database, found),
+            }),
+          );
         } catch (error) {
           if (error instanceof Failure) {
             results.set(database, {
@@ -46,6 +75,7 @@ export async function verify(context: Context, { output, databasesAtOnce }: Repo
               ready: false,
               nodes: 0,
               links: 0,
+              findings: findings.get(database) ?? [],
               problem: error.message,
             });
           }
@@ -68,32 +98,58 @@ export async function verify(context: Context, { output, databasesAtOnce }: Repo
   }
 }
 
-async function verifyOne(context: Context, joined: Joined, database: DatabaseSpec): Promise<VerifiedDatabase> {
+async function verifyOne(
+  context: Context,
+  joined: Joined,
+  database: DatabaseSpec,
+  given: {
+    readonly passwords: Passwords;
+    readonly script: Script | undefined;
+    readonly users: UsersToProve;
+    readonly onFindings: (findings: readonly ReportedFinding[]) => void;
+  },
+): Promise<VerifiedDatabase> {
   const log = context.log.about({ database: database.name });
   log.line(`Verifying database '${database.name}' from every node...`);
   const run = createRun({ ...joined, database, signal: context.signal });
-  const situation = await lookAtOneVersion(context, joined, run, database);
-  const mixed = mixedVersions(situation);
-  if (mixed.length > 0) {
-    throw problemsFailure(mixed, {
-      database: database.name,
-      what: `The nodes are not ready: ${mixed.length} problems`,
-    });
-  }
-  refuseDamage(situation, 'Nothing was changed');
-  missingDatabase(situation);
-  outdatedCitus(situation);
+  const { situation, plan } = await assess(context, joined, run, database, given, (seen) => {
+    const mixed = mixedVersions(seen);
+    if (mixed.length > 0) {
+      throw problemsFailure(mixed, {
+        database: database.name,
+        what: `The nodes are not ready: ${mixed.length} problems`,
+      });
+    }
+    given.onFindings(findingsOf(seen).map(reported));
+    refuseDamage(seen, 'Nothing was changed');
+    missingDatabase(seen);
+    outdatedCitus(seen);
+  });
   for (const text of serverWarnings(situation)) log.warn(text, 1);
-  const proof = await verifyNodes(run, situation);
+  unlikeDeclared(plan, runsAlways(situation.initSql));
+  const proof = await verifyNodes(run, situation, false);
   if (context.spec.cluster.citus) {
     await checkHealth(run, situation);
     log.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);
     await probeDistributedTable(run, situation);
     log.line('✓ a distributed table was created, written and read on every worker, and rolled back', 1);
   }
+  reportUsers(await proveUsers(run, situation, given.users), log);
   throwIfInterrupted(run.signal);
   log.line(`Database '${database.name}' is ready!`);
-  return { database: database.name, ready: true, nodes: proof.nodes, links: proof.links };
+  return { database: database.name, ready: true, nodes: proof.nodes, links: proof.links, findings: plan.findings };
+}
+
+/** What `apply` would do is what is not as declared. initSQL that runs each time is no difference. */
+function unlikeDeclared(plan: DatabasePlan, alwaysRuns: boolean): void {
+  if (!hasChanges(plan, alwaysRuns)) return;
+  const changes = plan.steps.flatMap((step) => step.changes);
+  throw new Failure({
+    kind: 'failed',
+    what: `Database '${plan.database}' is not as declared: ${changes.length} ${changes.length === 1 ? 'change is' : 'changes are'} due`,
+    cause: changes.map(({ node, summary }) => `${node}: ${summary}`).join('\n'),
+    next: 'Run citus-databases apply',
+  });
 }
 
 function missingDatabase(situation: Situation): void {
@@ -122,7 +178,7 @@ function outdatedCitus(situation: Situation): void {
 async function checkHealth(run: Run, situation: Situation): Promise<void> {
   const session = await run.session({ node: situation.topology.coordinator, scope: 'database' });
   const [, broken] = await run.interruptible(session, () =>
-    session.script<{ from: string; to: string }>(CLUSTER_HEALTH),
+    session.script<{ from: string; to: string }>(CLUSTER_HEALTH, { lockDeadline: run.deadline() }),
   );
   if (broken === undefined || broken.rows.length === 0) return;
   throw new Failure({

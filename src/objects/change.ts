@@ -36,6 +36,11 @@ export interface Change {
   readonly invalidOn?: readonly string[];
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */
   readonly retryOn?: readonly string[];
+  /**
+   * Each statement in a message and a transaction of its own: Citus sends the text of a whole message to its workers, who
+   * take one command at a time.
+   */
+  readonly separately?: boolean;
   /** Neighbours of the same batch on the same node may go in one message, as one transaction (reconcile/batch.ts). */
   readonly batch?: string;
   /**

@@ -185,6 +185,19 @@ export function citusNodeProblems(
       });
     }
     const own = metadata.get(worker.group);
+    if (
+      own !== undefined &&
+      own.localGroup !== 0 &&
+      own.localGroup !== worker.group &&
+      known?.nodes.some(({ groupid, noderole }) => groupid === own.localGroup && noderole === 'primary') === true
+    ) {
+      problems.push({
+        kind: 'refused',
+        what: `The database on this worker is that of group ${own.localGroup}, not of group ${worker.group}`,
+        node: label(worker),
+        next: 'Compare the addresses of the workers, and the backup from which this one was restored: its shards are those of the other group',
+      });
+    }
     const itsCoordinator = own?.nodes.find((candidate) => candidate.groupid === 0 && candidate.noderole === 'primary');
     const foreign =
       itsCoordinator !== undefined &&

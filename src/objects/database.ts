@@ -34,6 +34,8 @@ export interface Models {
   readonly template: ObservedLocale | null;
   /** What it has to be like: the coordinator's database or, before that is there, the coordinator's template. */
   readonly like: ObservedLocale | null;
+  /** On a worker: of the coordinator's database, where the spec declares none. */
+  readonly connectionLimit?: number | undefined;
 }
 
 /** What is copied unless another encoding or locale is wanted. */
@@ -75,12 +77,13 @@ export function diffDatabase(
       doneOnRetry: [],
     });
   }
-  if (wanted.connectionLimit !== undefined && observed.connectionLimit !== wanted.connectionLimit) {
+  const limit = wanted.connectionLimit ?? models.connectionLimit;
+  if (limit !== undefined && observed.connectionLimit !== limit) {
     changes.push({
       ...base,
-      summary: `set the connection limit of database ${name} to ${wanted.connectionLimit}`,
-      statements: [{ text: `ALTER DATABASE ${name} WITH CONNECTION LIMIT ${wanted.connectionLimit}` }],
-      starting: `Setting the connection limit of database '${wanted.name}' on ${label} to ${wanted.connectionLimit}...`,
+      summary: `set the connection limit of database ${name} to ${limit}`,
+      statements: [{ text: `ALTER DATABASE ${name} WITH CONNECTION LIMIT ${limit}` }],
+      starting: `Setting the connection limit of database '${wanted.name}' on ${label} to ${limit}...`,
       failure: `Failed to set the connection limit of database '${wanted.name}'`,
       doneOnRetry: [],
     });

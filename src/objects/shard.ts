@@ -1,3 +1,5 @@
+import type { NodeSpec } from '../spec/types.ts';
+import type { Change } from './change.ts';
 import { type Fragment, HAS_CITUS, jsonRows, observationScript, textArray } from './observe.ts';
 
 /** The shards that a node holds, as its own metadata lists them. */
@@ -8,6 +10,8 @@ export interface ObservedShards {
   readonly placed: Readonly<Record<string, string>>;
   /** Digest of owner, rights and row security of each distributed table and of its shards on this node. */
   readonly rights: string;
+  /** On the coordinator: groups with shards of distributed tables and without a copy of any reference table. */
+  readonly withoutCopies: readonly number[];
 }
 
 /** A shard that the coordinator places on a node. */
@@ -18,15 +22,22 @@ export interface PlacedShard {
   /** `schema.table_102008`, quoted. */
   readonly name: string;
   readonly shardid: number;
+  /**
+   * An empty table like this one can stand in its place: no partition, no partitions, no foreign keys, not of
+   * a tenant schema.
+   */
+  readonly replaceable: boolean;
+  /** Quoted. */
+  readonly accessMethod: string;
   /** Of the table, quoted. */
   readonly owner: string;
-  /** A copy of it is on every node (reference tables). */
+  /** Of a reference table: a copy of it belongs on every node. */
   readonly reference: boolean;
   /** Other groups that have a copy of it. */
   readonly others: readonly number[];
 }
 
-/** What one relation of a distributed table, itself or a shard, lets whom do. */
+/** What one relation of a distributed table, itself or a shard, lets whom do, and what it holds its rows to. */
 export interface TableRights {
   readonly table: string;
   readonly owner: string;
@@ -34,6 +45,10 @@ export interface TableRights {
   readonly rowSecurity: boolean;
   readonly forced: boolean;
   readonly policies: readonly string[];
+  /** Of keys, checks, exclusion and foreign keys. */
+  readonly constraints: number;
+  /** That are valid. */
+  readonly indexes: number;
 }
 
 /** The digest (`present`, `placed`) of a node without shards. */
@@ -53,6 +68,8 @@ const PLACEMENTS = `pg_catalog.pg_dist_placement l
 const ACTIVE = "l.shardstate = 1 AND p.partmethod IN ('h', 'n')";
 /** Shards are tables, also partitioned or foreign ones; a view in the place of one is none. */
 const TABLE_KINDS = "('r', 'p', 'f')";
+/** Citus: metadata_utility.h, DISTRIBUTE_BY_NONE, REPLICATION_MODEL_2PC. */
+const REFERENCE = "p.partmethod = 'n' AND p.repmodel = 't'";
 
 /** Own shards, and own relations of distributed tables: the tables themselves and the shards. */
 const WITH_SHARDS = `own AS MATERIALIZED (
@@ -69,6 +86,11 @@ const WITH_SHARDS = `own AS MATERIALIZED (
   policies AS MATERIALIZED (
     SELECT polrelid, pg_catalog.jsonb_agg(polname || ' ' || polcmd::pg_catalog.text ORDER BY polname COLLATE "C") AS names
     FROM pg_catalog.pg_policy GROUP BY 1),
+  constraints AS MATERIALIZED (
+    SELECT conrelid, pg_catalog.count(*) AS number FROM pg_catalog.pg_constraint
+    WHERE contype IN ('c', 'f', 'p', 'u', 'x') GROUP BY 1),
+  indexes AS MATERIALIZED (
+    SELECT indrelid, pg_catalog.count(*) AS number FROM pg_catalog.pg_index WHERE indisvalid GROUP BY 1),
   acls AS MATERIALIZED (
     SELECT d.relowner, d.relacl,
            (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('grantee', g.grantee,
@@ -79,10 +101,12 @@ const WITH_SHARDS = `own AS MATERIALIZED (
                     FROM pg_catalog.aclexplode(coalesce(d.relacl, pg_catalog.acldefault('r', d.relowner))) a GROUP BY 1, 2) g) AS grants
     FROM (SELECT DISTINCT relowner, relacl FROM relations) d),
   states AS MATERIALIZED (
-    SELECT DISTINCT r.relid, pg_catalog.jsonb_build_object('owner', pg_catalog.pg_get_userbyid(r.relowner), 'grants', a.grants,
-             'rowSecurity', r.relrowsecurity, 'forced', r.relforcerowsecurity, 'policies', coalesce(y.names, '[]')) AS rights
+    SELECT DISTINCT r.relid, pg_catalog.jsonb_build_object('owner', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.relowner)), 'grants', a.grants,
+             'rowSecurity', r.relrowsecurity, 'forced', r.relforcerowsecurity, 'policies', coalesce(y.names, '[]'),
+             'constraints', coalesce(k.number, 0), 'indexes', coalesce(i.number, 0)) AS rights
     FROM relations r JOIN acls a ON a.relowner = r.relowner AND a.relacl IS NOT DISTINCT FROM r.relacl
-    LEFT JOIN policies y ON y.polrelid = r.oid)`;
+    LEFT JOIN policies y ON y.polrelid = r.oid LEFT JOIN constraints k ON k.conrelid = r.oid
+    LEFT JOIN indexes i ON i.indrelid = r.oid)`;
 
 const NAMED_STATES = `SELECT ${TABLE_NAME} AS name, t.rights FROM states t
       JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
@@ -103,6 +127,12 @@ export function observeShards(): Fragment {
       SELECT pg_catalog.jsonb_build_object(
         'present', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.name, ',' ORDER BY r.shardid), ''))
            FROM relations r WHERE r.shardid IS NOT NULL),
+        'withoutCopies', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT l.groupid), '[]') FROM ${PLACEMENTS}
+           WHERE ${LOCAL_GROUP} = 0 AND p.partmethod = 'h'
+             AND EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE ${REFERENCE})
+             AND l.groupid NOT IN (SELECT r.groupid FROM pg_catalog.pg_dist_placement r
+               JOIN pg_catalog.pg_dist_shard s ON s.shardid = r.shardid
+               JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = s.logicalrelid WHERE ${REFERENCE})),
         'placed', (SELECT coalesce(pg_catalog.jsonb_object_agg(groupid, digest), '{}') FROM placed),
         'rights', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.line, E'\\n' ORDER BY r.line COLLATE "C"), ''))
            FROM (SELECT t.name || t.rights::pg_catalog.text AS line FROM (${NAMED_STATES}) t) r)))`,
@@ -117,7 +147,11 @@ export function placedShardsScript(groups: readonly number[]): string {
       value: jsonRows(`
         SELECT l.groupid AS "group", ${TABLE_NAME} AS "table", ${SHARD_NAME} AS name, s.shardid,
                pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,
-               p.partmethod = 'n' AND p.repmodel = 't' AS reference,
+               coalesce((SELECT pg_catalog.quote_ident(m.amname) FROM pg_catalog.pg_am m WHERE m.oid = c.relam), 'heap') AS "accessMethod",
+               c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint f
+                 WHERE f.conrelid = c.oid AND f.contype = 'f')
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_dist_schema t WHERE t.schemaid = c.relnamespace) AS replaceable,
+               ${REFERENCE} AS reference,
                (SELECT coalesce(pg_catalog.jsonb_agg(e.groupid ORDER BY e.groupid), '[]') FROM pg_catalog.pg_dist_placement e
                  WHERE e.shardid = s.shardid AND e.groupid <> l.groupid AND e.shardstate = 1) AS others
         FROM ${PLACEMENTS} WHERE ${ACTIVE} AND l.groupid IN (${groups.join(', ')}) ORDER BY s.shardid, l.groupid`),
@@ -165,6 +199,69 @@ export function readTableRights(observed: string): readonly TableRights[] {
 export interface ShardFaults {
   /** Placements of the coordinator without a table on their node; `others` are those that do have one. */
   readonly missing: readonly PlacedShard[];
+  /** Groups with missing copies of reference tables that still have others of them. */
+  readonly partlyCopied: readonly number[];
   /** Rights by group, the coordinator's first; empty: they agree everywhere. */
   readonly rights: ReadonlyMap<number, readonly TableRights[]>;
+}
+
+/**
+ * Copies of reference tables on a node that has none of them left. Citus copies all of them, and only to nodes where its
+ * metadata has none (Citus: reference_table_utils.c, EnsureReferenceTablesExistOnAllNodesExtended), so the metadata has
+ * to say first what is so.
+ */
+export function forgetCopies(coordinator: NodeSpec, group: number, name: string): Change {
+  return {
+    ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
+    summary: `enter in the metadata that ${name} has lost its copies of reference tables`,
+    statements: [
+      {
+        text: `DELETE FROM pg_catalog.pg_dist_placement l USING pg_catalog.pg_dist_shard s, pg_catalog.pg_dist_partition p
+          WHERE l.groupid = ${group} AND s.shardid = l.shardid AND p.logicalrelid = s.logicalrelid AND ${REFERENCE}`,
+      },
+      { text: 'SELECT pg_catalog.start_metadata_sync_to_all_nodes()' },
+    ],
+    failure: `Failed to enter in the metadata that ${name} has lost its copies of reference tables`,
+  };
+}
+
+export function copyReferenceTables(coordinator: NodeSpec, names: readonly string[]): Change {
+  return {
+    ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
+    summary: `copy reference tables to ${names.join(', ')}`,
+    // Logical replication would need a replica identity on each table; writes wait for the time of the copy.
+    statements: [{ text: "SELECT pg_catalog.replicate_reference_tables('block_writes')" }],
+    starting: `Copying reference tables to ${names.join(', ')}...`,
+    failure: `Failed to copy reference tables to ${names.join(', ')}`,
+  };
+}
+
+/** Statements on the coordinator that give every shard of a table what the table itself has, once more: Citus hands them on. */
+export function repeatRights(wanted: TableRights, found: readonly TableRights[]): readonly string[] {
+  const { table } = wanted;
+  const differ = (same: (rights: TableRights) => boolean) => found.some((rights) => !same(rights));
+  // A change of the owner merges the rights of both owners (PostgreSQL: acl.c, aclnewowner), so that all are given again.
+  const otherOwner = differ(({ owner }) => owner === wanted.owner);
+  const lacking = wanted.grants.filter(
+    ({ grantee, privilege, grantable }) =>
+      otherOwner ||
+      differ(({ grants }) =>
+        grants.some(
+          (grant) => grant.grantee === grantee && grant.privilege === privilege && (grant.grantable || !grantable),
+        ),
+      ),
+  );
+  return [
+    ...(otherOwner ? [`ALTER TABLE ${table} OWNER TO ${wanted.owner}`] : []),
+    ...lacking.map(
+      ({ grantee, privilege, grantable }) =>
+        `GRANT ${privilege} ON ${table} TO ${grantee}${grantable ? ' WITH GRANT OPTION' : ''}`,
+    ),
+    ...(differ(({ rowSecurity }) => rowSecurity === wanted.rowSecurity)
+      ? [`ALTER TABLE ${table} ${wanted.rowSecurity ? 'ENABLE' : 'DISABLE'} ROW LEVEL SECURITY`]
+      : []),
+    ...(differ(({ forced }) => forced === wanted.forced)
+      ? [`ALTER TABLE ${table} ${wanted.forced ? 'FORCE' : 'NO FORCE'} ROW LEVEL SECURITY`]
+      : []),
+  ];
 }

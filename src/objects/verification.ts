@@ -1,6 +1,8 @@
 import { metadataValue, type ObservedMetadata } from './citusNode.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
+import { type MetadataDigests, observeMetadataParts } from './metadataParts.ts';
 import { jsonRows, observationScript, PIN_SEARCH_PATH } from './observe.ts';
+import { type ObservedShards, observeShards } from './shard.ts';
 
 /** What became of reaching one node from another. */
 export interface Link {
@@ -15,6 +17,9 @@ export interface VerificationReport {
   readonly links: readonly Link[];
   readonly metadata: ObservedMetadata;
   readonly extensions: readonly ObservedExtension[];
+  /** After a change only: what was observed before it holds else. */
+  readonly metadataParts?: MetadataDigests;
+  readonly shards?: ObservedShards;
 }
 
 /**
@@ -28,7 +33,7 @@ const ROLE_OF_SERVER = 'SHOW in_hot_standby';
  * the coordinator alone, one link after the other, which takes 24 s with 32 workers; asked on all nodes at the same time
  * this takes as long as one node needs for its own links.
  */
-export function verificationScript(): string {
+export function verificationScript({ afterChange }: { readonly afterChange: boolean }): string {
   return observationScript([
     {
       key: 'links',
@@ -36,8 +41,15 @@ export function verificationScript(): string {
     },
     { key: 'metadata', value: metadataValue() },
     observeExtensions(),
+    ...(afterChange ? [...observeMetadataParts(), observeShards()] : []),
   ]);
 }
+
+/** As a user: every node that Citus reaches for this role, and whether transactions there can write. */
+export const LINKS_OF_USER = {
+  citus: "SELECT nodeid, success, result FROM pg_catalog.run_command_on_all_nodes('SHOW transaction_read_only')",
+  plain: "SELECT 0 AS nodeid, true AS success, pg_catalog.current_setting('transaction_read_only') AS result",
+} as const;
 
 /** Without Citus there is nothing to reach: the database answers, and says what it holds. */
 export function plainVerificationScript(): string {

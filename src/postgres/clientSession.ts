@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import { type Activity, describeWait } from './activity.ts';
 import { asError, NoAnswer } from './limit.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import {
@@ -24,6 +25,8 @@ export interface SessionParts
   readonly prelude: string | undefined;
   readonly probeAfterMs: number;
   readonly probe: () => Promise<Probe>;
+  /** As the last probe saw it. */
+  readonly activity: () => Activity | undefined;
   readonly sendCancel: () => Promise<void>;
 }
 
@@ -198,7 +201,7 @@ class ClientSession implements Session {
     return turn;
   }
 
-  async #execute<T>(send: () => Promise<T>, { deadlineMs, signal }: QueryOptions): Promise<T> {
+  async #execute<T>(send: () => Promise<T>, { deadlineMs, lockDeadline, signal }: QueryOptions): Promise<T> {
     signal?.throwIfAborted();
     if (!this.isAlive) throw this.#connectionLost(this.#lost);
     this.#queries += 1;
@@ -210,7 +213,14 @@ class ClientSession implements Session {
     const onAbort = () => stop.now(asError(signal?.reason));
     signal?.addEventListener('abort', onAbort, { once: true });
     const timer = this.#deadlineTimer(deadlineMs, stop.now);
-    const watching = this.#watch();
+    const watching = this.#watch((activity) => {
+      if (activity.lock === null || lockDeadline === undefined || performance.now() < lockDeadline) return;
+      stop.now(
+        new NoAnswer(
+          `The statement on ${placeOf(this.node)} gave up after ${activity.seconds} s: it ${describeWait(activity)}`,
+        ),
+      );
+    });
     try {
       return await send();
     } catch (error) {
@@ -247,10 +257,15 @@ class ClientSession implements Session {
     );
   }
 
-  #watch() {
+  #watch(onActivity: (activity: Activity) => void) {
     return watch({
       everyMs: this.#parts.probeAfterMs,
-      probe: this.#parts.probe,
+      probe: async () => {
+        const state = await this.#parts.probe();
+        const activity = this.#parts.activity();
+        if (state === 'alive' && activity !== undefined) onActivity(activity);
+        return state;
+      },
       onDead: (reason) =>
         this.#parts.tcp.destroy(new NoAnswer(`${placeOf(this.node)} does not answer any more: ${reason}`)),
     });

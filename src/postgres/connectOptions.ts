@@ -22,6 +22,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told, at each such look, what the session is doing. */
   readonly onLook?: ((activity: Activity) => void) | undefined;
+  /** See ProbeOptions. */
+  readonly elsewhere?: ((backendPid: number, database: string) => Promise<Activity | undefined>) | undefined;
   readonly onNotice?: ((notice: Notice) => void) | undefined;
 }
 

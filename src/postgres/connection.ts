@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { Failure } from '../report/errors.ts';
+import type { Activity } from './activity.ts';
 import { createSession } from './clientSession.ts';
 import type { ConnectOptions, ConnectTarget } from './connectOptions.ts';
 import type { Credentials } from './credentials.ts';
@@ -123,6 +124,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     const alert = stream.encrypted && brokeOff(error) ? await alertOf(attempt) : undefined;
     throw rejectedByServer(alert ?? error, placeOf(node)) ?? error;
   }
+  let activity: Activity | undefined;
   return createSession({
     client,
     tcp: stream.tcp,
@@ -139,8 +141,13 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
         connect({ node, database: MAINTENANCE_DATABASE }, access, { applicationName: 'citus-databases probe' }),
       backendPid: login.backendPid,
       database: target.database,
-      onLook: options.onLook,
+      elsewhere: options.elsewhere,
+      onLook: (seen) => {
+        activity = seen;
+        options.onLook?.(seen);
+      },
     }),
+    activity: () => activity,
     sendCancel: () => cancel(attempt, stream, login),
   });
 }

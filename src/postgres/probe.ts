@@ -9,6 +9,8 @@ export interface ProbeOptions {
   /** Of the session that owes an answer. */
   readonly backendPid: number;
   readonly database: string;
+  /** Asked when the session itself waits for nothing: what is done for it on other nodes. */
+  readonly elsewhere?: ((backendPid: number, database: string) => Promise<Activity | undefined>) | undefined;
   readonly onLook: ((activity: Activity) => void) | undefined;
 }
 
@@ -28,7 +30,8 @@ export function probeOf(options: ProbeOptions): () => Promise<Probe> {
       // another server, behind the same name, may have a process of the same number
       startedAt ??= activity.started;
       if (activity.started !== startedAt) return 'gone';
-      onLook?.(activity);
+      const other = activity.lock === null ? await options.elsewhere?.(backendPid, database) : undefined;
+      onLook?.(other ?? activity);
       return 'alive';
     } finally {
       await session.close();

@@ -13,6 +13,11 @@ export interface QueryOptions {
    * DATABASE, CREATE EXTENSION and the user's own SQL may rightly take long, and a dead server is found by other means.
    */
   readonly deadlineMs?: number | undefined;
+  /**
+   * By performance.now(). A statement that still waits for a lock then is cancelled, and the call fails with who holds
+   * it; one that works may go on. It is looked at every half minute.
+   */
+  readonly lockDeadline?: number | undefined;
   /** Cancels the statement. It is waited for, so that what it did or did not do is known. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,6 +1,8 @@
+import type { StepLog } from '../report/stepLog.ts';
 import { type CarriedOut, carryOut, type Tools } from './carryOut.ts';
 import { orderOf } from './order.ts';
 import { probeDistributedTable, verifyNodes } from './prove.ts';
+import { proveUsers, type UserProof } from './proveUsers.ts';
 import { isPlain, type Situation } from './situation.ts';
 
 /** Carries out the order of work on one database and proves it. Returns how many changes that took. */
@@ -14,10 +16,20 @@ export async function applyDatabase(situation: Situation, tools: Tools<Situation
 async function prove({ state, changes }: CarriedOut<Situation>, { run, log }: Tools<Situation>): Promise<void> {
   log.blank();
   log.line(`Verifying database '${state.database.name}'${isPlain(state) ? '' : ' from every node'}...`);
-  const proof = await verifyNodes(run, state);
+  const proof = await verifyNodes(run, state, changes > 0);
   if (isPlain(state)) return log.line('✓ the database answers and holds what was declared', 1);
   log.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);
   if (changes === 0) return;
   await probeDistributedTable(run, state);
   log.line('✓ a distributed table was created, written and read on every worker, and rolled back', 1);
+  reportUsers(await proveUsers(run, state, 'all'), log);
+}
+
+export function reportUsers({ users, logins, unproved }: UserProof, log: StepLog): void {
+  for (const text of unproved) log.warn(`Not proved from here: ${text}`, 1);
+  if (users === 0) return;
+  log.line(
+    `✓ ${users} ${users === 1 ? 'user' : 'users'} logged in on every node and reached every other node (${logins} logins)`,
+    1,
+  );
 }

@@ -24,7 +24,7 @@ export async function executeChange(
       async (attempt) => {
         const session = await run.session(change);
         await run
-          .interruptible(session, () => executeStatements(session, change))
+          .interruptible(session, () => executeStatements(session, change, deadline))
           .catch((error: unknown) => {
             if (attempt > 1 && change.doneOnRetry.includes(codeOf(error) ?? '')) return;
             throw error;
@@ -57,13 +57,17 @@ function madeMeanwhile(change: Change): readonly string[] {
 
 const UNIQUE_VIOLATION = '23505';
 
-async function executeStatements(session: Session, change: Change): Promise<void> {
-  if (change.secret) return await executeSecretly(session, change);
+async function executeStatements(session: Session, change: Change, lockDeadline: number): Promise<void> {
+  if (change.secret) return await executeSecretly(session, change, lockDeadline);
   const texts = change.statements.map((statement) => statement.text);
+  if (change.separately === true) {
+    for (const text of texts) await session.script(text, { lockDeadline });
+    return;
+  }
   // One simple-protocol message is one implicit transaction (PostgreSQL documentation, "Multiple Statements in a
   // Simple Query"): all or nothing, in one round trip. On the server's side of things (CREATE DATABASE) a statement
   // stands alone, and the session's search_path is pinned already.
-  await session.script((change.scope === 'server' ? texts : [PIN_SEARCH_PATH, ...texts]).join(';\n'));
+  await session.script((change.scope === 'server' ? texts : [PIN_SEARCH_PATH, ...texts]).join(';\n'), { lockDeadline });
 }
 
 /**
@@ -87,10 +91,10 @@ export const NO_SERVER_LOG = [
   'SET LOCAL auto_explain.log_min_duration = -1',
 ] as const;
 
-async function executeSecretly(session: Session, change: Change): Promise<void> {
+async function executeSecretly(session: Session, change: Change, lockDeadline: number): Promise<void> {
   await session.script(['BEGIN', PIN_SEARCH_PATH, ...NO_SERVER_LOG].join(';\n'));
   try {
-    for (const statement of change.statements) await session.query(statement.text, statement.values);
+    for (const statement of change.statements) await session.query(statement.text, statement.values, { lockDeadline });
     await session.query('COMMIT');
   } catch (error) {
     if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);

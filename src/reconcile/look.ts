@@ -15,10 +15,10 @@ import type { Redactor } from '../report/redact.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
+import { observeShardFaults } from './observeShardFaults.ts';
 import { missingExtensions, mixedVersions, type Preflight, preflight } from './preflight.ts';
 import { problemsFailure } from './problemsFailure.ts';
 import type { Run } from './run.ts';
-import { lookForShardFaults } from './shardFaults.ts';
 import { inside, origin, type Situation } from './situation.ts';
 
 /** Passwords of users by role name. Commands that change nothing about users need none. */
@@ -51,7 +51,7 @@ export async function look(
     labels: joined.labels,
     servers,
     inside: contents,
-    shardFaults: await lookForShardFaults(run, topology, contents),
+    shardFaults: await observeShardFaults(run, topology, contents),
     password: context.access.password,
     users: wantedUsers(database, servers, passwords, context.access.redactor),
     initSql: { kind: 'none' },

@@ -33,6 +33,7 @@ import {
 import { type ObservedRole, observeRoles } from '../objects/role.ts';
 import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
 import { observeServer, type ServerSettings } from '../objects/server.ts';
+import { type ObservedSetting, observeSettings } from '../objects/setting.ts';
 import { type ObservedShards, observeShards } from '../objects/shard.ts';
 import { type ObservedUserParameters, observeUserParameters } from '../objects/userParameter.ts';
 import type { DatabaseSpec, ExtensionSpec } from '../spec/types.ts';
@@ -50,6 +51,8 @@ export interface ServerObservation {
   readonly template: ObservedDatabase | null;
   /** Of the database and of its template. Absent before PostgreSQL 15. */
   readonly collationVersions?: readonly ObservedCollationVersion[];
+  /** Absent: not observed. */
+  readonly decisiveSettings?: readonly ObservedSetting[];
   readonly parameters: ObservedParameters;
   readonly knownParameters: readonly KnownParameter[];
   /** The table stands on the coordinator only. */
@@ -91,6 +94,7 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[], k
     observeMemberships(users),
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
+    observeSettings(database.name, users),
     observeDatabase(database.name),
     observeDatabase(templateOf(database), 'template'),
     observeCollationVersions([database.name, templateOf(database)]),

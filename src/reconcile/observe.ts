@@ -99,18 +99,19 @@ export async function observeTableRightsOf(run: Run, node: NodeSpec): Promise<re
 }
 
 async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', script: string): Promise<string> {
+  const deadline = run.deadline();
   try {
     return await retryTransient(
       async () => {
         const session = await run.session({ node, scope });
         return await run.interruptible(session, async () => {
-          const result = await session.script(script, { joinable: true });
+          const result = await session.script(script, { joinable: true, lockDeadline: deadline });
           const row = result.at(-1)?.rows[0] as { readonly observed: string } | undefined;
           if (row === undefined) throw new Error('the observation returned no row');
           return row.observed;
         });
       },
-      { deadline: run.deadline(), signal: run.signal, alsoTransient: [LOCK_NOT_AVAILABLE] },
+      { deadline, signal: run.signal, alsoTransient: [LOCK_NOT_AVAILABLE] },
     );
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;

@@ -16,9 +16,11 @@ import {
   managedRoleItems,
   parameterItems,
   parameterWarningItems,
+  referenceCopyItems,
   registrationItems,
   roleItems,
   schemaItems,
+  shardRightsItems,
   workerInsideItems,
   workerServerItems,
 } from './steps.ts';
@@ -152,6 +154,13 @@ const registration: DatabaseWork = {
     `${workers.length} ${workers.length === 1 ? 'worker is' : 'workers are'} already registered`,
 };
 
+const referenceCopies: DatabaseWork = {
+  name: 'copies of reference tables',
+  nodes: onCoordinator,
+  items: referenceCopyItems,
+  log: 'lines',
+};
+
 /** Nothing is built on top of lost data. What came before gives a worker its place back, and takes nothing away. */
 const damage: DatabaseWork = { name: 'damage', nodes: onCoordinator, items: damageItems, log: 'lines' };
 
@@ -205,6 +214,14 @@ const tableOwners: DatabaseWork = {
   items: tableOwnerItems,
   log: 'once',
   observe: (situation, { changed }) => (changed && runsInitSql(situation) ? 'tableOwners' : undefined),
+};
+
+/** Repeated on the coordinator, from which Citus carries them to every shard. */
+const shardRights: DatabaseWork = {
+  name: 'rights on shards',
+  nodes: onCoordinator,
+  items: shardRightsItems,
+  log: 'once',
 };
 
 const parameterWarnings: DatabaseWork = {
@@ -285,11 +302,11 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
   },
   {
     heading: { number: 6, title: () => 'Adding worker nodes to Citus metadata...' },
-    works: [citusUpgrade, managedRoles, registration, damage, privileges, schemas],
+    works: [citusUpgrade, managedRoles, registration, referenceCopies, damage, privileges, schemas],
   },
   {
     heading: { number: 7, title: () => 'Running custom initialization SQL...' },
-    works: [initSql, rights, tableOwners],
+    works: [initSql, rights, shardRights, tableOwners],
   },
   {
     heading: { number: 8, title: () => 'Setting database parameters...' },

@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { databaseNodes } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
-import { plainVerificationScript, probeScript, verificationScript } from '../objects/verification.ts';
+import {
+  plainVerificationScript,
+  probeScript,
+  type VerificationReport,
+  verificationScript,
+} from '../objects/verification.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
+import { findingsOf, refuseDamage } from './findings.ts';
 import { judge, provedLinks } from './judge.ts';
+import { EMPTY_DATABASE } from './observations.ts';
 import { observeVerificationOf } from './observe.ts';
+import { observeShardFaults } from './observeShardFaults.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
 
@@ -14,12 +22,17 @@ export interface Proof {
   readonly links: number;
 }
 
-/** Asks every node of the database at the same time; throws a Failure that lists all that is wrong. */
-export async function verifyNodes(run: Run, situation: Situation): Promise<Proof> {
+/**
+ * Asks every node of the database at the same time; throws a Failure that lists all that is wrong. After a change the
+ * nodes are compared again in the same message, as they were before it.
+ */
+export async function verifyNodes(run: Run, situation: Situation, afterChange: boolean): Promise<Proof> {
   const nodes = databaseNodes(situation.topology);
-  const script = situation.spec.cluster.citus ? verificationScript() : plainVerificationScript();
+  const script = situation.spec.cluster.citus ? verificationScript({ afterChange }) : plainVerificationScript();
   const reports = await byGroup(nodes, (node) => run.proofs.take(() => observeVerificationOf(run, node, script)));
-  const wrong = judge(situation, reports);
+  const changed = afterChange ? await withReports(run, situation, reports) : situation;
+  refuseDamage(changed, 'What was done before stays done');
+  const wrong = [...judge(situation, reports), ...unhealed(changed)];
   if (wrong.length > 0) {
     throw new Failure({
       kind: 'failed',
@@ -32,6 +45,25 @@ export async function verifyNodes(run: Run, situation: Situation): Promise<Proof
   return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0 };
 }
 
+async function withReports(
+  run: Run,
+  situation: Situation,
+  reports: ReadonlyMap<number, VerificationReport>,
+): Promise<Situation> {
+  const { topology } = situation;
+  const observed = [...reports].map(([group, { metadata, metadataParts = {}, shards }]) => {
+    const known = situation.inside.get(group) ?? EMPTY_DATABASE;
+    return [group, { ...known, metadata, metadataParts, ...(shards === undefined ? {} : { shards }) }] as const;
+  });
+  const inside = new Map([...situation.inside, ...observed]);
+  return { ...situation, inside, shardFaults: await observeShardFaults(run, topology, inside) };
+}
+
+/** What a run can heal, and what is there all the same once it has done so. */
+function unhealed(situation: Situation): readonly string[] {
+  return findingsOf(situation).flatMap(({ effect, node, found }) => (effect === 'heal' ? [`${node}: ${found}`] : []));
+}
+
 /** Makes, writes and reads a distributed table with a shard on each worker, and rolls all of it back. */
 export async function probeDistributedTable(run: Run, situation: Situation): Promise<void> {
   const { coordinator, workers } = situation.topology;
@@ -39,7 +71,9 @@ export async function probeDistributedTable(run: Run, situation: Situation): Pro
   const tag = randomBytes(8).toString('hex');
   const session = await run.session({ node: coordinator, scope: 'database' });
   try {
-    const results = await run.interruptible(session, () => session.script(probeScript(workers.length, rows, tag)));
+    const results = await run.interruptible(session, () =>
+      session.script(probeScript(workers.length, rows, tag), { lockDeadline: run.deadline() }),
+    );
     const read = (results.at(-1)?.rows[0] as { readonly rows: number } | undefined)?.rows;
     if (read !== rows) throw new Error(`${rows} rows were written and ${read ?? 'none'} read`);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LoginAs } from '../cluster/join.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Turns } from '../concurrency/turns.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
@@ -22,6 +23,8 @@ export interface Run {
   readonly proofs: Turns;
   /** The latest moment, by performance.now(), at which something that fails may be tried again. */
   readonly deadline: () => number;
+  /** A session of its own as a declared user, with that role's settings. */
+  loginAs(place: { readonly node: NodeSpec; readonly user: string; readonly password: string }): Promise<Session>;
   session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
   /** Runs one statement so that a signal lets it end or cancels it, and then throws Interrupted. */
   interruptible<Result>(session: Session, action: () => Promise<Result>): Promise<Result>;
@@ -35,6 +38,7 @@ export interface RunOptions {
   readonly assertLock?: () => Promise<void>;
   readonly labels: ReadonlyMap<number, string>;
   readonly proofs: Turns;
+  readonly loginAs: LoginAs;
 }
 
 export function createRun(options: RunOptions): Run {
@@ -48,6 +52,7 @@ export function createRun(options: RunOptions): Run {
     proofs: options.proofs,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
     deadline: () => retryDeadline(database),
+    loginAs: (place) => options.loginAs({ ...place, database: database.name }),
     session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
     interruptible: (session, action) => interruptible(session, signal, action),
   };

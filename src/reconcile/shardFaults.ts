@@ -1,14 +1,14 @@
 import { databaseNodes, type Topology } from '../cluster/topology.ts';
-import { byGroup } from '../concurrency/parallel.ts';
 import { NO_SHARDS, type PlacedShard, type ShardFaults, type TableRights } from '../objects/shard.ts';
 import type { DatabaseObservation } from './observations.ts';
-import { observeExistingShardsOf, observePlacedShardsOf, observeTableRightsOf } from './observe.ts';
-import type { Run } from './run.ts';
 
-export const NO_SHARD_FAULTS: ShardFaults = { missing: [], rights: new Map() };
+export const NO_SHARD_FAULTS: ShardFaults = { missing: [], partlyCopied: [], rights: new Map() };
 
 /** Groups whose shards are not those that the coordinator places there. */
-export function suspectGroups(topology: Topology, inside: ReadonlyMap<number, DatabaseObservation>): readonly number[] {
+export function suspectGroups(
+  topology: Topology,
+  inside: ReadonlyMap<number, Pick<DatabaseObservation, 'shards'>>,
+): readonly number[] {
   const placed = inside.get(topology.coordinator.group)?.shards?.placed;
   if (placed === undefined) return [];
   return databaseNodes(topology)
@@ -16,49 +16,64 @@ export function suspectGroups(topology: Topology, inside: ReadonlyMap<number, Da
     .filter((group) => (inside.get(group)?.shards?.present ?? NO_SHARDS) !== (placed[group] ?? NO_SHARDS));
 }
 
-function rightsDiffer(topology: Topology, inside: ReadonlyMap<number, DatabaseObservation>): boolean {
+export function rightsDiffer(
+  topology: Topology,
+  inside: ReadonlyMap<number, Pick<DatabaseObservation, 'shards'>>,
+): boolean {
   const rights = databaseNodes(topology).flatMap(({ group }) => inside.get(group)?.shards?.rights ?? []);
   return new Set(rights).size > 1;
 }
 
-/** Asks for the details only where the digests differ: a sound database costs nothing here. */
-export async function lookForShardFaults(
-  run: Run,
-  topology: Topology,
-  inside: ReadonlyMap<number, DatabaseObservation>,
-): Promise<ShardFaults> {
-  const suspect = suspectGroups(topology, inside);
-  const differ = rightsDiffer(topology, inside);
-  if (suspect.length === 0 && !differ) return NO_SHARD_FAULTS;
-  const placed = suspect.length === 0 ? [] : await observePlacedShardsOf(run, topology.coordinator, suspect);
-  const nodes = databaseNodes(topology).filter(({ group }) => inside.has(group));
-  const existing = await byGroup(
-    nodes.filter(({ group }) => suspect.includes(group)),
-    (node) =>
-      observeExistingShardsOf(
-        run,
-        node,
-        placed.filter(({ group }) => group === node.group).map(({ name }) => name),
-      ),
-  );
-  const rights = differ
-    ? await byGroup(
-        nodes.filter(({ group }) => inside.get(group)?.shards !== undefined),
-        (node) => observeTableRightsOf(run, node),
-      )
-    : new Map<number, readonly TableRights[]>();
-  return { missing: missingShards(placed, existing), rights };
-}
-
-/** Pure: what is placed and not there, with the copies that are there. */
+/** What is placed and not there, with the copies that are there. */
 export function missingShards(
   placed: readonly PlacedShard[],
   existing: ReadonlyMap<number, ReadonlySet<string>>,
-): readonly PlacedShard[] {
+): Pick<ShardFaults, 'missing' | 'partlyCopied'> {
   const missing = placed.filter(({ group, name }) => existing.get(group)?.has(name) !== true);
   const gone = new Set(missing.map(({ group, shardid }) => `${group} ${shardid}`));
-  return missing.map((shard) => ({
-    ...shard,
-    others: shard.others.filter((group) => !gone.has(`${group} ${shard.shardid}`)),
-  }));
+  const copies = placed.filter(({ group, shardid, reference }) => reference && !gone.has(`${group} ${shardid}`));
+  return {
+    missing: missing.map((shard) => ({
+      ...shard,
+      others: shard.others.filter((group) => !gone.has(`${group} ${shard.shardid}`)),
+    })),
+    partlyCopied: [...new Set(copies.map(({ group }) => group))],
+  };
+}
+
+/** Groups that have lost every copy of a reference table that other nodes still have. */
+export function uncopiedGroups({ missing, partlyCopied }: ShardFaults): readonly number[] {
+  const groups = missing.filter(({ reference, others }) => reference && others.length > 0).map(({ group }) => group);
+  return [...new Set(groups)].filter((group) => !partlyCopied.includes(group));
+}
+
+/** Tables of which a node, in itself or in a shard, has other rights than the coordinator. */
+export function tablesWithOtherRights(
+  { rights }: ShardFaults,
+  coordinator: number,
+): readonly {
+  readonly wanted: TableRights;
+  readonly found: readonly TableRights[];
+  readonly groups: readonly number[];
+}[] {
+  const all = [...rights].flatMap(([group, tables]) => tables.map((found) => ({ group, found })));
+  return (rights.get(coordinator) ?? []).flatMap((wanted) => {
+    const others = all.filter(({ found }) => found.table === wanted.table && key(found) !== key(wanted));
+    if (others.length === 0) return [];
+    return [
+      { wanted, found: others.map(({ found }) => found), groups: [...new Set(others.map(({ group }) => group))] },
+    ];
+  });
+}
+
+function key(rights: TableRights): string {
+  return JSON.stringify([
+    rights.owner,
+    rights.grants,
+    rights.rowSecurity,
+    rights.forced,
+    rights.policies,
+    rights.constraints,
+    rights.indexes,
+  ]);
 }

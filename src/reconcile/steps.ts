@@ -19,8 +19,11 @@ import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
+import { diffSettings } from '../objects/setting.ts';
+import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
 import { diffSuperuserSettings } from '../objects/superuserSetting.ts';
 import type { NodeSpec } from '../spec/types.ts';
+import { tablesWithOtherRights, uncopiedGroups } from './shardFaults.ts';
 import { inside, label, origin, type Situation, server } from './situation.ts';
 import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
 
@@ -43,7 +46,13 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
   const observed = server(situation, worker);
   const coordinator = server(situation, topology.coordinator);
   // Both are made at the same time: the coordinator's will be as its template is.
-  const models = { template: observed.template, like: coordinator.database ?? coordinator.template };
+  const limit = coordinator.database?.connectionLimit;
+  const models = {
+    template: observed.template,
+    like: coordinator.database ?? coordinator.template,
+    // -2 marks a half-dropped database (PostgreSQL: dbcommands.c).
+    connectionLimit: limit === -2 ? undefined : limit,
+  };
   const changes = diffDatabase(database, observed.database, models, worker, name).map((change) =>
     observed.database !== null
       ? change
@@ -193,11 +202,8 @@ export function registrationItems(situation: Situation): readonly Item[] {
     items.push(note(missing.includes(worker) ? `Adding worker: ${name}` : `Worker already registered: ${name}`));
   }
   if (missing.length > 0) items.push(registerWorkers(topology.coordinator, missing));
-  for (const worker of topology.workers) {
-    const { metadata: own, metadataParts } = inside(situation, worker);
-    const known = inside(situation, topology.coordinator).metadataParts;
-    const reason = staleReason(worker, metadata, own, differingParts(metadataParts ?? {}, known ?? {}));
-    if (reason !== undefined) items.push(activateWorker(topology.coordinator, worker, reason));
+  for (const { worker, reason } of staleWorkers(situation)) {
+    items.push(activateWorker(topology.coordinator, worker, reason));
   }
   for (const surplus of surplusWorkers(topology.workers, metadata)) {
     items.push(
@@ -218,6 +224,51 @@ export function citusUpgradeItems(situation: Situation): readonly Change[] {
   return diffCitusUpgrade(citusUpgrade, version, library, coordinator);
 }
 
+/** Registered workers that have to learn the metadata again. */
+export function staleWorkers(situation: Situation): readonly { readonly worker: NodeSpec; readonly reason: string }[] {
+  const { coordinator, workers } = situation.topology;
+  const { metadata = NO_METADATA, metadataParts: known = {} } = inside(situation, coordinator);
+  return workers.flatMap((worker) => {
+    const { metadata: own, metadataParts = {} } = inside(situation, worker);
+    const reason = staleReason(worker, metadata, own, differingParts(metadataParts, known));
+    return reason === undefined ? [] : [{ worker, reason }];
+  });
+}
+
+/** Step 6, on the coordinator: copies of reference tables that a node has lost. */
+export function referenceCopyItems(situation: Situation): readonly Change[] {
+  const { coordinator, workers } = situation.topology;
+  const lost = uncopiedGroups(situation.shardFaults);
+  const without = inside(situation, coordinator).shards?.withoutCopies ?? [];
+  const nodes = [coordinator, ...workers].filter(({ group }) => lost.includes(group) || without.includes(group));
+  const names = nodes.map((node) => label(situation, node));
+  return [
+    ...lost.map((group) => {
+      const node = nodes.find((candidate) => candidate.group === group);
+      return forgetCopies(coordinator, group, node === undefined ? `group ${group}` : label(situation, node));
+    }),
+    ...(names.length === 0 ? [] : [copyReferenceTables(coordinator, names)]),
+  ];
+}
+
+/** Step 7, on the coordinator: owner, rights and row security of tables that some of their shards lack. */
+export function shardRightsItems(situation: Situation): readonly Change[] {
+  const { coordinator } = situation.topology;
+  return tablesWithOtherRights(situation.shardFaults, coordinator.group).flatMap(({ wanted, found }): Change[] => {
+    const statements = repeatRights(wanted, found);
+    if (statements.length === 0) return [];
+    return [
+      {
+        ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
+        summary: `give the shards of ${wanted.table} the owner and the rights of the table again`,
+        separately: true,
+        statements: statements.map((text) => ({ text })),
+        failure: `Failed to give the shards of ${wanted.table} the owner and the rights of the table`,
+      },
+    ];
+  });
+}
+
 export function schemaItems(situation: Situation): readonly Item[] {
   const { coordinator } = situation.topology;
   return diffSchemas(situation.database, inside(situation, coordinator).schemas, coordinator);
@@ -225,8 +276,11 @@ export function schemaItems(situation: Situation): readonly Item[] {
 
 /** Step 8, on one node: ALTER DATABASE SET belongs to the server, so every node gets it. */
 export function parameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  const { parameters, decisiveSettings = [] } = server(situation, node);
+  const coordinator = server(situation, situation.topology.coordinator).decisiveSettings ?? [];
   return [
-    ...diffParameters(situation.database, server(situation, node).parameters, node),
+    ...diffSettings(situation.database, coordinator, decisiveSettings, node),
+    ...diffParameters(situation.database, parameters, node),
     ...userParameterItems(situation, node),
   ];
 }

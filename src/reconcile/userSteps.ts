@@ -153,4 +153,6 @@ const UNDER_WAY: Readonly<Record<string, string>> = {
   make: 'Making',
   grant: 'Granting',
   enter: 'Entering',
+  give: 'Giving',
+  copy: 'Copying',
 };

@@ -131,6 +131,7 @@ export async function codeOfInitSql(cluster: LocalCluster, database: string, sql
     proofs: new Turns(1),
     deadline: () => performance.now(),
     session: async () => session,
+    loginAs: () => Promise.reject(new Error('not used')),
     interruptible: (_, action) => action(),
   };
   const log = { line: () => undefined, warn: () => undefined };

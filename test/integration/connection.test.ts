@@ -415,7 +415,7 @@ describe('connections that break', () => {
       });
       expect(seen[0]).toMatch(
         new RegExp(
-          `^Still at it after \\d s: waits for a lock that process ${holder.backendPid} \\(postgres, holder\\) holds$`,
+          `^Still at it after \\d s: waits for ExclusiveLock on advisory that process ${holder.backendPid} \\(postgres, holder\\) holds; to end it: SELECT pg_terminate_backend\\(${holder.backendPid}\\)$`,
         ),
       );
     });

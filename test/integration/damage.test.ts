@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { runProgram, specOf } from '../support/program.ts';
-import { DATABASE, declaration, makeTables } from './support/damagedDatabase.ts';
+import { backUp, DATABASE, declaration, makeTables } from './support/damagedDatabase.ts';
 import { DAMAGES, type Damage, type Verdict } from './support/damages.ts';
 
 /**
@@ -42,8 +42,8 @@ async function execute(statements: Damage['broken']): Promise<void> {
 }
 
 /** What the message says to do, word for word. */
-function statementsOf(text: string): Exclude<Damage['mend'], 'follow' | undefined> {
-  const advised = [...text.matchAll(/, on node(\d) in database '[^']+': (.*)$/gm)];
+function statementsOf(text: string): Damage['broken'] {
+  const advised = [...text.matchAll(/\bon node(\d) in database '[^']+': (.*)$/gm)];
   expect(advised).not.toEqual([]);
   return advised.map(([, group, statements]) => [Number(group), String(statements)] as const);
 }
@@ -64,6 +64,7 @@ describe.skipIf(real === undefined)('on real Citus', () => {
   });
 
   test.each(DAMAGES)('$name: $verdict', async ({ broken, verdict, says, after = [], mend = [] }) => {
+    const restore = mend === 'restore' ? await backUp(cluster, 2) : async () => undefined;
     await execute(broken);
     let last = '';
     // The two that change nothing may run side by side.
@@ -77,7 +78,8 @@ describe.skipIf(real === undefined)('on real Citus', () => {
       last = text;
       if (verdict === 'named') expect(text).not.toContain(`'${DATABASE}' is ready!`);
     }
-    await execute(mend === 'follow' ? statementsOf(last) : mend);
+    if (mend === 'restore') await restore();
+    else await execute(mend === 'follow' ? statementsOf(last) : mend);
     if (verdict === 'named') await expectApplied();
     await expectReady();
     for (const [group, text, value, database = DATABASE] of after) {

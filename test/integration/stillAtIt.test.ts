@@ -29,7 +29,7 @@ test('a statement that waits for a lock: every half minute the log says for whom
     const { code, log } = await child.ended;
     expect(code, log).toBe(0);
     expect(log).toMatch(
-      / {2}Line 2: ALTER TABLE items ADD COLUMN name text\n {4}Still at it after \d+ s: waits for a lock that process PID \(postgres, report\) holds\n/,
+      / {2}Line 2: ALTER TABLE items ADD COLUMN name text\n {4}Still at it after \d+ s: waits for AccessExclusiveLock on relation \d+ \(SELECT \d+::regclass\) that process PID \(postgres, report\) holds; to end it: SELECT pg_terminate_backend\(\d+\)\n/,
     );
     expect(log).toContain("Database 'shop' is ready!");
   } finally {

@@ -49,6 +49,7 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
     },
     session: async () => ({ script }) as unknown as Session,
     interruptible: (_, action) => action(),
+    loginAs: () => Promise.reject(new Error('not used')),
     proofs: new Turns(1),
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };

@@ -1,4 +1,13 @@
-import { toShard } from './damagedDatabase.ts';
+import {
+  DATABASE,
+  dropConstraint,
+  dropIndex,
+  here,
+  onWorkerOf,
+  shardHas,
+  shardOf,
+  toShard,
+} from './damagedDatabase.ts';
 
 /** healed: `apply` sets it right; named: nobody but a person can (exit 3); warned: the database is ready all the same. */
 export type Verdict = 'healed' | 'named' | 'warned';
@@ -14,11 +23,12 @@ export interface Damage {
   /** Of the output of each command. */
   readonly says: RegExp;
   /** What a person does about it: the statements of the message itself, or what a backup brings back. */
-  readonly mend?: 'follow' | readonly On[];
+  readonly mend?: 'follow' | 'restore' | readonly On[];
   /** What holds in the end: group, SQL, value. */
   readonly after?: readonly (readonly [group: number, text: string, value: unknown, database?: string])[];
 }
 
+const SHARDS_IN_SIGHT = 'SET citus.override_table_visibility = off;';
 const rowsOf = (table: string) => `SELECT count(*) > 0 FROM ${table}`;
 
 export const DAMAGES: readonly Damage[] = [
@@ -58,10 +68,10 @@ export const DAMAGES: readonly Damage[] = [
   },
   {
     name: 'a shard of a partition',
-    broken: [[2, toShard('log_2024', 'DROP TABLE %s')]],
+    broken: [[2, toShard('log_2024', 'ALTER TABLE %s RENAME TO log_elsewhere')]],
     verdict: 'named',
     says: /node2: 1 shard of public\.log_2024 is gone/,
-    mend: 'follow',
+    mend: [[2, toShard('log_2024', 'ALTER TABLE log_elsewhere RENAME TO %2$s')]],
   },
   {
     name: 'a shard of a columnar table',
@@ -76,5 +86,328 @@ export const DAMAGES: readonly Damage[] = [
     verdict: 'named',
     says: /node2: 1 shard of public\."a table with a very long name that is shortened, by Citus" is gone/,
     mend: 'follow',
+  },
+  {
+    name: 'the shard of a tenant schema',
+    // tenants stand on one node each: whichever it is
+    broken: [[0, onWorkerOf('tenant_a.items', 'ALTER TABLE %s RENAME TO items_elsewhere')]],
+    verdict: 'named',
+    says: /1 shard of tenant_a\.items is gone/,
+    mend: [[0, onWorkerOf('tenant_a.items', 'ALTER TABLE tenant_a.items_elsewhere RENAME TO %2$s')]],
+  },
+  {
+    name: 'the shard of a table without a distribution column',
+    broken: [[0, onWorkerOf('single', 'DROP TABLE %s')]],
+    verdict: 'named',
+    says: /1 shard of public\.single is gone/,
+    mend: 'follow',
+  },
+  {
+    name: 'the shard of a local table of the coordinator',
+    broken: [[0, toShard('local_table', 'DROP TABLE %s')]],
+    verdict: 'named',
+    says: /node0: 1 shard of public\.local_table is gone/,
+    mend: 'follow',
+  },
+  {
+    name: 'the only copy of reference tables on a worker',
+    broken: [[1, toShard('kinds', 'DROP TABLE %s')]],
+    verdict: 'healed',
+    says: /copy reference tables to node1|Copying reference tables to node1/i,
+    after: [[1, 'SELECT count(*)::int FROM kinds', 10]],
+  },
+  {
+    name: 'the copy of reference tables on the coordinator',
+    broken: [[0, toShard('kinds', 'DROP TABLE %s')]],
+    verdict: 'healed',
+    says: /copy reference tables to node0|Copying reference tables to node0/i,
+    after: [[0, 'SELECT count(*)::int FROM kinds', 10]],
+  },
+  {
+    name: 'one of two copies of reference tables on a worker',
+    broken: [
+      [0, 'CREATE TABLE colours (id int PRIMARY KEY)'],
+      [0, "SELECT create_reference_table('colours')"],
+      [0, 'INSERT INTO colours VALUES (1), (2)'],
+      [0, 'GRANT SELECT, INSERT, UPDATE, DELETE ON colours TO writer; GRANT SELECT ON colours TO reader'],
+      [2, toShard('colours', 'DROP TABLE %s')],
+    ],
+    verdict: 'named',
+    says: /node2: 1 shard of public\.colours has no table on this node/,
+    mend: 'follow',
+    after: [[2, 'SELECT count(*)::int FROM colours', 2]],
+  },
+  {
+    name: "rows of pg_dist_placement missing in a worker's metadata",
+    broken: [[1, 'DELETE FROM pg_dist_placement WHERE groupid = 2']],
+    verdict: 'healed',
+    says: /sync metadata to node1|Repairing worker: node1 \(it knows other placements/,
+    after: [[1, rowsOf('events'), true]],
+  },
+  {
+    name: "a row of pg_dist_shard changed in a worker's metadata",
+    broken: [[1, "UPDATE pg_dist_shard SET shardmaxvalue = '5' WHERE logicalrelid = 'events'::regclass"]],
+    verdict: 'healed',
+    says: /other shards \(pg_dist_shard\)/,
+  },
+  {
+    name: "a row of pg_dist_partition changed in a worker's metadata",
+    broken: [[2, "UPDATE pg_dist_partition SET colocationid = 999 WHERE logicalrelid = 'docs'::regclass"]],
+    verdict: 'healed',
+    says: /other distributed tables/,
+  },
+  {
+    name: "a row of pg_dist_colocation missing in a worker's metadata",
+    broken: [
+      [1, 'DELETE FROM pg_dist_colocation WHERE colocationid = (SELECT max(colocationid) FROM pg_dist_colocation)'],
+    ],
+    verdict: 'healed',
+    says: /other colocation groups/,
+  },
+  {
+    name: "a tenant schema missing in a worker's metadata",
+    broken: [[1, "DELETE FROM pg_dist_schema WHERE schemaid = 'tenant_a'::regnamespace"]],
+    verdict: 'healed',
+    says: /other tenant schemas/,
+  },
+  {
+    name: "a distributed object missing in a worker's metadata",
+    broken: [[2, "DELETE FROM pg_dist_object WHERE classid = 'pg_ts_config'::regclass"]],
+    verdict: 'healed',
+    says: /other distributed objects/,
+  },
+  {
+    name: 'the rows of all nodes gone in a worker',
+    broken: [[1, 'DELETE FROM pg_dist_node']],
+    verdict: 'healed',
+    says: /it knows other nodes|sync metadata/,
+  },
+  {
+    name: "the database of one worker answers in another one's place",
+    broken: [[1, 'UPDATE pg_dist_local_group SET groupid = 2']],
+    verdict: 'named',
+    says: /The database on this worker is that of group 2, not of group 1/,
+    mend: [[1, 'UPDATE pg_dist_local_group SET groupid = 1']],
+  },
+  {
+    name: 'metadata not marked as synced',
+    broken: [[0, 'UPDATE pg_dist_node SET metadatasynced = false WHERE groupid = 1']],
+    verdict: 'healed',
+    says: /its metadata is not synced/,
+  },
+  {
+    name: 'a distributed function replaced on a worker',
+    broken: [[1, here("CREATE OR REPLACE FUNCTION twice(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 3 * a'")]],
+    verdict: 'healed',
+    says: /other definitions of distributed functions/,
+    after: [[1, 'SELECT twice(2)', 4]],
+  },
+  {
+    name: 'a distributed function dropped on a worker',
+    broken: [[1, here('DROP FUNCTION twice(int)')]],
+    verdict: 'healed',
+    says: /other distributed objects/,
+    after: [[1, 'SELECT twice(2)', 4]],
+  },
+  {
+    name: 'a view dropped on a worker',
+    broken: [[2, here('DROP VIEW sad_orders')]],
+    verdict: 'healed',
+    says: /other distributed objects/,
+    after: [[2, 'SELECT count(*)::int FROM sad_orders', 0]],
+  },
+  {
+    name: 'a view replaced on a worker',
+    broken: [[2, here("CREATE OR REPLACE VIEW sad_orders AS SELECT * FROM orders WHERE m = 'ok'")]],
+    verdict: 'healed',
+    says: /other definitions/,
+  },
+  {
+    name: 'a text search configuration dropped on a worker',
+    broken: [[1, here('DROP TEXT SEARCH CONFIGURATION plain')]],
+    verdict: 'healed',
+    says: /other distributed objects/,
+    after: [[1, "SELECT to_tsvector('plain', 'x')::text", "'x':1"]],
+  },
+  {
+    name: 'a sequence dropped on a worker',
+    broken: [[2, here('DROP SEQUENCE numbers CASCADE')]],
+    verdict: 'healed',
+    says: /other distributed objects/,
+    after: [[2, "SELECT nextval('numbers') > 0", true]],
+  },
+  {
+    name: 'a distributed table dropped on a worker, its shards left',
+    broken: [[1, here('DROP TABLE docs')]],
+    verdict: 'healed',
+    says: /other distributed tables|other distributed objects|sync metadata to node1/,
+    after: [[1, 'SELECT count(*)::int FROM docs', 0]],
+  },
+  {
+    name: 'a column added to a distributed table on a worker',
+    broken: [[1, here('ALTER TABLE events ADD COLUMN by_hand int')]],
+    verdict: 'healed',
+    says: /other columns of distributed tables/,
+  },
+  {
+    name: 'a column dropped from a distributed table on a worker',
+    broken: [[2, here('ALTER TABLE events DROP COLUMN body')]],
+    verdict: 'healed',
+    says: /other columns of distributed tables/,
+  },
+  {
+    name: "a user's rights on a shard revoked",
+    broken: [[1, toShard('events', 'REVOKE ALL ON %s FROM writer')]],
+    verdict: 'healed',
+    says: /shards of public\.events/,
+    after: [[1, shardHas('events', 'writer', 'INSERT'), true]],
+  },
+  {
+    name: "a user's role dropped on a worker",
+    broken: [
+      [2, here('DROP OWNED BY writer')],
+      [2, 'DROP OWNED BY writer', 'postgres'],
+      [2, 'DROP ROLE writer', 'postgres'],
+    ],
+    verdict: 'healed',
+    says: /create role "writer"|Creating role "writer"/i,
+    after: [[2, shardHas('events', 'writer', 'INSERT'), true]],
+  },
+  {
+    name: 'the owner of a shard changed',
+    broken: [[1, toShard('counted', 'ALTER TABLE %s OWNER TO writer')]],
+    verdict: 'healed',
+    says: /shards of public\.counted/,
+    after: [
+      [
+        1,
+        `${SHARDS_IN_SIGHT} SELECT relowner::regrole::text FROM pg_class WHERE oid = (${shardOf('counted')})`,
+        'postgres',
+      ],
+    ],
+  },
+  {
+    name: 'row security off on a shard',
+    broken: [[2, toShard('notes', 'ALTER TABLE %s DISABLE ROW LEVEL SECURITY')]],
+    verdict: 'healed',
+    says: /shards of public\.notes/,
+    after: [[2, `${SHARDS_IN_SIGHT} SELECT relrowsecurity FROM pg_class WHERE oid = (${shardOf('notes')})`, true]],
+  },
+  {
+    name: 'a policy renamed on a shard',
+    broken: [[2, toShard('notes', 'ALTER POLICY mine ON %s RENAME TO other')]],
+    verdict: 'named',
+    says: /public\.notes or a shard of it has other policies/,
+    mend: [[2, toShard('notes', 'ALTER POLICY other ON %s RENAME TO mine')]],
+  },
+  {
+    name: 'a foreign key to a reference table dropped on a shard',
+    broken: [
+      [0, 'ALTER TABLE orders ADD CONSTRAINT of_kind FOREIGN KEY (kind) REFERENCES kinds (id)'],
+      [2, dropConstraint('orders', 'of_kind')],
+    ],
+    verdict: 'named',
+    says: /public\.orders or a shard of it has not the constraints/,
+    mend: [[0, 'ALTER TABLE orders DROP CONSTRAINT of_kind']],
+  },
+  {
+    name: 'an index dropped on a shard',
+    broken: [[1, dropIndex('orders', 'orders_kind')]],
+    verdict: 'warned',
+    says: /public\.orders or a shard of it has not the valid indexes/,
+    mend: [
+      [0, 'DROP INDEX orders_kind'],
+      [0, 'CREATE INDEX orders_kind ON orders (kind)'],
+    ],
+  },
+  {
+    name: 'a database that is read only on a worker',
+    broken: [[1, `ALTER DATABASE ${DATABASE} SET default_transaction_read_only = on`, 'postgres']],
+    verdict: 'healed',
+    says: /reset(ting)? default_transaction_read_only of database/i,
+    after: [[1, 'SHOW default_transaction_read_only', 'off']],
+  },
+  {
+    name: 'a user who is read only on a worker',
+    broken: [[2, 'ALTER ROLE writer SET default_transaction_read_only = on', 'postgres']],
+    verdict: 'healed',
+    says: /reset(ting)? default_transaction_read_only of role "writer"/i,
+  },
+  {
+    name: 'a statement_timeout of a user in the database on a worker',
+    broken: [[2, `ALTER ROLE writer IN DATABASE ${DATABASE} SET statement_timeout = 1`, 'postgres']],
+    verdict: 'healed',
+    says: /reset(ting)? statement_timeout of role "writer" in database/i,
+  },
+  {
+    name: 'a search_path of the database on a worker',
+    broken: [[1, `ALTER DATABASE ${DATABASE} SET search_path = nowhere`, 'postgres']],
+    verdict: 'healed',
+    says: /reset(ting)? search_path of database/i,
+  },
+  {
+    name: 'a library that cannot be loaded, on a worker',
+    broken: [[1, `ALTER DATABASE ${DATABASE} SET local_preload_libraries = 'nothing_like_it'`, 'postgres']],
+    verdict: 'healed',
+    says: /reset(ting)? local_preload_libraries of database/i,
+  },
+  {
+    name: 'a connection limit of 0 on a worker',
+    broken: [[2, `ALTER DATABASE ${DATABASE} CONNECTION LIMIT 0`, 'postgres']],
+    verdict: 'healed',
+    says: /connection limit of database .* to -1/,
+    after: [[2, `SELECT datconnlimit FROM pg_database WHERE datname = '${DATABASE}'`, -1, 'postgres']],
+  },
+  {
+    name: 'a declared parameter reset on a worker',
+    broken: [[2, `ALTER DATABASE ${DATABASE} RESET work_mem`, 'postgres']],
+    verdict: 'healed',
+    says: /work_mem/,
+    after: [[2, 'SHOW work_mem', '8MB']],
+  },
+  {
+    name: 'another owner of the database on a worker',
+    broken: [[2, `ALTER DATABASE ${DATABASE} OWNER TO writer`, 'postgres']],
+    verdict: 'healed',
+    says: /owner of database/,
+  },
+  {
+    name: 'no right to connect on a worker',
+    broken: [[1, `REVOKE CONNECT ON DATABASE ${DATABASE} FROM writer`, 'postgres']],
+    verdict: 'healed',
+    says: /CONNECT/,
+  },
+  {
+    name: "a user's password changed on a worker",
+    broken: [[1, "ALTER ROLE writer PASSWORD 'another one entirely'", 'postgres']],
+    verdict: 'healed',
+    says: /password of role "writer"/i,
+  },
+  {
+    name: 'a user who may not log in on a worker',
+    broken: [[1, 'ALTER ROLE reader NOLOGIN', 'postgres']],
+    verdict: 'healed',
+    says: /alter(ing)? role "reader"/i,
+  },
+  {
+    name: "a user's row of pg_dist_authinfo gone on a worker",
+    broken: [[2, "DELETE FROM pg_dist_authinfo WHERE rolename = 'writer'"]],
+    verdict: 'healed',
+    says: /pg_dist_authinfo|Written on node2/,
+    after: [[2, "SELECT count(*)::int FROM pg_dist_authinfo WHERE rolename = 'writer'", 1]],
+  },
+  {
+    name: 'a declared schema dropped on a worker',
+    broken: [[1, here('DROP SCHEMA declared')]],
+    verdict: 'healed',
+    says: /other distributed objects/,
+    after: [[1, "SELECT count(*)::int FROM pg_namespace WHERE nspname = 'declared'", 1]],
+  },
+  {
+    name: 'the database dropped on a worker',
+    broken: [[2, `DROP DATABASE ${DATABASE} WITH (FORCE)`, 'postgres']],
+    verdict: 'named',
+    says: /node2: 2 shards of public\.events are gone/,
+    mend: 'restore',
   },
 ];

@@ -1,0 +1,27 @@
+import type { Joined } from '../cluster/join.ts';
+import type { Context } from '../context.ts';
+import type { Script } from '../initSql/types.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
+import { check, lookAtOneVersion, type Passwords, withInitSql } from './look.ts';
+import { observeManagedRoles } from './observeAgain.ts';
+import { type DatabasePlan, planDatabase } from './planDatabase.ts';
+import type { Run } from './run.ts';
+import type { Situation } from './situation.ts';
+
+/** What `plan` prints and `verify` judges by: without a lock, and without a change. */
+export async function assess(
+  context: Context,
+  joined: Joined,
+  run: Run,
+  database: DatabaseSpec,
+  given: { readonly passwords: Passwords; readonly script: Script | undefined },
+  /** May throw what outweighs everything that is found later. */
+  inspect: (observed: Situation) => void = () => undefined,
+): Promise<{ readonly situation: Situation; readonly plan: DatabasePlan }> {
+  const observed = await lookAtOneVersion(context, joined, run, database, given.passwords);
+  inspect(observed);
+  const { warnings } = await check(run, observed);
+  const decided = withInitSql(observed, given.script);
+  const situation = (await observeManagedRoles(decided, run))(decided);
+  return { situation, plan: planDatabase(situation, warnings) };
+}

@@ -1,0 +1,36 @@
+import { databaseNodes, type Topology } from '../cluster/topology.ts';
+import { byGroup } from '../concurrency/parallel.ts';
+import type { ShardFaults, TableRights } from '../objects/shard.ts';
+import type { DatabaseObservation } from './observations.ts';
+import { observeExistingShardsOf, observePlacedShardsOf, observeTableRightsOf } from './observe.ts';
+import type { Run } from './run.ts';
+import { missingShards, NO_SHARD_FAULTS, rightsDiffer, suspectGroups } from './shardFaults.ts';
+
+/** Asks for the details only where the digests differ: a sound database costs nothing here. */
+export async function observeShardFaults(
+  run: Run,
+  topology: Topology,
+  inside: ReadonlyMap<number, Pick<DatabaseObservation, 'shards'>>,
+): Promise<ShardFaults> {
+  const suspect = suspectGroups(topology, inside);
+  const differ = rightsDiffer(topology, inside);
+  if (suspect.length === 0 && !differ) return NO_SHARD_FAULTS;
+  const placed = suspect.length === 0 ? [] : await observePlacedShardsOf(run, topology.coordinator, suspect);
+  const nodes = databaseNodes(topology).filter(({ group }) => inside.has(group));
+  const existing = await byGroup(
+    nodes.filter(({ group }) => suspect.includes(group)),
+    (node) =>
+      observeExistingShardsOf(
+        run,
+        node,
+        placed.filter(({ group }) => group === node.group).map(({ name }) => name),
+      ),
+  );
+  const rights = differ
+    ? await byGroup(
+        nodes.filter(({ group }) => inside.get(group)?.shards !== undefined),
+        (node) => observeTableRightsOf(run, node),
+      )
+    : new Map<number, readonly TableRights[]>();
+  return { ...missingShards(placed, existing), rights };
+}
