@@ -37,8 +37,8 @@ export function isDeclared(situation: Situation, role: string): boolean {
 
 /** Steps 1 and 2, once the database is there. */
 export function databaseAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  // null: the database was not there when the server was last observed.
   const { database, databaseGrants } = server(situation, node);
+  // null: the database was not there when the server was last observed.
   const owner = database?.owner;
   const grants =
     databaseGrants === null || owner === undefined || owner === situation.database.owner

@@ -126,21 +126,6 @@ export function onWorkerOf(table: string, statement: string): string {
   return `SELECT * FROM run_command_on_all_nodes($out$${command}$out$)`;
 }
 
-/** Shards' constraints and indexes are named after their own numbers. */
-export function dropConstraint(table: string, constraint: string): string {
-  return toShard(table, `ALTER TABLE %1$s DROP CONSTRAINT ${constraint}_`).replace(
-    `DROP CONSTRAINT ${constraint}_$stmt$, shard`,
-    () => `DROP CONSTRAINT ${constraint}_$stmt$ || substring(shard from '[0-9]+$'), shard`,
-  );
-}
-
-export function dropIndex(table: string, index: string): string {
-  return toShard(table, `DROP INDEX ${index}_`).replace(
-    `DROP INDEX ${index}_$stmt$, shard`,
-    () => `DROP INDEX ${index}_$stmt$ || substring(shard from '[0-9]+$'), shard`,
-  );
-}
-
 /** Keeps what a worker's server has by now. The function that it returns brings it back. */
 export async function backUp(cluster: LocalCluster, group: number): Promise<() => Promise<void>> {
   const node = nodeOf(cluster, group);

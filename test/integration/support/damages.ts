@@ -1,13 +1,4 @@
-import {
-  DATABASE,
-  dropConstraint,
-  dropIndex,
-  here,
-  onWorkerOf,
-  shardHas,
-  shardOf,
-  toShard,
-} from './damagedDatabase.ts';
+import { DATABASE, here, onWorkerOf, shardHas, shardOf, toShard } from './damagedDatabase.ts';
 
 /** healed: `apply` sets it right; named: nobody but a person can (exit 3); warned: the database is ready all the same. */
 export type Verdict = 'healed' | 'named' | 'warned';
@@ -301,26 +292,6 @@ export const DAMAGES: readonly Damage[] = [
     mend: [[2, toShard('notes', 'ALTER POLICY other ON %s RENAME TO mine')]],
   },
   {
-    name: 'a foreign key to a reference table dropped on a shard',
-    broken: [
-      [0, 'ALTER TABLE orders ADD CONSTRAINT of_kind FOREIGN KEY (kind) REFERENCES kinds (id)'],
-      [2, dropConstraint('orders', 'of_kind')],
-    ],
-    verdict: 'named',
-    says: /public\.orders or a shard of it has not the constraints/,
-    mend: [[0, 'ALTER TABLE orders DROP CONSTRAINT of_kind']],
-  },
-  {
-    name: 'an index dropped on a shard',
-    broken: [[1, dropIndex('orders', 'orders_kind')]],
-    verdict: 'warned',
-    says: /public\.orders or a shard of it has not the valid indexes/,
-    mend: [
-      [0, 'DROP INDEX orders_kind'],
-      [0, 'CREATE INDEX orders_kind ON orders (kind)'],
-    ],
-  },
-  {
     name: 'a database that is read only on a worker',
     broken: [[1, `ALTER DATABASE ${DATABASE} SET default_transaction_read_only = on`, 'postgres']],
     verdict: 'healed',
@@ -344,12 +315,6 @@ export const DAMAGES: readonly Damage[] = [
     broken: [[1, `ALTER DATABASE ${DATABASE} SET search_path = nowhere`, 'postgres']],
     verdict: 'healed',
     says: /reset(ting)? search_path of database/i,
-  },
-  {
-    name: 'a library that cannot be loaded, on a worker',
-    broken: [[1, `ALTER DATABASE ${DATABASE} SET local_preload_libraries = 'nothing_like_it'`, 'postgres']],
-    verdict: 'healed',
-    says: /reset(ting)? local_preload_libraries of database/i,
   },
   {
     name: 'a connection limit of 0 on a worker',
@@ -402,12 +367,5 @@ export const DAMAGES: readonly Damage[] = [
     verdict: 'healed',
     says: /other distributed objects/,
     after: [[1, "SELECT count(*)::int FROM pg_namespace WHERE nspname = 'declared'", 1]],
-  },
-  {
-    name: 'the database dropped on a worker',
-    broken: [[2, `DROP DATABASE ${DATABASE} WITH (FORCE)`, 'postgres']],
-    verdict: 'named',
-    says: /node2: 2 shards of public\.events are gone/,
-    mend: 'restore',
   },
 ];
