@@ -135,7 +135,10 @@ server_tls() {
 # one of its own. Servers that do not know the parameter would not start with it.
 output_plugins() {
   command -v postgres >/dev/null || return 0
-  postgres --describe-config 2>/dev/null | grep -q '^output_plugin_libraries[[:space:]]' || return 0
+  local described
+  # Not in a pipe: grep ends at the first match, and postgres, still writing, would end it with SIGPIPE.
+  described=$(postgres --describe-config 2>/dev/null) || return 0
+  [[ $'\n'$described == *$'\n'output_plugin_libraries[[:space:]]* ]] || return 0
   printf '    output_plugin_libraries: %s\n' "$(quote "${OUTPUT_PLUGINS:-pgoutput, test_decoding}, citus")"
 }
 
