@@ -73,7 +73,7 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
     }
     if (attempt >= options.maxAttempts) {
       // A wrong password is named as such, even if there was no time to see whether it stays wrong.
-      throw stuck === undefined ? notReady(node, options, error) : stuckFailure(node, access, options, error);
+      throw codeOf(error) === '28P01' ? stuckFailure(node, access, options, error) : notReady(node, options, error);
     }
     options.onProgress?.({ node, attempt, maxAttempts: options.maxAttempts, reason: describe(error) });
     const spent = clock.now() - startedAt;
