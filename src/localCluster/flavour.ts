@@ -1,7 +1,12 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { Failure } from '../report/errors.ts';
 import { embeddedPostgres, findRealCitus, type PostgresInstall } from './postgresInstall.ts';
 import { prepareStandIn } from './standIn.ts';
 import type { ServerUser } from './systemUser.ts';
+
+const run = promisify(execFile);
 
 /** What stands for Citus in a local cluster. */
 export interface ClusterFlavour {
@@ -23,7 +28,7 @@ export async function chooseFlavour(wanted: WantedCitus, user: ServerUser, scrat
   const citus = wanted === 'auto' ? automatic() : wanted;
   if (citus === 'auto' || citus === 'real') {
     const install = await findRealCitus();
-    if (install !== undefined) return real(install);
+    if (install !== undefined) return await real(install);
     if (citus === 'real') {
       throw new Failure({
         kind: 'failed',
@@ -57,12 +62,22 @@ function automatic(): WantedCitus {
   });
 }
 
-function real(install: PostgresInstall): ChosenFlavour {
+async function real(install: PostgresInstall): Promise<ChosenFlavour> {
   const citus = install.citusVersion === undefined ? 'Citus' : `Citus ${install.citusVersion}`;
   return {
     kind: 'real',
     description: `real ${citus} on PostgreSQL ${install.version} in ${install.bin}`,
     bin: install.bin,
-    settings: { shared_preload_libraries: 'citus', 'citus.enable_statistics_collection': 'off' },
+    settings: {
+      shared_preload_libraries: 'citus',
+      'citus.enable_statistics_collection': 'off',
+      ...((await knowsOutputPlugins(install)) ? { output_plugin_libraries: 'pgoutput, test_decoding, citus' } : {}),
+    },
   };
+}
+
+/** Servers that have the setting load no other plugin, and Citus splits shards with its own; older ones refuse the name. */
+async function knowsOutputPlugins({ bin }: PostgresInstall): Promise<boolean> {
+  const { stdout } = await run(path.join(bin, 'postgres'), ['--describe-config'], { maxBuffer: 16 * 1024 * 1024 });
+  return /^output_plugin_libraries\t/m.test(stdout);
 }
