@@ -57,9 +57,12 @@ export function unproven(exchange: Exchange, access: Credentials, stream: Stream
   };
 }
 
-/** With the modes that verify, TLS itself is the proof. */
+/**
+ * Where the chain is verified, TLS itself is the proof: with the authority's certificate at hand, sslmode=require means
+ * verify-ca (PostgreSQL documentation, "SSL Support" in libpq).
+ */
 function isVerified(access: Credentials, stream: Stream): boolean {
-  return stream.encrypted && (access.tls.mode === 'verify-ca' || access.tls.mode === 'verify-full');
+  return stream.encrypted && access.tls.verifiesChain;
 }
 
 export function proofFailure({ what }: Doubt, node: ServerAddress): Failure {

@@ -246,7 +246,7 @@ test('verify --output json has standard output to itself', async () => {
   expect(verify.code).toBe(0);
   expect(JSON.parse(verify.stdout)).toEqual({
     ready: true,
-    databases: [{ database: 'skymap', ready: true, nodes: 3, links: 9 }],
+    databases: [{ database: 'skymap', ready: true, nodes: 3, links: 9, findings: [] }],
   });
 });
 

@@ -120,11 +120,12 @@ describe('workerGroups', () => {
       cluster,
       0,
       'part',
-      "CREATE TABLE t (a int); SELECT create_distributed_table('t', 'a'); INSERT INTO t SELECT generate_series(1, 50)",
+      // The owner is another role, so that the superuser's search_path is pg_catalog there.
+      "CREATE TABLE public.t (a int); SELECT create_distributed_table('public.t', 'a'); INSERT INTO public.t SELECT generate_series(1, 50)",
     );
     const database = { name: 'part', owner: 'part_owner', workerGroups: [1, '2'] };
     await applied(database);
-    expect(await everywhere('part', 'SELECT count(*)::int FROM t')).toEqual([50, 50, 50]);
+    expect(await everywhere('part', 'SELECT count(*)::int FROM public.t')).toEqual([50, 50, 50]);
     const nodes = ['1 0 node0 t t', '2 2 node2 t t', '3 1 node1 t t'];
     expect((await catalogsOf(cluster, 'part')).map((catalog) => catalog?.nodes)).toEqual([nodes, nodes, nodes]);
     await settled(database);
