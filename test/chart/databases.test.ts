@@ -123,17 +123,20 @@ describe('the Job of an entry', () => {
     return named(objects, 'Job', 'citusdemo-create-db-orders');
   };
 
-  it('runs after install and upgrade, in the order of the list, one start per hook', () => {
-    const objects = render({ values: { additionalDatabases: [{ name: 'orders' }, { name: 'audit' }] } });
-    const annotations = ['orders', 'audit'].map(
-      (name) => named(objects, 'Job', `citusdemo-create-db-${name}`).metadata.annotations,
-    );
-    expect(annotations[0]).toMatchObject({
-      'helm.sh/hook': 'post-install,post-upgrade',
+  it('runs after install, upgrade and rollback, together with the others or in the order of the list', () => {
+    const annotations = (jobs: object) => {
+      const objects = render({ values: { additionalDatabases: [{ name: 'orders' }, { name: 'audit' }], jobs } });
+      return ['orders', 'audit'].map(
+        (name) => named(objects, 'Job', `citusdemo-create-db-${name}`).metadata.annotations,
+      );
+    };
+    const hook = {
+      'helm.sh/hook': 'post-install,post-upgrade,post-rollback',
       'helm.sh/hook-delete-policy': 'before-hook-creation',
       'helm.sh/hook-weight': '1',
-    });
-    expect(annotations[1]?.['helm.sh/hook-weight']).toBe('2');
+    };
+    expect(annotations({})).toMatchObject([hook, hook]);
+    expect(annotations({ parallel: 1 })).toMatchObject([hook, { ...hook, 'helm.sh/hook-weight': '2' }]);
   });
 
   it('carries the labels that kubectl selects by, on Job and pod', () => {
