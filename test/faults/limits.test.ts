@@ -116,7 +116,10 @@ describe('settings of the role and of the databases', () => {
     try {
       const database = { name: 'poisoned', extensions: ['hstore'], schemas: ['app'], parameters: { work_mem: '5MB' } };
       expect(await apply(database)).toMatchObject(ready('poisoned'));
-      await query(cluster, 0, 'template1', 'ALTER DATABASE poisoned SET search_path = evil, pg_catalog');
+      // On every node: where they differ, the workers get what the coordinator has.
+      for (const { group } of cluster.nodes) {
+        await query(cluster, group, 'template1', 'ALTER DATABASE poisoned SET search_path = evil, pg_catalog');
+      }
       expect(await apply(database)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing was changed') });
       const spec = specOf(cluster, [database]);
       expect((await runProgram(cluster, ['verify'], spec)).code).toBe(0);
