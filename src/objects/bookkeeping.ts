@@ -91,17 +91,25 @@ export function bookkeepingProblems(
 }
 
 const ENSURE = [
-  `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
-  `CREATE TABLE IF NOT EXISTS ${TABLE} (
+  unlessCreatedMeanwhile(`CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`),
+  unlessCreatedMeanwhile(`CREATE TABLE IF NOT EXISTS ${TABLE} (
     name pg_catalog.text PRIMARY KEY,
     oid pg_catalog.oid,
     state pg_catalog.text NOT NULL CHECK (state IN ('creating', 'managed', 'dropping')),
     created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+    updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`),
   REVOKE_FROM_OTHERS,
 ];
 
-/** IF NOT EXISTS does not keep two first runs apart: both look before either commits. A lock would be anybody's to hold. */
+/**
+ * IF NOT EXISTS does not keep two first runs apart: both see nothing before either commits. The second one waits for the
+ * first at the catalog's unique index, and then finds the object there. A lock would be anybody's to hold.
+ */
+function unlessCreatedMeanwhile(statement: string): string {
+  return `DO ${quoteLiteral(`BEGIN ${statement}; EXCEPTION WHEN unique_violation OR duplicate_schema OR duplicate_table THEN NULL; END`)}`;
+}
+
+/** The rows of two first runs are apart; of their schema and table only an older version's run may still be in the way. */
 const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {

@@ -64,7 +64,7 @@ $$;
 CREATE FUNCTION citus_internal.grant_commands(kind text, target text, acl aclitem[]) RETURNS SETOF text LANGUAGE sql STABLE AS $$
   SELECT pg_catalog.format('GRANT %s ON %s %s TO %s', a.privilege_type, kind, target,
                            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
-  FROM pg_catalog.aclexplode(acl) a WHERE a.privilege_type <> 'MAINTAIN'
+  FROM pg_catalog.aclexplode(acl) a
 $$;
 
 CREATE FUNCTION citus_internal.schema_commands() RETURNS SETOF text LANGUAGE plpgsql STABLE AS $$
