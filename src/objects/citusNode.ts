@@ -211,7 +211,7 @@ export function citusNodeProblems(
         kind: 'refused',
         what: `The database on this worker belongs to another Citus cluster, whose coordinator is ${whose}`,
         node: label(worker),
-        next: "Look at pg_dist_node there; if that cluster is gone, drop the worker's database and run again",
+        next: 'Compare pg_dist_node there with the one of the coordinator: what the database holds may be in use. If the nodes are the same ones under other names, correct the names with citus_update_node() and run again; otherwise declare another worker, or the database under another name',
       });
     } else if (row === undefined && own !== undefined && own.tables !== NO_TABLES) {
       problems.push({

@@ -88,7 +88,7 @@ function rightsFindings(situation: Situation): readonly Finding[] {
                 kind: 'incomplete',
                 effect: 'refuse',
                 found: `${wanted.table} or a shard of it has not the constraints of the table on the coordinator`,
-                next: `Drop the constraint that is missing there on the coordinator (ALTER TABLE ${wanted.table} DROP CONSTRAINT) and add it again: Citus carries both to every shard`,
+                next: `Give it the constraints of the table on the coordinator again, on that node: ${MANUAL} ALTER TABLE ... ADD CONSTRAINT`,
               } as const,
             ]
           : []),
@@ -99,7 +99,7 @@ function rightsFindings(situation: Situation): readonly Finding[] {
                 kind: 'incomplete',
                 effect: 'warn',
                 found: `${wanted.table} or a shard of it has not the valid indexes of the table on the coordinator`,
-                next: 'Drop the index that is missing or invalid there on the coordinator (DROP INDEX) and create it again: Citus carries both to every shard',
+                next: `Give it the indexes of the table on the coordinator again, on that node: ${MANUAL} CREATE INDEX, or REINDEX where one is invalid`,
               } as const,
             ]
           : []),
