@@ -1,8 +1,11 @@
-import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { localeDifferences, localeOptions, localePairs, type ObservedLocale, undeclaredLocale } from './locale.ts';
 import type { Fragment } from './observe.ts';
+
+/** datconnlimit of a database whose DROP DATABASE was cut off: nothing but dropping it works (PostgreSQL: pg_database.h). */
+export const INVALID = -2;
 
 export interface ObservedDatabase extends ObservedLocale {
   readonly oid: number;
@@ -17,7 +20,8 @@ export function observeDatabase(name: string, key: 'database' | 'template' = 'da
     value: `(SELECT pg_catalog.jsonb_build_object(
         'oid', d.oid::pg_catalog.int8, 'owner', pg_catalog.pg_get_userbyid(d.datdba),
         ${localePairs('d')},
-        'connectionLimit', d.datconnlimit, 'allowConnections', d.datallowconn)
+        'connectionLimit', d.datconnlimit,
+        'allowConnections', d.datallowconn AND d.datconnlimit <> ${INVALID})
       FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(name)})`,
   };
 }
@@ -104,7 +108,14 @@ export function databaseProblems(
     node: label,
     next: 'Declare what the database has, or dump it, drop it and let it be made again',
   }));
-  if (!observed.allowConnections) {
+  if (observed.connectionLimit === INVALID) {
+    problems.push({
+      kind: 'refused',
+      what: `Database '${wanted.name}' is half dropped: an earlier DROP DATABASE did not finish there`,
+      node: label,
+      next: `Finish it: citus-databases drop ${quoteShellWord(wanted.name)} --confirm ${quoteShellWord(wanted.name)}`,
+    });
+  } else if (!observed.allowConnections) {
     problems.push({
       kind: 'refused',
       what: `Database '${wanted.name}' does not allow connections (datallowconn is false)`,

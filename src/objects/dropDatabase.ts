@@ -1,10 +1,16 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { INVALID } from './database.ts';
 import type { Fragment } from './observe.ts';
 
 /** What keeps a database from being dropped on one node. */
 export interface Obstacles {
   /** null: the database is not there. */
-  readonly database: { readonly oid: number; readonly allowConnections: boolean } | null;
+  readonly database: {
+    readonly oid: number;
+    readonly allowConnections: boolean;
+    /** An earlier DROP DATABASE was cut off: nobody gets in any more, and ALTER DATABASE fails (55000). */
+    readonly invalid: boolean;
+  } | null;
   /** Of clients; what Citus itself has open in the database is nobody's, and comes and goes by the second. */
   readonly sessions: number;
   /** Identifiers of prepared transactions; they can be ended only inside the database. */
@@ -26,7 +32,8 @@ export function observeObstacles(name: string): readonly Fragment[] {
   return [
     {
       key: 'database',
-      value: `(SELECT pg_catalog.jsonb_build_object('oid', oid::pg_catalog.int8, 'allowConnections', datallowconn)
+      value: `(SELECT pg_catalog.jsonb_build_object('oid', oid::pg_catalog.int8, 'allowConnections', datallowconn,
+          'invalid', datconnlimit = ${INVALID})
         FROM pg_catalog.pg_database WHERE ${is('datname')})`,
     },
     {

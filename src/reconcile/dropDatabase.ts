@@ -11,6 +11,7 @@ import {
 } from '../objects/dropDatabase.ts';
 import { observationScript } from '../objects/observe.ts';
 import { retryTransient } from '../postgres/retry.ts';
+import type { Session } from '../postgres/session.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
@@ -38,6 +39,7 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
         const obstacles = await observeObstaclesOf(run, node);
         if (obstacles.database === null) return;
         const server = await run.session({ node, scope: 'server' });
+        if (obstacles.database.invalid) return await run.interruptible(server, () => dropOn(server, run.database));
         if (obstacles.prepared.length > 0) {
           if (!obstacles.database.allowConnections) await server.query(openDoor(run.database));
           log.line(`Rolling back ${counted(obstacles.prepared.length, 'prepared transaction')} on ${label}...`, 2);
@@ -52,7 +54,7 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
           log.line(`Dropping logical replication slot ${slot} on ${label}...`, 2);
           await server.query(dropSlot(slot));
         }
-        await run.interruptible(server, () => server.query(dropDatabase(run.database)));
+        await run.interruptible(server, () => dropOn(server, run.database));
       },
       {
         deadline: run.deadline(),
@@ -73,6 +75,10 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
       { cause: error },
     );
   }
+}
+
+async function dropOn(server: Session, database: string): Promise<void> {
+  await server.query(dropDatabase(database));
 }
 
 function counted(number: number, thing: string): string {

@@ -166,3 +166,23 @@ test('a drop that did not finish is refused by apply, and finished by the next d
   expect((await drop('half', '--confirm', 'half')).code).toBe(0);
   await apply({ name: 'half' });
 });
+
+test('DROP DATABASE that was cut off (datconnlimit -2): apply says so, and drop finishes it', async () => {
+  await apply({ name: 'cut' });
+  // As dropdb() leaves it when its server dies: PostgreSQL sets no other trace (src/backend/commands/dbcommands.c).
+  for (const group of [0, 1]) {
+    await query(cluster, group, 'postgres', "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'cut'");
+  }
+  const spec = specOf(cluster, [{ name: 'cut' }]);
+  for (const command of ['plan', 'apply']) {
+    const refused = await runProgram(cluster, [command], spec);
+    expect(refused.code).toBe(3);
+    expect(refused.log).toContain(
+      "node1: Database 'cut' is half dropped: an earlier DROP DATABASE did not finish there",
+    );
+    expect(refused.log).toContain('Next: Finish it: citus-databases drop cut --confirm cut');
+  }
+  expect((await drop('cut', '--confirm', 'cut')).code).toBe(0);
+  expect(await where('cut')).toEqual(NOWHERE);
+  await apply({ name: 'cut' });
+});
