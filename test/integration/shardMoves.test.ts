@@ -44,7 +44,8 @@ beforeAll(async () => {
   console.log(`Citus: ${cluster.description}`);
   if (cluster.kind === 'real') await onlinePlugins(cluster);
   // What an operator does for each role that owns distributed tables and that no spec declares.
-  const { code, log } = await runProgram(cluster, ['apply'], spec());
+  // One after the other: the second one uses the role that the first one creates.
+  const { code, log } = await runProgram(cluster, ['apply', '--databases-at-once', '1'], spec());
   for (const { group } of cluster.nodes) {
     for (const database of ['moving', 'closed']) {
       const row = `0, 'etl', ${quoteLiteral('password=canary-etl')}`;
