@@ -11,7 +11,6 @@ import {
 } from '../objects/dropDatabase.ts';
 import { observationScript } from '../objects/observe.ts';
 import { retryTransient } from '../postgres/retry.ts';
-import type { Session } from '../postgres/session.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
@@ -39,7 +38,11 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
         const obstacles = await observeObstaclesOf(run, node);
         if (obstacles.database === null) return;
         const server = await run.session({ node, scope: 'server' });
-        if (obstacles.database.invalid) return await run.interruptible(server, () => dropOn(server, run.database));
+        const dropIt = () => run.interruptible(server, () => server.query(dropDatabase(run.database)));
+        if (obstacles.database.invalid) {
+          await dropIt();
+          return;
+        }
         if (obstacles.prepared.length > 0) {
           if (!obstacles.database.allowConnections) await server.query(openDoor(run.database));
           log.line(`Rolling back ${counted(obstacles.prepared.length, 'prepared transaction')} on ${label}...`, 2);
@@ -54,7 +57,7 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
           log.line(`Dropping logical replication slot ${slot} on ${label}...`, 2);
           await server.query(dropSlot(slot));
         }
-        await run.interruptible(server, () => dropOn(server, run.database));
+        await dropIt();
       },
       {
         deadline: run.deadline(),
@@ -75,10 +78,6 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
       { cause: error },
     );
   }
-}
-
-async function dropOn(server: Session, database: string): Promise<void> {
-  await server.query(dropDatabase(database));
 }
 
 function counted(number: number, thing: string): string {
