@@ -2,7 +2,7 @@ import { afterAll, beforeAll, test } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { runProgram, specOf } from '../support/program.ts';
-import { type Chunk, chunksOf, codeOfInitSql, corpus, dump, psql, textOf } from './support.ts';
+import { type Chunk, chunksOf, cleanedUp, codeOfInitSql, corpus, dump, psql, textOf } from './support.ts';
 
 /**
  * initSQL takes what psql takes, and makes of it what psql makes of it: each statement of the corpus goes to psql in one
@@ -177,6 +177,7 @@ test.concurrent.for(Object.entries(PAIRS))(
     expect.soft(differences).toEqual([]);
     counted.statements += forInit.length;
 
+    await Promise.all([by, of].map((database) => cleanedUp(cluster, database)));
     expect.soft(await dump(cluster, of)).toEqual(await dump(cluster, by));
     for (const { group } of cluster.nodes) {
       expect.soft(await ofCitus(of, group), `group ${group}`).toEqual(await ofCitus(by, group));

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Turns } from '../../src/concurrency/turns.ts';
 import { finishScript, readScript } from '../../src/initSql/splitScript.ts';
@@ -13,7 +14,8 @@ import { executeInitSql } from '../../src/reconcile/executeInitSql.ts';
 import type { Run } from '../../src/reconcile/run.ts';
 import { Failure } from '../../src/report/errors.ts';
 import { loadAccess } from '../../src/secrets/credentials.ts';
-import { clusterSpec, type LocalCluster, NO_SSL, nodeOf } from '../support/cluster.ts';
+import { list } from '../support/catalog.ts';
+import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query } from '../support/cluster.ts';
 
 /** A statement of the corpus, or a BEGIN … COMMIT, and the lines of its text within the file that psql is given. */
 export interface Chunk {
@@ -79,6 +81,21 @@ export async function psql(cluster: LocalCluster, database: string, script: stri
     );
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Waits until Citus has dropped what it only marked for that: the shard that create_distributed_table_concurrently
+ * split goes whenever the daemon gets to it (Citus: operations/shard_cleaner.c, citus.defer_shard_delete_interval).
+ */
+export async function cleanedUp(cluster: LocalCluster, database: string): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    await query(cluster, 0, database, 'CALL citus_cleanup_orphaned_resources()');
+    const left = await list(cluster, 0, database, 'SELECT object_name FROM pg_dist_cleanup');
+    if (left.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`Citus still has to clean up ${left.join(', ')} in ${database}`);
+    await setTimeout(200);
   }
 }
 
