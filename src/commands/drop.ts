@@ -61,7 +61,7 @@ export async function drop(context: Context, options: DropOptions): Promise<void
           kind: 'refused',
           what: `Database '${name}' was not made by this program`,
           node: exists.map((node) => run.label(node)).join(', '),
-          next: 'Nothing was changed. If it is to go all the same, say so: --unmanaged',
+          next: 'Nothing was changed. To drop it anyway, add --unmanaged',
         });
       }
       await carryOut(

@@ -42,7 +42,7 @@ export function decideInitSql(situation: InitSqlSituation): InitSqlDecision {
 }
 
 const NOT_OURS =
-  'The database existed before and was not made by this program: initSQL is not executed. To execute it once all the same, set initSQLPolicy: adopt; to record it as executed, initSQLPolicy: baseline.';
+  'The database existed before and was not made by this program: initSQL is not executed. To execute it once anyway, set initSQLPolicy: adopt; to record it as executed, initSQLPolicy: baseline.';
 
 function baseline(units: readonly Unit[], rows: readonly LedgerRow[]): InitSqlDecision {
   const done = new Set(rows.filter((row) => row.state === 'done').map(keyText));

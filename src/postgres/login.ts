@@ -108,7 +108,7 @@ function noPostgres(node: ServerAddress, error: unknown): Failure {
       what: "What answers there does not speak PostgreSQL's protocol",
       node: placeOf(node),
       cause: error instanceof Error ? error.message : String(error),
-      next: 'Correct host and port of that node in the spec, or look at what stands in between',
+      next: 'Correct host and port of that node in the spec, or check what is between this program and the server',
     },
     { cause: error },
   );

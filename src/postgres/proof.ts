@@ -42,7 +42,7 @@ export function objection(exchange: Exchange, access: Credentials, stream: Strea
   }
   if (requiresTls(access.tls.mode) && stream.encrypted && !isVerified(access, stream) && !exchange.channelBound) {
     return {
-      what: 'The server offers no SCRAM-SHA-256-PLUS over TLS: somebody may stand in between, whose certificate nobody verified',
+      what: 'The server offers no SCRAM-SHA-256-PLUS over TLS: somebody may be between this program and the server, and no certificate was verified',
     };
   }
   return undefined;

@@ -39,7 +39,7 @@ export async function verifyNodes(run: Run, situation: Situation, afterChange: b
       what: `Verification failed: database '${run.database}' is not ready`,
       database: run.database,
       cause: wrong.join('\n'),
-      next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md tells of each',
+      next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md lists them',
     });
   }
   return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0 };

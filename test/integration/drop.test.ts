@@ -58,7 +58,7 @@ test('a database that this program did not make goes only when told', async () =
     Dropping database: strange
     ========================================
     ERROR: Database 'strange' was not made by this program (node node0, node1, node2)
-      Next: Nothing was changed. If it is to go all the same, say so: --unmanaged
+      Next: Nothing was changed. To drop it anyway, add --unmanaged
     "
   `);
   expect(await where('strange')).toEqual(EVERYWHERE);

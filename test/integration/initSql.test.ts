@@ -286,7 +286,7 @@ describe('a database that was there before', () => {
     expect(plan.code).toBe(0);
     expect(plan.log).toMatchInlineSnapshot(`
       "Database 'older'
-        WARNING: The database existed before and was not made by this program: initSQL is not executed. To execute it once all the same, set initSQLPolicy: adopt; to record it as executed, initSQLPolicy: baseline.
+        WARNING: The database existed before and was not made by this program: initSQL is not executed. To execute it once anyway, set initSQLPolicy: adopt; to record it as executed, initSQLPolicy: baseline.
         Nothing to do
       "
     `);

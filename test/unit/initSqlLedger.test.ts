@@ -236,7 +236,7 @@ describe('decideInitSql', () => {
     expect(decision).toEqual({
       kind: 'skip',
       warning:
-        'The database existed before and was not made by this program: initSQL is not executed. To execute it once all the same, set initSQLPolicy: adopt; to record it as executed, initSQLPolicy: baseline.',
+        'The database existed before and was not made by this program: initSQL is not executed. To execute it once anyway, set initSQLPolicy: adopt; to record it as executed, initSQLPolicy: baseline.',
     });
   });
 });
