@@ -17,8 +17,8 @@
  *     <!-- test: syntax -->                     bash: parsed by the shell, for what needs programs that no test has
  *     <!-- test: by test/integration/x.test.ts -->   anything: that test reads the document, or does the same
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -117,34 +117,4 @@ function markBefore(text: string, place: string, language: string): Mark | undef
 
 function isKind(text: string): text is Kind {
   return Object.hasOwn(LANGUAGE_OF, text);
-}
-
-/** Relative links that lead nowhere: a missing file, or a heading that its document does not have. */
-export function brokenLinks({ path, text }: Pick<Document, 'path' | 'text'>): readonly string[] {
-  const prose = text.replaceAll(FENCE, '').replaceAll(/`[^`\n]*`/g, 'code');
-  const targets = [...prose.matchAll(/\]\((?<target>[^()\s]+)\)/g)].map((match) => match.groups?.['target'] ?? '');
-  return targets
-    .filter((target) => !/^[a-z]+:/.test(target))
-    .filter((target) => {
-      const [file = '', heading] = target.split('#');
-      const linked = file === '' ? path : join(dirname(path), file);
-      if (!existsSync(join(root, linked))) return true;
-      return heading !== undefined && !anchorsOf(readFileSync(join(root, linked), 'utf8')).includes(heading);
-    });
-}
-
-/** As GitHub makes them: lower case, without punctuation, hyphens for blanks, numbered where they repeat. */
-function anchorsOf(text: string): readonly string[] {
-  const seen = new Map<string, number>();
-  return [...text.replaceAll(FENCE, '').matchAll(/^#{1,6} (?<title>.+)$/gm)].map((match) => {
-    const title = (match.groups?.['title'] ?? '').replaceAll(/\[(?<label>[^\]]*)\]\([^)]*\)/g, '$<label>');
-    const anchor = title
-      .trim()
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\p{M}_ -]/gu, '')
-      .replaceAll(' ', '-');
-    const times = seen.get(anchor) ?? 0;
-    seen.set(anchor, times + 1);
-    return times === 0 ? anchor : `${anchor}-${times}`;
-  });
 }

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { splitScript } from '../../src/initSql/splitScript.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { runCommandLine } from '../support/commandLine.ts';
-import { brokenLinks, documents, marked, readDocument } from '../support/documents.ts';
+import { documents, marked, readDocument } from '../support/documents.ts';
 import {
   errorMessages,
   errorsWithoutText,
@@ -25,10 +25,6 @@ describe.each(all)('$path', (document) => {
       unmarked.map(({ place, code }) => `${place}: ${code.split('\n')[0]}`),
       'test/support/documents.ts tells of the marks',
     ).toEqual([]);
-  });
-
-  test('every relative link leads somewhere', () => {
-    expect(brokenLinks(document)).toEqual([]);
   });
 
   const specs = marked(document, 'spec');
@@ -117,10 +113,6 @@ describe.each(all)('$path', (document) => {
       }
     });
   }
-});
-
-test('chart/README.md: every relative link leads somewhere', () => {
-  expect(brokenLinks(readDocument('chart/README.md'))).toEqual([]);
 });
 
 test('README.md names every command', async () => {
