@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { worthAnotherAttempt } from '../commands/outcome.ts';
+import { statementLog } from '../commands/statementLog.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
 import { exitCode, Interrupted } from '../report/errors.ts';
@@ -80,7 +81,8 @@ export class Runner {
     body: (context: Context) => Promise<number>,
   ): Promise<number> {
     const spec = selectedSpec(await readSpec(options.spec === '' ? DEFAULT_SPEC : options.spec), options);
-    const access = await loadAccess(spec, this.redactor);
+    const onStatement = options.logLevel === 'debug' ? await statementLog(log) : undefined;
+    const access = await loadAccess(spec, this.redactor, onStatement);
     const exposed = (await exposedFiles(spec)).join(', ');
     if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
     return await body({

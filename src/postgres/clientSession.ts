@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
 import { type Activity, describeWait } from './activity.ts';
+import type { Statement } from './connectOptions.ts';
 import { asError, NoAnswer } from './limit.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type Session,
 } from './session.ts';
 import { NOTHING_SENT, settledBy } from './settled.ts';
-import { attachWarnings } from './sqlstate.ts';
+import { attachWarnings, codeOf } from './sqlstate.ts';
 import { newStopper } from './stopper.ts';
 import { placeOf } from './stream.ts';
 import { type Probe, watch } from './watch.ts';
@@ -28,6 +29,7 @@ export interface SessionParts
   /** As the last probe saw it. */
   readonly activity: () => Activity | undefined;
   readonly sendCancel: () => Promise<void>;
+  readonly onStatement: ((statement: Statement) => void) | undefined;
 }
 
 const QUERY_DEADLINE_MS = 30 * 60_000;
@@ -139,7 +141,25 @@ class ClientSession implements Session {
   #send(message: ExtendedQuery | string): Promise<pg.QueryResult> {
     this.#settled.forget();
     this.#settled = settledBy(this.#parts.client);
-    return typeof message === 'string' ? this.#parts.client.query(message) : this.#parts.client.query(message);
+    return typeof message === 'string'
+      ? this.#reported(message, this.#parts.client.query(message))
+      : this.#reported(message.text, this.#parts.client.query(message));
+  }
+
+  async #reported<Answer>(text: string, answer: Promise<Answer>): Promise<Answer> {
+    const { onStatement } = this.#parts;
+    if (onStatement === undefined) return await answer;
+    const { node, database } = this;
+    const sentAt = performance.now();
+    try {
+      const result = await answer;
+      onStatement({ node, database, text, milliseconds: performance.now() - sentAt, failedWith: undefined });
+      return result;
+    } catch (error) {
+      const failedWith = codeOf(error) ?? 'an error';
+      onStatement({ node, database, text, milliseconds: performance.now() - sentAt, failedWith });
+      throw error;
+    }
   }
 
   /** All messages in one write. Each has an answer of its own, errors included (pg, "pipeline"). */
@@ -152,7 +172,7 @@ class ClientSession implements Session {
     stream.cork();
     const answers = messages.map(async (message, index) => {
       try {
-        await client.query(message);
+        await this.#reported(message, client.query(message));
       } catch (error) {
         failed = true;
         throw error;

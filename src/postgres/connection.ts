@@ -149,6 +149,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     }),
     activity: () => activity,
     sendCancel: () => cancel(attempt, stream, login),
+    onStatement: access.onStatement,
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Statement } from './connectOptions.ts';
 import type { TlsSettings } from './tls.ts';
 
 /** What it takes to log in on a server. */
@@ -8,4 +9,6 @@ export interface Credentials {
   readonly tls: TlsSettings;
   /** Goes on where a server has proved nothing: see proof.ts. */
   readonly acceptServerWithoutProof: boolean;
+  /** Hears of every statement of every session, for `--log-level debug`. */
+  readonly onStatement?: ((statement: Statement) => void) | undefined;
 }

@@ -31,6 +31,7 @@ export function holdBack(target: StepLog, onTold: () => void = () => undefined):
       frame: (text) => pass(() => to.frame(text)),
       step: (number, title) => pass(() => to.step(number, title)),
       error: (text) => pass(() => to.error(text)),
+      debug: (text) => to.debug(text),
       blank: () => pass(() => to.blank()),
       about: (context) => hold(to.about(context)),
       atOnce: to.atOnce,

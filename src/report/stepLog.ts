@@ -17,6 +17,8 @@ export interface StepLog extends LineLog {
   frame(text: string): void;
   step(number: number, title: string): void;
   error(text: string): void;
+  /** Written at once, whatever is held back: it tells what happens, not what came of it. */
+  debug(text: string): void;
   blank(): void;
   /** See Log: nothing is to be held back. */
   readonly atOnce: boolean;
@@ -45,6 +47,7 @@ export function createStepLog(log: Log, context: LogContext = {}): StepLog {
     warn: (text, depth = 0) => write('warn', `WARNING: ${text}`, depth),
     blank: () => decorate(''),
     error: (text) => write('error', text, 0),
+    debug: (text) => write('debug', text, 0),
     atOnce: log.atOnce === true,
     about: (more) => createStepLog(log, { ...context, ...more }),
   };

@@ -14,10 +14,11 @@ export interface Access extends Credentials {
 export async function loadAccess(
   spec: Pick<Spec, 'cluster' | 'ssl'>,
   redactor: Redactor = createRedactor(),
+  onStatement?: Access['onStatement'],
 ): Promise<Access> {
   const { user, passwordFile, acceptServerWithoutProof } = spec.cluster;
   const password = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile, redactor);
-  return { user, password, tls: await loadTls(spec.ssl), acceptServerWithoutProof, redactor };
+  return { user, password, tls: await loadTls(spec.ssl), acceptServerWithoutProof, redactor, onStatement };
 }
 
 /**

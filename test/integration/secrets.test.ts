@@ -89,6 +89,21 @@ test('output holds none of them', async () => {
   expect(text).toContain("CREATE ROLE reader LOGIN PASSWORD '***'");
 });
 
+test('at level debug each statement is in the log, with node, database, time and SQLSTATE', () => {
+  const [failing, , applied] = outcomes;
+  const ports = cluster.nodes.map(({ port }) => port);
+  for (const port of ports) {
+    expect(failing?.stdout).toMatch(
+      new RegExp(`^DEBUG: \\S+:${port} postgres, [\\d.]+ ms: CREATE DATABASE "guarded"`, 'm'),
+    );
+  }
+  expect(failing?.stdout).toMatch(/^DEBUG: \S+ guarded, [\d.]+ ms: CREATE ROLE reader LOGIN PASSWORD '\*\*\*'/m);
+  expect(failing?.stdout).toMatch(/^DEBUG: \S+ guarded, [\d.]+ ms, failed with 22012: SELECT 1 \/ 0/m);
+  const entries = (applied?.stdout ?? '').split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+  const debug = entries.filter(({ level, database }) => level === 'debug' && database === 'guarded');
+  expect(debug.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/ms: SELECT 1;?$/));
+});
+
 test('ledger and bookkeeping hold none of them', async () => {
   const rows = [
     ...(await query(cluster, 0, 'guarded', 'SELECT * FROM citus_databases.init_sql')),

@@ -1,0 +1,28 @@
+import type { Statement } from '../postgres/connectOptions.ts';
+import type { StepLog } from '../report/stepLog.ts';
+
+/** Of a script of megabytes; what is longer is seldom read, and the server's own log has it. */
+const LONGEST_CHARACTERS = 10_000;
+
+/**
+ * Writes each statement at level debug: node, database, milliseconds, and the SQLSTATE of one that failed. Passwords of
+ * the user's own SQL, which no file holds, are blotted out here; all others where every line leaves the program.
+ */
+export async function statementLog(log: StepLog): Promise<(statement: Statement) => void> {
+  // The lexer is of use to nobody else here, and most runs write no such log.
+  const { blotOutPasswords } = await import('../initSql/blotOut.ts');
+  return ({ node, database, text, milliseconds, failedWith }) => {
+    const place = `${node.host}:${node.port}`;
+    const end = failedWith === undefined ? '' : `, failed with ${failedWith}`;
+    const sql = shortened(blotOutPasswords(text.trim()));
+    log
+      .about({ database, node: place })
+      .debug(`DEBUG: ${place} ${database}, ${milliseconds.toFixed(1)} ms${end}: ${sql}`);
+  };
+}
+
+function shortened(sql: string): string {
+  return sql.length <= LONGEST_CHARACTERS
+    ? sql
+    : `${sql.slice(0, LONGEST_CHARACTERS)} ... (${sql.length} characters in all)`;
+}
