@@ -1,4 +1,4 @@
-import type { Problem } from '../objects/change.ts';
+import type { Change, Problem } from '../objects/change.ts';
 import { type Fragment, jsonRows } from '../objects/observe.ts';
 import {
   AS_OURSELVES,
@@ -12,6 +12,7 @@ import {
   trusted,
 } from '../objects/ownTable.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
+import type { NodeSpec } from '../spec/types.ts';
 import type { LedgerRow } from './types.ts';
 
 /**
@@ -39,7 +40,24 @@ export interface ObservedLedger {
   readonly distrust: string | null;
   /** null: there is none. */
   readonly rows: readonly LedgerRow[] | null;
+  /** Where it was written, if not in this database: it came along with a copy. null: here, or it does not say. */
+  readonly copyOf?: string | null;
 }
+
+/**
+ * Where the ledger was written, as the comment on its table says. A copy has another OID (pg_restore, in whichever
+ * cluster) or lies in a database with another OID (CREATE DATABASE … TEMPLATE); pg_upgrade keeps both OIDs (PostgreSQL 15,
+ * src/bin/pg_upgrade/pg_upgrade.c). A comment needs no column, so earlier versions of this program take the table for
+ * theirs. A ledger without one is taken for the database's own.
+ */
+const COMMENT = `pg_catalog.obj_description(pg_catalog.to_regclass('${LEDGER_TABLE}'), 'pg_class')`;
+
+const OWN_OIDS = `(SELECT pg_catalog.format('(OID %s, table %s)', d.oid, pg_catalog.to_regclass('${LEDGER_TABLE}')::pg_catalog.oid)
+    FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`;
+
+const COPY_OF = `(SELECT found[1] || ' ' || found[2]
+    FROM pg_catalog.regexp_match(${COMMENT}, '^initSQL as executed in (database .*) (\\(OID \\d+, table \\d+\\))$') found
+    WHERE found[2] <> ${OWN_OIDS})`;
 
 /** On workers as well somebody may have taken the schema's name; rows are the coordinator's alone. */
 export function observeLedger(coordinator: boolean): readonly Fragment[] {
@@ -56,13 +74,42 @@ export function observeLedger(coordinator: boolean): readonly Fragment[] {
     {
       key: 'ledger',
       when: trusted(LEDGER),
-      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows})`,
+      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows}, 'copyOf', ${COPY_OF})`,
     },
   ];
 }
 
 export function ledgerProblems(ledger: ObservedLedger | undefined, label: string): readonly Problem[] {
   return ledger === undefined || ledger.distrust === null ? [] : [distrustProblem(ledger.distrust, label)];
+}
+
+const IN_PLACE = [
+  'SET LOCAL citus.enable_ddl_propagation = off',
+  'SET LOCAL citus.enable_schema_based_sharding = off',
+  'SET LOCAL citus.use_citus_managed_tables = off',
+] as const;
+
+function sayWhere(condition: string): string {
+  return `DO ${quoteLiteral(`BEGIN
+  IF ${condition} THEN
+    EXECUTE pg_catalog.format('COMMENT ON TABLE ${LEDGER_TABLE} IS %L',
+      'initSQL as executed in database ' || pg_catalog.quote_ident(pg_catalog.current_database()) || ' ' || ${OWN_OIDS});
+  END IF;
+END`)}`;
+}
+
+/** The ledger that came with a copy counts for this database from now on. */
+export function takeOverLedger(copyOf: string, coordinator: NodeSpec): Change {
+  return {
+    kind: 'change',
+    node: coordinator,
+    scope: 'database',
+    summary: `take over the ledger of initSQL, which was written in ${copyOf}`,
+    statements: [...AS_OURSELVES, ...IN_PLACE, assertTrusted(LEDGER), sayWhere('true')].map((text) => ({ text })),
+    failure: 'Failed to take over the ledger of initSQL',
+    doneOnRetry: [],
+    secret: false,
+  };
 }
 
 /**
@@ -72,9 +119,7 @@ export function ledgerProblems(ledger: ObservedLedger | undefined, label: string
  */
 export const CREATE_LEDGER = [
   ...AS_OURSELVES,
-  'SET LOCAL citus.enable_ddl_propagation = off',
-  'SET LOCAL citus.enable_schema_based_sharding = off',
-  'SET LOCAL citus.use_citus_managed_tables = off',
+  ...IN_PLACE,
   'SET LOCAL default_table_access_method = heap',
   "SET LOCAL default_tablespace = ''",
   `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`,
@@ -89,6 +134,7 @@ export const CREATE_LEDGER = [
     UNIQUE (hash, occurrence))`,
   REVOKE_FROM_OTHERS,
   assertTrusted(LEDGER),
+  sayWhere(`${COMMENT} IS NULL`),
 ] as const;
 
 /** What the ledger keeps of a unit of initSQL. */

@@ -1,5 +1,7 @@
+import { Failure } from '../report/errors.ts';
 import type { InitSqlPolicy } from '../spec/types.ts';
 import { compareWithLedger, keyText, type Refused, type Remaining, type UnknownOutcome } from './ledger.ts';
+import { LEDGER_TABLE } from './ledgerTable.ts';
 import type { LedgerRow, RecordedUnit, Unit } from './types.ts';
 
 export interface InitSqlSituation {
@@ -7,6 +9,8 @@ export interface InitSqlSituation {
   readonly units: readonly Unit[];
   /** 'absent': the database has no ledger. An empty one means that initSQL was taken over before (adopt, baseline). */
   readonly ledger: readonly LedgerRow[] | 'absent';
+  /** Another database, in which the ledger was written: what it lists was executed there. */
+  readonly copyOf?: string | undefined;
   /** This program made the database. */
   readonly managed: boolean;
 }
@@ -20,11 +24,18 @@ export type InitSqlDecision =
   | { readonly kind: 'runAlways'; readonly units: readonly Unit[] }
   | Remaining
   | Refused
+  | Copied
   | UnknownOutcome;
+
+/** What the ledger lists was executed in another database; only a person knows what came along with it. */
+export interface Copied {
+  readonly kind: 'copied';
+  readonly copyOf: string;
+}
 
 /** What to do with initSQL, by its policy and by whose database it is. */
 export function decideInitSql(situation: InitSqlSituation): InitSqlDecision {
-  const { policy, units, ledger, managed } = situation;
+  const { policy, units, ledger, copyOf, managed } = situation;
   const rows = ledger === 'absent' ? [] : ledger;
   switch (policy) {
     case 'always':
@@ -34,11 +45,23 @@ export function decideInitSql(situation: InitSqlSituation): InitSqlDecision {
     case 'adopt':
       return compareWithLedger(units, rows);
     case 'once':
+      if (copyOf !== undefined && units.length > 0) return { kind: 'copied', copyOf };
       if (managed || ledger !== 'absent' || units.length === 0) return compareWithLedger(units, rows);
       return { kind: 'skip', warning: NOT_OURS };
     default:
       return policy satisfies never;
   }
+}
+
+export function copyRefusal({ copyOf }: Copied, database: string): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `The ledger of initSQL in database '${database}' is a copy, written in ${copyOf}`,
+    database,
+    cause:
+      'pg_restore or a template brought it along. What it lists was executed over there; whether its effects came along too is not known here. pg_dump does not take along how Citus distributes tables',
+    next: `Nothing of initSQL was executed. If this database holds what those statements made, run once with initSQLPolicy: adopt, which takes the ledger over and executes the rest. To execute all of initSQL here, on the coordinator, in this database: ALTER TABLE ${LEDGER_TABLE} RENAME TO init_sql_of_copy; and run again`,
+  });
 }
 
 const NOT_OURS =

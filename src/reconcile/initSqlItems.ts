@@ -1,11 +1,22 @@
+import { takeOverLedger } from '../initSql/ledgerTable.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import type { Unit } from '../initSql/types.ts';
 import { type Item, note, type Procedure, warning } from '../objects/change.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import type { Situation } from './situation.ts';
+import { inside, type Situation } from './situation.ts';
 
 /** Step 7: what initSQL has to do, from the decision about it. */
-export function initSqlItems({ initSql }: Situation, coordinator: NodeSpec): readonly Item[] {
+export function initSqlItems(situation: Situation, coordinator: NodeSpec): readonly Item[] {
+  const { initSql } = situation;
+  const copyOf = inside(situation, coordinator).ledger?.copyOf ?? undefined;
+  const usesLedger = !['none', 'skip', 'runAlways'].includes(initSql.kind);
+  return [
+    ...(usesLedger && copyOf !== undefined ? [takeOverLedger(copyOf, coordinator)] : []),
+    ...itemsOf(situation, coordinator),
+  ];
+}
+
+function itemsOf({ initSql }: Situation, coordinator: NodeSpec): readonly Item[] {
   const procedure = (summaries: readonly string[]): Procedure => ({
     kind: 'procedure',
     name: 'initSql',

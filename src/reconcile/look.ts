@@ -5,7 +5,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { refusal } from '../initSql/ledger.ts';
-import { decideInitSql } from '../initSql/policy.ts';
+import { copyRefusal, decideInitSql } from '../initSql/policy.ts';
 import type { Script } from '../initSql/types.ts';
 import type { Problem } from '../objects/change.ts';
 import { rolesOf, type WantedUser, wantedUser } from '../objects/user.ts';
@@ -103,13 +103,16 @@ export async function check(run: Run, situation: Situation): Promise<Preflight> 
 export function withInitSql(situation: Situation, script: Script | undefined): Situation {
   if (script === undefined) return situation;
   const { coordinator } = situation.topology;
+  const { ledger } = inside(situation, coordinator);
   const decision = decideInitSql({
     policy: situation.database.initSQLPolicy,
     units: script.units,
-    ledger: inside(situation, coordinator).ledger?.rows ?? 'absent',
+    ledger: ledger?.rows ?? 'absent',
+    copyOf: ledger?.copyOf ?? undefined,
     managed: origin(situation) !== 'existing',
   });
   if (decision.kind === 'refused') throw refusal(decision, situation.database.name);
+  if (decision.kind === 'copied') throw copyRefusal(decision, situation.database.name);
   return { ...situation, initSql: decision };
 }
 

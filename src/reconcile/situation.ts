@@ -34,7 +34,7 @@ export interface Situation {
 }
 
 /** Decisions about initSQL that let the run continue. */
-export type AcceptedInitSql = Exclude<InitSqlDecision, { kind: 'refused' }>;
+export type AcceptedInitSql = Exclude<InitSqlDecision, { kind: 'refused' | 'copied' }>;
 
 /** One PostgreSQL server without Citus. */
 export function isPlain(situation: Situation): boolean {

@@ -38,6 +38,8 @@ function words(decision: InitSqlDecision): string {
       return `always [${sql(decision.units)}]`;
     case 'skip':
       return 'skip';
+    case 'copied':
+      return `copied: ${decision.copyOf}`;
   }
 }
 
@@ -204,6 +206,18 @@ describe('decideInitSql', () => {
   ] as const)('%s, managed: %s, executed: %s', async (policy, managed, executed, expected) => {
     const ledger = executed === 'absent' ? executed : await ledgerOf(executed);
     expect(words(decideInitSql({ policy, managed, ledger, units: await units(script) }))).toBe(expected);
+  });
+
+  test.each([
+    ['once', 'copied: database a (OID 1, table 2)'],
+    ['adopt', 'replay [SET a.b = 1] run [SELECT 2] gone []'],
+    ['baseline', 'record [SELECT 2]'],
+    ['always', `always [${all}]`],
+  ] as const)('%s with the ledger of another database', async (policy, expected) => {
+    const ledger = await ledgerOf('SELECT 1');
+    const copyOf = 'database a (OID 1, table 2)';
+    const decision = decideInitSql({ policy, managed: true, ledger, copyOf, units: await units(script) });
+    expect(words(decision)).toBe(expected);
   });
 
   test('an existing database without a script needs no warning', async () => {
