@@ -1,3 +1,4 @@
+import type { LiveLines } from './report/liveLines.ts';
 import type { StepLog } from './report/stepLog.ts';
 import type { Access } from './secrets/credentials.ts';
 import type { Spec } from './spec/types.ts';
@@ -8,6 +9,8 @@ export interface Context {
   readonly spec: Spec;
   readonly access: Access;
   readonly log: StepLog;
+  /** On a terminal. */
+  readonly live?: LiveLines | undefined;
   /** The longest to wait for nodes, where no database of the spec says it. */
   readonly timeoutSeconds?: number | undefined;
   /** Aborted with an Interrupted as its reason. */

@@ -13,6 +13,7 @@ async function main(): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     interactive: process.stdout.isTTY === true && process.stdin.isTTY === true,
+    terminal: process.stdout.isTTY === true && process.env['TERM'] !== 'dumb',
     color: wantsColor(process.stdout.isTTY === true, process.env),
     // npm sets it for its scripts, and for npx.
     invokedAs: process.env['npm_command'] === undefined ? 'citus-databases' : 'npx citus-databases',

@@ -3,7 +3,9 @@ import { worthAnotherAttempt } from '../commands/outcome.ts';
 import { statementLog } from '../commands/statementLog.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
+import { paintReport } from '../report/color.ts';
 import { exitCode, Interrupted } from '../report/errors.ts';
+import { LiveLines } from '../report/liveLines.ts';
 import { isLouder, jsonLog, type RememberingLog, rememberLatest, textLog } from '../report/log.ts';
 import { createRedactor, type Redactor } from '../report/redact.ts';
 import { createStepLog, type StepLog } from '../report/stepLog.ts';
@@ -19,6 +21,12 @@ import { errorReport } from './errorReport.ts';
 import { type CommonOptions, DEFAULT_SPEC, type LogOptions } from './options.ts';
 import type { Surroundings } from './surroundings.ts';
 import { writeTerminationMessage } from './terminationLog.ts';
+
+interface OwnLog {
+  readonly log: StepLog;
+  readonly live: LiveLines | undefined;
+  readonly signal: AbortSignal;
+}
 
 interface Destination {
   readonly log: RememberingLog;
@@ -60,7 +68,7 @@ export class Runner {
 
   /** A command that works on what a spec declares. */
   async withSpec(command: string, options: CommonOptions, body: (context: Context) => Promise<number>): Promise<void> {
-    await this.withLog(options, async ({ log, signal }) => {
+    await this.withLog(options, async ({ log, live, signal }) => {
       const most = options.attempts ?? 1;
       const onFailed = (error: unknown, attempt: number, pauseSeconds: number) => {
         log.error(this.redactor.redact(errorMessage(error, undefined)));
@@ -68,7 +76,7 @@ export class Runner {
       };
       const worthAnother = worthAnotherAttempt;
       return await withAttempts({ most, signal, worthAnother, onFailed }, () =>
-        this.once(command, options, log, signal, body),
+        this.once(command, options, { log, live, signal }, body),
       );
     });
   }
@@ -76,8 +84,7 @@ export class Runner {
   private async once(
     command: string,
     options: CommonOptions,
-    log: StepLog,
-    signal: AbortSignal,
+    { log, live, signal }: OwnLog,
     body: (context: Context) => Promise<number>,
   ): Promise<number> {
     const spec = selectedSpec(await readSpec(options.spec === '' ? DEFAULT_SPEC : options.spec), options);
@@ -90,30 +97,39 @@ export class Runner {
       spec,
       access,
       log,
+      live,
       timeoutSeconds: options.timeout ?? options.mostPatience,
       signal,
       print: (text) => {
         this.#reported = true;
-        this.surroundings.stdout.write(visible(this.redactor.redact(text)));
+        const shown = visible(this.redactor.redact(text));
+        this.surroundings.stdout.write(this.#paints(options) ? paintReport(shown) : shown);
       },
     });
   }
 
   /** A command that tells what it does. */
-  async withLog(
-    options: LogOptions,
-    body: (own: { readonly log: StepLog; readonly signal: AbortSignal }) => Promise<number>,
-  ): Promise<void> {
+  async withLog(options: LogOptions, body: (own: OwnLog) => Promise<number>): Promise<void> {
     const { stdout, stderr } = this.surroundings;
     // A report in JSON has standard output to itself.
     const stream = options.output === 'json' ? stderr : stdout;
     const level = options.quiet === true && isLouder(options.logLevel, 'warn') ? 'warn' : options.logLevel;
-    const color = options.color !== false && stream === stdout && this.surroundings.color === true;
-    const logOptions = { level, stream, redact: this.redactor.redact, color };
+    const color = stream === stdout && this.#paints(options);
+    const drawn = this.surroundings.terminal === true && stream === stdout && options.logFormat === 'text';
+    const live = drawn && !isLouder('info', level) ? new LiveLines({ stream }) : undefined;
+    const logOptions = { level, stream, redact: this.redactor.redact, color, live };
     const log = rememberLatest(options.logFormat === 'json' ? await jsonLog(logOptions) : textLog(logOptions));
     const stepLog = createStepLog(log);
     const { terminationLog, output } = options;
-    await this.guarded((signal) => body({ log: stepLog, signal }), { log, terminationLog, json: output === 'json' });
+    await this.guarded((signal) => body({ log: stepLog, live, signal }), {
+      log,
+      terminationLog,
+      json: output === 'json',
+    });
+  }
+
+  #paints({ color, output }: LogOptions): boolean {
+    return color !== false && output !== 'json' && this.surroundings.color === true;
   }
 
   /** A command that answers with a few lines, without a log. */

@@ -6,6 +6,8 @@ export interface Surroundings {
   readonly stderr: Writable;
   /** Somebody is at the terminal. */
   readonly interactive: boolean;
+  /** Standard output is a terminal on which lines can be written over. */
+  readonly terminal?: boolean;
   /** Standard output shows colours; `--no-color` of a command switches them off. */
   readonly color?: boolean;
   /** How this program is called here: what a user types. */

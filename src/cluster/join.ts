@@ -11,6 +11,7 @@ import { AbsentPods } from './absentPods.ts';
 import { discoverWorkers } from './discover.ts';
 import { type WaitProgress, waitForNodes } from './ready.ts';
 import { nodeLabels } from './topology.ts';
+import { WaitBoard } from './waitBoard.ts';
 import { waitingElsewhere } from './waitingElsewhere.ts';
 
 /** The cluster once every node accepts writes. */
@@ -128,23 +129,32 @@ async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<re
   const labels = nodeLabels(nodes);
   const hosts = [...new Set(nodes.map(({ host }) => host))];
   const absent = new AbsentPods(hosts, context.signal, (line) => context.log.line(line, 1));
+  const board = context.live === undefined ? undefined : new WaitBoard(context.live, nodes, labels);
   const options = {
     ...patience(context),
     signal: context.signal,
     applicationName: applicationName(context.command),
     settings: maintenanceSettings(context),
-    onProgress: ({ node, attempt, maxAttempts, reason }: WaitProgress) => {
+    onReady: (node: NodeSpec) => board?.ready(node),
+    onProgress: (progress: WaitProgress) => {
+      const { node, attempt, maxAttempts, reason } = progress;
+      void absent.look(attempt);
+      if (board !== undefined) return board.failed(progress);
       const label = labels.get(node.group) ?? node.nodeName;
       const first = context.spec.cluster.citus ? 'PostgreSQL coordinator' : 'PostgreSQL';
       const who = node.group === 0 ? first : `worker ${label}`;
       context.log.about({ node: label }).line(`Waiting for ${who}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
-      void absent.look(attempt);
     },
   };
   try {
-    return await waitForNodes(nodes, context.access, options);
+    const sessions = await waitForNodes(nodes, context.access, options);
+    const seconds = board?.end() ?? 0;
+    if (seconds > 0) context.log.line(`Waited ${seconds} s until every node accepted writes`);
+    return sessions;
   } catch (error) {
     throw absent.explained(error);
+  } finally {
+    board?.end();
   }
 }
 

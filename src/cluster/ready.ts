@@ -17,6 +17,8 @@ export interface WaitOptions {
   readonly graceSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: WaitProgress) => void) | undefined;
+  /** Of `waitForNodes`. */
+  readonly onReady?: ((node: NodeSpec) => void) | undefined;
   /** How messages name the node; its host unless given. */
   readonly label?: string | undefined;
   readonly applicationName?: string | undefined;
@@ -96,7 +98,9 @@ export async function waitForNodes(
   const outcomes = await Promise.allSettled(
     nodes.map(async (node) => {
       try {
-        return await waitForNode(node, access, { ...options, signal, label: labels.get(node.group) });
+        const session = await waitForNode(node, access, { ...options, signal, label: labels.get(node.group) });
+        options.onReady?.(node);
+        return session;
       } catch (error) {
         failed.abort(error);
         throw error;

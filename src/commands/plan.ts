@@ -5,11 +5,19 @@ import { refuseDamage } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import {
   lookElsewhere,
+  managedElsewhere,
   type OutdatedDatabase,
   outdatedElsewhere,
   outdatedWarnings,
 } from '../reconcile/otherDatabases.ts';
-import { type DatabasePlan, formatPlan, formatTotal, hasChanges, planDatabase } from '../reconcile/planDatabase.ts';
+import {
+  type DatabasePlan,
+  formatPlan,
+  formatTotal,
+  formatUndeclared,
+  hasChanges,
+  planDatabase,
+} from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
@@ -18,6 +26,8 @@ import { readUserPasswords } from '../secrets/userPasswords.ts';
 import { type ReportOptions, reportOutcome } from './outcome.ts';
 
 export interface PlanOptions extends ReportOptions {
+  /** Only these of the spec's databases; empty or undefined: all. */
+  readonly database?: readonly string[];
   /** As of `apply`. */
   readonly allDatabases?: boolean;
 }
@@ -25,13 +35,14 @@ export interface PlanOptions extends ReportOptions {
 /** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
 export async function plan(
   context: Context,
-  { output, databasesAtOnce, allDatabases = false }: PlanOptions,
+  { output, databasesAtOnce, database: chosen = [], allDatabases = false }: PlanOptions,
 ): Promise<boolean> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const plans: DatabasePlan[] = [];
   let changes = false;
+  let leftAlone: readonly string[] = [];
   const tell = inOrder((planned: DatabasePlan) => {
     plans.push(planned);
     if (output === 'text') context.print(`${plans.length > 1 ? '\n' : ''}${formatPlan(planned)}\n`);
@@ -39,6 +50,10 @@ export async function plan(
   const { databases } = context.spec;
   try {
     const scripts = await judgeScripts(context, joined, drafts);
+    // What else the spec declares is not known where some of its databases were chosen.
+    if (chosen.length === 0) leftAlone = await managedElsewhere(context, joined);
+    const left = formatUndeclared(leftAlone);
+    if (output === 'text' && left !== undefined) context.print(`${left}\n\n`);
     await reportOutcome(
       context,
       async (database, own) => {
@@ -68,8 +83,10 @@ export async function plan(
   } finally {
     await joined.sessions.close();
   }
+  if (output === 'json') {
+    context.print(`${JSON.stringify({ changes, databases: plans, undeclared: leftAlone }, undefined, 2)}\n`);
+  }
   const total = formatTotal(plans);
   if (output === 'text' && total !== undefined) context.print(`\n${total}\n`);
-  if (output === 'json') context.print(`${JSON.stringify({ changes, databases: plans }, undefined, 2)}\n`);
   return changes;
 }

@@ -58,6 +58,7 @@ export function diffAuthinfo(
       kind: 'change',
       node,
       scope: 'database',
+      creates: existing === undefined,
       summary: `${existing === undefined ? 'write' : 'replace'} the pg_dist_authinfo row of role ${quoteIdentifier(role)}`,
       statements: [
         {

@@ -1,7 +1,7 @@
 import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import type { Fragment } from './observe.ts';
+import { type Fragment, observationScript } from './observe.ts';
 import {
   AS_OURSELVES,
   assertTrusted,
@@ -56,6 +56,23 @@ export function observeBookkeeping(database: string): readonly Fragment[] {
       value: `pg_catalog.jsonb_build_object('distrust', NULL, 'row', ${row})`,
     },
   ];
+}
+
+/** The databases that this program made and that are still there, by their names of today. */
+export function managedDatabasesScript(): string {
+  return observationScript([
+    {
+      key: 'managed',
+      when: trusted(MANAGED),
+      value: `(SELECT coalesce(pg_catalog.jsonb_agg(d.datname ORDER BY d.datname), '[]')
+        FROM ${TABLE} m JOIN pg_catalog.pg_database d ON d.oid = m.oid WHERE m.state = 'managed')`,
+    },
+  ]);
+}
+
+export function readManagedDatabases(observed: string): readonly string[] {
+  const { managed = [] }: { readonly managed?: readonly string[] } = JSON.parse(observed);
+  return managed;
 }
 
 /** Whose database it is, from the row and the database's OID. */
@@ -113,21 +130,22 @@ function unlessCreatedMeanwhile(statement: string): string {
 const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {
-  return own(
+  const change = own(
     database,
     coordinator,
-    'remember that this program makes',
+    'record that this program creates',
     `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'creating')
      ON CONFLICT (name) DO UPDATE SET oid = NULL, state = 'creating', updated_at = pg_catalog.now()`,
     ENSURE,
   );
+  return { ...change, creates: true };
 }
 
 export function bindToOid(database: string, coordinator: NodeSpec): Change {
   return own(
     database,
     coordinator,
-    'remember the OID of',
+    'record the OID of',
     `UPDATE ${TABLE} SET state = 'managed', updated_at = pg_catalog.now(),
        oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})
      WHERE name = ${quoteLiteral(database)}`,
@@ -138,7 +156,7 @@ export function recordDrop(database: string, coordinator: NodeSpec): Change {
   return own(
     database,
     coordinator,
-    'remember the drop of',
+    'record the drop of',
     `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'dropping')
      ON CONFLICT (name) DO UPDATE SET state = 'dropping', updated_at = pg_catalog.now()`,
     ENSURE,

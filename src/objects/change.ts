@@ -17,6 +17,8 @@ export interface Change {
   readonly scope: 'server' | 'database';
   /** For `plan`: an imperative without a full stop, without the node. */
   readonly summary: string;
+  /** Makes something new; without it, what exists is changed. For `plan`. */
+  readonly creates?: boolean;
   /** Several statements form one transaction. */
   readonly statements: readonly Statement[];
   /** Log lines before and after. */

@@ -12,6 +12,7 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
     return [
       {
         ...base,
+        creates: true,
         summary: 'create extension citus',
         statements: [{ text: 'CREATE EXTENSION citus' }],
         ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),

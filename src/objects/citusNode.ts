@@ -78,6 +78,7 @@ export function diffCoordinatorHost(coordinator: NodeSpec, metadata: ObservedMet
       kind: 'change',
       node: coordinator,
       scope: 'database',
+      creates: own === undefined,
       summary: `register the coordinator as ${coordinator.nodeName}:${coordinator.nodePort}`,
       statements: [
         {
@@ -106,6 +107,7 @@ export function registerWorkers(coordinator: NodeSpec, workers: readonly NodeSpe
     kind: 'change',
     node: coordinator,
     scope: 'database',
+    creates: true,
     summary: `register ${workers.map((worker) => `${worker.nodeName}:${worker.nodePort} (group ${worker.group})`).join(', ')}`,
     statements: [{ text: `SELECT ${workers.map(addWorkerSql).join(', ')}` }],
     failure: `Failed to add worker${workers.length === 1 ? ` ${workers[0]?.nodeName}:${workers[0]?.nodePort}` : 's'}`,

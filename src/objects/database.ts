@@ -61,6 +61,7 @@ export function diffDatabase(
     return [
       {
         ...base,
+        creates: true,
         summary: `create database ${name} owned by ${quoteIdentifier(wanted.owner)}`,
         statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, models).join(' ')}` }],
         failure: `Failed to create database '${wanted.name}'`,

@@ -30,6 +30,7 @@ export function diffDistributedRoles(
   return [
     {
       ...{ kind: 'change', node, scope: 'database', doneOnRetry: [], secret: false },
+      creates: true,
       summary: `enter in pg_dist_object, as known to every node: ${missing.map(quoteIdentifier).join(', ')}`,
       statements: [
         {

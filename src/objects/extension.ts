@@ -139,6 +139,7 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
     kind: 'change',
     node,
     scope: 'database',
+    creates: true,
     summary: `create extension ${extension.name}${extension.version === undefined ? '' : ` ${extension.version}`}`,
     statements: registered ? [NO_PROPAGATION, ...statements] : statements,
     starting: coordinator

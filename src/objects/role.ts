@@ -55,6 +55,7 @@ export function diffRoleCopy(
       kind: 'change',
       node,
       scope: 'server',
+      creates: existing === undefined,
       summary: `${what} role ${quoteIdentifier(wanted.name)} as on the coordinator`,
       statements: [{ text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` }],
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,

@@ -32,6 +32,7 @@ export function diffSchemas(
     if (existing === undefined) {
       return {
         ...base,
+        creates: true,
         summary: `create schema ${name} owned by ${quoteIdentifier(owner)}`,
         statements: [{ text: `CREATE SCHEMA ${name} AUTHORIZATION ${quoteIdentifier(owner)}` }],
         starting: `Creating schema: ${schema.name}`,

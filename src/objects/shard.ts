@@ -228,6 +228,7 @@ export function forgetCopies(coordinator: NodeSpec, group: number, name: string)
 export function copyReferenceTables(coordinator: NodeSpec, names: readonly string[]): Change {
   return {
     ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
+    creates: true,
     summary: `copy reference tables to ${names.join(', ')}`,
     // Logical replication would need a replica identity on each table; writes wait for the time of the copy.
     statements: [{ text: "SELECT pg_catalog.replicate_reference_tables('block_writes')" }],

@@ -75,6 +75,7 @@ export function diffUser(
     const what = existing === undefined ? 'create' : differing.length > 0 ? 'alter' : 'change the password of';
     changes.push({
       ...base,
+      creates: existing === undefined,
       summary: `${what} role ${name}${existing === undefined || differing.length === 0 ? '' : ` (${[...differing, ...(newVerifier === undefined ? [] : ['PASSWORD'])].join(', ')})`}`,
       statements: roleStatements(existing === undefined ? 'CREATE' : 'ALTER', role.name, differing, newVerifier),
       failure: `Failed to ${what} role '${role.name}'`,
@@ -90,6 +91,7 @@ export function diffUser(
     const groups = missing.map(quoteIdentifier).join(', ');
     changes.push({
       ...base,
+      creates: true,
       summary: `make role ${name} a member of ${groups}`,
       statements: [{ text: grantMembership(missing, role.name, serverVersion) }],
       failure: `Failed to make role '${role.name}' a member of ${groups}`,

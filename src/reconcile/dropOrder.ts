@@ -24,7 +24,7 @@ export const DROP_ORDER: readonly Step<DropSituation>[] = [
   {
     works: [
       {
-        name: 'remember the drop',
+        name: 'record the drop',
         nodes: ({ topology }) => [[topology.coordinator]],
         items: ({ database }, coordinator) => [recordDrop(database, coordinator)],
         log: 'lines',

@@ -278,38 +278,66 @@ const name = ({ database }: Situation) => database.name;
 
 export const CLUSTER_ORDER: readonly Step<Situation>[] = [
   {
-    heading: { number: 1, title: (of) => `Creating database '${name(of)}' on worker nodes first...` },
+    heading: {
+      number: 1,
+      title: (of) => `Creating database '${name(of)}' on worker nodes first...`,
+      planned: (of) => `Create database '${name(of)}' on worker nodes first`,
+    },
     works: [intent, users, workerDatabase, workerExtensions, ownersElsewhere],
   },
   {
-    heading: { number: 2, title: (of) => `Creating database '${name(of)}' on coordinator...` },
+    heading: {
+      number: 2,
+      title: (of) => `Creating database '${name(of)}' on coordinator...`,
+      planned: (of) => `Create database '${name(of)}' on the coordinator`,
+    },
     alongside: isNew,
     works: [coordinatorDatabase],
   },
   {
-    heading: { number: 3, title: () => 'Enabling Citus extension on coordinator...' },
+    heading: {
+      number: 3,
+      title: () => 'Enabling Citus extension on coordinator...',
+      planned: () => 'Enable the Citus extension on the coordinator',
+    },
     alongside: isNew,
     works: [coordinatorCitus],
   },
   {
-    heading: { number: 4, title: () => 'Enabling additional extensions on coordinator...' },
+    heading: {
+      number: 4,
+      title: () => 'Enabling additional extensions on coordinator...',
+      planned: () => 'Enable additional extensions on the coordinator',
+    },
     alongside: isNew,
     works: [coordinatorExtensions],
   },
   {
-    heading: { number: 5, title: () => 'Configuring SSL certificate authentication (pg_dist_authinfo)...' },
+    heading: {
+      number: 5,
+      title: () => 'Configuring SSL certificate authentication (pg_dist_authinfo)...',
+      planned: () => 'Configure authentication between nodes (pg_dist_authinfo)',
+    },
     works: [authentication, authinfo],
   },
   {
-    heading: { number: 6, title: () => 'Adding worker nodes to Citus metadata...' },
+    heading: {
+      number: 6,
+      title: () => 'Adding worker nodes to Citus metadata...',
+      planned: () => 'Add worker nodes to Citus metadata',
+    },
     works: [citusUpgrade, managedRoles, registration, referenceCopies, damage, privileges, schemas],
   },
   {
-    heading: { number: 7, title: () => 'Running custom initialization SQL...' },
+    heading: {
+      number: 7,
+      title: () => 'Running custom initialization SQL...',
+      planned: () => 'Run custom initialization SQL',
+    },
     works: [initSql, rights, shardRights, tableOwners],
   },
   {
-    heading: { number: 8, title: () => 'Setting database parameters...' },
+    heading: { number: 8, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },
     works: [parameterWarnings, parameters, comment],
   },
 ];
@@ -321,24 +349,42 @@ function unnamed(work: DatabaseWork): DatabaseWork {
 
 /** One server without workers. */
 export const PLAIN_ORDER: readonly Step<Situation>[] = [
-  { heading: { number: 1, title: () => 'Creating roles...' }, works: [intent, unnamed(users)] },
   {
-    heading: { number: 2, title: (of) => `Creating database '${name(of)}'...` },
+    heading: { number: 1, title: () => 'Creating roles...', planned: () => 'Create roles' },
+    works: [intent, unnamed(users)],
+  },
+  {
+    heading: {
+      number: 2,
+      title: (of) => `Creating database '${name(of)}'...`,
+      planned: (of) => `Create database '${name(of)}'`,
+    },
     alongside: () => false,
     works: [coordinatorDatabase],
   },
   {
-    heading: { number: 3, title: () => 'Enabling extensions...' },
+    heading: { number: 3, title: () => 'Enabling extensions...', planned: () => 'Enable extensions' },
     alongside: () => false,
     works: [coordinatorExtensions],
   },
   {
-    heading: { number: 4, title: () => 'Creating schemas and setting default privileges...' },
+    heading: {
+      number: 4,
+      title: () => 'Creating schemas and setting default privileges...',
+      planned: () => 'Create schemas and set default privileges',
+    },
     works: [unnamed(privileges), schemas],
   },
-  { heading: { number: 5, title: () => 'Running custom initialization SQL...' }, works: [initSql, unnamed(rights)] },
   {
-    heading: { number: 6, title: () => 'Setting database parameters...' },
+    heading: {
+      number: 5,
+      title: () => 'Running custom initialization SQL...',
+      planned: () => 'Run custom initialization SQL',
+    },
+    works: [initSql, unnamed(rights)],
+  },
+  {
+    heading: { number: 6, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },
     works: [parameterWarnings, parameters, comment],
   },
 ];

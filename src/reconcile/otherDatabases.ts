@@ -1,5 +1,6 @@
 import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
+import { managedDatabasesScript, readManagedDatabases } from '../objects/bookkeeping.ts';
 import { CITUS_VERSION, isNewer } from '../objects/citusExtension.ts';
 import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
@@ -77,6 +78,15 @@ export function outdatedWarnings(outdated: readonly OutdatedDatabase[]): readonl
     ({ name, version, library }) =>
       `Database '${name}' has citus ${version}, older than the ${library} of the servers, and is not among the databases of this run: Citus does not work there. To update it: citus-databases apply --all-databases`,
   );
+}
+
+/** What this program made at some time and the spec does not declare: removed from it, or declared in another one. */
+export async function managedElsewhere(context: Context, joined: Joined): Promise<readonly string[]> {
+  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
+  const results = await session.script(managedDatabasesScript(), { joinable: true });
+  const row = results.at(-1)?.rows[0] as { readonly observed: string } | undefined;
+  const declared = new Set(context.spec.databases.map(({ name }) => name));
+  return row === undefined ? [] : readManagedDatabases(row.observed).filter((name) => !declared.has(name));
 }
 
 /** What there is to do in such a database, for `plan`. */

@@ -1,4 +1,5 @@
-import { isChange } from '../objects/change.ts';
+import { type Change, isChange, type Procedure } from '../objects/change.ts';
+import { quoteShellWord } from '../postgres/quote.ts';
 import { oneLine } from '../report/visible.ts';
 import { isDue } from './executeItems.ts';
 import { findingsOf, type ReportedFinding, reported } from './findings.ts';
@@ -7,6 +8,8 @@ import { label, origin, type Situation } from './situation.ts';
 import { nodesOfStage, type Step, stagesOf } from './work.ts';
 
 export interface PlannedChange {
+  /** What is new, statements of initSQL included, or what exists and is changed. */
+  readonly action: 'create' | 'change';
   readonly node: string;
   readonly summary: string;
 }
@@ -52,7 +55,7 @@ export function planDatabase(
     return fresh.map((summary) => ({
       step,
       isChange: isChange(item),
-      change: { node: label(situation, node), summary },
+      change: { action: actionOf(item), node: label(situation, node), summary },
     }));
   });
   return {
@@ -68,16 +71,33 @@ export function planDatabase(
   };
 }
 
+function actionOf(item: Change | Procedure): PlannedChange['action'] {
+  return !isChange(item) || item.creates === true ? 'create' : 'change';
+}
+
 function headingOf(
   { heading }: Step<Situation>,
   situation: Situation,
 ): { readonly step: number; readonly title: string } {
-  return { step: heading?.number ?? 0, title: heading?.title(situation) ?? '' };
+  return { step: heading?.number ?? 0, title: heading?.planned(situation) ?? '' };
 }
 
 /** initSQL with policy `always` runs every time and is no difference that anything could remove. */
 export function hasChanges(plan: DatabasePlan, alwaysRuns: boolean): boolean {
   return plan.differences > 0 || (plan.steps.length > 0 && !alwaysRuns);
+}
+
+const MARKS = { create: '+', change: '~' } as const;
+
+/** What is kept though no entry declares it any more; undefined where there is nothing. */
+export function formatUndeclared(names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  const [name = ''] = names;
+  if (names.length === 1) {
+    return `! Not in this spec, though this program created it: database '${oneLine(name)}'. apply leaves it as it is; to drop it: citus-databases drop ${quoteShellWord(name)} --confirm ${quoteShellWord(name)}`;
+  }
+  const list = names.map((each) => `'${oneLine(each)}'`).join(', ');
+  return `! Not in this spec, though this program created them: databases ${list}. apply leaves them as they are; to drop one: citus-databases drop NAME --confirm NAME`;
 }
 
 export function formatPlan(plan: DatabasePlan): string {
@@ -88,7 +108,7 @@ export function formatPlan(plan: DatabasePlan): string {
   if (plan.steps.length === 0) lines.push('  Nothing to do');
   for (const step of plan.steps) {
     lines.push('', `Step ${step.step}: ${step.title}`);
-    for (const change of step.changes) lines.push(`  ${change.node}: ${oneLine(change.summary)}`);
+    for (const { action, node, summary } of step.changes) lines.push(`  ${MARKS[action]} ${node}: ${oneLine(summary)}`);
   }
   return lines.join('\n');
 }

@@ -11,15 +11,27 @@ import type { Step, Work } from './work.ts';
  */
 export const UPDATE_ORDER: readonly Step<Situation>[] = [
   {
-    heading: { number: 1, title: () => 'Updating Citus on worker nodes first...' },
+    heading: {
+      number: 1,
+      title: () => 'Updating Citus on worker nodes first...',
+      planned: () => 'Update Citus on worker nodes first',
+    },
     works: [update('citus on workers', ({ topology }) => topology.workers, updateItems)],
   },
   {
-    heading: { number: 2, title: () => 'Updating Citus on coordinator...' },
+    heading: {
+      number: 2,
+      title: () => 'Updating Citus on coordinator...',
+      planned: () => 'Update Citus on the coordinator',
+    },
     works: [update('citus on coordinator', ({ topology }) => [topology.coordinator], updateItems)],
   },
   {
-    heading: { number: 3, title: () => 'Finishing the upgrade of Citus...' },
+    heading: {
+      number: 3,
+      title: () => 'Finishing the upgrade of Citus...',
+      planned: () => 'Finish the upgrade of Citus',
+    },
     works: [update('upgrade of citus', ({ topology }) => [topology.coordinator], citusUpgradeItems)],
   },
 ];

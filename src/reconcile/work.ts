@@ -10,7 +10,13 @@ import type { NodeSpec } from '../spec/types.ts';
 
 export interface Step<State> {
   /** undefined: the pieces have no heading (drop). */
-  readonly heading?: { readonly number: number; readonly title: (state: State) => string };
+  readonly heading?: {
+    readonly number: number;
+    /** Of the log: it is under way. */
+    readonly title: (state: State) => string;
+    /** Of `plan`: it is still to be done. */
+    readonly planned: (state: State) => string;
+  };
   /**
    * The step continues the one before: one check of the lock serves both. Where it returns true, the step is carried out
    * at the same time as the last piece of the step before.

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { paint } from './color.ts';
 import type { FailureKind } from './errors.ts';
+import type { LiveLines } from './liveLines.ts';
 import { visible } from './visible.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -67,6 +68,8 @@ export interface LogOptions {
   readonly redact: (text: string) => string;
   /** For a terminal. */
   readonly color?: boolean;
+  /** What is drawn below the log. */
+  readonly live?: LiveLines | undefined;
 }
 
 export function textLog(options: LogOptions): Log {
@@ -80,7 +83,9 @@ export function textLog(options: LogOptions): Log {
         line === '' ? '' : indent + line,
       );
       const [shown = '', ...rest] = lines;
-      options.stream.write(`${[options.color === true ? paint(shown) : shown, ...rest].join('\n')}\n`);
+      const text = `${[options.color === true ? paint(shown) : shown, ...rest].join('\n')}\n`;
+      if (options.live === undefined) options.stream.write(text);
+      else options.live.above(() => options.stream.write(text));
     },
   };
 }

@@ -8,12 +8,13 @@ import { z } from 'zod';
 
 const text = (description: string) => z.string().describe(description);
 const change = z.strictObject({
+  action: z.enum(['create', 'change']).describe('What is new, statements of initSQL included, or changed'),
   node: text('What the log calls the node'),
   summary: text('What apply would do there'),
 });
 const step = z.strictObject({
   step: z.int().describe('Number of the step in the log'),
-  title: text('Title of the step in the log'),
+  title: text('What the step would do'),
   changes: z.array(change).describe('In the order in which apply makes them'),
 });
 const finding = z.strictObject({
@@ -42,7 +43,10 @@ export const planReport = z.strictObject({
         warnings: z.array(z.string()).describe('As in the log'),
       }),
     )
-    .describe('Databases that could be looked at, in the order of the spec'),
+    .describe('Databases that could be observed, in the order of the spec'),
+  undeclared: z
+    .array(z.string())
+    .describe('Databases that this program created and that are not in this spec; empty with --database'),
 });
 
 export const verifyReport = z.strictObject({

@@ -255,54 +255,56 @@ test('plan of a database that does not exist', async () => {
   const plan = await runProgram(cluster, ['plan'], spec);
   expect(plan.code).toBe(10);
   expect(plan.log).toMatchInlineSnapshot(`
-    "Database 'next' does not exist yet; the plan takes it to be empty
+    "! Not in this spec, though this program created it: database 'skymap'. apply leaves it as it is; to drop it: citus-databases drop skymap --confirm skymap
+
+    Database 'next' does not exist yet; the plan takes it to be empty
       WARNING: Parameter 'pg_partman_bgw.dbname' was not set: pg_partman's background worker reads it from the server's configuration, a database cannot hold it; put it into patroni.postgresql.parameters
 
-    Step 1: Creating database 'next' on worker nodes first...
-      node0: remember that this program makes database "next" (citus_databases.managed_database)
-      node1: create database "next" owned by "postgres"
-      node1: create extension citus
-      node1: create extension hstore
-      node1: create extension pg_trgm
-      node2: create database "next" owned by "postgres"
-      node2: create extension citus
-      node2: create extension hstore
-      node2: create extension pg_trgm
+    Step 1: Create database 'next' on worker nodes first
+      + node0: record that this program creates database "next" (citus_databases.managed_database)
+      + node1: create database "next" owned by "postgres"
+      + node1: create extension citus
+      + node1: create extension hstore
+      + node1: create extension pg_trgm
+      + node2: create database "next" owned by "postgres"
+      + node2: create extension citus
+      + node2: create extension hstore
+      + node2: create extension pg_trgm
 
-    Step 2: Creating database 'next' on coordinator...
-      node0: create database "next" owned by "postgres"
-      node0: remember the OID of database "next" (citus_databases.managed_database)
+    Step 2: Create database 'next' on the coordinator
+      + node0: create database "next" owned by "postgres"
+      ~ node0: record the OID of database "next" (citus_databases.managed_database)
 
-    Step 3: Enabling Citus extension on coordinator...
-      node0: create extension citus
+    Step 3: Enable the Citus extension on the coordinator
+      + node0: create extension citus
 
-    Step 4: Enabling additional extensions on coordinator...
-      node0: create extension hstore
-      node0: create extension pg_trgm
+    Step 4: Enable additional extensions on the coordinator
+      + node0: create extension hstore
+      + node0: create extension pg_trgm
 
-    Step 5: Configuring SSL certificate authentication (pg_dist_authinfo)...
-      node0: write the pg_dist_authinfo row of role "postgres"
-      node1: write the pg_dist_authinfo row of role "postgres"
-      node2: write the pg_dist_authinfo row of role "postgres"
+    Step 5: Configure authentication between nodes (pg_dist_authinfo)
+      + node0: write the pg_dist_authinfo row of role "postgres"
+      + node1: write the pg_dist_authinfo row of role "postgres"
+      + node2: write the pg_dist_authinfo row of role "postgres"
 
-    Step 6: Adding worker nodes to Citus metadata...
-      node0: register the coordinator as node0
-      node0: register node1 (group 1), node2 (group 2)
+    Step 6: Add worker nodes to Citus metadata
+      + node0: register the coordinator as node0
+      + node0: register node1 (group 1), node2 (group 2)
 
-    Step 7: Running custom initialization SQL...
-      node0: execute line 1: CREATE SCHEMA analytics
-      node0: execute line 2: CREATE ROLE readonly WITH LOGIN PASSWORD '***'
-      node0: execute line 3: GRANT CONNECT ON DATABASE skymap TO readonly
-      node0: execute line 5: CREATE TABLE analytics.events ( event_id BIGINT NOT NULL, user_id BIGINT NOT NULL, PRIMARY KEY (eve…
-      node0: execute line 10: SELECT create_distributed_table('analytics.events', 'user_id')
+    Step 7: Run custom initialization SQL
+      + node0: execute line 1: CREATE SCHEMA analytics
+      + node0: execute line 2: CREATE ROLE readonly WITH LOGIN PASSWORD '***'
+      + node0: execute line 3: GRANT CONNECT ON DATABASE skymap TO readonly
+      + node0: execute line 5: CREATE TABLE analytics.events ( event_id BIGINT NOT NULL, user_id BIGINT NOT NULL, PRIMARY KEY (eve…
+      + node0: execute line 10: SELECT create_distributed_table('analytics.events', 'user_id')
 
-    Step 8: Setting database parameters...
-      node0: set parameter timezone of database "next" to 'Europe/Zurich'
-      node0: set parameter search_path of database "next" to 'analytics,public'
-      node1: set parameter timezone of database "next" to 'Europe/Zurich'
-      node1: set parameter search_path of database "next" to 'analytics,public'
-      node2: set parameter timezone of database "next" to 'Europe/Zurich'
-      node2: set parameter search_path of database "next" to 'analytics,public'
+    Step 8: Set database parameters
+      ~ node0: set parameter timezone of database "next" to 'Europe/Zurich'
+      ~ node0: set parameter search_path of database "next" to 'analytics,public'
+      ~ node1: set parameter timezone of database "next" to 'Europe/Zurich'
+      ~ node1: set parameter search_path of database "next" to 'analytics,public'
+      ~ node2: set parameter timezone of database "next" to 'Europe/Zurich'
+      ~ node2: set parameter search_path of database "next" to 'analytics,public'
 
     30 to change on 3 nodes. Nothing has been changed yet.
     "
@@ -310,5 +312,9 @@ test('plan of a database that does not exist', async () => {
   expect(await catalogsOf(cluster, 'next')).toEqual([undefined, undefined, undefined]);
   const json = await runProgram(cluster, ['plan', '--output', 'json'], spec);
   expect(json.code).toBe(10);
-  expect(JSON.parse(json.stdout)).toMatchObject({ changes: true, databases: [{ database: 'next', absent: true }] });
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    changes: true,
+    databases: [{ database: 'next', absent: true }],
+    undeclared: ['skymap'],
+  });
 });

@@ -128,9 +128,9 @@ INSERT INTO a VALUES (3);`;
     expect(plan.log).toMatchInlineSnapshot(`
       "Database 'halfway'
 
-      Step 7: Running custom initialization SQL...
-        node0: execute line 3: INSERT INTO a SELECT 'é😀', nope FROM a
-        node0: execute line 6: INSERT INTO a VALUES (3)
+      Step 7: Run custom initialization SQL
+        + node0: execute line 3: INSERT INTO a SELECT 'é😀', nope FROM a
+        + node0: execute line 6: INSERT INTO a VALUES (3)
 
       2 to change on 1 node. Nothing has been changed yet.
       "

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { formatPlan, formatTotal, hasChanges, planDatabase } from '../../../src/reconcile/planDatabase.ts';
+import {
+  formatPlan,
+  formatTotal,
+  formatUndeclared,
+  hasChanges,
+  planDatabase,
+} from '../../../src/reconcile/planDatabase.ts';
 import type { Situation } from '../../../src/reconcile/situation.ts';
 import { citusNode, citusNodes, metadata, observedDatabase, readySituation, role, situation } from './situations.ts';
 
@@ -23,49 +29,49 @@ describe('an absent database', () => {
         WARNING: Something odd
         WARNING: Parameter 'pg_partman_bgw.dbname' was not set: pg_partman's background worker reads it from the server's configuration, a database cannot hold it; put it into patroni.postgresql.parameters
 
-      Step 1: Creating database 'skymap' on worker nodes first...
-        c: remember that this program makes database "skymap" (citus_databases.managed_database)
-        w1: create role "app" as on the coordinator
-        w1: create database "skymap" owned by "app"
-        w1: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
-        w1: create extension citus
-        w1: create extension postgis
-        w1: create extension pg_partman 4.7.2
-        w2: create database "skymap" owned by "app"
-        w2: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
-        w2: create extension citus
-        w2: create extension postgis
-        w2: create extension pg_partman 4.7.2
+      Step 1: Create database 'skymap' on worker nodes first
+        + c: record that this program creates database "skymap" (citus_databases.managed_database)
+        + w1: create role "app" as on the coordinator
+        + w1: create database "skymap" owned by "app"
+        ~ w1: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
+        + w1: create extension citus
+        + w1: create extension postgis
+        + w1: create extension pg_partman 4.7.2
+        + w2: create database "skymap" owned by "app"
+        ~ w2: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
+        + w2: create extension citus
+        + w2: create extension postgis
+        + w2: create extension pg_partman 4.7.2
 
-      Step 2: Creating database 'skymap' on coordinator...
-        c: create database "skymap" owned by "app"
-        c: remember the OID of database "skymap" (citus_databases.managed_database)
-        c: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
+      Step 2: Create database 'skymap' on the coordinator
+        + c: create database "skymap" owned by "app"
+        ~ c: record the OID of database "skymap" (citus_databases.managed_database)
+        ~ c: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
 
-      Step 3: Enabling Citus extension on coordinator...
-        c: create extension citus
+      Step 3: Enable the Citus extension on the coordinator
+        + c: create extension citus
 
-      Step 4: Enabling additional extensions on coordinator...
-        c: create extension postgis
-        c: create extension pg_partman 4.7.2
+      Step 4: Enable additional extensions on the coordinator
+        + c: create extension postgis
+        + c: create extension pg_partman 4.7.2
 
-      Step 5: Configuring SSL certificate authentication (pg_dist_authinfo)...
-        c: write the pg_dist_authinfo row of role "postgres"
-        w1: write the pg_dist_authinfo row of role "postgres"
-        w2: write the pg_dist_authinfo row of role "postgres"
+      Step 5: Configure authentication between nodes (pg_dist_authinfo)
+        + c: write the pg_dist_authinfo row of role "postgres"
+        + w1: write the pg_dist_authinfo row of role "postgres"
+        + w2: write the pg_dist_authinfo row of role "postgres"
 
-      Step 6: Adding worker nodes to Citus metadata...
-        c: register the coordinator as c:5432
-        c: register w1:5432 (group 1), w2:5432 (group 2)
-        c: create schema "analytics" owned by "app"
+      Step 6: Add worker nodes to Citus metadata
+        + c: register the coordinator as c:5432
+        + c: register w1:5432 (group 1), w2:5432 (group 2)
+        + c: create schema "analytics" owned by "app"
 
-      Step 8: Setting database parameters...
-        c: set parameter timezone of database "skymap" to 'UTC'
-        c: set parameter search_path of database "skymap" to 'analytics,public'
-        w1: set parameter timezone of database "skymap" to 'UTC'
-        w1: set parameter search_path of database "skymap" to 'analytics,public'
-        w2: set parameter timezone of database "skymap" to 'UTC'
-        w2: set parameter search_path of database "skymap" to 'analytics,public'"
+      Step 8: Set database parameters
+        ~ c: set parameter timezone of database "skymap" to 'UTC'
+        ~ c: set parameter search_path of database "skymap" to 'analytics,public'
+        ~ w1: set parameter timezone of database "skymap" to 'UTC'
+        ~ w1: set parameter search_path of database "skymap" to 'analytics,public'
+        ~ w2: set parameter timezone of database "skymap" to 'UTC'
+        ~ w2: set parameter search_path of database "skymap" to 'analytics,public'"
     `);
   });
 
@@ -83,7 +89,7 @@ describe('an absent database', () => {
     });
     const changes = planDatabase(some, []).steps.flatMap((step) => step.changes);
     expect(changes.filter(({ node }) => node === 'w2')).toEqual([
-      { node: 'w2', summary: 'create role "app" as on the coordinator' },
+      { action: 'create', node: 'w2', summary: 'create role "app" as on the coordinator' },
     ]);
   });
 
@@ -92,15 +98,15 @@ describe('an absent database', () => {
     expect(text(plain)).toMatchInlineSnapshot(`
       "Database 'skymap' does not exist yet; the plan takes it to be empty
 
-      Step 1: Creating roles...
-        c: remember that this program makes database "skymap" (citus_databases.managed_database)
+      Step 1: Create roles
+        + c: record that this program creates database "skymap" (citus_databases.managed_database)
 
-      Step 2: Creating database 'skymap'...
-        c: create database "skymap" owned by "postgres"
-        c: remember the OID of database "skymap" (citus_databases.managed_database)
+      Step 2: Create database 'skymap'
+        + c: create database "skymap" owned by "postgres"
+        ~ c: record the OID of database "skymap" (citus_databases.managed_database)
 
-      Step 3: Enabling extensions...
-        c: create extension hstore"
+      Step 3: Enable extensions
+        + c: create extension hstore"
     `);
   });
 });
@@ -123,12 +129,12 @@ describe('a database that is ready', () => {
     expect(text(lost)).toMatchInlineSnapshot(`
       "Database 'skymap'
 
-      Step 1: Creating database 'skymap' on worker nodes first...
-        w1: create database "skymap" owned by "postgres"
-        w1: create extension citus
+      Step 1: Create database 'skymap' on worker nodes first
+        + w1: create database "skymap" owned by "postgres"
+        + w1: create extension citus
 
-      Step 6: Adding worker nodes to Citus metadata...
-        c: sync metadata to w1:5432: its database has no Citus metadata"
+      Step 6: Add worker nodes to Citus metadata
+        ~ c: sync metadata to w1:5432: its database has no Citus metadata"
     `);
   });
 
@@ -146,12 +152,12 @@ describe('a database that is ready', () => {
       "Database 'skymap'
         WARNING: Worker w3:5432 (group 3) is registered and no longer declared; it stays. To remove it: SELECT citus_drain_node('w3', 5432); SELECT citus_remove_node('w3', 5432)
 
-      Step 1: Creating database 'skymap' on worker nodes first...
-        w1: create database "skymap" owned by "postgres"
-        w1: create extension citus
+      Step 1: Create database 'skymap' on worker nodes first
+        + w1: create database "skymap" owned by "postgres"
+        + w1: create extension citus
 
-      Step 6: Adding worker nodes to Citus metadata...
-        c: register w1:5432 (group 1)"
+      Step 6: Add worker nodes to Citus metadata
+        + c: register w1:5432 (group 1)"
     `);
   });
 
@@ -167,8 +173,8 @@ describe('a database that is ready', () => {
     expect(text(given)).toMatchInlineSnapshot(`
       "Database 'skymap'
 
-      Step 2: Creating database 'skymap' on coordinator...
-        c: remember the OID of database "skymap" (citus_databases.managed_database)"
+      Step 2: Create database 'skymap' on the coordinator
+        ~ c: record the OID of database "skymap" (citus_databases.managed_database)"
     `);
   });
 
@@ -198,15 +204,15 @@ describe('a database that is ready', () => {
     expect(text(given)).toMatchInlineSnapshot(`
       "Database 'skymap'
 
-      Step 1: Creating database 'skymap' on worker nodes first...
-        w1: change the owner of database "skymap" from "app" to "postgres"
+      Step 1: Create database 'skymap' on worker nodes first
+        ~ w1: change the owner of database "skymap" from "app" to "postgres"
 
-      Step 6: Adding worker nodes to Citus metadata...
-        c: register the coordinator as c:5432
+      Step 6: Add worker nodes to Citus metadata
+        ~ c: register the coordinator as c:5432
 
-      Step 8: Setting database parameters...
-        c: set parameter timezone of database "skymap" to 'UTC'
-        w2: set parameter timezone of database "skymap" to 'UTC'"
+      Step 8: Set database parameters
+        ~ c: set parameter timezone of database "skymap" to 'UTC'
+        ~ w2: set parameter timezone of database "skymap" to 'UTC'"
     `);
   });
 });
@@ -257,14 +263,16 @@ describe('initSQL', () => {
   ] as const)('%s', (_, decision, summaries, warnings, changes) => {
     const plan = planDatabase(readySituation({ initSql: decision }), []);
     expect(plan.steps.map(({ step }) => step)).toEqual(summaries.length === 0 ? [] : [7]);
-    expect(plan.steps.flatMap((step) => step.changes)).toEqual(summaries.map((summary) => ({ node: 'c', summary })));
+    expect(plan.steps.flatMap((step) => step.changes)).toEqual(
+      summaries.map((summary) => ({ action: 'create', node: 'c', summary })),
+    );
     expect(plan.warnings).toEqual(warnings);
     expect(hasChanges(plan, false)).toBe(changes);
   });
 
   test('what always runs is told, and is no difference', () => {
     const plan = planDatabase(readySituation({ initSql: { kind: 'runAlways', units: [session, unit] } }), []);
-    expect(formatPlan(plan)).toContain('  c: execute line 3: SELECT 1');
+    expect(formatPlan(plan)).toContain('  + c: execute line 3: SELECT 1');
     expect(hasChanges(plan, true)).toBe(false);
   });
 });
@@ -280,9 +288,25 @@ test('one line says how much there is to do, over all databases', () => {
     differences: nodes.length,
     warnings: [],
     findings: [],
-    steps: [{ step: 1, title: 'Step...', changes: nodes.map((node) => ({ node, summary: 'create it' })) }],
+    steps: [
+      {
+        step: 1,
+        title: 'Step...',
+        changes: nodes.map((node) => ({ action: 'create', node, summary: 'create it' }) as const),
+      },
+    ],
   });
   expect(formatTotal([planned()])).toBeUndefined();
   expect(formatTotal([planned('a')])).toBe('1 to change on 1 node. Nothing has been changed yet.');
   expect(formatTotal([planned('a', 'b'), planned('b')])).toBe('3 to change on 2 nodes. Nothing has been changed yet.');
+});
+
+test('databases that the spec no longer declares are named', () => {
+  expect(formatUndeclared([])).toBeUndefined();
+  expect(formatUndeclared(['my db'])).toBe(
+    "! Not in this spec, though this program created it: database 'my db'. apply leaves it as it is; to drop it: citus-databases drop 'my db' --confirm 'my db'",
+  );
+  expect(formatUndeclared(['a', 'b'])).toBe(
+    "! Not in this spec, though this program created them: databases 'a', 'b'. apply leaves them as they are; to drop one: citus-databases drop NAME --confirm NAME",
+  );
 });

@@ -112,7 +112,7 @@ test('the coordinator: database, OID, citus, no extension', () => {
   const given = situation();
   expect(coordinatorDatabaseItems(given).map(shown)).toMatchObject([
     { on: 'c', summary: 'create database "skymap" owned by "postgres"' },
-    { on: 'c', summary: 'remember the OID of database "skymap" (citus_databases.managed_database)' },
+    { on: 'c', summary: 'record the OID of database "skymap" (citus_databases.managed_database)' },
   ]);
   expect(coordinatorCitusItems(given).map(shown)).toMatchObject([{ on: 'c', summary: 'create extension citus' }]);
   expect(coordinatorExtensionItems(given).map(shown)).toEqual(['note: No additional extensions specified']);

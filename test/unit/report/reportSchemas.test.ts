@@ -21,7 +21,7 @@ describe('schemas of reports', () => {
   test('a plan with a finding is as its schema says', () => {
     const seen = { ...situation(), shardFaults: { missing: [shard], partlyCopied: [], rights: new Map() } };
     const plan = planDatabase(seen, []);
-    expect(planReport.parse({ changes: true, databases: [plan] }).databases[0]?.findings).toEqual([
+    expect(planReport.parse({ changes: true, databases: [plan], undeclared: [] }).databases[0]?.findings).toEqual([
       {
         ...{ node: 'w1', kind: 'lostShard', object: 'public.events', healable: false, blocks: true },
         message: '1 shard of public.events is gone (public.events_102008); no other node has a copy',
