@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { findAllWithCitus, POSTGRES_SETTING } from './src/localCluster/postgresInstall.ts';
+import { ProgressReporter } from './test/support/progress.ts';
 
 /** On every PostgreSQL with Citus that is there or that the setting names; without any, once, on the stand-in. */
 const [, ...others] = await findAllWithCitus();
@@ -18,8 +19,13 @@ function integration(name: string, env: Readonly<Record<string, string>>) {
   };
 }
 
+/** A file for the results, as JSON (.ci/run). */
+const report = process.env['CITUS_DATABASES_TEST_REPORT'];
+const jsonReport: [string, Record<string, unknown>][] = report === undefined ? [] : [['json', { outputFile: report }]];
+
 export default defineConfig({
   test: {
+    reporters: ['default', new ProgressReporter(), ...jsonReport],
     projects: [
       {
         test: {

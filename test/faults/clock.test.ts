@@ -11,7 +11,6 @@ let cluster: LocalCluster;
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1 });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterEach(() => {

@@ -14,7 +14,6 @@ let laboratory: Laboratory;
 
 beforeAll(async () => {
   laboratory = await openLaboratory();
-  console.log(`Citus: ${laboratory.cluster.description}`);
 });
 
 afterAll(async () => {

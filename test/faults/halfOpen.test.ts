@@ -11,7 +11,6 @@ let laboratory: Laboratory;
 
 beforeAll(async () => {
   laboratory = await openLaboratory();
-  console.log(`Citus: ${laboratory.cluster.description}`);
 });
 
 afterAll(async () => {

@@ -23,7 +23,6 @@ beforeAll(async () => {
     startLocalCluster({ workers: 0, citus: 'none' }),
     startLocalCluster({ workers: 1 }),
   ]);
-  console.log(`Citus: ${distributed.description}`);
   // The most dangerous setting, as users may have it in their databases.
   for (const { cluster, group } of nodes()) {
     await query(cluster, group, 'postgres', 'ALTER SYSTEM SET standard_conforming_strings = off');

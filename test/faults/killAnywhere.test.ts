@@ -17,7 +17,6 @@ let program: BuiltProgram;
 
 beforeAll(async () => {
   [laboratory, program] = await Promise.all([openLaboratory(), buildProgram()]);
-  console.log(`Citus: ${laboratory.cluster.description}`);
 });
 
 afterAll(async () => {

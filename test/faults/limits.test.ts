@@ -12,7 +12,6 @@ let cluster: LocalCluster;
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 2, serverSettings: { max_connections: String(MAX_CONNECTIONS) } });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

@@ -10,7 +10,6 @@ let cluster: LocalCluster;
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1, serverSettings: { max_connections: '200' } });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

@@ -10,7 +10,6 @@ let cluster: LocalCluster;
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 2, serverSettings: { wal_level: 'logical' } });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

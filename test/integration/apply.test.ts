@@ -31,7 +31,6 @@ SELECT create_distributed_table('analytics.events', 'user_id');
 
 beforeAll(async () => {
   [cluster, program] = await Promise.all([startLocalCluster({ workers: 2 }), buildProgram()]);
-  console.log(`Citus: ${cluster.description}`);
   first = await program.run(cluster, ['apply'], specOf(cluster, [DATABASE]));
 });
 

@@ -30,7 +30,6 @@ async function versions(): Promise<Readonly<Record<string, readonly unknown[]>>>
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1 });
-  console.log(`Citus: ${cluster.description}`);
   newest = String(
     await firstValue(
       cluster,

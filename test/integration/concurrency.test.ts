@@ -23,7 +23,6 @@ beforeAll(async () => {
     }),
     buildProgram(),
   ]);
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

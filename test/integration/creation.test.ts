@@ -9,7 +9,6 @@ let cluster: LocalCluster;
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1 });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

@@ -51,7 +51,6 @@ function statementsOf(text: string): Damage['broken'] {
 describe.skipIf(real === undefined)('on real Citus', () => {
   beforeAll(async () => {
     cluster = await startLocalCluster({ workers: 2, citus: 'real' });
-    console.log(`Citus: ${cluster.description}`);
     await expectApplied();
     await makeTables(cluster);
     // grants on what was made by hand

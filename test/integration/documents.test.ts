@@ -29,7 +29,6 @@ describe.each(tested)('$path', ({ blocks }) => {
 
   beforeAll(async () => {
     cluster = await startLocalCluster({ workers: 2 });
-    console.log(`Citus: ${cluster.description}`);
     folder = mkdtempSync(join(tmpdir(), 'citus-databases-documents-'));
     writeProgram(folder);
   });

@@ -12,7 +12,6 @@ let version: number;
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1 });
   version = Number(await firstValue(cluster, 0, 'postgres', 'SHOW server_version_num'));
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

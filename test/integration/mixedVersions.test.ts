@@ -24,7 +24,6 @@ async function otherVersion(on: boolean): Promise<void> {
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 1, citus: 'standIn' });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

@@ -25,7 +25,6 @@ beforeAll(async () => {
     startLocalCluster({ workers: 2 }),
     startLocalCluster({ workers: 0, citus: 'none' }),
   ]);
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

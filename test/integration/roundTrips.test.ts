@@ -30,7 +30,6 @@ async function applied(workers: number): Promise<readonly ConnectionCount[]> {
 beforeAll(async () => {
   const root = fileURLToPath(new URL('../../', import.meta.url));
   [cluster, program] = await Promise.all([startLocalCluster({ workers: Math.max(...WORKERS) }), buildProgram(root)]);
-  console.log(`Citus: ${cluster.description}`);
   proxy = await startProxy(cluster.nodes);
   // The very first run makes the bookkeeping table as well; here they all find it.
   for (const workers of WORKERS) {

@@ -27,7 +27,6 @@ beforeAll(async () => {
     }),
     buildProgram(),
   ]);
-  console.log(`Citus: ${cluster.description}`);
   const client = await connect(cluster, 0, 'postgres');
   await client.query("SET log_statement = 'none'; SET log_min_duration_statement = -1");
   await client.query(`CREATE ROLE keeper LOGIN PASSWORD '${OWNER}'`);

@@ -15,7 +15,6 @@ beforeAll(async () => {
     startLocalCluster({ workers: 2, serverSettings: { max_worker_processes: '64' } }),
     buildProgram(),
   ]);
-  console.log(`Citus: ${cluster.description}`);
   proxy = await startProxy(cluster.nodes);
 });
 

@@ -41,7 +41,6 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-moves-'));
   await writeFile(path.join(folder, 'moving_app'), 'canary-moving', { mode: 0o600 });
   cluster = await startLocalCluster({ workers: 2 });
-  console.log(`Citus: ${cluster.description}`);
   if (cluster.kind === 'real') await onlinePlugins(cluster);
   // What an operator does for each role that owns distributed tables and that no spec declares.
   // One after the other: the second one uses the role that the first one creates.

@@ -10,7 +10,6 @@ let program: BuiltProgram;
 
 beforeAll(async () => {
   [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

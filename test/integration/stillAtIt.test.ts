@@ -9,7 +9,6 @@ let program: BuiltProgram;
 
 beforeAll(async () => {
   [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
-  console.log(`Citus: ${cluster.description}`);
 });
 afterAll(async () => {
   await Promise.all([cluster?.stop(), program?.remove()]);

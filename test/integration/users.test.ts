@@ -86,7 +86,6 @@ beforeAll(async () => {
   for (const [name, password] of Object.entries(PASSWORDS))
     await writeFile(file(name), `${password}\n`, { mode: 0o600 });
   cluster = await startLocalCluster({ workers: 2, logStatements: true });
-  console.log(`Citus: ${cluster.description}`);
   first = await apply([database(users())]);
   second = await apply([database(users())]);
 });

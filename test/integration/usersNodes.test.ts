@@ -36,7 +36,6 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-users-nodes-'));
   await writeFile(path.join(folder, 'shared'), 'canary-shared', { mode: 0o600 });
   cluster = await startLocalCluster({ workers: 3, logStatements: true });
-  console.log(`Citus: ${cluster.description}`);
 });
 
 afterAll(async () => {

@@ -16,7 +16,6 @@ beforeAll(async () => {
     await writeFile(file(name), content, { encoding: 'latin1', mode: 0o600 });
   }
   cluster = await startLocalCluster({ workers: 1 });
-  console.log(`Citus: ${cluster.description}`);
   const made = await apply([{ name: 'existing', users: [user('good', { access: 'owner' })] }]);
   expect({ code: made.code, log: made.log }).toMatchObject({ code: 0 });
   for (const { group } of cluster.nodes) {

@@ -16,7 +16,6 @@ let address: Address;
 
 beforeAll(async () => {
   cluster = await startLocalCluster({ workers: 2 });
-  console.log(`Citus: ${cluster.description}`);
   elsewhere = await startLocalCluster({ workers: 0, password: cluster.password });
   address = await startAddress(nodeOf(cluster, 1).port);
 });

@@ -52,7 +52,6 @@ export const MALLORY = 'mallory';
 
 export async function startLaboratory(): Promise<Laboratory> {
   const cluster = await startLocalCluster({ workers: 2 });
-  console.log(`Citus: ${cluster.description}`);
   const folder = await mkdtemp('/tmp/citus-databases-attacks-');
   await chmod(folder, 0o777);
   const passwordFile = path.join(folder, 'password');
