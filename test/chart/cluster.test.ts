@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { at, exampleFile, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
+import { at, exampleFile, type Manifest, named, ofKind, refusal, render, usersExampleFile } from '../support/chart.ts';
 import { prepared } from '../support/memoryKubernetes.ts';
 
 describe('the chart with its defaults', () => {
@@ -417,6 +417,13 @@ describe('values of the cluster', () => {
       'citusdemo-create-db-skymap',
       'citusdemo-guard',
     ]);
+  });
+
+  it('renders the example with users', () => {
+    const objects = render({ args: ['--values', usersExampleFile] });
+    expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toContain('citusdemo-create-db-orders');
+    // What the file tells its reader to ask for; `prepare` makes it inside the cluster.
+    expect(JSON.stringify(objects)).toContain('citusdemo-user-orders');
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chartFolder, exampleFile, helm, refusal } from '../support/chart.ts';
+import { chartFolder, exampleFile, helm, refusal, usersExampleFile } from '../support/chart.ts';
 
 describe('values that contradict each other or the cluster', () => {
   it.each([
@@ -101,6 +101,7 @@ it('a message about an entry of the map is about that entry', () => {
 it.each([
   ['', []],
   [' of the example', ['--values', exampleFile]],
+  [' of the example with users', ['--values', usersExampleFile]],
 ])('helm lint --strict accepts the values%s', (_, args) => {
   const { status, stdout } = helm(['lint', '--strict', chartFolder, ...args]);
   expect(stdout).toContain('0 chart(s) failed');

@@ -60,7 +60,7 @@ test('plan prints every update, cluster.database included, and names what is not
     ['node1', 'node0', 'node1', 'node0'].map((node) => `${node}: ${update}`),
   );
   expect(log).toContain(
-    `Database 'citus'\n\nStep 1: Updating Citus on worker nodes first...\n  node1: ${update}\n\nStep 2`,
+    `Database 'citus'\n\nStep 1: Update Citus on worker nodes first\n  ~ node1: ${update}\n\nStep 2`,
   );
   expect(`${stdout}${stderr}`).toContain(
     `Database 'legacy' has citus ${OLDER}, older than the ${newest} of the servers, and is not among the databases of this run`,

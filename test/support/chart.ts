@@ -7,6 +7,8 @@ import { findHelm } from './helm.ts';
 export const chartFolder = fileURLToPath(new URL('../../chart', import.meta.url));
 export const exampleFile = fileURLToPath(new URL('../../chart/values.example-automated-setup.yaml', import.meta.url));
 
+export const usersExampleFile = fileURLToPath(new URL('../../chart/values.example-users.yaml', import.meta.url));
+
 /** As much of a Kubernetes object as the tests ask for; the rest stays unknown and is read with `at`. */
 const manifest = z.looseObject({
   kind: z.string(),

@@ -137,6 +137,13 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
     expect(headings.filter((heading) => !errors.some((error) => error.text === heading))).toEqual([]);
   });
 
+  test('each error has its cause and cure under its own heading', () => {
+    const sections = text.split(/^(?=#{2,3} )/m).filter((section) => section.startsWith('### `'));
+    expect(sections.length).toBe(headings.length);
+    const empty = sections.filter((section) => section.split('\n').slice(1).join('').trim() === '');
+    expect(empty.map((section) => section.trim())).toEqual([]);
+  });
+
   test('the texts of errors are where this test looks for them', () => {
     expect(errorsWithoutText()).toEqual([
       'src/cluster/absentPods.ts', // the failure of src/cluster/ready.ts, with more in its cause
