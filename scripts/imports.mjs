@@ -17,6 +17,7 @@ const ALLOWED = {
     'spec',
     'postgres/asFailure',
     'postgres/sqlstate',
+    'postgres/sqlstates',
     'concurrency',
     'report',
   ],
@@ -35,8 +36,8 @@ const ALLOWED = {
   secrets: ['spec', 'postgres/tls', 'postgres/credentials', 'report'],
   // Deciding: pure, and knows nothing of connections.
   initSql: ['objects', 'spec', 'postgres/quote', 'report/errors'],
-  objects: ['spec', 'postgres/quote', 'postgres/scram', 'report/errors'],
-  localCluster: ['spec/schemaFile', 'report'],
+  objects: ['spec', 'postgres/quote', 'postgres/scram', 'postgres/sqlstates', 'report/errors'],
+  localCluster: ['spec/schemaFile', 'concurrency', 'report'],
   // Transport: knows nothing of Citus, of declared databases, or of the log.
   postgres: ['concurrency', 'report/errors'],
   spec: ['report/errors'],

@@ -1,6 +1,7 @@
 import { pause } from '../concurrency/interrupt.ts';
 import { type ConnectOptions, connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure } from '../report/errors.ts';
 import type { Access } from '../secrets/credentials.ts';
 import type { NodeSpec } from '../spec/types.ts';
@@ -75,7 +76,9 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
     }
     if (attempt >= options.maxAttempts) {
       // A wrong password is named as such, even if there was no time to see whether it stays wrong.
-      throw codeOf(error) === '28P01' ? stuckFailure(node, access, options, error) : notReady(node, options, error);
+      throw codeOf(error) === SQLSTATE.invalidPassword
+        ? stuckFailure(node, access, options, error)
+        : notReady(node, options, error);
     }
     options.onProgress?.({ node, attempt, maxAttempts: options.maxAttempts, reason: describe(error) });
     const spent = clock.now() - startedAt;
@@ -180,17 +183,17 @@ function wordsFor(
   access: Access,
 ): readonly [what: string, next: string] {
   switch (code) {
-    case '28P01':
+    case SQLSTATE.invalidPassword:
       return [
         `${name} does not accept the password of user ${access.user}`,
         'Compare the password file with the password of that role on this node (a changed Secret does not change it)',
       ];
-    case '28000':
+    case SQLSTATE.invalidAuthorizationSpecification:
       return [
         `${name} does not let user ${access.user} in`,
         'Look at pg_hba.conf of that node, at the sslmode, and whether the role may log in',
       ];
-    case '3D000':
+    case SQLSTATE.invalidCatalogName:
       return [
         `${name} has no database ${MAINTENANCE_DATABASE}`,
         `Create it on that node: this program keeps its locks and its bookkeeping in ${MAINTENANCE_DATABASE}`,

@@ -1,4 +1,4 @@
-/** A number of places that work takes turns at: whoever comes first is let in first. */
+/** As p-limit does, without another dependency for twenty lines: a number of places that work takes turns at: whoever comes first is let in first. */
 export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { poll } from '../concurrency/poll.ts';
 import { Failure } from '../report/errors.ts';
 import type { ServerUser } from './systemUser.ts';
 
@@ -84,13 +84,15 @@ export class Server {
   /** As pg_ctl does: the last line of postmaster.pid says when connections are accepted. */
   async #untilReady(child: ChildProcess): Promise<void> {
     const pidFile = path.join(this.files.dataDirectory, 'postmaster.pid');
-    const deadline = performance.now() + startDeadlineMs;
-    while (performance.now() < deadline) {
-      const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
-      if (lines[0] === String(child.pid) && lines[7]?.trim() === 'ready') return;
-      if (child.exitCode !== null || child.signalCode !== null) break;
-      await sleep(10);
-    }
+    const ready = await poll(
+      async () => {
+        const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
+        if (lines[0] === String(child.pid) && lines[7]?.trim() === 'ready') return true;
+        return child.exitCode === null && child.signalCode === null ? undefined : false;
+      },
+      { everyMs: 10, deadline: performance.now() + startDeadlineMs },
+    );
+    if (ready === true) return;
     child.kill('SIGQUIT');
     const log = await readFile(this.files.logFile, 'utf8').catch(() => '');
     throw new Failure({

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, observationScript } from './observe.ts';
@@ -127,7 +128,7 @@ function unlessCreatedMeanwhile(statement: string): string {
 }
 
 /** The rows of two first runs are apart; of their schema and table only an older version's run may still be in the way. */
-const CREATED_MEANWHILE = ['23505', '42P06', '42P07'];
+const CREATED_MEANWHILE = [SQLSTATE.uniqueViolation, SQLSTATE.duplicateSchema, SQLSTATE.duplicateTable];
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {
   const change = own(

@@ -1,4 +1,5 @@
 import { quoteLiteral } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { COLUMNAR, type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
@@ -18,7 +19,7 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
         ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
         ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
         failure: coordinator ? 'Failed to create extension citus' : 'Failed to create extension citus on worker',
-        doneOnRetry: ['42710'],
+        doneOnRetry: [SQLSTATE.duplicateObject],
       },
     ];
   }

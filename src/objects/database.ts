@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { localeDifferences, localeOptions, localePairs, type ObservedLocale, undeclaredLocale } from './locale.ts';
@@ -30,7 +31,12 @@ export function observeDatabase(name: string, key: 'database' | 'template' = 'da
  * Of CREATE DATABASE (src/backend/commands/dbcommands.c): the template does not exist, the encoding does not, the locale
  * does not, and they do not go together.
  */
-const WRONG_OPTION = ['3D000', '42704', '42809', '22023'];
+const WRONG_OPTION = [
+  SQLSTATE.invalidCatalogName,
+  SQLSTATE.undefinedObject,
+  SQLSTATE.wrongObjectType,
+  SQLSTATE.invalidParameterValue,
+];
 
 /** What a new database takes after, where nothing is declared. */
 export interface Models {
@@ -66,7 +72,7 @@ export function diffDatabase(
         statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, models).join(' ')}` }],
         failure: `Failed to create database '${wanted.name}'`,
         next: 'If the template database is in use, end the sessions in it; then run again',
-        doneOnRetry: ['42P04'],
+        doneOnRetry: [SQLSTATE.duplicateDatabase],
         invalidOn: WRONG_OPTION,
       },
     ];

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item, Problem } from './change.ts';
 import { note } from './change.ts';
@@ -121,7 +122,7 @@ export function diffExtensions(
 }
 
 /** No control file (undefined_file; feature_not_supported from PostgreSQL 16 on), no such version, or no library. */
-const NOT_INSTALLED = ['58P01', '0A000', '22023'];
+const NOT_INSTALLED = [SQLSTATE.undefinedFile, SQLSTATE.featureNotSupported, SQLSTATE.invalidParameterValue];
 
 function create(extension: ExtensionSpec, context: ExtensionContext): Change {
   const { node, label, coordinator, registered } = context;
@@ -152,7 +153,7 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
         `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
       ]),
     ),
-    doneOnRetry: ['42710'],
+    doneOnRetry: [SQLSTATE.duplicateObject],
     batch: 'extensions',
     secret: false,
   };

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
@@ -47,8 +48,12 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
   ['session_preload_libraries', 'files'],
 ]);
 
-/** invalid_parameter_value, undefined_object (a role, a text search configuration), invalid_name. */
-export const WRONG_VALUE = ['22023', '42704', '42602'];
+/** What PostgreSQL says of a value that it does not take; undefinedObject: a role, a text search configuration. */
+export const WRONG_VALUE: readonly string[] = [
+  SQLSTATE.invalidParameterValue,
+  SQLSTATE.undefinedObject,
+  SQLSTATE.invalidName,
+];
 
 /** Sets what differs. Parameters that the spec does not name stay as they are. */
 export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameters, node: NodeSpec): readonly Change[] {

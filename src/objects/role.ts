@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
@@ -60,7 +61,7 @@ export function diffRoleCopy(
       statements: [{ text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` }],
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
       failure: `Failed to ${what} role '${wanted.name}'`,
-      doneOnRetry: ['42710'],
+      doneOnRetry: [SQLSTATE.duplicateObject],
       secret: true,
     },
   ];

@@ -1,4 +1,5 @@
 import { quoteIdentifier } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Item } from './change.ts';
 import { note } from './change.ts';
@@ -37,7 +38,7 @@ export function diffSchemas(
         statements: [{ text: `CREATE SCHEMA ${name} AUTHORIZATION ${quoteIdentifier(owner)}` }],
         starting: `Creating schema: ${schema.name}`,
         failure: `Failed to create schema '${schema.name}'`,
-        doneOnRetry: ['42P06'],
+        doneOnRetry: [SQLSTATE.duplicateSchema],
       };
     }
     if (existing.owner !== owner) {

@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
 import { givesRights, grantMembership, type ObservedMemberships } from './membership.ts';
@@ -79,7 +80,7 @@ export function diffUser(
       summary: `${what} role ${name}${existing === undefined || differing.length === 0 ? '' : ` (${[...differing, ...(newVerifier === undefined ? [] : ['PASSWORD'])].join(', ')})`}`,
       statements: roleStatements(existing === undefined ? 'CREATE' : 'ALTER', role.name, differing, newVerifier),
       failure: `Failed to ${what} role '${role.name}'`,
-      doneOnRetry: ['42710'],
+      doneOnRetry: [SQLSTATE.duplicateObject],
       secret: true,
     });
   }

@@ -1,4 +1,5 @@
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
+import { poll } from '../concurrency/poll.ts';
 import type { Context } from '../context.ts';
 import { classify } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
@@ -18,7 +19,7 @@ export async function firstConfig(context: Context, group: PatroniGroupSpec, too
   const startedAt = performance.now();
   const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
   let told = performance.now() - NEWS_MS + POLL_MS;
-  for (;;) {
+  async function ask(): Promise<DynamicConfig | undefined> {
     try {
       return await readConfig(group, tools.rest);
     } catch (error) {
@@ -29,7 +30,11 @@ export async function firstConfig(context: Context, group: PatroniGroupSpec, too
         context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reasonOf(error)})`);
         told = performance.now();
       }
+      return undefined;
     }
-    await tools.pause(POLL_MS);
   }
+  // The last question comes right at the deadline, and its error is thrown.
+  return (
+    (await poll(ask, { everyMs: POLL_MS, deadline, signal: tools.signal })) ?? (await readConfig(group, tools.rest))
+  );
 }

@@ -1,3 +1,4 @@
+import { poll } from '../concurrency/poll.ts';
 import type { Context } from '../context.ts';
 import { configureLock, describeHolder, type HeldLock, takeLock } from '../postgres/advisoryLock.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
@@ -60,8 +61,9 @@ async function stillHeld(lock: HeldLock, { signal }: Tools): Promise<boolean> {
 
 /** undefined: nobody could be asked for it. */
 async function take(context: Context, tools: Tools): Promise<Holding | undefined> {
-  const giveUp = performance.now() + Math.min(PATIENCE_MS, tools.patroni.timeoutSeconds * 1000);
-  for (;;) {
+  const deadline = performance.now() + Math.min(PATIENCE_MS, tools.patroni.timeoutSeconds * 1000);
+  let reason: unknown;
+  async function attempt(): Promise<Holding | 'nobody' | undefined> {
     let session: Session | undefined;
     try {
       session = await openLeader(context, tools);
@@ -73,15 +75,16 @@ async function take(context: Context, tools: Tools): Promise<Holding | undefined
       await session?.close();
       tools.signal.throwIfAborted();
       if (error instanceof HeldByOther) throw error.cause;
-      if (classify(error) === 'hopeless' || performance.now() > giveUp) {
-        context.log.warn(
-          `Another run of configure would not be noticed: the leader of the first group cannot be asked (${reasonOf(error)})`,
-        );
-        return undefined;
-      }
-      await tools.pause(POLL_MS);
+      reason = error;
+      return classify(error) === 'hopeless' ? 'nobody' : undefined;
     }
   }
+  const holding = await poll(attempt, { everyMs: POLL_MS, deadline, signal: tools.signal });
+  if (holding !== undefined && holding !== 'nobody') return holding;
+  context.log.warn(
+    `Another run of configure would not be noticed: the leader of the first group cannot be asked (${reasonOf(reason)})`,
+  );
+  return undefined;
 }
 
 class HeldByOther extends Error {}

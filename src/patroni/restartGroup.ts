@@ -1,3 +1,4 @@
+import { type PollOptions, poll } from '../concurrency/poll.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { type GroupView, unexpected, viewGroup } from './group.ts';
@@ -55,14 +56,18 @@ function memberOf(view: GroupView, name: string): RestMember {
 
 /** A group may be without a leader for the moment of a failover. */
 async function viewWithLeader(plan: GroupPlan, tools: Tools): Promise<GroupView> {
-  const deadline = performance.now() + tools.patroni.timeoutSeconds * 1000;
-  for (;;) {
+  const found = await poll(async () => {
     const view = await viewGroup(plan.spec, tools.rest);
     if (view.paused) throw paused(plan, tools);
-    if (view.members.some((member) => member.role === 'leader')) return view;
-    if (performance.now() > deadline) throw noLeader(plan);
-    await tools.pause(POLL_MS);
-  }
+    return view.members.some((member) => member.role === 'leader') ? view : undefined;
+  }, patience(tools));
+  if (found === undefined) throw noLeader(plan);
+  return found;
+}
+
+function patience(tools: Tools): PollOptions {
+  const deadline = performance.now() + tools.patroni.timeoutSeconds * 1000;
+  return { everyMs: POLL_MS, deadline, signal: tools.signal };
 }
 
 async function restart(member: RestMember, tools: Tools): Promise<void> {
@@ -100,24 +105,26 @@ async function switchOver(
 /** Until the group has a running leader, the member is well again, and there is a synchronous standby if there was one. */
 async function untilHealthy(plan: GroupPlan, name: string, hadSync: boolean, tools: Tools): Promise<number> {
   const startedAt = performance.now();
-  const deadline = startedAt + tools.patroni.timeoutSeconds * 1000;
   let last: unknown;
-  while (performance.now() < deadline) {
-    await tools.pause(POLL_MS);
+  async function ask(): Promise<number | undefined> {
     try {
       const view = await viewGroup(plan.spec, tools.rest);
       const members = view.members.map(restartMember);
       const leader = members.find((member) => member.role === 'leader');
       const itself = members.find((member) => member.name === name);
       const sync = members.some((member) => member.role === 'sync' && member.healthy);
-      if (leader?.healthy === true && itself?.healthy === true && (sync || !hadSync)) {
-        return Math.round((performance.now() - startedAt) / 1000);
-      }
+      const healthy = leader?.healthy === true && itself?.healthy === true && (sync || !hadSync);
+      return healthy ? Math.round((performance.now() - startedAt) / 1000) : undefined;
     } catch (error) {
       tools.signal.throwIfAborted();
       last = error;
+      return undefined;
     }
   }
+  // Right after the restart Patroni may still say what was before it.
+  await tools.pause(POLL_MS);
+  const seconds = await poll(ask, patience(tools));
+  if (seconds !== undefined) return seconds;
   throw new Failure(
     {
       kind: 'failed',

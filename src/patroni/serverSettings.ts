@@ -1,3 +1,4 @@
+import { WRONG_VALUE } from '../objects/parameter.ts';
 import {
   ALL_SETTINGS,
   CITUS_DATABASES,
@@ -93,9 +94,6 @@ export interface ServerJudgement {
   readonly refused: ReadonlyMap<string, string>;
 }
 
-/** invalid_parameter_value, undefined_object (a role, a text search configuration), invalid_name. */
-const WRONG_VALUE: readonly (string | undefined)[] = ['22023', '42704', '42602'];
-
 export async function judge(
   group: number,
   member: PatroniMemberSpec,
@@ -116,7 +114,7 @@ export async function judge(
       try {
         await session.query(TRY_SETTING, [name, value]);
       } catch (error) {
-        if (WRONG_VALUE.includes(codeOf(error))) refused.set(name, describe(error));
+        if (WRONG_VALUE.includes(codeOf(error) ?? '')) refused.set(name, describe(error));
         else if (!session.isAlive) throw error;
       }
     }

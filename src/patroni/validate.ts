@@ -1,3 +1,4 @@
+import { poll } from '../concurrency/poll.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { Spec } from '../spec/types.ts';
@@ -46,20 +47,21 @@ interface Asked {
 async function askServers(plan: GroupPlan, tools: Tools): Promise<Asked> {
   const deadline = performance.now() + Math.min(PATIENCE_MS, tools.patroni.timeoutSeconds * 1000);
   const libraries = listItems(plan.wanted['shared_preload_libraries'] ?? '');
-  for (;;) {
-    let reason: string | undefined;
+  let reason: string | undefined;
+  async function askEach(): Promise<ServerJudgement | undefined> {
+    reason = undefined;
     for (const member of plan.spec.members) {
       try {
-        const judgement = await judge(plan.spec.group, member, tools.sql, plan.wanted, libraries);
-        return { judgement, reason: undefined };
+        return await judge(plan.spec.group, member, tools.sql, plan.wanted, libraries);
       } catch (error) {
         tools.signal.throwIfAborted();
         reason ??= `${member.host}:${member.port}: ${describe(error)}`;
       }
     }
-    if (performance.now() >= deadline) return { judgement: undefined, reason };
-    await tools.pause(POLL_MS);
+    return undefined;
   }
+  const judgement = await poll(askEach, { everyMs: POLL_MS, deadline, signal: tools.signal });
+  return { judgement, reason: judgement === undefined ? reason : undefined };
 }
 
 /** One Failure for all groups; what is wrong in several of them is said once. */

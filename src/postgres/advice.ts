@@ -1,4 +1,5 @@
 import { codeOf } from './sqlstate.ts';
+import { SQLSTATE } from './sqlstates.ts';
 
 /**
  * What to do about errors whose cause lies in the server or its surroundings and not in the statement. undefined: the
@@ -17,20 +18,23 @@ const BUSY = 'Other transactions kept the objects busy until the time was up: se
 
 const ADVICE: ReadonlyMap<string, string> = new Map([
   [
-    '25006',
+    SQLSTATE.readOnlySqlTransaction,
     'Nothing can be written there: the server was demoted, or default_transaction_read_only is on for the server, the database or the role. Run again when it accepts writes',
   ],
-  ['40001', BUSY],
-  ['40P01', BUSY],
+  [SQLSTATE.serializationFailure, BUSY],
+  [SQLSTATE.deadlockDetected, BUSY],
   [
-    '55P03',
+    SQLSTATE.lockNotAvailable,
     'The lock was not free within lock_timeout: see in pg_locks who holds it, or raise lock_timeout, then run again',
   ],
-  ['53100', 'Make room on the disk of that node, then run again'],
-  ['53200', 'The node ran out of memory: lower work_mem or maintenance_work_mem there, then run again'],
+  [SQLSTATE.diskFull, 'Make room on the disk of that node, then run again'],
+  [SQLSTATE.outOfMemory, 'The node ran out of memory: lower work_mem or maintenance_work_mem there, then run again'],
   [
-    '53300',
+    SQLSTATE.tooManyConnections,
     'A node has no connection left: raise max_connections there, or lower citus.max_adaptive_executor_pool_size, then run again',
   ],
-  ['57014', 'It was cancelled: by statement_timeout, or by an administrator. Raise statement_timeout, then run again'],
+  [
+    SQLSTATE.queryCanceled,
+    'It was cancelled: by statement_timeout, or by an administrator. Raise statement_timeout, then run again',
+  ],
 ]);

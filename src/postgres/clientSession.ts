@@ -14,6 +14,7 @@ import {
 } from './session.ts';
 import { NOTHING_SENT, settledBy } from './settled.ts';
 import { attachWarnings, codeOf } from './sqlstate.ts';
+import { SQLSTATE } from './sqlstates.ts';
 import { newStopper } from './stopper.ts';
 import { placeOf } from './stream.ts';
 import { type Probe, watch } from './watch.ts';
@@ -298,7 +299,7 @@ class ClientSession implements Session {
 }
 
 function isCancelled(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.code === '57014';
+  return error instanceof pg.DatabaseError && error.code === SQLSTATE.queryCanceled;
 }
 
 function toResult<Row>(result: pg.QueryResult): QueryResult<Row> {

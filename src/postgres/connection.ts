@@ -10,6 +10,7 @@ import { probeOf } from './probe.ts';
 import { proofFailure, unproven } from './proof.ts';
 import type { Session } from './session.ts';
 import { codeOf } from './sqlstate.ts';
+import { SQLSTATE } from './sqlstates.ts';
 import {
   HandshakeFailed,
   isSocketDirectory,
@@ -97,7 +98,10 @@ function unwrap(error: unknown): unknown {
 
 /** `no pg_hba.conf entry` (28000) often says only that this was the wrong one of two ways. */
 function moreTelling(first: unknown, second: unknown): unknown {
-  return codeOf(second) === '28000' && codeOf(first) !== '28000' ? first : second;
+  return codeOf(second) === SQLSTATE.invalidAuthorizationSpecification &&
+    codeOf(first) !== SQLSTATE.invalidAuthorizationSpecification
+    ? first
+    : second;
 }
 
 async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {

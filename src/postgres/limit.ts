@@ -12,7 +12,8 @@ export interface Limit {
 
 /**
  * Runs something that has to end in time, or when the caller's signal says so. The signal that it gets never aborts
- * after it has ended, so whoever listens to it need not stop listening.
+ * after it has ended, so whoever listens to it need not stop listening; one of AbortSignal.any would abort with the caller's
+ * signal at any later time.
  */
 export async function withLimit<T>(limit: Limit, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   limit.signal?.throwIfAborted();

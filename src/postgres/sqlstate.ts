@@ -1,4 +1,5 @@
 import { Failure } from '../report/errors.ts';
+import { SQLSTATE } from './sqlstates.ts';
 
 /**
  * What an error says about trying again.
@@ -23,17 +24,20 @@ function hopeless(meaning: string): Entry {
 
 /** SQLSTATEs of PostgreSQL (documentation, appendix "PostgreSQL Error Codes") and error codes of the system. */
 const CODES: ReadonlyMap<string, Entry> = new Map([
-  ['25006', transient('the server is read-only: it has just been demoted or is a standby')],
-  ['40001', transient('a concurrent transaction won (serialization failure)')],
-  ['40P01', transient('deadlock')],
-  ['53300', transient('all connection slots are in use')],
-  ['55006', transient('the object is in use by another session')],
-  ['57P01', transient('the server is shutting down, or an administrator ended the session')],
-  ['57P02', transient('the server crashed and is recovering')],
-  ['57P03', transient('the server is starting up or shutting down')],
-  ['28P01', hopeless('the password is wrong')],
-  ['28000', hopeless('pg_hba.conf or the role itself does not allow this connection')],
-  ['3D000', hopeless('the database does not exist')],
+  [SQLSTATE.readOnlySqlTransaction, transient('the server is read-only: it has just been demoted or is a standby')],
+  [SQLSTATE.serializationFailure, transient('a concurrent transaction won (serialization failure)')],
+  [SQLSTATE.deadlockDetected, transient('deadlock')],
+  [SQLSTATE.tooManyConnections, transient('all connection slots are in use')],
+  [SQLSTATE.objectInUse, transient('the object is in use by another session')],
+  [SQLSTATE.adminShutdown, transient('the server is shutting down, or an administrator ended the session')],
+  [SQLSTATE.crashShutdown, transient('the server crashed and is recovering')],
+  [SQLSTATE.cannotConnectNow, transient('the server is starting up or shutting down')],
+  [SQLSTATE.invalidPassword, hopeless('the password is wrong')],
+  [
+    SQLSTATE.invalidAuthorizationSpecification,
+    hopeless('pg_hba.conf or the role itself does not allow this connection'),
+  ],
+  [SQLSTATE.invalidCatalogName, hopeless('the database does not exist')],
   ['ECONNREFUSED', transient('nothing listens there')],
   ['ECONNRESET', transient('the connection was cut')],
   ['ECONNABORTED', transient('the connection was cut')],
@@ -65,7 +69,7 @@ function entryOf(error: unknown): Entry | undefined {
   // elog() messages are not translated, so the text is the same in every lc_messages (PostgreSQL documentation,
   // "Reporting Errors Within the Server")
   const told = [messageOf(error), ...warningsOf(error)];
-  if (code === 'XX000' && told.some((text) => /tuple concurrently (updated|deleted)/.test(text))) {
+  if (code === SQLSTATE.internalError && told.some((text) => /tuple concurrently (updated|deleted)/.test(text))) {
     return transient('another session changed the same catalog row');
   }
   if (CERTIFICATE_CODE.test(code)) return hopeless('the certificate does not verify');

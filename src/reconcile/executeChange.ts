@@ -4,6 +4,7 @@ import { adviceOn } from '../postgres/advice.ts';
 import type { Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Run } from './run.ts';
@@ -52,10 +53,8 @@ export async function executeChange(
  */
 function madeMeanwhile(change: Change): readonly string[] {
   if (change.doneOnRetry.length === 0 || change.oneByOne !== undefined) return [];
-  return [...change.doneOnRetry, UNIQUE_VIOLATION];
+  return [...change.doneOnRetry, SQLSTATE.uniqueViolation];
 }
-
-const UNIQUE_VIOLATION = '23505';
 
 async function executeStatements(session: Session, change: Change, lockDeadline: number): Promise<void> {
   if (change.secret) return await executeSecretly(session, change, lockDeadline);

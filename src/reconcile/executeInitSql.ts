@@ -13,6 +13,7 @@ import type { BlockUnit, Lookup, LookupOutcome, RecordedUnit, SqlPart, Statement
 import type { Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { statementFailure } from './initSqlFailure.ts';
@@ -25,7 +26,10 @@ export type InitSqlWork = Extract<InitSqlDecision, { kind: 'record' | 'run' | 'r
  * PostgreSQL refuses some statements within a transaction: active_sql_transaction, and invalid_transaction_termination
  * for procedures that commit by themselves (PostgreSQL documentation, "PostgreSQL Error Codes").
  */
-const RUN_IT_ALONE: ReadonlySet<string> = new Set(['25001', '2D000']);
+const RUN_IT_ALONE: ReadonlySet<string> = new Set([
+  SQLSTATE.activeSqlTransaction,
+  SQLSTATE.invalidTransactionTermination,
+]);
 
 interface Executor {
   readonly run: Run;
@@ -198,13 +202,11 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
       deadline: run.deadline(),
       signal: run.signal,
       // A read-only session stays one, and after a lost connection the ledger has to be asked first.
-      unless: (error) => !session.isAlive || codeOf(error) === READ_ONLY,
+      unless: (error) => !session.isAlive || codeOf(error) === SQLSTATE.readOnlySqlTransaction,
       onRetry: ({ error }) => log.line(`${firstLine(describe(error.cause ?? error))}; rolled back, trying again`, 2),
     },
   );
 }
-
-const READ_ONLY = '25006';
 
 function firstLine(text: string): string {
   return text.split('\n')[0] ?? text;

@@ -12,6 +12,7 @@ import {
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { DatabaseSpec, ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import {
@@ -111,11 +112,11 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
           return row.observed;
         });
       },
-      { deadline, signal: run.signal, alsoTransient: [LOCK_NOT_AVAILABLE] },
+      { deadline, signal: run.signal, alsoTransient: [SQLSTATE.lockNotAvailable] },
     );
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
-    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw noSuperuser(run.label(node), error);
+    if (codeOf(error) === SQLSTATE.insufficientPrivilege) throw noSuperuser(run.label(node), error);
     throw new Failure(
       {
         kind: 'failed',
@@ -129,9 +130,6 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
     );
   }
 }
-
-const INSUFFICIENT_PRIVILEGE = '42501';
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /** What is looked at (pg_authid, settings of the server) is for superusers only. */
 function noSuperuser(node: string, error: unknown): Failure {

@@ -5,13 +5,13 @@ import { CITUS_VERSION, isNewer } from '../objects/citusExtension.ts';
 import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { undeclaredDatabase } from '../spec/complete.ts';
 import { carryOut } from './carryOut.ts';
 import { locked } from './locked.ts';
 import { look } from './look.ts';
 import { createRun } from './run.ts';
 import type { Situation } from './situation.ts';
-
 import { needsUpdate, UPDATE_ORDER } from './updateOrder.ts';
 import { WorkReport } from './workReport.ts';
 
@@ -48,14 +48,12 @@ async function citusVersionIn(joined: Joined, name: string): Promise<string | un
     const session = await joined.sessions.get(joined.coordinator, name);
     return (await session.query<{ version: string }>(CITUS_VERSION)).rows[0]?.version;
   } catch (error) {
-    if (codeOf(error) === UNDEFINED_DATABASE) return undefined;
+    if (codeOf(error) === SQLSTATE.invalidCatalogName) return undefined;
     throw error;
   } finally {
     if (name !== MAINTENANCE_DATABASE) await joined.sessions.closeDatabase(name, joined.coordinator);
   }
 }
-
-const UNDEFINED_DATABASE = '3D000';
 
 /** Every outdated database that the spec does not declare; each takes a connection to the coordinator. */
 export async function outdatedElsewhere(context: Context, joined: Joined): Promise<readonly OutdatedDatabase[]> {

@@ -4,6 +4,7 @@ import { type Draft, finishScript, readScript, type Verdict } from '../initSql/s
 import type { Script } from '../initSql/types.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
 import type { Spec } from '../spec/types.ts';
 
@@ -38,9 +39,6 @@ export async function judgeScripts(
   return scripts;
 }
 
-const IN_FAILED_TRANSACTION = '25P02';
-const INSUFFICIENT_PRIVILEGE = '42501';
-
 /**
  * In a failed transaction the server parses a statement and then refuses it for that reason alone (PostgreSQL:
  * tcop/postgres.c, exec_parse_message): syntax errors tell themselves, and nothing can happen.
@@ -52,7 +50,7 @@ async function askServer(context: Context, joined: Joined, draft: Draft): Promis
     signal: context.signal,
   }).catch((error: unknown) => {
     // Who may not keep the script out of the server's log does not show it: then its execution judges.
-    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) return undefined;
+    if (codeOf(error) === SQLSTATE.insufficientPrivilege) return undefined;
     throw error;
   });
   if (session === undefined) return draft.doubts.map(() => ({ kind: 'taken' }));
@@ -72,7 +70,7 @@ async function ask(session: Session, sql: string): Promise<Verdict> {
     await session.query(sql);
     return { kind: 'taken' };
   } catch (error) {
-    if (codeOf(error) === IN_FAILED_TRANSACTION) return { kind: 'taken' };
+    if (codeOf(error) === SQLSTATE.inFailedSqlTransaction) return { kind: 'taken' };
     if (!session.isAlive || !(error instanceof Error)) throw error;
     const position = Number(Reflect.get(error, 'position'));
     return { kind: 'refused', message: error.message, position: position > 0 ? position : undefined };

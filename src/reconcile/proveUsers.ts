@@ -3,6 +3,7 @@ import { byGroup } from '../concurrency/parallel.ts';
 import { LINKS_OF_USER, type Link } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Run } from './run.ts';
@@ -22,7 +23,7 @@ export interface UserProof {
 const PATIENCE_MS = 10_000;
 
 /** invalid_authorization_specification: no entry of pg_hba.conf fits. A wrong password is 28P01. */
-const NOT_FROM_HERE = '28000';
+const NOT_FROM_HERE = SQLSTATE.invalidAuthorizationSpecification;
 
 /**
  * Declared users log in on the nodes with their own passwords, and reach every other node through Citus with their own

@@ -1,4 +1,4 @@
-import { Composer, type Document, type ErrorCode, Lexer, Parser } from 'yaml';
+import { Composer, type Document, type ErrorCode, Lexer, LineCounter, Parser } from 'yaml';
 import { type PlainResult, toPlain } from './plain.ts';
 import { invalidSpec, type Problem } from './problems.ts';
 
@@ -50,7 +50,8 @@ function compose(text: string, fail: Fail): Document.Parsed {
   // Duplicate keys are found in plain.ts, in linear time.
   const composer = new Composer({ version: '1.2', schema: 'core', prettyErrors: false, uniqueKeys: false });
   let first: Error | undefined;
-  // The composer takes no error handler, it only has one (Composer.onError in yaml's compose/composer.js).
+  // The composer takes no error handler, it only has one (Composer.onError in yaml's compose/composer.js). Its public ways
+  // collect all errors of a document first, which takes minutes and gigabytes where a hostile one has millions.
   Object.assign(composer, {
     onError(at: ErrorPosition, code: ErrorCode, message: string) {
       first ??= fail(startOf(at), reason(code, message));
@@ -111,24 +112,19 @@ function lowerFirst(text: string): string {
   return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
 }
 
-/** Tells lines and columns, from 1; the index of lines is made when first asked for. */
+/** Tells lines and columns, from 1; the lines are counted when first asked for. */
 function positionsOf(text: string): (offset: number) => string {
-  let starts: readonly number[] | undefined;
+  let counter: LineCounter | undefined;
   return (offset) => {
-    starts ??= lineStarts(text);
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if ((starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return `line ${low + 1}, column ${offset - (starts[low] ?? 0) + 1}`;
+    counter ??= countLines(text);
+    const { line, col } = counter.linePos(offset);
+    return `line ${line}, column ${col}`;
   };
 }
 
-function lineStarts(text: string): readonly number[] {
-  const starts = [0];
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
-  return starts;
+function countLines(text: string): LineCounter {
+  const counter = new LineCounter();
+  counter.addNewLine(0);
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) counter.addNewLine(at + 1);
+  return counter;
 }

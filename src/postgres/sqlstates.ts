@@ -1,0 +1,37 @@
+/**
+ * The SQLSTATEs that this program acts on, by the condition names of PostgreSQL (documentation, appendix "PostgreSQL
+ * Error Codes").
+ */
+export const SQLSTATE = {
+  featureNotSupported: '0A000',
+  invalidParameterValue: '22023',
+  uniqueViolation: '23505',
+  activeSqlTransaction: '25001',
+  readOnlySqlTransaction: '25006',
+  inFailedSqlTransaction: '25P02',
+  invalidAuthorizationSpecification: '28000',
+  invalidPassword: '28P01',
+  invalidTransactionTermination: '2D000',
+  invalidCatalogName: '3D000',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
+  insufficientPrivilege: '42501',
+  invalidName: '42602',
+  undefinedObject: '42704',
+  duplicateObject: '42710',
+  wrongObjectType: '42809',
+  duplicateDatabase: '42P04',
+  duplicateSchema: '42P06',
+  duplicateTable: '42P07',
+  diskFull: '53100',
+  outOfMemory: '53200',
+  tooManyConnections: '53300',
+  objectInUse: '55006',
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+  undefinedFile: '58P01',
+  internalError: 'XX000',
+} as const;
