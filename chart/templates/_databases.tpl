@@ -152,6 +152,7 @@ or a date on the way.
   "user" $root.Values.patroni.superuser.username
   "passwordFile" "/etc/citus-databases/superuser/password"
   "database" $root.Values.patroni.database
+  "image" (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root))
   "coordinator" $coordinator
   "workers" $workers -}}
 {{- $ssl := dict

@@ -10,6 +10,7 @@ import type { NodeSpec } from '../spec/types.ts';
 import { AbsentPods } from './absentPods.ts';
 import { discoverWorkers } from './discover.ts';
 import { type WaitProgress, waitForNodes } from './ready.ts';
+import { waitForImage } from './rollout.ts';
 import { nodeLabels } from './topology.ts';
 import { WaitBoard } from './waitBoard.ts';
 import { waitingElsewhere } from './waitingElsewhere.ts';
@@ -58,6 +59,21 @@ export function patience(context: Context): { readonly maxAttempts: number; read
         : longest,
     first,
   );
+}
+
+/** The servers' pods are of the image that the spec names, if it names one; see rollout.ts. */
+export async function awaitImage(context: Context): Promise<void> {
+  const { image, coordinator, workers } = context.spec.cluster;
+  if (image === undefined) return;
+  await waitForImage({
+    image,
+    hosts: [...new Set([coordinator, ...(workers ?? [])].map(({ host }) => host))],
+    ...patience(context),
+    signal: context.signal,
+    log: context.log,
+    // Only here: Node's HTTPS client takes 20 ms to load.
+    kubernetes: async (signal) => (await import('../kubernetes/client.ts')).inCluster(signal),
+  });
 }
 
 /** Waits for all nodes at the same time, the coordinator being asked for the workers first where the spec has none. */

@@ -1,4 +1,4 @@
-import { type Joined, joinCluster } from '../cluster/join.ts';
+import { awaitImage, type Joined, joinCluster } from '../cluster/join.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
@@ -58,6 +58,7 @@ async function applyAll(
 ): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
+  await awaitImage(context);
   const joined = await joinCluster(context);
   const idle = [joined.sessions];
   try {

@@ -2,6 +2,11 @@ import { itemsOf, type Kubernetes, textAt, valueAt } from './client.ts';
 
 const LONGEST = 300;
 
+/** Where the API has the pods that Patroni runs in. */
+export function podsPath({ namespace }: Kubernetes): string {
+  return `/api/v1/namespaces/${namespace}/pods?labelSelector=application%3Dpatroni`;
+}
+
 /**
  * Why the servers of these groups are not there, as far as Kubernetes knows: one line for each pod that does not run and
  * each group whose pods cannot be made. Empty where it knows nothing, or may not be asked. `hosts` are the groups' Services;
@@ -10,7 +15,7 @@ const LONGEST = 300;
 export async function podReasons(kubernetes: Kubernetes, hosts: readonly string[]): Promise<readonly string[]> {
   const { namespace } = kubernetes;
   const [pods, events] = await Promise.all([
-    kubernetes.call('GET', `/api/v1/namespaces/${namespace}/pods?labelSelector=application%3Dpatroni`),
+    kubernetes.call('GET', podsPath(kubernetes)),
     kubernetes.call('GET', `/api/v1/namespaces/${namespace}/events?fieldSelector=type%3DWarning`),
   ]);
   if (pods.status !== 200) return [];
@@ -18,11 +23,16 @@ export async function podReasons(kubernetes: Kubernetes, hosts: readonly string[
   return hosts.flatMap((host) => reasonsOf(host, itemsOf(pods.body), warnings));
 }
 
-function reasonsOf(host: string, pods: readonly unknown[], warnings: ReadonlyMap<string, string>): readonly string[] {
-  const own = pods.filter((pod) => {
+/** The pods of one group: named as its Service, with a number behind. */
+export function podsOf(host: string, pods: readonly unknown[]): readonly unknown[] {
+  return pods.filter((pod) => {
     const name = textAt(pod, 'metadata', 'name') ?? '';
     return name.startsWith(`${host}-`) && /^\d+$/.test(name.slice(host.length + 1));
   });
+}
+
+function reasonsOf(host: string, pods: readonly unknown[], warnings: ReadonlyMap<string, string>): readonly string[] {
+  const own = podsOf(host, pods);
   const group = warnings.get(host);
   if (own.length === 0) return [`${host}: there is no pod${group === undefined ? '' : `: ${group}`}`];
   return own.flatMap((pod) => {

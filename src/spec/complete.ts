@@ -26,6 +26,7 @@ function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
     passwordFile,
     acceptServerWithoutProof,
     database: cluster.database ?? (citus ? 'citus' : 'postgres'),
+    image: cluster.image,
     coordinator: completeNode(cluster.coordinator),
     workers: citus ? workers : [],
   };

@@ -65,6 +65,10 @@ const cluster = z.strictObject({
     name(names.identifier),
     'The database that Patroni manages; workers are discovered in it when none are listed. Default: citus, or postgres where citus is false.',
   ),
+  image: optional(
+    text(names.notEmpty),
+    'In a pod: apply and wait begin once every pod of a server has this text in its annotation citus-databases/image. The chart writes both; outside Kubernetes it means nothing.',
+  ),
   coordinator: required(coordinator, 'The coordinator, or the only server where citus is false.'),
   workers: optional(
     described(z.array(worker), { description: 'The workers.' }),

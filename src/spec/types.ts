@@ -24,6 +24,8 @@ export interface ClusterSpec {
   readonly acceptServerWithoutProof: boolean;
   /** The database Patroni manages; workers are discovered in it when `workers` is undefined. */
   readonly database: string;
+  /** What the annotation `citus-databases/image` of every server's pod has to say before work begins; undefined: anything. */
+  readonly image: string | undefined;
   readonly coordinator: NodeSpec;
   /** undefined: discover. Never empty when `citus` is true; always [] when it is false. Ordered by group. */
   readonly workers: readonly NodeSpec[] | undefined;

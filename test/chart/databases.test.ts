@@ -45,6 +45,26 @@ describe('the spec of an entry', () => {
     ]);
   });
 
+  it('names the image that the pods of the same revision are annotated with, which the Job waits for', () => {
+    const values = {
+      additionalDatabases: [skymap],
+      image: { repository: 'citus', tag: '14.1', digest: 'sha256:0' },
+      global: { imageRegistry: 'registry.example.com:5000/' },
+    };
+    const objects = render({ values });
+    const image = 'registry.example.com:5000/citus:14.1@sha256:0';
+    expect(specOf(objects, 'citusdemo-create-db-skymap').cluster.image).toBe(image);
+    const sets = ofKind(objects, 'StatefulSet');
+    expect(sets).toHaveLength(3);
+    for (const set of sets) {
+      expect(at(set, 'spec.template.spec.containers.0.image')).toBe(image);
+      expect(Object.entries(at(set, 'spec.template.metadata.annotations') ?? {})).toContainEqual([
+        'citus-databases/image',
+        image,
+      ]);
+    }
+  });
+
   it('names all nodes by their leader Services', () => {
     const { cluster } = specOf(render({ values: { additionalDatabases: [skymap] } }), 'citusdemo-create-db-skymap');
     expect(cluster).toMatchObject({

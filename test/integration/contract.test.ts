@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quoteLiteral } from '../../src/postgres/quote.ts';
+import { firstValue } from '../support/catalog.ts';
 import { authinfoInsert, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import {
   activateNode,
@@ -323,8 +324,12 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
       code: 'XX000',
       message: 'failure on connection marked as essential: 127.0.0.1:PORT1',
     });
+    // A library of the next major version looks at the extension first.
+    const newest = await firstValue(cluster, 0, 'older', "SELECT extversion FROM pg_extension WHERE extname = 'citus'");
     expect(await warnings(cluster, 0, 'older', add)).toEqual([
-      '42703 column "nodeisclone" of relation "pg_dist_node" does not exist',
+      Number.parseInt(String(newest), 10) >= 14
+        ? 'XX000 loaded Citus library version differs from installed extension version'
+        : '42703 column "nodeisclone" of relation "pg_dist_node" does not exist',
     ]);
     await query(cluster, 1, 'older', 'ALTER EXTENSION citus UPDATE');
     expect(await outcome(cluster, 0, 'older', add)).toHaveProperty('rows');

@@ -91,6 +91,7 @@ export function clusterSpec(cluster: LocalCluster): ClusterSpec {
     passwordFile: cluster.passwordFile,
     acceptServerWithoutProof: false,
     database: 'citus',
+    image: undefined,
     coordinator: nodeSpec(nodeOf(cluster, 0)),
     workers: cluster.nodes.filter((node) => node.group !== 0).map(nodeSpec),
   };

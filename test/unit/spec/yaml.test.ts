@@ -88,7 +88,7 @@ describe('text that is no document', () => {
     [
       'a merge key',
       'cluster: { <<: { citus: false }, coordinator: { host: a } }\n',
-      "cluster['<<']: unknown key; known here: name, citus, user, passwordFile, acceptServerWithoutProof, database, coordinator, workers",
+      "cluster['<<']: unknown key; known here: name, citus, user, passwordFile, acceptServerWithoutProof, database, image, coordinator, workers",
     ],
     [
       'an alias without an anchor',

@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { waitForImage } from '../../../src/cluster/rollout.ts';
+import type { Kubernetes, Reply } from '../../../src/kubernetes/client.ts';
+import { Failure } from '../../../src/report/errors.ts';
+
+const OLD = 'patroni-citus-k8s:0.1.0';
+const NEW = 'registry.example.com/patroni-citus-k8s:0.2.0@sha256:1';
+
+const pod = (name: string, image: string | undefined) => ({
+  metadata: { name, annotations: image === undefined ? {} : { 'citus-databases/image': image } },
+});
+const pods = (...items: readonly object[]): Reply => ({ status: 200, body: { items } });
+const rolled = pods(pod('demo-0-0', NEW), pod('demo-0-1', NEW), pod('demo-1-0', NEW));
+
+/** What a wait for NEW in the groups demo-0 and demo-1 says, when Kubernetes answers this, one after the other. */
+async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10) {
+  const lines: string[] = [];
+  let asked = 0;
+  const kubernetes: Kubernetes = {
+    namespace: 'shop',
+    call: async (_, path) => {
+      expect(path).toBe('/api/v1/namespaces/shop/pods?labelSelector=application%3Dpatroni');
+      const reply = replies[asked] ?? new Error('nothing more was to be asked');
+      asked += 1;
+      if (reply instanceof Error) throw reply;
+      return reply;
+    },
+  };
+  const failure = await waitForImage({
+    image: NEW,
+    hosts: ['demo-0', 'demo-1'],
+    maxAttempts,
+    retryDelaySeconds: 0,
+    signal: new AbortController().signal,
+    log: { line: (text) => lines.push(text), warn: (text) => lines.push(`WARNING: ${text}`) },
+    kubernetes: async () => kubernetes,
+  }).catch((error: unknown) => error);
+  return { failure, lines, asked };
+}
+
+describe('waiting for the image of the release', () => {
+  it('is over at once when every pod is of it', async () => {
+    expect(await wait([rolled])).toEqual({ failure: undefined, lines: [], asked: 1 });
+  });
+
+  it('lasts while all leaders alike are of the old one, while a standby is, and while a group has no pod', async () => {
+    const { failure, lines, asked } = await wait([
+      pods(pod('demo-0-0', OLD), pod('demo-0-1', OLD), pod('demo-1-0', undefined)),
+      pods(pod('demo-0-0', NEW), pod('demo-0-1', OLD), pod('demo-1-0', NEW)),
+      pods(pod('demo-0-0', NEW), pod('demo-0-1', NEW)),
+      rolled,
+    ]);
+    expect(failure).toBeUndefined();
+    expect(asked).toBe(4);
+    expect(lines).toEqual([
+      `Waiting for pods of ${NEW}... (attempt 1/10: demo-0-0 is of ${OLD}; demo-0-1 is of ${OLD}; demo-1-0 is of an earlier chart)`,
+      `Waiting for pods of ${NEW}... (attempt 2/10: demo-0-1 is of ${OLD})`,
+      `Waiting for pods of ${NEW}... (attempt 3/10: demo-1 has no pod)`,
+    ]);
+  });
+
+  it('does not look at pods of other releases', async () => {
+    const other = pods(pod('demo-0-0', NEW), pod('demo-1-0', NEW), pod('demo-10-0', OLD), pod('demo-0-blue-0', OLD));
+    expect(await wait([other])).toMatchObject({ failure: undefined, lines: [] });
+  });
+
+  it('ends with exit code 1 when the rollout does not, naming the pods and the command that shows it', async () => {
+    const stuck = pods(pod('demo-0-0', NEW), pod('demo-1-0', OLD));
+    const { failure } = await wait([stuck, stuck], 2);
+    expect(failure).toBeInstanceOf(Failure);
+    expect(failure).toHaveProperty('details', {
+      kind: 'failed',
+      what: `Not all servers run the image of this release, ${NEW}, after 2 attempts`,
+      cause: `demo-1-0 is of ${OLD}`,
+      next: expect.stringContaining('kubectl rollout status statefulset/demo-1'),
+    });
+  });
+
+  it('goes on with a warning where the pods may not be seen, and after three attempts without an answer', async () => {
+    const forbidden = { status: 403, body: { message: 'pods is forbidden' } };
+    expect(await wait([forbidden])).toMatchObject({
+      failure: undefined,
+      lines: [`WARNING: Whether all pods run ${NEW} is not known (pods is forbidden). Going on`],
+    });
+    const down = new Error('connect ECONNREFUSED');
+    const { failure, asked } = await wait([down, down, down]);
+    expect({ failure, asked }).toEqual({ failure: undefined, asked: 3 });
+    expect(await wait([down, { status: 500, body: {} }, rolled])).toMatchObject({ failure: undefined, asked: 3 });
+  });
+});
