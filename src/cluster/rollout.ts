@@ -30,8 +30,10 @@ export async function waitForImage(rollout: Rollout): Promise<void> {
   const kubernetes = await rollout.kubernetes(signal);
   if (kubernetes === undefined) return;
   const { podsOfOtherImages } = await import('../kubernetes/podImages.ts');
+  // Writes fail from the first new leader on until the extension is updated: asked every second, told less often.
+  const asksPerAttempt = Math.max(1, Math.floor(retryDelaySeconds));
   let unanswered = 0;
-  for (let attempt = 1; ; attempt += 1) {
+  for (let ask = 0; ; ask += 1) {
     signal.throwIfAborted();
     const state: ImageState | { readonly kind: 'unanswered'; readonly reason: string } = await podsOfOtherImages(
       kubernetes,
@@ -39,18 +41,18 @@ export async function waitForImage(rollout: Rollout): Promise<void> {
       image,
     ).catch((error: unknown) => ({ kind: 'unanswered', reason: describe(error) }));
     unanswered = state.kind === 'unanswered' ? unanswered + 1 : 0;
-    if (
-      state.kind === 'forbidden' ||
-      (state.kind === 'unanswered' && unanswered >= Math.min(UNANSWERED, maxAttempts))
-    ) {
+    if (state.kind === 'forbidden' || (state.kind === 'unanswered' && unanswered >= UNANSWERED)) {
       log.warn(`Whether all pods run ${image} is not known (${state.reason}). Going on`);
       return;
     }
     if (state.kind === 'known' && state.others.length === 0) return;
     const reason = state.kind === 'known' ? state.others.join('; ') : state.reason;
-    if (attempt >= maxAttempts) throw unfinished(rollout, reason);
-    log.line(`Waiting for pods of ${image}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
-    await pause(1000 * retryDelaySeconds, signal);
+    const attempt = Math.floor(ask / asksPerAttempt) + 1;
+    if (attempt >= maxAttempts && (ask + 1) % asksPerAttempt === 0) throw unfinished(rollout, reason);
+    if (ask % asksPerAttempt === 0) {
+      log.line(`Waiting for pods of ${image}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
+    }
+    await pause((1000 * retryDelaySeconds) / asksPerAttempt, signal);
   }
 }
 

@@ -13,7 +13,7 @@ const pods = (...items: readonly object[]): Reply => ({ status: 200, body: { ite
 const rolled = pods(pod('demo-0-0', NEW), pod('demo-0-1', NEW), pod('demo-1-0', NEW));
 
 /** What a wait for NEW in the groups demo-0 and demo-1 says, when Kubernetes answers this, one after the other. */
-async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10) {
+async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10, retryDelaySeconds = 0) {
   const lines: string[] = [];
   let asked = 0;
   const kubernetes: Kubernetes = {
@@ -30,7 +30,7 @@ async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10) {
     image: NEW,
     hosts: ['demo-0', 'demo-1'],
     maxAttempts,
-    retryDelaySeconds: 0,
+    retryDelaySeconds,
     signal: new AbortController().signal,
     log: { line: (text) => lines.push(text), warn: (text) => lines.push(`WARNING: ${text}`) },
     kubernetes: async () => kubernetes,
@@ -57,6 +57,14 @@ describe('waiting for the image of the release', () => {
       `Waiting for pods of ${NEW}... (attempt 2/10: demo-0-1 is of ${OLD})`,
       `Waiting for pods of ${NEW}... (attempt 3/10: demo-1 has no pod)`,
     ]);
+  });
+
+  it('asks every second, however long the pause between two lines of the log is', async () => {
+    const old = pods(pod('demo-0-0', OLD), pod('demo-1-0', NEW));
+    const start = performance.now();
+    const { lines, asked } = await wait([old, old, rolled], 10, 3600);
+    expect({ lines: lines.length, asked }).toEqual({ lines: 1, asked: 3 });
+    expect(performance.now() - start).toBeLessThan(60_000);
   });
 
   it('does not look at pods of other releases', async () => {
