@@ -14,7 +14,7 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
 {{- include "citus-cluster.guardOwnedSecrets" . -}}
 {{- end -}}
 
-{{/* The StatefulSets of this release, as a JSON list of {name, cluster, group, scope, env, claim}. */}}
+{{/* The StatefulSets of this release, as a JSON list of {name, cluster, group, scope, env, image, claim}. */}}
 {{- define "citus-cluster.presentStatefulSets" -}}
 {{- $found := list -}}
 {{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items | default list -}}
@@ -22,8 +22,10 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
   {{- if and (eq (index $labels "app.kubernetes.io/name" | default "") $.Chart.Name) (eq (index $labels "app.kubernetes.io/instance" | default "") $.Release.Name) (index $labels "citus-group") -}}
     {{- $group := index $labels "citus-group" -}}
     {{- $env := dict -}}
+    {{- $image := "" -}}
     {{- range .spec.template.spec.containers -}}
       {{- if eq .name "postgresql" -}}
+        {{- $image = .image -}}
         {{- range .env -}}{{- $_ := set $env .name (.value | default "") -}}{{- end -}}
       {{- end -}}
     {{- end -}}
@@ -33,6 +35,7 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
       "group" $group
       "scope" (index .spec.selector.matchLabels "cluster-name")
       "env" $env
+      "image" $image
       "claim" (first .spec.volumeClaimTemplates).spec) -}}
   {{- end -}}
 {{- end -}}

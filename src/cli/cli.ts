@@ -4,6 +4,7 @@ import { addCompletion } from './completion.ts';
 import { addConfigure } from './configure.ts';
 import { addDemo } from './demo.ts';
 import { addDrop } from './drop.ts';
+import { addGuard } from './guard.ts';
 import { addInit } from './init.ts';
 import { addPlan } from './plan.ts';
 import { addPrepare } from './prepare.ts';
@@ -26,6 +27,7 @@ const COMMANDS = [
   addDrop,
   addConfigure,
   addPrepare,
+  addGuard,
   addCompletion,
 ];
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Manifest, named, ofKind } from '../support/chart.ts';
+import { at, type Manifest, named, ofKind } from '../support/chart.ts';
 import { refusalAgainst, renderAgainst } from './fakeKubernetes.ts';
 
 /** What an install or upgrade refuses because of the cluster that is there already. */
@@ -55,6 +55,40 @@ const credentials: Manifest = {
 function without(objects: readonly Manifest[], ...kinds: readonly string[]): readonly Manifest[] {
   return objects.filter(({ kind }) => !kinds.includes(kind));
 }
+
+describe('the guard of the image', () => {
+  const other = { ...values, image: { tag: 'other' } };
+  const hooksOf = (objects: readonly Manifest[]) =>
+    named(objects, 'Job', 'ops-guard-image').metadata.annotations['helm.sh/hook'];
+
+  it('runs before each rollback, and before an upgrade that changes the image', async () => {
+    const present = await running();
+    expect(hooksOf(await renderAgainst(present, values))).toBe('pre-rollback');
+    expect(hooksOf(await renderAgainst(present, other))).toBe('pre-rollback,pre-upgrade');
+    expect(hooksOf(await renderAgainst([], other))).toBe('pre-rollback');
+  });
+
+  it('does not run before an upgrade that switches TLS as well, for certificates may not be there yet', async () => {
+    const switched = { ...other, ssl: { enabled: false } };
+    expect(hooksOf(await renderAgainst(await running(), switched))).toBe('pre-rollback');
+  });
+
+  it('asks a container of the new image for its versions, and the program with the superuser of the release', async () => {
+    const job = named(await renderAgainst(await running(), other), 'Job', 'ops-guard-image');
+    expect(at(job, 'spec.template.spec.initContainers.0')).toMatchObject({
+      image: 'patroni-citus-k8s:other',
+      volumeMounts: [{ name: 'image', mountPath: '/image' }],
+      securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
+    });
+    expect(at(job, 'spec.template.spec.containers.0')).toMatchObject({
+      args: ['guard', '--image', '/image'],
+      volumeMounts: expect.arrayContaining([
+        { name: 'superuser', mountPath: '/etc/citus-databases/superuser', readOnly: true },
+        { name: 'image', mountPath: '/image', readOnly: true },
+      ]),
+    });
+  });
+});
 
 describe('upgrade', () => {
   it('renders for the cluster that runs', async () => {
