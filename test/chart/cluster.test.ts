@@ -119,7 +119,10 @@ describe('the chart with its defaults', () => {
   });
 
   it('holds no password: those of the servers are made inside the cluster, once', async () => {
-    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toEqual(['citusdemo-databases']);
+    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toEqual([
+      'citusdemo-databases',
+      'citusdemo-guard-image',
+    ]);
     const passwords = async (present: readonly Manifest[] = []) => {
       const secret = named(await prepared(objects, present), 'Secret', 'citusdemo-credentials');
       expect(Object.keys(secret.data ?? {})).toEqual([
@@ -418,6 +421,7 @@ describe('values of the cluster', () => {
       'citusdemo-configure',
       'citusdemo-create-db-skymap',
       'citusdemo-guard',
+      'citusdemo-guard-image',
     ]);
   });
 
