@@ -61,7 +61,7 @@ export function patience(context: Context): { readonly maxAttempts: number; read
   );
 }
 
-/** The servers' pods are of the image that the spec names, if it names one; see rollout.ts. */
+/** Waits until the servers' pods run the image that the spec names, if it names one; see rollout.ts. */
 export async function awaitImage(context: Context): Promise<void> {
   const { image, coordinator, workers } = context.spec.cluster;
   if (image === undefined) return;

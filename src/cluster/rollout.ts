@@ -21,7 +21,7 @@ export interface Rollout {
 }
 
 /**
- * Waits until every server's pod is of the image of this release, standbys included. The Jobs of an upgrade start while
+ * Waits until every server's pod runs the image of this release, standbys included. The Jobs of an upgrade start while
  * the leaders still run the old image, and all of them alike: the nodes alone do not tell. An extension that is updated
  * then is newer than the library that is loaded, and a standby of the old image may become leader again.
  */
@@ -50,7 +50,7 @@ export async function waitForImage(rollout: Rollout): Promise<void> {
     const attempt = Math.floor(ask / asksPerAttempt) + 1;
     if (attempt >= maxAttempts && (ask + 1) % asksPerAttempt === 0) throw unfinished(rollout, reason);
     if (ask % asksPerAttempt === 0) {
-      log.line(`Waiting for pods of ${image}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
+      log.line(`Waiting for pods with ${image}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
     }
     await pause((1000 * retryDelaySeconds) / asksPerAttempt, signal);
   }

@@ -3,7 +3,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import type { Context } from '../context.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 
-/** Waits until the pods are of one image, every node accepts writes and all have one version, and does nothing else. */
+/** Waits until the pods run one image, every node accepts writes and all have one version, and does nothing else. */
 export async function wait(context: Context): Promise<void> {
   await awaitImage(context);
   const joined = await joinCluster(context);

@@ -13,9 +13,9 @@ export type ImageState =
   | { readonly kind: 'forbidden'; readonly reason: string };
 
 /**
- * One line for each pod that is not of this image, those that are ending included, and for each group without pods. A pod
+ * One line for each pod that runs another image, those that are ending included, and for each group without pods. A pod
  * that is missing beside others is no obstacle: the StatefulSet replaces pods from the highest number down, and makes the
- * one that is missing then of the new image.
+ * one that is missing then from the new image.
  */
 export async function podsOfOtherImages(
   kubernetes: Kubernetes,
@@ -38,5 +38,6 @@ export async function podsOfOtherImages(
 function otherImage(pod: unknown, image: string): readonly string[] {
   const found = textAt(pod, 'metadata', 'annotations', IMAGE_ANNOTATION);
   if (found === image) return [];
-  return [`${textAt(pod, 'metadata', 'name') ?? 'a pod'} is of ${found ?? 'an earlier chart'}`];
+  const name = textAt(pod, 'metadata', 'name') ?? 'a pod';
+  return [found === undefined ? `${name} was made by an earlier chart` : `${name} runs ${found}`];
 }

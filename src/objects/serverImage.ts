@@ -36,7 +36,7 @@ export function imageProblem(
   if (postgres !== undefined && postgres !== server.postgres) {
     return {
       kind: 'refused',
-      what: `The data is of PostgreSQL ${server.postgres}, and ${name} is an image of PostgreSQL ${postgres}`,
+      what: `The data belongs to PostgreSQL ${server.postgres}, and ${name} has PostgreSQL ${postgres}`,
       cause: 'A server cannot read the data of another major version',
       next:
         `Use an image of PostgreSQL ${server.postgres}: a new major version is not a change of the image ` +

@@ -82,7 +82,7 @@ describe.skipIf(NEW === '')('the image with a newer Citus', () => {
     const log = await release.jobLog('shop');
     expect(code, stderr + log).toBe(0);
     // The race: the Job began while servers ran the old image, all alike.
-    expect(log).toMatch(/Waiting for pods of .*citusdemo-0-0 is of/);
+    expect(log).toMatch(/Waiting for pods with .*citusdemo-0-0 runs/);
     expect(log).toContain("Database 'shop' is ready!");
     const newest = await release.sql(
       ...([0, 'shop', "SELECT default_version FROM pg_available_extensions WHERE name = 'citus'"] as const),
@@ -155,7 +155,7 @@ describe.skipIf(NEW === '')('the image with a newer Citus', () => {
       const servers = await pods();
       const upgrade = await release.helm('upgrade', [], values(OTHER_MAJOR));
       expect(upgrade.code).not.toBe(0);
-      expect(await guardLog()).toMatch(/The data is of PostgreSQL \d+, and \S+ is an image of PostgreSQL \d+/);
+      expect(await guardLog()).toMatch(/The data belongs to PostgreSQL \d+, and \S+ has PostgreSQL \d+/);
       expect(await pods()).toBe(servers);
     });
   }

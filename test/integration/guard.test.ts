@@ -60,9 +60,7 @@ test('another major version of PostgreSQL', async () => {
   const { code, log } = await guard({ postgres: major + 1, citus });
   expect({ code, log }).toEqual({
     code: 3,
-    log: expect.stringContaining(
-      `The data is of PostgreSQL ${major}, and citus:new is an image of PostgreSQL ${major + 1}`,
-    ),
+    log: expect.stringContaining(`The data belongs to PostgreSQL ${major}, and citus:new has PostgreSQL ${major + 1}`),
   });
 });
 

@@ -39,11 +39,11 @@ async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10, retry
 }
 
 describe('waiting for the image of the release', () => {
-  it('is over at once when every pod is of it', async () => {
+  it('is over at once when every pod runs it', async () => {
     expect(await wait([rolled])).toEqual({ failure: undefined, lines: [], asked: 1 });
   });
 
-  it('lasts while all leaders alike are of the old one, while a standby is, and while a group has no pod', async () => {
+  it('lasts while all leaders alike run the old one, while a standby does, and while a group has no pod', async () => {
     const { failure, lines, asked } = await wait([
       pods(pod('demo-0-0', OLD), pod('demo-0-1', OLD), pod('demo-1-0', undefined)),
       pods(pod('demo-0-0', NEW), pod('demo-0-1', OLD), pod('demo-1-0', NEW)),
@@ -53,9 +53,9 @@ describe('waiting for the image of the release', () => {
     expect(failure).toBeUndefined();
     expect(asked).toBe(4);
     expect(lines).toEqual([
-      `Waiting for pods of ${NEW}... (attempt 1/10: demo-0-0 is of ${OLD}; demo-0-1 is of ${OLD}; demo-1-0 is of an earlier chart)`,
-      `Waiting for pods of ${NEW}... (attempt 2/10: demo-0-1 is of ${OLD})`,
-      `Waiting for pods of ${NEW}... (attempt 3/10: demo-1 has no pod)`,
+      `Waiting for pods with ${NEW}... (attempt 1/10: demo-0-0 runs ${OLD}; demo-0-1 runs ${OLD}; demo-1-0 was made by an earlier chart)`,
+      `Waiting for pods with ${NEW}... (attempt 2/10: demo-0-1 runs ${OLD})`,
+      `Waiting for pods with ${NEW}... (attempt 3/10: demo-1 has no pod)`,
     ]);
   });
 
@@ -79,7 +79,7 @@ describe('waiting for the image of the release', () => {
     expect(failure).toHaveProperty('details', {
       kind: 'failed',
       what: `Not all servers run the image of this release, ${NEW}, after 2 attempts`,
-      cause: `demo-1-0 is of ${OLD}`,
+      cause: `demo-1-0 runs ${OLD}`,
       next: expect.stringContaining('kubectl rollout status statefulset/demo-1'),
     });
   });

@@ -39,7 +39,7 @@ describe('whether the image fits the data', () => {
   it.each([16, 18])('another major version: %i', (postgres) => {
     expect(imageProblem('citus:1', { postgres, citus: '14.0-1' }, { postgres: 17, databases: [] })).toMatchObject({
       kind: 'refused',
-      what: `The data is of PostgreSQL 17, and citus:1 is an image of PostgreSQL ${postgres}`,
+      what: `The data belongs to PostgreSQL 17, and citus:1 has PostgreSQL ${postgres}`,
       next: expect.stringContaining('a new major version is not a change of the image'),
     });
   });
