@@ -148,6 +148,7 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
     expect(errorsWithoutText()).toEqual([
       'src/cluster/absentPods.ts', // the failure of src/cluster/ready.ts, with more in its cause
       'src/cluster/ready.ts', // pairs of what and next
+      'src/commands/guard.ts', // the problem of src/objects/serverImage.ts
       'src/postgres/proof.ts', // the doubt's `what`
       'src/postgres/tls.ts', // the argument of invalid()
       'src/reconcile/executeChange.ts', // the change's `failure`
