@@ -11,13 +11,13 @@ export interface Attempts {
   /** Time, for tests. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly worthAnother: (error: unknown) => boolean;
-  /** Tells of an attempt that failed, with the pause until the next one. */
+  /** Called after each failed attempt, with the pause until the next one. */
   readonly onFailed: (error: unknown, attempt: number, pauseSeconds: number) => void;
 }
 
 /**
- * Does the same again in the same process, so that one pod has the log of all attempts: with a pod for each, `kubectl
- * logs job/NAME` shows the oldest.
+ * Retries in the same process, so that one pod has the log of all attempts: with a pod for each, `kubectl logs job/NAME`
+ * shows the oldest.
  */
 export async function withAttempts<T>(attempts: Attempts, body: () => Promise<T>): Promise<T> {
   let nextPause = FIRST_PAUSE_SECONDS;

@@ -1,7 +1,7 @@
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LogEntry } from '../report/log.ts';
 
-/** The last line of a run that did not end well. `latest`: how far it had got. */
+/** The last message of a failed run. `latest`: how far it had got. */
 export function errorMessage(error: unknown, latest: LogEntry | undefined): string {
   if (error instanceof Failure) return `ERROR: ${error.message}`;
   if (error instanceof Interrupted) {
@@ -11,7 +11,7 @@ export function errorMessage(error: unknown, latest: LogEntry | undefined): stri
   return `ERROR: citus-databases has a defect, please report it:\n${trace}`;
 }
 
-/** A termination message has nothing but itself to say how far the run had got. */
+/** A termination message stands alone, so it says how far the run had got. */
 function placeOf(latest: LogEntry | undefined): string {
   if (latest === undefined) return '';
   const { database, step } = latest.context;

@@ -2,7 +2,7 @@ import { codeOf, isSqlState } from '../postgres/sqlstate.ts';
 import { exitCode, Failure, Interrupted } from '../report/errors.ts';
 import type { ErrorReport } from '../report/log.ts';
 
-/** Whatever ended a run, field by field (schema/error.schema.json). */
+/** What ended a run, as fields (schema/error.schema.json). */
 export function errorReport(error: unknown, redact: (text: string) => string): ErrorReport {
   const report = fieldsOf(error);
   const written = Object.entries(report).filter(([, value]) => value !== undefined);

@@ -31,7 +31,7 @@ export const DEFAULT_SPEC = '/etc/citus-databases/spec.yaml';
 /** docs/PERFORMANCE.md, "Many databases": more gained little, and took more of each server's connections. */
 const DATABASES_AT_ONCE = 4;
 
-/** Whoever asks how things are does not want to wait for nodes that are down; whoever changes them does. */
+/** Reports fail early when a node is down; commands that change something wait as the spec says. */
 export const REPORT_TIMEOUT_SECONDS = 15;
 
 export function addCommonOptions(command: Command): Command {
@@ -67,7 +67,7 @@ export function addDatabaseOption(command: Command): Command {
   );
 }
 
-/** `most`: of the command when nothing is said. */
+/** `most`: the limit in seconds when the option is absent. */
 export function addTimeoutOption(command: Command, most?: number): Command {
   const byDefault = most === undefined ? 'as the spec declares' : `as the spec declares, but at most ${most}s`;
   return command.addOption(

@@ -53,7 +53,7 @@ export class Runner {
       this.#outputError ??= error;
       this.#stop.abort(new Interrupted('SIGPIPE'));
     });
-    // The last place to report anything: there is nobody to tell that it is closed.
+    // Nothing is left to report on when standard error is closed.
     surroundings.stderr.on('error', () => {});
   }
 
@@ -108,7 +108,7 @@ export class Runner {
     });
   }
 
-  /** A command that tells what it does. */
+  /** A command with a log. */
   async withLog(options: LogOptions, body: (own: OwnLog) => Promise<number>): Promise<void> {
     const { stdout, stderr } = this.surroundings;
     // A report in JSON has standard output to itself.

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 
-/** What the program has around it: a terminal, or a test. */
+/** The program's surroundings: a terminal, or a test. */
 export interface Surroundings {
   readonly stdout: Writable;
   readonly stderr: Writable;

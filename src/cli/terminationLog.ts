@@ -12,6 +12,6 @@ export async function writeTerminationMessage(file: string, message: string): Pr
     await access(file, constants.W_OK);
     await writeFile(file, Buffer.from(message, 'utf8').subarray(0, LONGEST_BYTES));
   } catch {
-    // No such file, or it may not be written: the message is on the log all the same.
+    // The file is absent or read-only: the message is in the log anyway.
   }
 }

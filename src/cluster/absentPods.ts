@@ -1,12 +1,12 @@
 import type { Kubernetes } from '../kubernetes/client.ts';
 import { Failure } from '../report/errors.ts';
 
-/** After so many attempts a start is no longer an ordinary one. */
+/** After this many attempts a start takes unusually long. */
 const FIRST_ATTEMPT = 3;
 /** With the usual pause of 5 s, once a minute. */
 const EVERY = 12;
 
-/** Tells what Kubernetes knows about nodes that are waited for, when it is news. */
+/** Reports what Kubernetes knows about the nodes that a run waits for, whenever that changes. */
 export class AbsentPods {
   readonly #hosts: readonly string[];
   readonly #signal: AbortSignal;

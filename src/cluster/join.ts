@@ -22,9 +22,9 @@ export interface Joined {
   readonly labels: ReadonlyMap<number, string>;
   /** Holds one open connection to each node's maintenance database. */
   readonly sessions: Sessions;
-  /** Sessions of their own, for work at the same time: a session does one thing after the other, and holds the locks. */
+  /** More sessions for concurrent work: those of `sessions` hold the locks, and each runs one statement at a time. */
   readonly moreSessions: () => Sessions;
-  /** Registrations of this run, which would otherwise poll for the cluster's lock against each other. */
+  /** Serializes the registrations of this run, which would otherwise compete for the cluster's lock. */
   readonly registrations: Turns;
   /** See PROOFS. */
   readonly proofs: Turns;
@@ -131,7 +131,7 @@ function openSessions(context: Context): Sessions {
           labelOf,
           { backendPid, database: own },
         ),
-      // Whatever takes long says so, on which node and for whom.
+      // A statement that takes long is reported with its node and the session that it waits for.
       onLook: (activity) => {
         const name = labelOf(node);
         const log = context.log.about({ node: name, ...(database === MAINTENANCE_DATABASE ? {} : { database }) });

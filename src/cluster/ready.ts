@@ -141,7 +141,7 @@ async function tryOnce(node: NodeSpec, access: Access, options: WaitOptions): Pr
   }
 }
 
-/** Before PostgreSQL 14 the login does not tell. */
+/** Before PostgreSQL 14 the login does not report it. */
 async function askInRecovery(session: Session, deadlineMs: number, signal: AbortSignal | undefined): Promise<boolean> {
   const query = 'SELECT pg_is_in_recovery() AS standby';
   const { rows } = await session.query<{ standby: boolean }>(query, [], { deadlineMs, signal });

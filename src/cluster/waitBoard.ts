@@ -4,7 +4,7 @@ import type { WaitProgress } from './ready.ts';
 
 const EVERY_MS = 1000;
 
-/** On a terminal, instead of a line of the log for each attempt: one line for each node, for as long as one is waited for. */
+/** On a terminal: one live line for each node that the run waits for, instead of a log line for each attempt. */
 export class WaitBoard {
   readonly #live: LiveLines;
   readonly #nodes: readonly NodeSpec[];

@@ -41,7 +41,7 @@ interface Prepared {
   readonly updateOthers: (seen: Situation) => Promise<void>;
 }
 
-/** Makes the declared databases. One that fails does not stop the others; the worst failure counts (outcome.ts). */
+/** Creates and maintains the declared databases. One that fails does not stop the others; the worst failure counts. */
 export async function apply(context: Context, options: ApplyOptions = {}): Promise<void> {
   const report = new ApplyReport(context.spec.databases);
   try {
@@ -79,7 +79,7 @@ async function applyAll(
             applyOne(own, { ...joined, sessions }, database, { passwords, scripts, updateOthers }, work),
           );
         } finally {
-          // Those to the servers serve the next database.
+          // The sessions to the servers serve the next database.
           if (context.spec.databases.length > 1) await sessions.closeDatabase(database.name);
           idle.push(sessions);
         }
@@ -133,7 +133,7 @@ async function applyOne(
       let observed = await look(context, joined, run, database, passwords);
       if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
         await endOrphans(run, joined.coordinator, log);
-        // What an orphan might have committed meanwhile does not count.
+        // An orphaned session may have committed in between, so the observation is repeated.
         observed = await look(context, joined, run, database, passwords);
       }
       if (patient && mixedVersions(observed).length > 0) {

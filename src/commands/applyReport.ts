@@ -2,7 +2,7 @@ import { type ReportedStep, WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 
-/** What became of one database. */
+/** How the work on one database ended. */
 export interface AppliedDatabase {
   readonly database: string;
   readonly ready: boolean;

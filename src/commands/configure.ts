@@ -19,8 +19,8 @@ export interface ConfigureOptions {
 }
 
 /**
- * Makes Patroni's configuration of each group hold the wanted parameters, and waits until the servers do. Nothing is
- * sent anywhere before the values of all groups are checked.
+ * Sets the wanted parameters in Patroni's configuration of each group and waits until they are in force. Nothing is sent
+ * before the values of all groups are checked.
  */
 export async function configure(context: Context, options: ConfigureOptions): Promise<void> {
   const { log, spec } = context;
@@ -105,7 +105,7 @@ async function carryOut(
     }
     if (patch === undefined) continue;
     await send(plan, patch, tools);
-    // a new record of names is nothing that the members have to take
+    // members need not react to a new record of names
     if (changes.length > 0) sent.set(plan, performance.now());
   }
   const states = new Map(
@@ -134,7 +134,7 @@ async function carryOut(
   return { results, refusal: refusals[0] };
 }
 
-/** A group that must not be restarted does not keep the others from it; one whose restart fails does. */
+/** A group that must not be restarted does not stop the others; one whose restart fails does. */
 async function restartUnlessRefused(
   plan: GroupPlan,
   tools: Tools,

@@ -34,7 +34,7 @@ export interface DemoSurroundings {
   readonly invokedAs: string;
 }
 
-/** A sign of life at least this often while servers start. */
+/** At least one line this often while servers start. */
 const PROGRESS_MS = 5_000;
 
 const DEFAULT_PORT = 5600;

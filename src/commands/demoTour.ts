@@ -50,7 +50,7 @@ export async function queryEveryNode({ log, nodes, password, signal }: Tour): Pr
 
 export interface Directions {
   readonly spec: Spec;
-  /** As it is typed, like the other two. */
+  /** As a user types it. */
   readonly specFile: string;
   readonly pgpass: string;
   readonly invokedAs: string;

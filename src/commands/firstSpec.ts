@@ -5,7 +5,7 @@ import type { NodeSpec } from '../spec/types.ts';
 export interface FirstSpec {
   readonly schemaLine: string;
   readonly coordinator: NodeSpec;
-  /** undefined: nobody was asked, and the names are for the reader to replace. */
+  /** undefined: no cluster was asked; the user replaces the names. */
   readonly workers: readonly NodeSpec[] | undefined;
   readonly user: string;
   readonly passwordFile: string;
@@ -16,7 +16,7 @@ const EXAMPLE_WORKERS = [1, 2].map((group) => {
   return { group, host, port: 5432, nodeName: host, nodePort: 5432 };
 });
 
-/** A spec for a person to go on with: every line that has to be read says why. */
+/** A spec for a person to edit: every line that needs attention says why. */
 export function firstSpec({ schemaLine, coordinator, workers, user, passwordFile }: FirstSpec): string {
   const known = workers ?? EXAMPLE_WORKERS;
   return `${schemaLine}# The databases of a Citus cluster. All fields: docs/SPEC.md. Check this file with \`citus-databases validate\`.

@@ -23,7 +23,7 @@ export interface InitOptions {
   readonly passwordFile: string | undefined;
 }
 
-/** Writes a first spec, over nothing that is there. */
+/** Writes a first spec; never overwrites a file. */
 export async function init({ file, coordinator, workers, user, passwordFile }: InitOptions): Promise<void> {
   const folder = path.dirname(path.resolve(file));
   const text = firstSpec({

@@ -14,7 +14,7 @@ export interface ReportOptions {
   readonly databasesAtOnce?: number;
 }
 
-/** Databases that failed were reported one by one; this only carries the exit code and names them. */
+/** The failures were reported database by database; this carries the exit code and the names. */
 export class SomeFailed extends Failure {
   readonly failures: ReadonlyMap<string, unknown>;
 
@@ -30,16 +30,16 @@ export class SomeFailed extends Failure {
   }
 }
 
-/** Whether a run that failed like this may end well when nobody changes anything; exit code 1 alone does not say so. */
+/** Whether a run that failed like this may succeed without a change; exit code 1 alone does not say so. */
 export function worthAnotherAttempt(error: unknown): boolean {
   if (error instanceof SomeFailed) return [...error.failures.values()].some(worthAnotherAttempt);
   return exitCode(error) === 1 && error instanceof Failure && !meetsItAgain(error);
 }
 
 /**
- * One database after the other, or so many at once; what fails is told at once and does not stop the others. Throws the
- * failure itself when there is one database, else SomeFailed at the end. `make` gets the context with the database's own
- * section of the log.
+ * Works on `atOnce` databases at a time. A failure is reported at once and does not stop the others. Throws the failure
+ * itself when there is one database, else SomeFailed at the end. `make` gets the context with the database's own section of
+ * the log.
  */
 export async function reportOutcome(
   context: Context,
@@ -53,7 +53,7 @@ export async function reportOutcome(
   const sections = new Sections(context.log, databases.length);
   const ending: unknown[] = [];
   async function makeOne(database: DatabaseSpec): Promise<void> {
-    // After a signal or a defect nothing more is begun.
+    // After a signal or a defect no other database is begun.
     if (ending.length > 0) return;
     throwIfInterrupted(context.signal);
     const section = sections.begin(database.name);

@@ -1,7 +1,7 @@
 import type { Statement } from '../postgres/connectOptions.ts';
 import type { StepLog } from '../report/stepLog.ts';
 
-/** Of a script of megabytes; what is longer is seldom read, and the server's own log has it. */
+/** A script may hold megabytes; the server's own log has the whole statement. */
 const LONGEST_CHARACTERS = 10_000;
 
 /**
@@ -9,7 +9,7 @@ const LONGEST_CHARACTERS = 10_000;
  * the user's own SQL, which no file holds, are blotted out here; all others where every line leaves the program.
  */
 export async function statementLog(log: StepLog): Promise<(statement: Statement) => void> {
-  // The lexer is of use to nobody else here, and most runs write no such log.
+  // Loaded only here: most runs write no such log.
   const { blotOutPasswords } = await import('../initSql/blotOut.ts');
   return ({ node, database, text, milliseconds, failedWith }) => {
     const place = `${node.host}:${node.port}`;

@@ -140,7 +140,7 @@ async function verifyOne(
   return { database: database.name, ready: true, nodes: proof.nodes, links: proof.links, findings: plan.findings };
 }
 
-/** What `apply` would do is what is not as declared. initSQL that runs each time is no difference. */
+/** What `apply` would do differs from the declaration, except initSQL that runs each time. */
 function unlikeDeclared(plan: DatabasePlan, alwaysRuns: boolean): void {
   if (!hasChanges(plan, alwaysRuns)) return;
   const changes = plan.steps.flatMap((step) => step.changes);

@@ -36,7 +36,7 @@ export async function byGroup<Node extends { readonly group: number }, Result>(
   return new Map(await forAll(nodes, async (node) => [node.group, await action(node)] as const));
 }
 
-/** A signal, or a defect of this program, goes before everything else. Several failures become one that tells of each. */
+/** A signal, or a defect of this program, comes first. Several failures become one that lists them. */
 function together(errors: readonly unknown[]): unknown {
   const failures = errors.filter((error) => error instanceof Failure);
   const [first, ...others] = failures;

@@ -1,4 +1,7 @@
-/** As p-limit does, without another dependency for twenty lines: a number of places that work takes turns at: whoever comes first is let in first. */
+/**
+ * Limits how many run at the same time, first come, first served. p-limit does the same; twenty lines are no reason for
+ * another dependency.
+ */
 export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -13,7 +16,7 @@ export class Turns {
     try {
       return await body();
     } finally {
-      // A place that is handed on never becomes free in between, so nobody can overtake.
+      // A place is handed over and never becomes free in between, so the order holds.
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;
       else next();

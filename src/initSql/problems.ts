@@ -3,7 +3,7 @@ import { passwordBlots } from './blotOut.ts';
 import { excerptAt, placeAt } from './place.ts';
 import type { Blot } from './secretPatterns.ts';
 
-/** Something about the script that makes it impossible to run, found before anything is done. */
+/** Why a script cannot run; found before anything is done. */
 export interface Problem {
   /** UTF-16 offset in the script. */
   readonly offset: number;

@@ -95,7 +95,7 @@ export function isChange(item: Item): item is Change {
   return item.kind === 'change';
 }
 
-/** Why a database cannot be made so; found before anything is changed. */
+/** Why a database cannot be made as declared; found before anything is changed. */
 export interface Problem {
   readonly kind: 'failed' | 'invalid' | 'refused';
   readonly what: string;

@@ -45,7 +45,7 @@ export interface LockHolder {
 }
 
 export interface LockOptions {
-  /** By performance.now(), which nobody sets: the moment after which the wait is given up. */
+  /** By performance.now(), which the system's clock does not move: when the wait is given up. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
   /** Called once for each holder that is waited for. */

@@ -17,10 +17,10 @@ export interface ConnectOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /** For name resolution, TCP, TLS and authentication together. Default 10 seconds. */
   readonly connectTimeoutMs?: number | undefined;
-  /** A statement without an answer for so long has its server looked after. Default 30 seconds. */
+  /** After this long without an answer the server is asked about the session. Default 30 seconds. */
   readonly probeAfterMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told, at each such look, what the session is doing. */
+  /** Called at each such check with what the session is doing. */
   readonly onLook?: ((activity: Activity) => void) | undefined;
   /** See ProbeOptions. */
   readonly elsewhere?: ((backendPid: number, database: string) => Promise<Activity | undefined>) | undefined;

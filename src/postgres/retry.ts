@@ -2,7 +2,7 @@ import pRetry from 'p-retry';
 import { classify, codeOf } from './sqlstate.ts';
 
 export interface RetryOptions {
-  /** By performance.now(), which nobody sets: the moment after which no attempt starts any more. */
+  /** By performance.now(), which the system's clock does not move: after it no attempt starts. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */

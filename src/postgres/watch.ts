@@ -1,4 +1,4 @@
-/** What a look at the server says about a session that has been waiting for an answer. */
+/** What the server says about a session that waits for an answer. */
 export type Probe = 'alive' | 'gone';
 
 export interface WatchOptions {
@@ -9,7 +9,7 @@ export interface WatchOptions {
 }
 
 /**
- * Looks after a server that owes an answer. TCP keepalive finds a machine that is gone, but neither a frozen server
+ * Watches a server that owes an answer. TCP keepalive finds a machine that is gone, but neither a frozen server
  * whose kernel still acknowledges, nor data that nobody acknowledges (Node offers no TCP_USER_TIMEOUT). Two bad looks
  * in a row are needed, because a server may be out of connections or slow for a moment.
  */

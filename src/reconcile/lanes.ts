@@ -12,7 +12,7 @@ export interface NodeWork {
   readonly run: (log: LineLog) => Promise<{ readonly changes: number; readonly quiet: string }>;
 }
 
-/** Lets all nodes work at the same time, and tells of them one after the other. */
+/** Runs all nodes at the same time and reports them one after the other. */
 export async function executeInParallel(run: Run, works: readonly NodeWork[], log: StepLog): Promise<number> {
   const labels = works.map((work) => run.label(work.node));
   const lanes = new Lanes(labels, (label) => log.about(label === '' ? {} : { node: label }));

@@ -1,4 +1,4 @@
-/** Colours of a terminal, put on at the last moment: nothing but the eye depends on them. */
+/** Terminal colours, applied last: nothing but the display depends on them. */
 
 const CODES = { red: 31, green: 32, yellow: 33 } as const;
 

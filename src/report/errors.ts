@@ -2,9 +2,9 @@ import { oneLine, visible } from './visible.ts';
 
 /** How a run can end badly; each kind has its exit code (see exitCode). */
 export type FailureKind =
-  /** Something went wrong that a later run may find mended. */
+  /** A later run may succeed without a change. */
   | 'failed'
-  /** The spec or the values are wrong: running again is no use. */
+  /** The spec or the values are wrong: running again cannot help. */
   | 'invalid'
   /** Going on would destroy or contradict what exists. */
   | 'refused';

@@ -2,13 +2,13 @@ import type { LineLog, StepLog } from './stepLog.ts';
 
 export interface HeldLog {
   readonly log: StepLog;
-  /** Lets out what was held back; from then on lines go through at once. */
+  /** Writes the held lines; later lines are written at once. */
   release(): void;
 }
 
 /**
- * A log whose lines wait for their turn, for work that goes on before it may be told of. `onTold` hears of each line that
- * goes out.
+ * A log that holds its lines back until their turn, for work that runs before it may be reported. `onTold` is called for
+ * each line that is written.
  */
 export function holdBack(target: StepLog, onTold: () => void = () => undefined): HeldLog {
   const held: (() => void)[] = [];
@@ -46,7 +46,7 @@ export function holdBack(target: StepLog, onTold: () => void = () => undefined):
   };
 }
 
-/** A line that says nothing any more once its moment is over. */
+/** A line that is of no use later, such as progress. */
 export function tellNow(to: LineLog, text: string, depth?: number): void {
   if (to.passing === undefined) to.line(text, depth);
   else to.passing(text, depth);

@@ -1,6 +1,6 @@
 /**
- * Tells results in the order of what they belong to, each as soon as all before it have come. `undefined` is a result
- * that there is nothing to tell of.
+ * Passes results on in the order of their items, each as soon as all earlier ones are known. `undefined` is a result with
+ * nothing to report.
  */
 export function inOrder<Result>(tell: (result: Result) => void): (index: number, result: Result | undefined) => void {
   const come = new Map<number, Result | undefined>();

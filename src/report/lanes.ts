@@ -11,25 +11,25 @@ interface LaneState {
   readonly label: string;
   readonly held: Line[];
   status: 'running' | 'done' | 'failed';
-  /** It has begun to change something, or warned: from here on there is something to tell. */
+  /** It has begun to change something, or warned: its lines are worth printing. */
   eventful: boolean;
   latest: string;
-  /** Nothing was changed here: its lines may be told in one. */
+  /** Nothing was changed here: one line can replace its lines. */
   quiet: string | undefined;
 }
 
 export interface Lane extends LineLog {
   changing(): void;
-  /** `quiet`: what to say in a few words when nothing was changed; the lane's own lines are then left out. */
+  /** `quiet`: a short text that replaces the lane's lines when nothing was changed. */
   finish(quiet?: string): void;
   /** A lane that fails is printed at once, in full, whatever the order. */
   fail(): void;
 }
 
 /**
- * Lines of nodes that work at the same time, put in order: node by node, live for the first unfinished one, held back
- * for the others. A node that fails does not wait for its turn. While the first one is silent for long, one line tells
- * what the others do.
+ * Orders the lines of nodes that work at the same time: node by node, live for the first unfinished one, held back for
+ * the others. A node that fails is printed at once. While the first one is silent for long, one line says what the others
+ * do.
  */
 export class Lanes {
   readonly #lanes: readonly LaneState[];
@@ -103,7 +103,7 @@ export class Lanes {
       if (state.status === 'done' && state.quiet !== undefined && !state.eventful) {
         this.#addQuiet(state.label, state.quiet);
       } else {
-        // A lane that may still turn out to have nothing to tell is held back until it does something.
+        // A lane that may end with nothing to report is held back until it does something.
         if (state.status === 'running' && !state.eventful) return;
         this.#flushQuiet();
         this.#print(state);

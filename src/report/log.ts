@@ -40,11 +40,11 @@ export interface LogEntry {
 
 export interface Log {
   write(entry: LogEntry): void;
-  /** Each line carries its moment and what it is about, so that nothing has to be held back for the sake of order. */
+  /** Each line carries its time and its subject, so no line has to be held back to keep the order. */
   readonly atOnce?: boolean;
 }
 
-/** A log that knows the last thing it was told. */
+/** A log that remembers its last entry. */
 export interface RememberingLog extends Log {
   latest(): LogEntry | undefined;
 }
@@ -112,7 +112,7 @@ export async function jsonLog(options: LogOptions): Promise<Log> {
   };
 }
 
-/** Whether the one lets more through than the other. */
+/** Whether the first level shows more than the second. */
 export function isLouder(level: LogLevel, other: LogLevel): boolean {
   return LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(other);
 }

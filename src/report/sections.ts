@@ -3,7 +3,7 @@ import type { StepLog } from './stepLog.ts';
 
 export interface Section {
   readonly log: StepLog;
-  /** All is told. A section that failed does not wait for its turn. */
+  /** The section is complete. A section that failed is printed at once. */
   end(how: 'done' | 'failed'): void;
 }
 
@@ -18,9 +18,9 @@ interface SectionState {
 const NAMES = 4;
 
 /**
- * Whole sections of the log for databases that are worked on at the same time: in the order in which they were begun,
- * live for the first unfinished one, held back for the others. One that fails is told of at once, whatever the order.
- * While the live one is silent for long, one line tells how far the others are.
+ * Orders the log of databases that are worked on at the same time: section by section as they began, live for the first
+ * unfinished one, held back for the others. A section that fails is printed at once. While the live one is silent for
+ * long, one line says how far the others are.
  */
 export class Sections {
   readonly #log: StepLog;
@@ -59,7 +59,7 @@ export class Sections {
     };
   }
 
-  /** To be called when all have ended, also after a signal: what was held back is told as far as it got. */
+  /** To be called when all have ended, also after a signal: prints what is still held back. */
   close(): void {
     clearInterval(this.#timer);
     for (const { held } of this.#sections) held.release();
@@ -87,7 +87,7 @@ export class Sections {
     const silent = this.#linesSinceHeartbeat === 0;
     this.#linesSinceHeartbeat = 0;
     const atWork = this.#sections.filter(({ status }) => status === 'begun').map(({ name }) => `'${name}'`);
-    // With one at work its own lines say as much.
+    // With one at work, its own lines are enough.
     if (!silent || atWork.length < 2) return;
     const ended = this.#sections.length - atWork.length;
     const rest = atWork.length > NAMES ? ` and ${atWork.length - NAMES} more` : '';

@@ -6,18 +6,18 @@ const RULE = '='.repeat(40);
 export interface LineLog {
   line(text: string, depth?: number): void;
   warn(text: string, depth?: number): void;
-  /** Of this moment only: nothing to read later. Lost where lines are held back; absent where none ever are. */
+  /** Progress that is of no use later: dropped where lines are held back, absent where none ever are. */
   passing?(text: string, depth?: number): void;
-  /** Something is about to be changed: whatever was held back in case there is nothing to do is written now. */
+  /** Called before the first change: writes the lines that were held back in case there was nothing to do. */
   changing?(): void;
 }
 
-/** The log of one run in the shape that people know: frames, numbered steps, indented lines. */
+/** The log of one run: frames, numbered steps, indented lines. */
 export interface StepLog extends LineLog {
   frame(text: string): void;
   step(number: number, title: string): void;
   error(text: string): void;
-  /** Written at once, whatever is held back: it tells what happens, not what came of it. */
+  /** Written at once, even where other lines are held back: debug lines are about the moment. */
   debug(text: string): void;
   blank(): void;
   /** See Log: nothing is to be held back. */

@@ -8,7 +8,7 @@
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const HIDDEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
-/** Newlines stay: whoever prints has to see to it that no line of others stands at the beginning of one. */
+/** Newlines stay: the caller indents them, so that quoted text never begins a line. */
 export function visible(text: string): string {
   return text.replaceAll(HIDDEN, escaped);
 }
