@@ -1,7 +1,7 @@
 {{/*
 The pod of a Job that runs the program, for {root, command, args, secret, roles, restApi}: the spec, the superuser's password, those of the
 roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni's REST API, and the certificates as files; in the cluster
-the right to see pods and Events and to leave an Event, nothing writable but /tmp.
+the right to see pods and Events, to leave an Event and to remember which cluster this is, nothing writable but /tmp.
 */}}
 {{- define "citus-cluster.jobPod" -}}
 {{- $pod := include "citus-cluster.jobPodItself" . | fromYaml -}}
@@ -26,6 +26,8 @@ containers:
       # An Event of the Job has the last message when it fails.
       - name: CITUS_DATABASES_JOB
         valueFrom: { fieldRef: { fieldPath: "metadata.labels['batch.kubernetes.io/job-name']" } }
+      # The ConfigMap in which the program remembers which cluster the release runs.
+      - { name: CITUS_DATABASES_IDENTITY, value: {{ include "citus-cluster.identityRecord" .root | quote }} }
     # The program writes its last message itself; a pod that died before it could shows the end of its log.
     terminationMessagePolicy: FallbackToLogsOnError
     securityContext:
@@ -79,6 +81,11 @@ volumes:
   {{- end }}
   - name: tmp
     emptyDir: {}
+{{- end -}}
+
+{{/* Named after the release, so that a changed clusterName finds it. */}}
+{{- define "citus-cluster.identityRecord" -}}
+{{- .Release.Name }}-citus-identity
 {{- end -}}
 
 {{- define "citus-cluster.jobsAccount" -}}

@@ -10,6 +10,7 @@ import type { NodeSpec } from '../spec/types.ts';
 import { AbsentPods } from './absentPods.ts';
 import { discoverWorkers } from './discover.ts';
 import { type WaitProgress, waitForNodes } from './ready.ts';
+import { type ReleaseRecord, readRelease } from './release.ts';
 import { waitForImage } from './rollout.ts';
 import { nodeLabels } from './topology.ts';
 import { WaitBoard } from './waitBoard.ts';
@@ -29,6 +30,8 @@ export interface Joined {
   /** See PROOFS. */
   readonly proofs: Turns;
   readonly loginAs: LoginAs;
+  /** undefined outside of a chart's Jobs. */
+  readonly release: ReleaseRecord | undefined;
 }
 
 /** Opens a session as a declared user, as any client of that user would. */
@@ -80,6 +83,7 @@ export async function awaitImage(context: Context): Promise<void> {
 export async function joinCluster(context: Context): Promise<Joined> {
   const { coordinator, workers: declared } = context.spec.cluster;
   const sessions = openSessions(context);
+  const remembered = readRelease(context.signal);
   const shared = {
     sessions,
     moreSessions: () => openSessions(context),
@@ -100,12 +104,14 @@ export async function joinCluster(context: Context): Promise<Joined> {
     if (declared !== undefined) {
       const nodes = [coordinator, ...declared];
       for (const session of await waitFor(context, nodes)) sessions.adopt(session);
-      return { coordinator, workers: declared, labels: nodeLabels(nodes), ...shared };
+      const release = await remembered;
+      return { coordinator, workers: declared, labels: nodeLabels(nodes), release, ...shared };
     }
     for (const session of await waitFor(context, [coordinator])) sessions.adopt(session);
     const workers = await discoverWorkers(context, sessions);
     for (const session of await waitFor(context, workers)) sessions.adopt(session);
-    return { coordinator, workers, labels: nodeLabels([coordinator, ...workers]), ...shared };
+    const release = await remembered;
+    return { coordinator, workers, labels: nodeLabels([coordinator, ...workers]), release, ...shared };
   } catch (error) {
     await sessions.close();
     throw error;

@@ -16,6 +16,7 @@ import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
+import { rememberCluster } from '../reconcile/rememberCluster.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
 import { type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate } from '../reconcile/updateOrder.ts';
@@ -140,6 +141,7 @@ async function applyOne(
         return { kind: 'mixed', nodes: databaseNodes(observed.topology) } as const;
       }
       const { warnings } = await check(run, observed);
+      await rememberCluster(observed, log);
       for (const text of warnings) log.warn(text);
       await updateOthers(observed);
       const situation = withInitSql(observed, scripts.get(database.name));

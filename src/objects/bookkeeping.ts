@@ -1,17 +1,16 @@
 import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
-import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, observationScript } from './observe.ts';
 import {
   AS_OURSELVES,
   assertTrusted,
+  CREATED_MEANWHILE,
   distrust,
   distrustProblem,
-  OWN_SCHEMA,
+  ensureOwnTable,
   type OwnTable,
   qualified,
-  REVOKE_FROM_OTHERS,
   trusted,
 } from './ownTable.ts';
 
@@ -108,27 +107,12 @@ export function bookkeepingProblems(
   ];
 }
 
-const ENSURE = [
-  unlessCreatedMeanwhile(`CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`),
-  unlessCreatedMeanwhile(`CREATE TABLE IF NOT EXISTS ${TABLE} (
+const ENSURE = ensureOwnTable(`${TABLE} (
     name pg_catalog.text PRIMARY KEY,
     oid pg_catalog.oid,
     state pg_catalog.text NOT NULL CHECK (state IN ('creating', 'managed', 'dropping')),
     created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`),
-  REVOKE_FROM_OTHERS,
-];
-
-/**
- * IF NOT EXISTS does not keep two first runs apart: both see nothing before either commits. The second one waits for the
- * first at the catalog's unique index, and then finds the object there. A lock would be anybody's to hold.
- */
-function unlessCreatedMeanwhile(statement: string): string {
-  return `DO ${quoteLiteral(`BEGIN ${statement}; EXCEPTION WHEN unique_violation OR duplicate_schema OR duplicate_table THEN NULL; END`)}`;
-}
-
-/** The rows of two first runs are apart; of their schema and table only an older version's run may still be in the way. */
-const CREATED_MEANWHILE = [SQLSTATE.uniqueViolation, SQLSTATE.duplicateSchema, SQLSTATE.duplicateTable];
+    updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`);
 
 export function recordIntent(database: string, coordinator: NodeSpec): Change {
   const change = own(
@@ -184,6 +168,7 @@ function own(
     failure: `Failed to ${verb} database '${database}' in ${TABLE}`,
     doneOnRetry: [],
     retryOn: CREATED_MEANWHILE,
+    batch: 'bookkeeping',
     secret: false,
   };
 }

@@ -1,4 +1,5 @@
 import { quoteLiteral } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { Problem } from './change.ts';
 import { textArray } from './observe.ts';
 
@@ -131,3 +132,23 @@ BEGIN
     EXECUTE 'REVOKE ALL ON ALL SEQUENCES IN SCHEMA ${OWN_SCHEMA} FROM ' || grantee;
   END LOOP;
 END`)}`;
+
+/** Statements that make the schema and a table in it, for {@link OwnTable}s in the maintenance database. */
+export function ensureOwnTable(definition: string): readonly string[] {
+  return [
+    unlessCreatedMeanwhile(`CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`),
+    unlessCreatedMeanwhile(`CREATE TABLE IF NOT EXISTS ${definition}`),
+    REVOKE_FROM_OTHERS,
+  ];
+}
+
+/**
+ * IF NOT EXISTS does not keep two first runs apart: both see nothing before either commits. The second one waits for the
+ * first at the catalog's unique index, and then finds the object there. A lock would be anybody's to hold.
+ */
+function unlessCreatedMeanwhile(statement: string): string {
+  return `DO ${quoteLiteral(`BEGIN ${statement}; EXCEPTION WHEN unique_violation OR duplicate_schema OR duplicate_table THEN NULL; END`)}`;
+}
+
+/** The rows of two first runs are apart; of their schema and table only an older version's run may still be in the way. */
+export const CREATED_MEANWHILE = [SQLSTATE.uniqueViolation, SQLSTATE.duplicateSchema, SQLSTATE.duplicateTable];

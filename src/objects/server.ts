@@ -4,6 +4,10 @@ import { type Fragment, observationScript } from './observe.ts';
 export interface ServerSettings {
   /** server_version_num, for example 150020. */
   readonly version: number;
+  /** pg_control_system(): what initdb gave this server, the same on its standbys. */
+  readonly systemIdentifier: string;
+  /** cluster_name, which Patroni sets to its scope. */
+  readonly clusterName: string;
   readonly superuser: boolean;
   readonly preloadLibraries: string;
   readonly maxWorkerProcesses: number;
@@ -40,6 +44,8 @@ export function observeServer(): Fragment {
     key: 'settings',
     value: `pg_catalog.jsonb_build_object(
       'version', ${number('server_version_num')},
+      'systemIdentifier', (SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() c),
+      'clusterName', pg_catalog.current_setting('cluster_name'),
       'superuser', (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
       'preloadLibraries', pg_catalog.current_setting('shared_preload_libraries'),
       'maxWorkerProcesses', ${number('max_worker_processes')},

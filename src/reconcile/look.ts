@@ -51,6 +51,7 @@ export async function look(
     labels: joined.labels,
     servers,
     inside: contents,
+    release: joined.release,
     shardFaults: await observeShardFaults(run, topology, contents),
     password: context.access.password,
     users: wantedUsers(database, servers, passwords, context.access.redactor),

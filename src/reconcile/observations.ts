@@ -20,6 +20,7 @@ import {
   observeAvailableExtensions,
   observeExtensions,
 } from '../objects/extension.ts';
+import { type ObservedIdentities, observeIdentities } from '../objects/identity.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
 import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
@@ -57,6 +58,8 @@ export interface ServerObservation {
   readonly knownParameters: readonly KnownParameter[];
   /** The table stands on the coordinator only. */
   readonly bookkeeping?: Bookkeeping;
+  /** On the coordinator only. */
+  readonly identities?: ObservedIdentities;
   /** Sessions that execute initSQL in the database; under the lock they are what a killed run left behind. */
   readonly initSqlSessions?: number;
 }
@@ -86,7 +89,12 @@ export const EMPTY_DATABASE: DatabaseObservation = {
   access: { schemas: [{ name: 'public', owner: 'pg_database_owner', grants: {} }], relations: [], defaults: [] },
 };
 
-export function serverScript(database: DatabaseSpec, roles: readonly string[], kinds: readonly AnyKind[]): string {
+export function serverScript(
+  database: DatabaseSpec,
+  roles: readonly string[],
+  kinds: readonly AnyKind[],
+  coordinator: boolean,
+): string {
   const users = database.users.map((user) => user.name);
   return observationScript([
     observeServer(),
@@ -101,6 +109,7 @@ export function serverScript(database: DatabaseSpec, roles: readonly string[], k
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...observeBookkeeping(database.name),
+    ...(coordinator ? observeIdentities() : []),
     observeMarkedSessions(database.name),
     ...fragmentsOf(kinds, 'server', database),
   ]);

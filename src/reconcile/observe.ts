@@ -41,7 +41,9 @@ export async function observeServerOf(
   database: DatabaseSpec,
   roles: readonly string[],
 ): Promise<ServerObservation> {
-  return readServerObservation(await observed(run, node, 'server', serverScript(database, roles, KINDS)));
+  return readServerObservation(
+    await observed(run, node, 'server', serverScript(database, roles, KINDS, node.group === 0)),
+  );
 }
 
 /** What the database on a node holds. One round trip. */

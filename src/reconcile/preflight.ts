@@ -19,6 +19,7 @@ import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
 import { untriedVersionWarnings, versionProblems } from '../objects/versions.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
+import { changedCluster, changedWorkers } from './identity.ts';
 import { inside, label, type Situation, server } from './situation.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
 import { workerDatabaseWarnings, workerLocaleProblems } from './workerWarnings.ts';
@@ -93,6 +94,8 @@ export function preflight(
     ...nodes.flatMap((node) => ledgerProblems(inside(situation, node).ledger, label(situation, node))),
   );
   problems.push(
+    ...changedCluster(situation),
+    ...changedWorkers(situation),
     ...citusNodeProblems(
       topology.coordinator,
       topology.workers,

@@ -1,3 +1,4 @@
+import type { ReleaseRecord } from '../cluster/release.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
@@ -21,6 +22,8 @@ export interface Situation {
   /** Nodes on which the database exists. */
   readonly inside: ReadonlyMap<number, DatabaseObservation>;
   readonly shardFaults: ShardFaults;
+  /** What the Helm release remembers of its cluster. Absent: no chart asks for it. */
+  readonly release?: ReleaseRecord | undefined;
   /** The superuser's password, for pg_dist_authinfo. */
   readonly password: string | undefined;
   /** The declared users, as every node has to have them. */

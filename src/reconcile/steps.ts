@@ -23,6 +23,7 @@ import { diffSettings } from '../objects/setting.ts';
 import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
 import { diffSuperuserSettings } from '../objects/superuserSetting.ts';
 import type { NodeSpec } from '../spec/types.ts';
+import { identityItems } from './identity.ts';
 import { tablesWithOtherRights, uncopiedGroups } from './shardFaults.ts';
 import { inside, label, origin, type Situation, server } from './situation.ts';
 import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
@@ -31,12 +32,15 @@ import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems 
  * What each piece of work has to do, from what was observed. Nothing here talks to a server. Their order is in order.ts.
  */
 
-/** Before anything is made: the intent, which tells a half-made database of ours from one that was there before. */
+/**
+ * Before anything is made: which servers the cluster is made of, and the intent, which tells a half-made database of ours
+ * from one that was there before.
+ */
 export function intentItems(situation: Situation): readonly Change[] {
   const { coordinator } = situation.topology;
   const row = server(situation, coordinator).bookkeeping?.row ?? null;
-  if (origin(situation) !== 'absent' || row?.state === 'creating') return [];
-  return [recordIntent(situation.database.name, coordinator)];
+  const known = origin(situation) !== 'absent' || row?.state === 'creating';
+  return [...identityItems(situation), ...(known ? [] : [recordIntent(situation.database.name, coordinator)])];
 }
 
 /** Step 1, on the server of a worker: the owners' roles as the coordinator has it, and the database. */

@@ -106,6 +106,13 @@ describe('operations on a release', () => {
     expect(code, stdout + stderr).toBe(0);
   }
 
+  async function uninstalled(): Promise<void> {
+    await release.helmCommand('uninstall', release.name, '--timeout', '5m');
+    await eventually('no pod of the servers is left', 150_000, async () =>
+      (await release.kubectl('get', 'pods', '-l', 'application=patroni', '-o', 'name')) === '' ? true : undefined,
+    );
+  }
+
   async function rollback(to: number): Promise<{ readonly code: number; readonly output: string }> {
     const args = ['--namespace', release.namespace, 'rollback', release.name, String(to), '--timeout', '10m'];
     const { code, stdout, stderr } = await attempt(release.helmPath, args, { timeoutMs: 620_000 });
@@ -249,6 +256,8 @@ describe('operations on a release', () => {
   step('rendered and applied twice: no password changes, and the second time nothing does', 300, async () => {
     const before = [await passwordOf('shop_app'), await passwordOf('crm_app')];
     const args = ['template', release.name, chartFolder, '--namespace', release.namespace, '--no-hooks', '-f', '-'];
+    const { E2E_VALUES } = process.env;
+    if (E2E_VALUES !== undefined) args.push('-f', E2E_VALUES);
     const rendered = await run(release.helmPath, args, { input: stringify(values({ shop, crm }, twoGroups)) });
     const manifests = () =>
       run('kubectl', ['-n', release.namespace, 'apply', '--server-side', '--force-conflicts', '-f', '-'], {
@@ -306,11 +315,41 @@ describe('operations on a release', () => {
   });
 
   step('uninstall and install: the volumes, passwords and users are those of before', 420, async () => {
-    await release.helmCommand('uninstall', release.name, '--timeout', '5m');
-    await eventually('no pod of the servers is left', 150_000, async () =>
-      (await release.kubectl('get', 'pods', '-l', 'application=patroni', '-o', 'name')) === '' ? true : undefined,
-    );
+    await uninstalled();
     await apply('install', values({ shop, crm }));
     await allIsWell();
+  });
+
+  step(
+    'a forgotten clusterName where no object is left to look up: no database is made, and the data is there',
+    420,
+    async () => {
+      await uninstalled();
+      const { clusterName: _, ...forgotten } = values({ shop, crm });
+      const { code } = await release.helm('install', [], forgotten);
+      expect(code).not.toBe(0);
+      const log = await release.kubectl('logs', 'job/citusdemo-create-db-shop');
+      expect(log).toMatch(
+        /another cluster than the one that the release has had: scope 'citusdemo'.*before, scope 'ops'/,
+      );
+      expect(
+        await release.sql(0, 'postgres', "SELECT count(*) FROM pg_database WHERE datname IN ('shop', 'crm')"),
+      ).toBe('0');
+      await uninstalled();
+      await apply('install', values({ shop, crm }));
+      await allIsWell();
+    },
+  );
+
+  step('an empty server in the place of a worker is refused before anything is made', 420, async () => {
+    await uninstalled();
+    await release.kubectl('delete', 'pvc', 'data-ops-1-0');
+    await release.kubectl('delete', 'configmap', '-l', 'cluster-name=ops,citus-group=1');
+    const { code } = await release.helm('install', [], values({ shop, crm }));
+    expect(code).not.toBe(0);
+    expect(await release.kubectl('logs', 'job/ops-create-db-shop')).toContain('This is another server than before');
+    expect(await release.sql(1, 'postgres', "SELECT count(*) FROM pg_database WHERE datname IN ('shop', 'crm')")).toBe(
+      '0',
+    );
   });
 });

@@ -167,3 +167,41 @@ test("a changed password of the superuser is written to every node's pg_dist_aut
   expect(after).toEqual(before);
   await sound('rotated');
 });
+
+test('another server behind the name of a worker is refused before anything is made', async () => {
+  await applied('swapped');
+  const { nodeName, nodePort } = { nodeName: cluster.nodes[2]?.host, nodePort: cluster.nodes[2]?.port };
+  const where = `node_name = '${nodeName}' AND node_port = ${nodePort}`;
+  const own = await firstValue(cluster, 2, 'postgres', 'SELECT system_identifier::text FROM pg_control_system()');
+  const recorded = `SELECT system_identifier FROM citus_databases.node_identity WHERE ${where}`;
+  expect(await firstValue(cluster, 0, 'postgres', recorded)).toBe(own);
+
+  // As if initdb had made the worker anew since.
+  await query(
+    cluster,
+    0,
+    'postgres',
+    `UPDATE citus_databases.node_identity SET system_identifier = '1' WHERE ${where}`,
+  );
+  const declared = { name: 'swapped', initSQL: INIT_SQL };
+  const specs = { apply: [declared, { name: 'not_made' }], plan: [declared, { name: 'not_made' }], verify: [declared] };
+  for (const [command, databases] of Object.entries(specs)) {
+    const { code, log } = await runProgram(cluster, [command], specOf(cluster, databases));
+    expect({ command, code, log }).toEqual({
+      command,
+      code: 3,
+      log: expect.stringContaining(
+        `its system identifier is ${own}, and that of the server with the shards was 1 (node`,
+      ),
+    });
+  }
+  expect(
+    await firstValue(cluster, 0, 'postgres', "SELECT count(*)::int FROM pg_database WHERE datname = 'not_made'"),
+  ).toBe(0);
+
+  // A group that was taken out of every database holds nothing, and may come back as another server.
+  await query(cluster, 0, 'swapped', `DROP TABLE t, r; SELECT citus_remove_node('${nodeName}', ${nodePort})`);
+  await applied('swapped');
+  expect(await firstValue(cluster, 0, 'postgres', recorded)).toBe(own);
+  await sound('swapped');
+});

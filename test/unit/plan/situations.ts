@@ -91,6 +91,8 @@ export function observedDatabase(changed: Partial<ObservedDatabase> = {}): Obser
 
 export const SETTINGS: ServerSettings = {
   version: 150_020,
+  systemIdentifier: '7000000000000000000',
+  clusterName: '',
   superuser: true,
   preloadLibraries: 'citus,pg_stat_statements',
   maxWorkerProcesses: 16,
