@@ -12,6 +12,9 @@ const RIGHT = 150;
 const TOP = 40;
 const BOTTOM = 50;
 
+/** Where two lines are on top of each other, the one below shows in the gaps of the other. */
+const DASHES = ['none', '8 4', '2 4'];
+
 /** A line chart as SVG, both axes from zero. */
 export function plot(title: string, yAxis: string, lines: readonly Line[]): string {
   const points = lines.flatMap((line) => line.points);
@@ -30,7 +33,7 @@ export function plot(title: string, yAxis: string, lines: readonly Line[]): stri
     text([x(value), HEIGHT - BOTTOM + 18], 'middle', String(value)),
   );
   const drawn = lines.flatMap(({ name, color, points: own }, index) => [
-    `<polyline fill="none" stroke="${color}" stroke-width="2" points="${own.map(([a, b]) => `${x(a)},${y(b)}`).join(' ')}"/>`,
+    `<polyline fill="none" stroke="${color}" stroke-width="2" stroke-dasharray="${DASHES[index % DASHES.length]}" points="${own.map(([a, b]) => `${x(a)},${y(b)}`).join(' ')}"/>`,
     ...own.map(([a, b]) => `<circle cx="${x(a)}" cy="${y(b)}" r="3.5" fill="${color}"/>`),
     `<rect x="${WIDTH - RIGHT + 12}" y="${TOP + index * 20}" width="12" height="12" fill="${color}"/>`,
     text([WIDTH - RIGHT + 30, TOP + 10 + index * 20], 'start', name),

