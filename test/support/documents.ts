@@ -71,10 +71,11 @@ export interface Document {
   readonly blocks: readonly Block[];
 }
 
-/** README.md and docs/*.md. */
+/** Every page with something to type: README.md, CONTRIBUTING.md, the chart's README and docs/*.md. */
 export function documents(): readonly Document[] {
   const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-  return ['README.md', ...docs.toSorted().map((name) => `docs/${name}`)].map(readDocument);
+  const pages = ['README.md', 'CONTRIBUTING.md', 'chart/README.md', ...docs.toSorted().map((name) => `docs/${name}`)];
+  return pages.map(readDocument);
 }
 
 export function readDocument(path: string): Document {
