@@ -7,14 +7,7 @@ import { type ManyMeasured, manyTable, measureMany, settingsForMany } from './ma
 import { type Measured, measure } from './measure.ts';
 import { plot } from './plot.ts';
 import { buildProgram, timed } from './program.ts';
-import {
-  cpuTable,
-  firstRunTable,
-  goalsTable,
-  messageTable,
-  secondRunTable,
-  slowTable,
-} from './report.ts';
+import { cpuTable, firstRunTable, goalsTable, messageTable, secondRunTable, slowTable } from './report.ts';
 import { median } from './statistics.ts';
 
 /**

@@ -28,7 +28,19 @@ function table(rows, entries) {
 function additionalDatabases({ path, description, example }, specSchema) {
   const fields = fieldTable(entrySchema(specSchema, 'listedDatabase'), 'required in a list');
   const users = fieldTable(userSchema(specSchema), 'required');
-  const entry = ['', `### ${path[0]}`, '', description, '', '<!-- test: values -->', '```yaml', example, '```', '', ...fields];
+  const entry = [
+    '',
+    `### ${path[0]}`,
+    '',
+    description,
+    '',
+    '<!-- test: values -->',
+    '```yaml',
+    example,
+    '```',
+    '',
+    ...fields,
+  ];
   return [...entry, '', 'Each of `users`:', '', ...users];
 }
 
