@@ -4,6 +4,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
+import type { InitSqlLogin } from '../objects/initSqlRole.ts';
 import { lookUp, sessionSettings } from '../objects/parameter.ts';
 import { isShared } from '../objects/superuserSetting.ts';
 import { describeActivity } from '../postgres/activity.ts';
@@ -133,7 +134,7 @@ async function applyOne(
     locked(context, joined, database, async (run) => {
       let observed = await look(context, joined, run, database, passwords);
       if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
-        await endOrphans(run, joined.coordinator, log);
+        await endOrphans(run, database, joined.coordinator, log);
         // An orphaned session may have committed in between, so the observation is repeated.
         observed = await look(context, joined, run, database, passwords);
       }
@@ -145,11 +146,11 @@ async function applyOne(
       for (const text of warnings) log.warn(text);
       await updateOthers(observed);
       const situation = withInitSql(observed, scripts.get(database.name));
-      const openInitSqlSession = () =>
-        connect({ node: joined.coordinator, database: database.name }, context.access, {
+      const openInitSqlSession = (login: InitSqlLogin | undefined) =>
+        connect({ node: joined.coordinator, database: database.name }, accessOf(context, login, passwords), {
           applicationName: `citus-databases initSQL ${database.name}`,
           pinned: false,
-          settings: initSqlSettings(situation),
+          settings: initSqlSettings(situation, login),
           signal: context.signal,
           onLook: (activity) => tellNow(log, describeActivity(activity), 2),
         });
@@ -175,12 +176,26 @@ async function applyOne(
   log.frame(`Database '${database.name}' is ready!`);
 }
 
+function accessOf(context: Context, login: InitSqlLogin | undefined, passwords: Passwords): Context['access'] {
+  if (login === undefined) return context.access;
+  return { ...context.access, user: login.user.name, password: passwords.get(login.user.name) };
+}
+
 /**
  * The declared parameters, which the database itself has only from Step 8 on. Where the superuser has settings of its own
  * (superuserSetting.ts), those of the database have to be given too.
  */
-function initSqlSettings({ spec, database, servers }: Situation): Readonly<Record<string, string>> {
+function initSqlSettings(
+  { spec, database, servers }: Situation,
+  login: InitSqlLogin | undefined,
+): Readonly<Record<string, string>> {
   const declared = sessionSettings(database);
+  if (login !== undefined) {
+    // Those that only a superuser may set, the database gets in Step 8; a session of anybody else could not begin.
+    const known = new Map(servers.get(0)?.knownParameters.map(({ name, context }) => [name.toLowerCase(), context]));
+    const own = Object.entries(declared).filter(([name]) => known.get(name) !== 'superuser');
+    return { ...Object.fromEntries(own), role: login.role };
+  }
   if (!isShared(database, spec.cluster.user)) return declared;
   const path = lookUp(servers.get(0)?.parameters ?? {}, 'search_path') ?? '"$user", public';
   return { role: 'none', search_path: path, ...declared };

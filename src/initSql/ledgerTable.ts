@@ -154,9 +154,9 @@ export function recordDone(entry: LedgerEntry): string {
   return `${BEFORE_WRITING};\n${insertRow(entry, 'done')}`;
 }
 
-/** The intent, in a transaction of its own before a statement that cannot run in one. */
-export function recordRunning(entry: LedgerEntry): string {
-  return `BEGIN;\n${BEFORE_WRITING};\n${insertRow(entry, 'running')};\nCOMMIT`;
+/** The intent, in a transaction of its own before a statement that cannot run in this one. */
+export function recordRunning(entry: LedgerEntry, more: readonly string[] = []): string {
+  return ['BEGIN', BEFORE_WRITING, insertRow(entry, 'running'), ...more, 'COMMIT'].join(';\n');
 }
 
 export function recordOutcome(entry: LedgerEntry, outcome: 'done' | 'failed'): string {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Fragment } from '../objects/observe.ts';
+import { type Fragment, textArray } from '../objects/observe.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
 
 /**
  * The session that executes initSQL marks itself with an advisory lock in the database. When this program is killed,
@@ -17,18 +18,21 @@ export function markSession(number: number): string {
 }
 
 /** How many marked sessions there are; 0 as a rule, so that it is worth no question of its own. */
-export function observeMarkedSessions(database: string): Fragment {
+export function observeMarkedSessions(database: DatabaseSpec): Fragment {
   return { key: 'initSqlSessions', value: `(SELECT pg_catalog.count(*) ${marked(database)})` };
 }
 
 /** Ends marked sessions; to be asked in any database, by whoever holds the database's lock. Returns how many there are. */
-export function endMarkedSessions(database: string): string {
+export function endMarkedSessions(database: DatabaseSpec): string {
   return `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(l.pid))::pg_catalog.int4 AS sessions ${marked(database)}`;
 }
 
-function marked(database: string): string {
+/** With initSQLRole those who may log in for it count as well: they hold up nothing but their own database. */
+function marked({ name, initSQLRole, users }: DatabaseSpec): string {
+  const others = initSQLRole === undefined ? [] : users.map((user) => user.name);
   return `FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
       JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = ${CLASS}::pg_catalog.oid
-      AND r.rolsuper AND d.datname::pg_catalog.text = ${quoteLiteral(database)}`;
+      AND (r.rolsuper OR r.rolname::pg_catalog.text = ANY (${textArray(others)}))
+      AND d.datname::pg_catalog.text = ${quoteLiteral(name)}`;
 }

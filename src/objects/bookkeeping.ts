@@ -126,12 +126,21 @@ export function recordIntent(database: string, coordinator: NodeSpec): Change {
   return { ...change, creates: true };
 }
 
-export function bindToOid(database: string, coordinator: NodeSpec): Change {
+/** `creating`: initSQL has yet to come before anybody is let in (closedDatabase.ts). */
+export function bindToOid(database: string, coordinator: NodeSpec, state: 'creating' | 'managed' = 'managed'): Change {
+  return bind(database, coordinator, 'record the OID of', state);
+}
+
+export function recordOpening(database: string, coordinator: NodeSpec): Change {
+  return bind(database, coordinator, 'record the opening of', 'managed');
+}
+
+function bind(database: string, coordinator: NodeSpec, verb: string, state: 'creating' | 'managed'): Change {
   return own(
     database,
     coordinator,
-    'record the OID of',
-    `UPDATE ${TABLE} SET state = 'managed', updated_at = pg_catalog.now(),
+    verb,
+    `UPDATE ${TABLE} SET state = '${state}', updated_at = pg_catalog.now(),
        oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})
      WHERE name = ${quoteLiteral(database)}`,
   );

@@ -46,6 +46,8 @@ export interface Models {
   readonly like: ObservedLocale | null;
   /** On a worker: of the coordinator's database, where the spec declares none. */
   readonly connectionLimit?: number | undefined;
+  /** Nobody but this superuser is let in yet (closedDatabase.ts); undefined: open. */
+  readonly closedFor?: string | undefined;
 }
 
 /** What is copied unless another encoding or locale is wanted. */
@@ -77,6 +79,7 @@ export function diffDatabase(
       },
     ];
   }
+  if (models.closedFor !== undefined) return [];
   const changes: Change[] = [];
   if (observed.owner !== wanted.owner) {
     changes.push({
@@ -145,13 +148,15 @@ function localeWanted(wanted: DatabaseSpec, { template, like }: Models): readonl
 }
 
 function createOptions(wanted: DatabaseSpec, models: Models): readonly string[] {
+  const { closedFor } = models;
+  const limit = closedFor === undefined ? wanted.connectionLimit : 0;
   const locale = localeWanted(wanted, models);
   // Only template0 may be copied with another encoding or locale (PostgreSQL documentation, "Template Databases").
   const from = wanted.template ?? (locale.length === 0 ? undefined : 'template0');
   return [
-    `OWNER ${quoteIdentifier(wanted.owner)}`,
+    `OWNER ${quoteIdentifier(closedFor ?? wanted.owner)}`,
     from === undefined ? [] : `TEMPLATE ${quoteIdentifier(from)}`,
     ...locale,
-    wanted.connectionLimit === undefined ? [] : `CONNECTION LIMIT ${wanted.connectionLimit}`,
+    limit === undefined ? [] : `CONNECTION LIMIT ${limit}`,
   ].flat();
 }

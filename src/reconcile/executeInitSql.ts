@@ -16,6 +16,8 @@ import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
+import { outcomeOfAttempt } from './attemptOutcome.ts';
+import { type Guard, guardedParts } from './guardInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
 import type { Run } from './run.ts';
 
@@ -26,7 +28,7 @@ export type InitSqlWork = Extract<InitSqlDecision, { kind: 'record' | 'run' | 'r
  * PostgreSQL refuses some statements within a transaction: active_sql_transaction, and invalid_transaction_termination
  * for procedures that commit by themselves (PostgreSQL documentation, "PostgreSQL Error Codes").
  */
-const RUN_IT_ALONE: ReadonlySet<string> = new Set([
+export const RUN_IT_ALONE: ReadonlySet<string> = new Set([
   SQLSTATE.activeSqlTransaction,
   SQLSTATE.invalidTransactionTermination,
 ]);
@@ -36,6 +38,7 @@ interface Executor {
   readonly session: Session;
   readonly log: LineLog;
   readonly extensions: readonly string[];
+  readonly guard: Guard | undefined;
 }
 
 /**
@@ -51,8 +54,9 @@ export async function executeInitSql(
   log: LineLog,
   /** Extensions that initSQL must leave in place. */
   extensions: readonly string[] = [],
+  guard?: Guard,
 ): Promise<number> {
-  const executor: Executor = { run, session, log, extensions };
+  const executor: Executor = { run, session, log, extensions, guard };
   if (work.kind === 'record') {
     await prepareLedger(run, session);
     for (const unit of work.units) {
@@ -66,7 +70,11 @@ export async function executeInitSql(
   if (work.kind === 'run') return await executeUnits(executor, work.pending, 'recorded');
 
   const outcome = await run
-    .interruptible(session, () => lookUpOutcome(session, work.lookup))
+    .interruptible(
+      session,
+      // initSQLRole may have been another one then.
+      async () => (await outcomeOfAttempt(run, session, work.unit)) ?? (await lookUpOutcome(session, work.lookup)),
+    )
     .catch((error: unknown) => {
       throw statementFailure(run, work.unit, error, {
         located: false,
@@ -79,9 +87,9 @@ export async function executeInitSql(
   return await executeUnits(executor, resolved.pending, 'recorded');
 }
 
-async function prepareLedger(run: Run, session: Session): Promise<void> {
+export async function prepareLedger(run: Run, session: Session, more: readonly string[] = []): Promise<void> {
   try {
-    await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, 'COMMIT'].join(';\n')));
+    await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n')));
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
     throw new Failure(
@@ -103,7 +111,7 @@ async function executeUnits(
   units: readonly Unit[],
   mode: 'recorded' | 'unrecorded',
 ): Promise<number> {
-  const { run, session, log } = executor;
+  const { run, session, log, guard } = executor;
   let executed = 0;
   for (const unit of units) {
     if (unit.kind === 'session') {
@@ -112,6 +120,7 @@ async function executeUnits(
     }
     await run.assertLock();
     log.line(`Line ${unit.line}: ${unit.display}`, 1);
+    await guard?.check(guardedParts(unit));
     if (unit.kind === 'block') await executeBlock(executor, unit, mode);
     else await executeStatement(executor, unit, mode);
     executed += 1;
@@ -256,7 +265,7 @@ async function leftBehind(session: Session, unit: StatementUnit, entry: LedgerEn
   }
 }
 
-async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
+export async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
   try {
     await run.interruptible(session, () => session.script(sql));
   } catch (error) {
@@ -268,13 +277,13 @@ async function rollBack(session: Session): Promise<void> {
   if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
 }
 
-async function lookUpOutcome(session: Session, lookup: Lookup): Promise<LookupOutcome> {
+export async function lookUpOutcome(session: Session, lookup: Lookup): Promise<LookupOutcome> {
   if (lookup.kind === 'runAgain') return 'notDone';
   if (lookup.kind === 'none') return 'unclear';
   const result = await session.query<{ outcome: LookupOutcome }>(lookup.text, [...lookup.values]);
   return result.rows[0]?.outcome ?? 'unclear';
 }
 
-function entryOf(unit: RecordedUnit): LedgerEntry {
+export function entryOf(unit: RecordedUnit): LedgerEntry {
   return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
 }

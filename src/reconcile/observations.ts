@@ -14,6 +14,7 @@ import { type ObservedUpgrade, observeCitusUpgrade } from '../objects/citusUpgra
 import { type ObservedCollationVersion, observeCollationVersions } from '../objects/collationVersion.ts';
 import { type ObservedDatabase, observeDatabase, templateOf } from '../objects/database.ts';
 import { observeDistributedRoles } from '../objects/distributedRole.ts';
+import { type ForeignEventTrigger, observeForeignEventTriggers } from '../objects/eventTrigger.ts';
 import {
   type AvailableExtension,
   type ObservedExtension,
@@ -78,6 +79,7 @@ export interface DatabaseObservation {
   /** Who owns distributed tables. */
   readonly tableOwners?: readonly string[];
   readonly citusUpgrade?: ObservedUpgrade;
+  readonly foreignEventTriggers?: readonly ForeignEventTrigger[];
   /** Absent: no users are declared. */
   readonly access?: ObservedAccess;
 }
@@ -111,6 +113,7 @@ export function serverScript(
     ...observeBookkeeping(database.name),
     ...(coordinator ? observeIdentities() : []),
     observeMarkedSessions(database.name),
+    observeMarkedSessions(database),
     ...fragmentsOf(kinds, 'server', database),
   ]);
 }
@@ -125,6 +128,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
     observeShards(),
     observeAuthinfo(),
     ...observeLedger(coordinator),
+    observeForeignEventTriggers(),
     observeDistributedRoles(),
     observeTableOwners(),
     observeCitusUpgrade(),

@@ -14,6 +14,8 @@ import {
   coordinatorExtensionItems,
   intentItems,
   managedRoleItems,
+  openedItems,
+  openingItems,
   parameterItems,
   parameterWarningItems,
   referenceCopyItems,
@@ -197,6 +199,11 @@ const schemas: DatabaseWork = {
 
 const initSql: DatabaseWork = { name: 'initSQL', nodes: onCoordinator, items: initSqlItems, log: 'lines' };
 
+/** Before that nobody but superusers gets in. */
+const opening: DatabaseWork = { name: 'opening', nodes: onDatabaseNodes, items: openingItems, log: 'once' };
+
+const opened: DatabaseWork = { name: 'opened', nodes: onCoordinator, items: openedItems, log: 'lines' };
+
 /** On what is there by then; on workers after the coordinator, from which Citus carries most of them. */
 const rights: DatabaseWork = {
   name: 'rights on objects',
@@ -334,7 +341,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       title: () => 'Running custom initialization SQL...',
       planned: () => 'Run custom initialization SQL',
     },
-    works: [initSql, rights, shardRights, tableOwners],
+    works: [initSql, opening, opened, rights, shardRights, tableOwners],
   },
   {
     heading: { number: 8, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },
@@ -381,7 +388,7 @@ export const PLAIN_ORDER: readonly Step<Situation>[] = [
       title: () => 'Running custom initialization SQL...',
       planned: () => 'Run custom initialization SQL',
     },
-    works: [initSql, unnamed(rights)],
+    works: [initSql, unnamed(opening), opened, unnamed(rights)],
   },
   {
     heading: { number: 6, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },

@@ -2,7 +2,7 @@ import { poll } from '../concurrency/poll.ts';
 import { endMarkedSessions } from '../initSql/marker.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
-import type { NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Run } from './run.ts';
 
 const PAUSE_MILLISECONDS = 200;
@@ -11,12 +11,12 @@ const PAUSE_MILLISECONDS = 200;
  * Ends what a killed run left behind in initSQL, which rolls its statement back, before anybody looks at the ledger.
  * Whoever calls this holds the database's lock, so no marked session is a living run's.
  */
-export async function endOrphans(run: Run, coordinator: NodeSpec, log: LineLog): Promise<void> {
+export async function endOrphans(run: Run, database: DatabaseSpec, coordinator: NodeSpec, log: LineLog): Promise<void> {
   let told = false;
   const ended = await poll(
     async () => {
       const session = await run.session({ node: coordinator, scope: 'server' });
-      const { rows } = await session.query<{ sessions: number }>(endMarkedSessions(run.database));
+      const { rows } = await session.query<{ sessions: number }>(endMarkedSessions(database));
       if (rows[0]?.sessions === 0) return true;
       if (!told)
         log.line('An earlier run was killed while it executed initSQL: its session is ended, its statement undone');

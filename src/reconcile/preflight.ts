@@ -6,6 +6,7 @@ import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems } from '../objects/citusNode.ts';
 import { collationWarnings, templateProblems, unequalCollationWarnings } from '../objects/collationVersion.ts';
 import { copiesTemplate, databaseProblems, templateOf } from '../objects/database.ts';
+import { eventTriggerProblems } from '../objects/eventTrigger.ts';
 import {
   type AvailableExtension,
   availabilityProblems,
@@ -92,6 +93,9 @@ export function preflight(
   problems.push(
     ...bookkeepingProblems(coordinator.bookkeeping, database.name, label(situation, topology.coordinator)),
     ...nodes.flatMap((node) => ledgerProblems(inside(situation, node).ledger, label(situation, node))),
+    ...nodes.flatMap((node) =>
+      eventTriggerProblems(inside(situation, node).foreignEventTriggers ?? [], label(situation, node)),
+    ),
   );
   problems.push(
     ...changedCluster(situation),

@@ -1,27 +1,49 @@
 import { randomInt } from 'node:crypto';
 import { markSession } from '../initSql/marker.ts';
+import { type InitSqlLogin, initSqlLogin } from '../objects/initSqlRole.ts';
 import { WRONG_VALUE } from '../objects/parameter.ts';
 import type { Session } from '../postgres/connection.ts';
 import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
+import { executeAsRole } from './executeAsRole.ts';
 import { executeInitSql, type InitSqlWork } from './executeInitSql.ts';
+import { guardInitSql } from './guardInitSql.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
 
+/** undefined: as the superuser. */
+export type OpenInitSql = (login: InitSqlLogin | undefined) => Promise<Session>;
+
 /** Carries out what initSqlItems() decided, in a session of its own. Returns how many changes that made. */
 export async function runInitSql(
-  { initSql, spec, database }: Situation,
-  { run, log, open }: { readonly run: Run; readonly log: LineLog; readonly open: () => Promise<Session> },
+  situation: Situation,
+  { run, log, open }: { readonly run: Run; readonly log: LineLog; readonly open: OpenInitSql },
 ): Promise<number> {
+  const { initSql, spec, database } = situation;
   if (!isWork(initSql)) return 0;
-  const session = await open().catch((error: unknown) => {
+  const login = initSqlLogin(database, spec.cluster.user);
+  const session = await open(undefined).catch((error: unknown) => {
     throw openFailure(run, error);
   });
   try {
     await session.script(markSession(randomInt(2 ** 31)));
     const extensions = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
-    const executed = await executeInitSql(run, session, initSql, log, extensions);
+    if (login !== undefined && initSql.kind !== 'record') {
+      const own = await open(login).catch((error: unknown) => {
+        throw openFailure(run, error);
+      });
+      try {
+        await own.script(markSession(randomInt(2 ** 31)));
+        const executed = await executeAsRole({ run, log, session: own, ledger: session }, initSql);
+        if (executed > 0) log.line(`Custom SQL executed successfully as ${login.role}!`, 1);
+        return executed;
+      } finally {
+        await own.close();
+      }
+    }
+    const guard = initSql.kind === 'record' ? undefined : await guardInitSql(situation, { run, session, log });
+    const executed = await executeInitSql(run, session, initSql, log, extensions, guard);
     if (executed > 0) log.line('Custom SQL executed successfully!', 1);
     return initSql.kind === 'record' ? initSql.units.length : executed;
   } finally {

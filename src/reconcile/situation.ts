@@ -2,6 +2,7 @@ import type { ReleaseRecord } from '../cluster/release.ts';
 import type { Topology } from '../cluster/topology.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
+import { closesFirst, isStillClosed } from '../objects/closedDatabase.ts';
 import type { ShardFaults } from '../objects/shard.ts';
 import type { WantedUser } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
@@ -62,6 +63,17 @@ export function inside(situation: Situation, node: NodeSpec): DatabaseObservatio
 export function origin(situation: Situation): Origin {
   const coordinator = server(situation, situation.topology.coordinator);
   return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database?.oid);
+}
+
+/** The superuser, as long as nobody else is let in: initSQL has not come to its end yet. */
+export function closedFor(situation: Situation): string | undefined {
+  const { database, topology, spec } = situation;
+  const { bookkeeping, database: observed } = server(situation, topology.coordinator);
+  const closed =
+    observed === null
+      ? closesFirst(database, spec.cluster.user)
+      : origin(situation) === 'ours' && isStillClosed(database, spec.cluster.user, bookkeeping?.row ?? null);
+  return closed ? spec.cluster.user : undefined;
 }
 
 /** The same situation with newer knowledge of what the database on one node holds. */

@@ -1,5 +1,5 @@
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
-import { bindToOid, recordIntent } from '../objects/bookkeeping.ts';
+import { bindToOid, recordIntent, recordOpening } from '../objects/bookkeeping.ts';
 import { type Change, type Item, isChange, note, warning } from '../objects/change.ts';
 import { diffCitus, diffColumnar } from '../objects/citusExtension.ts';
 import {
@@ -12,6 +12,7 @@ import {
   surplusWorkers,
 } from '../objects/citusNode.ts';
 import { diffCitusUpgrade } from '../objects/citusUpgrade.ts';
+import { openDatabase } from '../objects/closedDatabase.ts';
 import { diffDatabase } from '../objects/database.ts';
 import { diffManagedRoles } from '../objects/distributedRole.ts';
 import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
@@ -25,7 +26,7 @@ import { diffSuperuserSettings } from '../objects/superuserSetting.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { identityItems } from './identity.ts';
 import { tablesWithOtherRights, uncopiedGroups } from './shardFaults.ts';
-import { inside, label, origin, type Situation, server } from './situation.ts';
+import { closedFor, inside, label, origin, type Situation, server } from './situation.ts';
 import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
 
 /**
@@ -56,6 +57,7 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
     like: coordinator.database ?? coordinator.template,
     // -2 marks a half-dropped database (PostgreSQL: dbcommands.c).
     connectionLimit: limit === -2 ? undefined : limit,
+    closedFor: closedFor(situation),
   };
   const changes = diffDatabase(database, observed.database, models, worker, name).map((change) =>
     observed.database !== null
@@ -116,7 +118,8 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
   const observed = server(situation, coordinator);
   const name = situation.spec.cluster.citus ? 'coordinator' : label(situation, coordinator);
   const where = situation.spec.cluster.citus ? ' on coordinator' : '';
-  const models = { template: observed.template, like: observed.template };
+  const closed = closedFor(situation);
+  const models = { template: observed.template, like: observed.template, closedFor: closed };
   const changes = diffDatabase(database, observed.database, models, coordinator, name).map((change) =>
     observed.database !== null
       ? change
@@ -125,7 +128,8 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
   const existing = observed.database === null ? [] : [note(`Database '${database.name}' already exists${where}`)];
   const row = observed.bookkeeping?.row ?? null;
   const bound = observed.database !== null && row?.state === 'managed' && row.oid === observed.database.oid;
-  const bind = origin(situation) === 'existing' || bound ? [] : [bindToOid(database.name, coordinator)];
+  const state = closed === undefined ? 'managed' : 'creating';
+  const bind = origin(situation) === 'existing' || bound ? [] : [bindToOid(database.name, coordinator, state)];
   return [
     ...existing,
     ...changes,
@@ -133,6 +137,18 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
     ...superuserSettingItems(situation, coordinator),
     ...databaseAccessItems(situation, coordinator),
   ];
+}
+
+/** Step 7, after initSQL. */
+export function openingItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  const { user, citus } = situation.spec.cluster;
+  return closedFor(situation) === undefined ? [] : [openDatabase(situation.database, user, citus, node)];
+}
+
+export function openedItems(situation: Situation): readonly Change[] {
+  return closedFor(situation) === undefined
+    ? []
+    : [recordOpening(situation.database.name, situation.topology.coordinator)];
 }
 
 export function coordinatorCitusItems(situation: Situation): readonly Item[] {

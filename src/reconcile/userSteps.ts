@@ -8,7 +8,7 @@ import { diffRoleCopy } from '../objects/role.ts';
 import { diffUser, groupProblems, userProblems } from '../objects/user.ts';
 import { diffUserParameters, userParameterProblems } from '../objects/userParameter.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import { inside, label, type Situation, server } from './situation.ts';
+import { closedFor, inside, label, type Situation, server } from './situation.ts';
 
 /** What the steps have to do for declared users. Nothing here talks to a server. */
 
@@ -41,7 +41,10 @@ export function databaseAccessItems(situation: Situation, node: NodeSpec): reado
   // null: the database was not there when the server was last observed.
   const owner = database?.owner;
   const grants =
-    databaseGrants === null || owner === undefined || owner === situation.database.owner
+    databaseGrants === null ||
+    owner === undefined ||
+    owner === situation.database.owner ||
+    closedFor(situation) !== undefined
       ? databaseGrants
       : withoutFormerOwner(databaseGrants, owner);
   return diffDatabaseAccess(situation.database, grants ?? undefined, node, tableOwners(situation)).map((change) => ({
@@ -154,5 +157,6 @@ const UNDER_WAY: Readonly<Record<string, string>> = {
   grant: 'Granting',
   enter: 'Entering',
   give: 'Giving',
+  open: 'Opening',
   copy: 'Copying',
 };

@@ -1,3 +1,4 @@
+import { initSqlContradictions } from './initSqlContradictions.ts';
 import type { Plain, PlainMapping } from './plain.ts';
 import { formatPath, type Problem, show } from './problems.ts';
 import {
@@ -27,6 +28,7 @@ export function databaseContradictions(entries: readonly DatabaseEntry[], cluste
       ...repeatedNames(entry, 'schemas'),
       ...parameterProblems(entry),
       ...localeProblems(entry),
+      ...initSqlContradictions(entry, cluster),
     ]),
   ];
 }

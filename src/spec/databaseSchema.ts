@@ -141,6 +141,15 @@ const databaseFields = {
     'once: each statement of initSQL runs once. always: all of them, every time. adopt: once, in a database that was there before this program. baseline: record them as done without running them.',
   ),
   initSQL: optional(z.string(), 'SQL for the coordinator, run after the workers are registered.'),
+  initSQLRole: optional(
+    name(names.role),
+    "As whom initSQL runs: `owner`, the database's owner, or the name of a role, by a login of that user in `users`. Default: the superuser.",
+  ),
+  initSQLRunsCodeOfOthers: defaulted(
+    z.boolean(),
+    false,
+    'true: initSQL runs as superuser also where a statement touches what others own, and so runs their triggers, functions and operators as superuser. false: such a statement is refused.',
+  ),
 };
 
 const databaseName = name(names.managedDatabase);

@@ -106,6 +106,10 @@ export interface DatabaseSpec {
   readonly comment: string | undefined;
   readonly initSQLPolicy: InitSqlPolicy;
   readonly initSQL: string | undefined;
+  /** `owner`, or the name of a role: as which initSQL runs. undefined: the superuser. */
+  readonly initSQLRole: string | undefined;
+  /** initSQL runs as superuser also where it runs code that others have placed. */
+  readonly initSQLRunsCodeOfOthers: boolean;
 }
 
 /** One PostgreSQL server under Patroni, addressed by itself rather than by the Service of its group. */

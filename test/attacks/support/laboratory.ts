@@ -18,6 +18,8 @@ import { type Document, type Outcome, runProgram, specOf } from '../../support/p
 
 export interface Laboratory {
   readonly cluster: LocalCluster;
+  /** The file with mallory's password. */
+  readonly passwordFile: string;
   /** Makes the database with the program, mallory as its user, and the function that traps call. */
   scene(database: string, options?: SceneOptions): Promise<Scene>;
   /** What roles are and are members of, on every node. */
@@ -44,18 +46,21 @@ export interface Scene {
   /** As any client of hers does, with propagation. */
   asClient(sql: string): Promise<void>;
   provoke(group: number, sql: string): Promise<void>;
-  sprung(): Promise<readonly string[]>;
+  sprung(): Promise<string[]>;
   run(args: readonly string[], more?: Document): Promise<Outcome>;
+  /** With another database alone in the spec. */
+  runOn(database: string, args: readonly string[], entry: Document): Promise<Outcome>;
 }
 
 export const MALLORY = 'mallory';
+export const PASSWORD = 'mallory-and-her-friends';
 
 export async function startLaboratory(): Promise<Laboratory> {
   const cluster = await startLocalCluster({ workers: 2 });
   const folder = await mkdtemp('/tmp/citus-databases-attacks-');
   await chmod(folder, 0o777);
   const passwordFile = path.join(folder, 'password');
-  const password = 'mallory-and-her-friends';
+  const password = PASSWORD;
   await writeFile(passwordFile, password, { mode: 0o600 });
   const traps = path.join(folder, 'traps-');
 
@@ -93,15 +98,18 @@ export async function startLaboratory(): Promise<Laboratory> {
         return [...new Set(names.map((name) => name.replace(/\.\d+$/, '')))].toSorted();
       },
       run: async (args, extra) => await runProgram(cluster, args, document(extra)),
+      runOn: async (name, args, entry) => await runProgram(cluster, args, specOf(cluster, [{ name, ...entry }])),
     };
     const made = await self.run(['apply']);
     if (made.code !== 0) throw new Error(`apply ended with ${made.code}:\n${made.stdout}`);
     if (access === 'owner' || access === 'all') await onAllNodes(trapFunction(files));
+    else await query(cluster, 0, database, trapFunction(files));
     return self;
   }
 
   return {
     cluster,
+    passwordFile,
     scene,
     powers: async () => await Promise.all(cluster.nodes.map(({ group }) => list(cluster, group, 'postgres', POWERS))),
     close: async () => {

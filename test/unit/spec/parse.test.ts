@@ -45,6 +45,7 @@ describe('a good spec', () => {
           connectionLimit: undefined,
           comment: undefined,
           initSQLPolicy: 'once',
+          initSQLRunsCodeOfOthers: false,
           initSQL: undefined,
         },
       ],
@@ -132,6 +133,7 @@ databases:
         template: 'template0',
         connectionLimit: -1,
         initSQLPolicy: 'always',
+        initSQLRunsCodeOfOthers: false,
         initSQL: 'CREATE TABLE a (id int);\n',
       },
     ]);

@@ -1,0 +1,109 @@
+import { PIN_SEARCH_PATH, textArray } from '../objects/observe.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+import type { TouchedName } from './touches.ts';
+
+/**
+ * Whose code a statement would run. What lies in a schema that only superusers may create in, and belongs to a superuser,
+ * nobody else can replace, on whichever node: so no lock is needed between this question and the statement.
+ */
+
+const OF_SUPERUSER = (role: string) => `EXISTS (SELECT FROM pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
+
+/** Schemas in which superusers alone make objects. The owner of the database stands behind pg_database_owner. */
+const CLOSED = `closed AS (
+  SELECT n.oid, n.nspname FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner
+  WHERE (o.rolsuper OR o.rolname = 'pg_database_owner' AND EXISTS (SELECT FROM pg_database d
+      WHERE d.datname = current_database() AND ${OF_SUPERUSER('d.datdba')}))
+    AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) a
+      WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT ${OF_SUPERUSER('a.grantee')}))`;
+
+/** Whether anybody but superusers owns something in the database. */
+export const OTHERS_OWN_SOMETHING = `${PIN_SEARCH_PATH};
+SELECT EXISTS (SELECT FROM pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
+    OR EXISTS (SELECT FROM pg_proc p WHERE NOT ${OF_SUPERUSER('p.proowner')})
+    OR EXISTS (SELECT FROM pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')})
+    OR EXISTS (SELECT FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner
+         WHERE NOT o.rolsuper AND o.rolname <> 'pg_database_owner') AS others`;
+
+/** The schemas of a session's search_path. By names of pg_catalog alone, for the path may be anybody's. */
+export const CURRENT_SCHEMAS = 'SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text AS path';
+
+/** What is left of a search_path when only closed schemas may be in it, for SET. */
+export function closedPath(schemas: readonly string[]): string {
+  return `${PIN_SEARCH_PATH};
+WITH ${CLOSED}
+SELECT coalesce(string_agg(quote_ident(p.name), ', ' ORDER BY p.position), '''''') AS path
+FROM unnest(${textArray(schemas)}) WITH ORDINALITY p (name, position)
+WHERE p.name NOT LIKE 'pg\\_%' AND p.name IN (SELECT nspname::text FROM closed)`;
+}
+
+export interface Question {
+  readonly statement: string;
+  readonly path: readonly string[];
+  readonly relations: readonly TouchedName[];
+  readonly functions: readonly string[];
+  readonly types: readonly string[];
+  readonly schemas: readonly string[];
+}
+
+/** One row `reason`: why the statement could run somebody else's code; NULL: it cannot. */
+export function askWhoseCode(question: Question): string {
+  const { statement, path, relations, functions, types, schemas } = question;
+  const names = relations.map(({ schema, name }) => `(${literal(schema)}, ${quoteLiteral(name)}::text)`);
+  return `${PIN_SEARCH_PATH};
+WITH RECURSIVE ${CLOSED},
+open AS (SELECT n.nspname FROM pg_namespace n WHERE n.oid NOT IN (SELECT oid FROM closed)),
+mentioned AS (
+  SELECT lower(regexp_replace(replace(${quoteLiteral(statement)}, '"', ''), '\\s*\\.\\s*', '.', 'g')) AS text),
+named (schema, name) AS (VALUES ${[...names, '(NULL::text, NULL::text)'].join(', ')}),
+touched (oid) AS (
+  SELECT c.oid FROM named JOIN pg_class c ON c.relname = named.name JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = named.schema OR (named.schema IS NULL AND n.nspname = ANY (${textArray(path)}))
+  UNION
+  SELECT next.oid FROM touched, LATERAL (
+    SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = touched.oid
+    UNION ALL SELECT k.conrelid FROM pg_constraint k WHERE k.confrelid = touched.oid
+    UNION ALL SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      WHERE r.ev_class = touched.oid AND d.refclassid = 'pg_class'::regclass) next),
+parts (classid, objid, relation) AS (
+  SELECT 'pg_class'::regclass, t.oid, t.oid FROM touched t
+  UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, t.oid FROM touched t JOIN pg_index i ON i.indrelid = t.oid
+  UNION ALL SELECT 'pg_attrdef'::regclass, a.oid, t.oid FROM touched t JOIN pg_attrdef a ON a.adrelid = t.oid
+  UNION ALL SELECT 'pg_constraint'::regclass, k.oid, t.oid FROM touched t JOIN pg_constraint k ON k.conrelid = t.oid
+  UNION ALL SELECT 'pg_trigger'::regclass, g.oid, t.oid FROM touched t JOIN pg_trigger g ON g.tgrelid = t.oid
+  UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, t.oid FROM touched t JOIN pg_rewrite r ON r.ev_class = t.oid
+  UNION ALL SELECT 'pg_policy'::regclass, p.oid, t.oid FROM touched t JOIN pg_policy p ON p.polrelid = t.oid),
+used AS (
+  SELECT DISTINCT p.relation, d.refclassid, d.refobjid FROM parts p
+    JOIN pg_depend d ON d.classid = p.classid AND d.objid = p.objid)
+SELECT coalesce(
+  (SELECT 'event trigger ' || quote_ident(e.evtname) || ' calls a function of ' || quote_ident(pg_get_userbyid(p.proowner))
+   FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
+   WHERE e.evtenabled <> 'D' AND NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
+  (SELECT 'search_path has schema ' || quote_ident(nspname) || ', in which others may create objects'
+   FROM open WHERE nspname = ANY (${textArray(path)}) LIMIT 1),
+  (SELECT 'it names schema ' || quote_ident(nspname) || ', in which others may create objects'
+   FROM open, mentioned WHERE nspname = ANY (${textArray(schemas)})
+     OR mentioned.text ~ ('(^|[^[:alnum:]_$])' || regexp_replace(lower(nspname), '([^[:alnum:]_])', '\\\\\\1', 'g') || '\\.') LIMIT 1),
+  (SELECT touched.oid::regclass || ' belongs to ' || quote_ident(pg_get_userbyid(c.relowner))
+   FROM touched JOIN pg_class c ON c.oid = touched.oid WHERE NOT ${OF_SUPERUSER('c.relowner')} LIMIT 1),
+  (SELECT u.relation::regclass || ' uses function ' || p.oid::regproc || ' of ' || quote_ident(pg_get_userbyid(p.proowner))
+   FROM used u JOIN pg_proc p ON u.refclassid = 'pg_proc'::regclass AND p.oid = u.refobjid
+   WHERE NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
+  (SELECT u.relation::regclass || ' uses type ' || t.oid::regtype || ' of ' || quote_ident(pg_get_userbyid(t.typowner))
+   FROM used u JOIN pg_type t ON u.refclassid = 'pg_type'::regclass AND t.oid = u.refobjid
+   WHERE NOT ${OF_SUPERUSER('t.typowner')} LIMIT 1),
+  (SELECT u.relation::regclass || ' uses operator ' || o.oid::regoperator || ' of ' || quote_ident(pg_get_userbyid(o.oprowner))
+   FROM used u JOIN pg_operator o ON u.refclassid = 'pg_operator'::regclass AND o.oid = u.refobjid
+   WHERE NOT ${OF_SUPERUSER('o.oprowner')} LIMIT 1),
+  (SELECT 'function ' || p.oid::regprocedure || ' belongs to ' || quote_ident(pg_get_userbyid(p.proowner))
+   FROM pg_proc p WHERE p.proname = ANY (${textArray(functions)}) AND p.pronamespace IN (SELECT oid FROM closed)
+     AND NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
+  (SELECT 'type ' || t.oid::regtype || ' belongs to ' || quote_ident(pg_get_userbyid(t.typowner))
+   FROM pg_type t WHERE t.typname = ANY (${textArray(types)}) AND t.typnamespace IN (SELECT oid FROM closed)
+     AND NOT ${OF_SUPERUSER('t.typowner')} LIMIT 1)) AS reason`;
+}
+
+function literal(text: string | undefined): string {
+  return text === undefined ? 'NULL::text' : `${quoteLiteral(text)}::text`;
+}

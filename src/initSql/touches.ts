@@ -1,0 +1,182 @@
+import type { Node } from 'libpg-query';
+import type { Grammar } from './grammar.ts';
+
+/** A name as a statement has it; without a schema the server's search_path decides. */
+export interface TouchedName {
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+/** What a statement names, as far as its text tells, and so whose code it could run. */
+export type Touches =
+  /** It changes catalogs only, and evaluates nothing of the objects that it names. */
+  | { readonly kind: 'catalogs' }
+  | {
+      readonly kind: 'objects';
+      /** Texts that may name a relation (`create_distributed_table('t', …)`) among them. */
+      readonly relations: readonly TouchedName[];
+      readonly functions: readonly string[];
+      readonly types: readonly string[];
+      /** Schemas that are named alone (CREATE EXTENSION … SCHEMA …). */
+      readonly schemas: readonly string[];
+    }
+  /** What it touches cannot be told from its text. */
+  | { readonly kind: 'anything'; readonly why: string };
+
+/** For one statement. */
+export function touchesOf(sql: string, grammar: Grammar): Touches {
+  const parsed = grammar.parse(sql);
+  const [statement] = parsed.kind === 'parsed' ? parsed.statements : [];
+  if (statement === undefined) return { kind: 'anything', why: 'this program cannot read it' };
+  const { node } = statement;
+  if ('DoStmt' in node) return { kind: 'anything', why: 'a DO block can touch anything' };
+  if ('ExecuteStmt' in node) return { kind: 'anything', why: 'EXECUTE can touch anything' };
+  if (changesCatalogsOnly(node)) return { kind: 'catalogs' };
+  const found: Found = { relations: [], functions: new Set(), types: new Set(), schemas: [] };
+  collect(node, found);
+  return {
+    kind: 'objects',
+    relations: found.relations,
+    functions: [...found.functions],
+    types: [...found.types],
+    schemas: found.schemas,
+  };
+}
+
+/**
+ * VACUUM, ANALYZE, REINDEX and CLUSTER evaluate expressions of indexes, and switch to the table's owner for that
+ * (PostgreSQL: SECURITY_RESTRICTED_OPERATION). CREATE INDEX does so too, and yet runs a function of somebody else as
+ * superuser where the table is the superuser's; so does REFRESH MATERIALIZED VIEW. Both are not in this list.
+ */
+const CATALOGS_ONLY = [
+  'AlterDefaultPrivilegesStmt',
+  'AlterOwnerStmt',
+  'AlterObjectSchemaStmt',
+  'AlterRoleSetStmt',
+  'AlterRoleStmt',
+  'AlterSeqStmt',
+  'ClusterStmt',
+  'CommentStmt',
+  'CompositeTypeStmt',
+  'CreateDomainStmt',
+  'CreateEnumStmt',
+  'CreateFunctionStmt',
+  'CreatePolicyStmt',
+  'CreateRoleStmt',
+  'CreateSeqStmt',
+  'CreateTrigStmt',
+  'DefineStmt',
+  'DropRoleStmt',
+  'DropStmt',
+  'GrantRoleStmt',
+  'GrantStmt',
+  'ReassignOwnedStmt',
+  'ReindexStmt',
+  'RenameStmt',
+  'VacuumStmt',
+  'ViewStmt',
+] as const;
+
+/** ALTER TABLE rewrites and checks rows, as whoever runs it; these do not. */
+const WITHOUT_ROWS: ReadonlySet<unknown> = new Set([
+  'AT_ChangeOwner',
+  'AT_ColumnDefault',
+  'AT_DisableRowSecurity',
+  'AT_DropColumn',
+  'AT_DropConstraint',
+  'AT_DropNotNull',
+  'AT_EnableRowSecurity',
+  'AT_ForceRowSecurity',
+  'AT_NoForceRowSecurity',
+  'AT_ReplicaIdentity',
+  'AT_SetOptions',
+  'AT_SetRelOptions',
+  'AT_SetStatistics',
+]);
+
+function changesCatalogsOnly(node: Node): boolean {
+  if (CATALOGS_ONLY.some((kind) => kind in node)) return true;
+  if ('CreateSchemaStmt' in node) return (node.CreateSchemaStmt.schemaElts ?? []).length === 0;
+  if ('AlterTableStmt' in node) {
+    const { cmds = [] } = node.AlterTableStmt;
+    return cmds.every((command) => 'AlterTableCmd' in command && WITHOUT_ROWS.has(command.AlterTableCmd.subtype));
+  }
+  if (!('CreateStmt' in node)) return false;
+  const { inhRelations = [], partbound, ofTypename, tableElts = [] } = node.CreateStmt;
+  return (
+    inhRelations.length === 0 &&
+    partbound === undefined &&
+    ofTypename === undefined &&
+    !tableElts.some((element) => 'TableLikeClause' in element)
+  );
+}
+
+interface Found {
+  readonly relations: TouchedName[];
+  readonly functions: Set<string>;
+  readonly types: Set<string>;
+  readonly schemas: string[];
+}
+
+type Tree = Readonly<Record<string, unknown>>;
+
+/** Every node of the tree, whatever its kind: what nobody thought of counts as well. */
+function collect(value: unknown, found: Found): void {
+  if (Array.isArray(value)) {
+    for (const item of value) collect(item, found);
+    return;
+  }
+  if (!isTree(value)) return;
+  if (typeof value['relname'] === 'string') {
+    found.relations.push({ schema: textOf(value['schemaname']), name: value['relname'] });
+  }
+  const { FuncCall: call, A_Const: constant, CreateExtensionStmt: extension } = value;
+  if (isTree(call)) addLast(call['funcname'], found.functions);
+  if (isTree(value['typeName'])) addLast(value['typeName']['names'], found.types);
+  if (isTree(value['TypeName'])) addLast(value['TypeName']['names'], found.types);
+  if (isTree(constant) && isTree(constant['sval'])) addText(textOf(constant['sval']['sval']), found.relations);
+  if (isTree(extension)) found.schemas.push(...schemaOption(extension['options']));
+  for (const child of Object.values(value)) collect(child, found);
+}
+
+function addLast(names: unknown, to: Set<string>): void {
+  const last = Array.isArray(names) ? stringOf(names.at(-1)) : undefined;
+  if (last !== undefined) to.add(last);
+}
+
+const NAME = /^(?:"((?:[^"]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))$/u;
+
+/** `'t'`, `'s.t'`, `'"My Schema"."T"'`: as to_regclass() reads them. */
+function addText(text: string | undefined, to: TouchedName[]): void {
+  if (text === undefined || text.length > 200) return;
+  const parts = text.match(/"(?:[^"]|"")+"|[^.]+/g) ?? [];
+  const names = parts.map((part) => {
+    const [, quoted, plain] = NAME.exec(part.trim()) ?? [];
+    return quoted?.replaceAll('""', '"') ?? plain?.toLowerCase();
+  });
+  const [first, second] = names;
+  if (first === undefined || names.length > 2 || (names.length === 2 && second === undefined)) return;
+  to.push(second === undefined ? { schema: undefined, name: first } : { schema: first, name: second });
+}
+
+function schemaOption(options: unknown): readonly string[] {
+  if (!Array.isArray(options)) return [];
+  return options.flatMap((option: unknown) => {
+    const element = isTree(option) ? option['DefElem'] : undefined;
+    if (!isTree(element) || element['defname'] !== 'schema') return [];
+    return stringOf(element['arg']) ?? [];
+  });
+}
+
+function stringOf(node: unknown): string | undefined {
+  const text = isTree(node) ? node['String'] : undefined;
+  return isTree(text) ? textOf(text['sval']) : undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,145 @@
+import { CREATE_ATTEMPTS, recordAttempt } from '../initSql/attempt.ts';
+import { resolveOutcome } from '../initSql/ledger.ts';
+import { recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
+import type { RecordedUnit, SqlPart, StatementUnit, Unit } from '../initSql/types.ts';
+import type { Session } from '../postgres/connection.ts';
+import { retryTransient } from '../postgres/retry.ts';
+import { codeOf } from '../postgres/sqlstate.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import { outcomeOfAttempt } from './attemptOutcome.ts';
+import { entryOf, type InitSqlWork, lookUpOutcome, prepareLedger, RUN_IT_ALONE, send } from './executeInitSql.ts';
+import { statementFailure } from './initSqlFailure.ts';
+import type { Run } from './run.ts';
+
+interface Executor {
+  readonly run: Run;
+  readonly log: LineLog;
+  /** As the role: the server itself does not let it become more. */
+  readonly session: Session;
+  /** As the superuser, to whom the ledger belongs. */
+  readonly ledger: Session;
+}
+
+/**
+ * initSQLRole: statements run in a session that logged in as that role, the ledger is written in another one. Both cannot
+ * commit together, so each transaction's number is written down before its first statement (attempt.ts).
+ */
+export async function executeAsRole(
+  executor: Executor,
+  work: Exclude<InitSqlWork, { readonly kind: 'record' }>,
+): Promise<number> {
+  const { run, session, ledger } = executor;
+  if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
+  await prepareLedger(run, ledger, CREATE_ATTEMPTS);
+  for (const part of work.replay) await send(run, session, part.sql, part);
+  if (work.kind === 'run') return await executeUnits(executor, work.pending, 'recorded');
+
+  const outcome =
+    (await outcomeOfAttempt(run, ledger, work.unit)) ??
+    (await run.interruptible(session, () => lookUpOutcome(session, work.lookup)));
+  const resolved = resolveOutcome(work, outcome, run.database);
+  if (resolved.kind === 'failure') throw resolved.failure;
+  await send(run, ledger, recordOutcome(entryOf(work.unit), outcome === 'done' ? 'done' : 'failed'), work.unit);
+  return await executeUnits(executor, resolved.pending, 'recorded');
+}
+
+async function executeUnits(
+  executor: Executor,
+  units: readonly Unit[],
+  mode: 'recorded' | 'unrecorded',
+): Promise<number> {
+  const { run, session, log } = executor;
+  let executed = 0;
+  for (const unit of units) {
+    if (unit.kind === 'session') {
+      await send(run, session, unit.sql, unit);
+      continue;
+    }
+    await run.assertLock();
+    log.line(`Line ${unit.line}: ${unit.display}`, 1);
+    if (mode === 'recorded') await executeRecorded(executor, unit);
+    else await executeUnrecorded(executor, unit);
+    executed += 1;
+  }
+  return executed;
+}
+
+async function executeUnrecorded({ run, session }: Executor, unit: RecordedUnit): Promise<void> {
+  if (unit.kind === 'statement') return await send(run, session, unit.sql, unit);
+  try {
+    for (const part of [unit.begin, ...unit.statements]) await send(run, session, part.sql, part);
+    await send(run, session, 'COMMIT', unit);
+  } catch (error) {
+    if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function executeRecorded(executor: Executor, unit: RecordedUnit): Promise<void> {
+  if (unit.kind === 'block') return await executeTransaction(executor, unit, [unit.begin, ...unit.statements]);
+  if (unit.expectation === 'alone') return await executeAlone(executor, unit);
+  try {
+    await executeTransaction(executor, unit, [{ sql: 'BEGIN', line: unit.line, column: unit.column }, unit]);
+  } catch (error) {
+    if (!RUN_IT_ALONE.has(codeOf(error) ?? '')) throw error;
+    await executeAlone(executor, unit);
+  }
+}
+
+/** SET TRANSACTION has to come before the first query (PostgreSQL documentation, SET TRANSACTION). */
+const OF_TRANSACTION = /^(?:begin|start|set\s+transaction)\b/i;
+
+async function executeTransaction(
+  { run, session, ledger }: Executor,
+  unit: RecordedUnit,
+  parts: readonly SqlPart[],
+): Promise<void> {
+  const first = parts.findIndex(({ sql }) => !OF_TRANSACTION.test(sql));
+  const statements = first === -1 ? [] : parts.slice(first);
+  await retryTransient(
+    async () => {
+      let succeeded = 0;
+      const onDone = () => {
+        succeeded += 1;
+      };
+      try {
+        for (const part of parts.slice(0, first === -1 ? undefined : first)) await send(run, session, part.sql, part);
+        const { rows } = await session.query<{ readonly transaction: string }>(
+          'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS transaction',
+        );
+        const attempt = recordAttempt(unit, rows[0]?.transaction ?? '');
+        await send(run, ledger, recordRunning(entryOf(unit), attempt), unit);
+        const messages = [...statements.map(({ sql }) => sql), 'COMMIT'];
+        await run.interruptible(session, () => session.pipeline(messages, { onDone }));
+      } catch (error) {
+        // A server that answers has rolled it back; with a lost connection the number is what there is to ask for.
+        if (session.isAlive) {
+          await session.query('ROLLBACK').catch(() => undefined);
+          if (session.isAlive && ledger.isAlive) await ledger.script(recordOutcome(entryOf(unit), 'failed'));
+        }
+        const part = statements[succeeded] ?? unit;
+        throw statementFailure(run, part, error, { located: succeeded < statements.length });
+      }
+      await send(run, ledger, recordOutcome(entryOf(unit), 'done'), unit);
+    },
+    { deadline: run.deadline(), signal: run.signal, unless: () => !session.isAlive || !ledger.isAlive },
+  );
+}
+
+/** As a statement of the superuser's that runs outside a transaction: an intent goes before it. */
+async function executeAlone({ run, session, ledger }: Executor, unit: StatementUnit): Promise<void> {
+  const entry = entryOf(unit);
+  await send(run, ledger, recordRunning(entry), unit);
+  try {
+    await run.interruptible(session, () => session.script(unit.sql));
+  } catch (error) {
+    const notDone =
+      session.isAlive && (await lookUpOutcome(session, unit.lookup).catch(() => 'unclear' as const)) === 'notDone';
+    if (notDone) await ledger.script(recordOutcome(entry, 'failed'));
+    const next = notDone
+      ? undefined
+      : 'It ran outside a transaction, so part of it may have taken effect: look at the database. Then run again';
+    throw statementFailure(run, unit, error, { located: true, next });
+  }
+  await send(run, ledger, recordOutcome(entry, 'done'), unit);
+}

@@ -1,0 +1,86 @@
+import { loadGrammar } from '../initSql/grammar.ts';
+import { askWhoseCode, CURRENT_SCHEMAS, closedPath, OTHERS_OWN_SOMETHING } from '../initSql/othersCode.ts';
+import { touchesOf } from '../initSql/touches.ts';
+import type { RecordedUnit, SqlPart } from '../initSql/types.ts';
+import { isShared } from '../objects/superuserSetting.ts';
+import type { Session } from '../postgres/connection.ts';
+import { Failure } from '../report/errors.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import type { Run } from './run.ts';
+import { closedFor, type Situation } from './situation.ts';
+
+/**
+ * Keeps initSQL from running code of others as superuser. In a database that is open to an owner, or in which somebody
+ * else owns something, the session resolves names in schemas of superusers alone, and a statement that touches anything
+ * of others is refused before it is sent. While nobody else is let in (closedDatabase.ts) there is nothing to keep it from.
+ */
+export interface Guard {
+  /** Throws a Failure when one of these statements could run somebody else's code. */
+  readonly check: (parts: readonly SqlPart[]) => Promise<void>;
+}
+
+/** undefined: initSQL may touch whatever there is. */
+export async function guardInitSql(
+  situation: Situation,
+  { run, session, log }: { readonly run: Run; readonly session: Session; readonly log: LineLog },
+): Promise<Guard | undefined> {
+  const { database, spec, topology } = situation;
+  if (database.initSQLRunsCodeOfOthers || closedFor(situation) !== undefined) return undefined;
+  const ask = async <Row>(text: string): Promise<Row | undefined> => {
+    const own = await run.session({ node: topology.coordinator, scope: 'database' });
+    const results = await run.interruptible(own, () => own.script<Row>(text, { lockDeadline: run.deadline() }));
+    return results.at(-1)?.rows[0];
+  };
+  if (!isShared(database, spec.cluster.user)) {
+    const found = await ask<{ readonly others: boolean }>(OTHERS_OWN_SOMETHING);
+    if (found?.others !== true) return undefined;
+  }
+  const grammar = await loadGrammar();
+  const path = (await ask<{ readonly path: string }>(closedPath(await schemasOf(session))))?.path ?? "''";
+  await session.script(`SET search_path = ${path}`);
+  log.line(`Others own objects in this database: search_path is ${path === "''" ? 'empty' : path}`, 1);
+
+  async function whatFor({ sql }: SqlPart): Promise<string | undefined> {
+    const touches = touchesOf(sql, grammar);
+    if (touches.kind === 'anything') return touches.why;
+    const question =
+      touches.kind === 'catalogs'
+        ? { statement: '', path: [], relations: [], functions: [], types: [], schemas: [] }
+        : { ...touches, statement: sql, path: await schemasOf(session) };
+    const answer = await ask<{ readonly reason: string | null }>(askWhoseCode(question));
+    if (answer === undefined) throw new Error('no answer to whose code a statement would run');
+    return answer.reason ?? undefined;
+  }
+
+  return {
+    check: async (parts) => {
+      for (const part of parts) {
+        const reason = await whatFor(part);
+        if (reason !== undefined) throw refusedFor(run, part, reason);
+      }
+    },
+  };
+}
+
+/** The parts of a unit whose code somebody else could have placed: BEGIN and COMMIT have none. */
+export function guardedParts(unit: RecordedUnit): readonly SqlPart[] {
+  return unit.kind === 'block' ? unit.statements : [unit];
+}
+
+async function schemasOf(session: Session): Promise<readonly string[]> {
+  const [result] = await session.script<{ readonly path: string }>(CURRENT_SCHEMAS, { joinable: true });
+  return JSON.parse(result?.rows[0]?.path ?? '[]') as string[];
+}
+
+function refusedFor(run: Run, part: SqlPart, reason: string): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `initSQL, line ${part.line}: this statement could run code of others as superuser, and was not executed`,
+    node: run.coordinator,
+    database: run.database,
+    cause: reason,
+    next:
+      'Let it run as the owner of what it touches (initSQLRole), or keep what it touches in a schema of the superuser. ' +
+      'initSQLRunsCodeOfOthers: true runs it all the same (docs/SECURITY.md)',
+  });
+}

@@ -1,0 +1,333 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { splitScript } from '../../src/initSql/splitScript.ts';
+import { firstValue } from '../support/catalog.ts';
+import { connect, query } from '../support/cluster.ts';
+import type { Document } from '../support/program.ts';
+import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
+import { BAITS } from './support/objects.ts';
+
+/**
+ * initSQL that is appended to a database in use meets what its owner has placed there. Statements run as superuser only
+ * where that cannot run her code; in a new database she does not get in before they are through.
+ */
+
+let laboratory: Laboratory;
+let scene: Scene;
+let powers: unknown;
+/** A database in which she may make objects in a schema of her own alone, and superusers were careless. */
+let side: Scene;
+const FIRST = 'CREATE TABLE public.ours (a int)';
+const ON_THE_SIDE = `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}; CREATE TABLE t (a int)`;
+
+beforeAll(async () => {
+  laboratory = await startLaboratory();
+  scene = await laboratory.scene('shop', { more: { initSQL: FIRST } });
+  side = await laboratory.scene('side', { access: 'readWrite', more: { initSQL: ON_THE_SIDE } });
+  powers = await laboratory.powers();
+});
+
+afterAll(async () => {
+  await laboratory?.close();
+});
+
+interface Appended {
+  readonly name: string;
+  readonly plant: (trap: string) => string;
+  readonly provoke: string;
+  /** What the superuser did at some time, so that the trap can work. */
+  readonly careless?: string;
+}
+
+const APPENDED: readonly Appended[] = [
+  ...BAITS,
+  {
+    name: 'her table in the place of the superuser’s',
+    plant: (trap) => `DROP TABLE public.ours; CREATE TABLE public.ours (a int DEFAULT CASE WHEN ${trap} THEN 1 END)`,
+    provoke: 'INSERT INTO public.ours DEFAULT VALUES',
+  },
+  {
+    name: 'a check that ALTER TABLE evaluates again',
+    plant: (trap) =>
+      `CREATE TABLE public.i_alter (a int CHECK (a < 9 AND ${trap})); INSERT INTO public.i_alter VALUES (1)`,
+    provoke: 'ALTER TABLE public.i_alter ALTER COLUMN a TYPE int8',
+  },
+  {
+    name: 'a DO block',
+    plant: (trap) => `CREATE TABLE public.i_do (a int DEFAULT CASE WHEN ${trap} THEN 1 END)`,
+    provoke: 'DO $$ BEGIN INSERT INTO public.i_do DEFAULT VALUES; END $$',
+  },
+  {
+    name: 'a function with a name of PostgreSQL’s and closer arguments',
+    plant: (trap) => `CREATE FUNCTION public.concat(int, int) RETURNS int LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN 1; END $f$`,
+    provoke: 'SELECT public.concat(1, 2)',
+  },
+  {
+    name: 'an operator',
+    plant: (trap) => `CREATE FUNCTION public.i_plus(text, int) RETURNS text LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN 'x'; END $f$;
+      CREATE OPERATOR public.+ (LEFTARG = text, RIGHTARG = int, FUNCTION = public.i_plus)`,
+    provoke: "SELECT 'a'::text OPERATOR(public.+) 1",
+  },
+];
+
+const CARELESS: readonly Appended[] = [
+  {
+    name: 'a view of the superuser’s over hers',
+    plant: (trap) => `CREATE VIEW hers.i_view AS SELECT ${trap} AS a`,
+    careless: 'CREATE VIEW public.s_view AS SELECT * FROM hers.i_view',
+    provoke: 'CREATE TABLE public.s_copy AS SELECT * FROM public.s_view',
+  },
+  {
+    name: 'a materialized view of the superuser’s over hers',
+    plant: (trap) => `CREATE VIEW hers.i_matview AS SELECT ${trap} AS a`,
+    careless: 'CREATE MATERIALIZED VIEW public.s_matview AS SELECT * FROM hers.i_matview WITH NO DATA',
+    provoke: 'REFRESH MATERIALIZED VIEW public.s_matview',
+  },
+  {
+    name: 'a trigger of the superuser’s with her function',
+    plant: (trap) => `CREATE FUNCTION hers.i_trigger() RETURNS trigger LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN NEW; END $f$`,
+    careless: `CREATE TABLE public.s_trigger (a int);
+      CREATE TRIGGER t BEFORE INSERT ON public.s_trigger FOR EACH ROW EXECUTE FUNCTION hers.i_trigger()`,
+    provoke: 'INSERT INTO public.s_trigger VALUES (1)',
+  },
+  {
+    name: 'an index of the superuser’s with her function',
+    plant: (trap) => `CREATE FUNCTION hers.i_index(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN 1; END $f$`,
+    careless: 'CREATE TABLE public.s_index (a int); CREATE INDEX ON public.s_index (hers.i_index(a))',
+    provoke: 'INSERT INTO public.s_index VALUES (1)',
+  },
+  {
+    name: 'a partition of hers',
+    plant: (trap) => `CREATE TABLE hers.i_partition (a int CHECK (${trap}))`,
+    careless: `CREATE TABLE public.s_parent (a int) PARTITION BY LIST (a);
+      ALTER TABLE public.s_parent ATTACH PARTITION hers.i_partition DEFAULT`,
+    provoke: 'INSERT INTO public.s_parent VALUES (1)',
+  },
+  {
+    name: 'a foreign key of hers that cascades to a deferred trigger',
+    plant: (trap) => `CREATE TABLE hers.i_child (a int);
+      CREATE FUNCTION hers.i_child() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN PERFORM ${trap}; RETURN NULL; END $f$;
+      CREATE CONSTRAINT TRIGGER t AFTER DELETE ON hers.i_child DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION hers.i_child()`,
+    careless: `CREATE TABLE public.s_key (a int PRIMARY KEY); INSERT INTO public.s_key VALUES (1);
+      INSERT INTO hers.i_child VALUES (1);
+      ALTER TABLE hers.i_child ADD FOREIGN KEY (a) REFERENCES public.s_key ON DELETE CASCADE`,
+    provoke: 'DELETE FROM public.s_key',
+  },
+  {
+    name: 'an event trigger whose function was given to her',
+    plant: () => 'SELECT 1',
+    careless: `CREATE FUNCTION hers.i_event() RETURNS event_trigger LANGUAGE plpgsql AS
+        $f$ BEGIN PERFORM public.sprung('an_event_trigger_whose_function_was_given_to_her'); END $f$;
+      CREATE EVENT TRIGGER i_event ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION hers.i_event();
+      ALTER FUNCTION hers.i_event() OWNER TO ${MALLORY}`,
+    provoke: 'CREATE TABLE public.s_event (a int)',
+  },
+];
+
+function trapName(name: string): string {
+  return name.replaceAll(/\W+/g, '_');
+}
+
+async function append(place: Scene, first: string, { name, plant, careless, provoke }: Appended): Promise<void> {
+  const trap = trapName(name);
+  await place.asMallory(0, plant(place.trap(trap)));
+  if (careless !== undefined) await place.provoke(0, careless);
+  await place.sprung();
+  const initSQL = `${first};\n${provoke}`;
+  try {
+    const { code, stdout, stderr } = await place.run(['apply'], { initSQL });
+    expect(await place.sprung()).toEqual([]);
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 3,
+      text: expect.stringMatching(/could run code of others as superuser|which each change would run as superuser/),
+    });
+    // The trap works: with the field that accepts the risk, or by a careless superuser's hand.
+    await place.run(['apply'], { initSQL, initSQLRunsCodeOfOthers: true });
+    const sprung = await place.sprung();
+    if (sprung.length === 0) {
+      await place.provoke(0, provoke);
+      sprung.push(...(await place.sprung()));
+    }
+    expect(sprung).toEqual([trap]);
+  } finally {
+    await place.provoke(0, 'DROP EVENT TRIGGER IF EXISTS i_event');
+    await place.provoke(0, 'DELETE FROM citus_databases.init_sql WHERE line > 1');
+  }
+}
+
+test.each(APPENDED)('$name', async (appended) => {
+  await append(scene, FIRST, appended);
+});
+
+test.each(CARELESS)('$name', async (appended) => {
+  await append(side, ON_THE_SIDE, appended);
+});
+
+test('what touches nothing of hers runs', async () => {
+  const appended = [
+    'INSERT INTO t VALUES (1)',
+    'CREATE TABLE u AS SELECT * FROM t',
+    'INSERT INTO public.t SELECT count(*) FROM u',
+    'CREATE TABLE hers.made (a int)',
+    `ALTER TABLE hers.made OWNER TO ${MALLORY}`,
+    "SELECT create_distributed_table('u', 'a')",
+    'DROP TABLE hers.made',
+  ];
+  const { code, stdout, stderr } = await side.run(['apply'], { initSQL: [ON_THE_SIDE, ...appended].join(';\n') });
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 0,
+    text: expect.stringContaining('Others own objects in this database: search_path is public'),
+  });
+  expect(await firstValue(laboratory.cluster, 0, 'side', 'SELECT sum(a)::text FROM t')).toBe('2');
+});
+
+test('nobody but superusers gets in before initSQL is through, also when a run dies in it', async () => {
+  const { cluster } = laboratory;
+  const { passwordFile } = laboratory;
+  const entry = (initSQL: string) => ({
+    users: [{ name: MALLORY, passwordFile, access: 'owner' }],
+    initSQL,
+  });
+  const login = async () => {
+    const client = await connect(cluster, 0, 'newborn', { name: MALLORY, password: PASSWORD });
+    await client.end();
+  };
+  const broken = await scene.runOn('newborn', ['apply'], entry('CREATE TABLE t (a int); SELECT 1/0'));
+  expect(broken.code).toBe(1);
+  await expect(login()).rejects.toThrow(/too many connections for|permission denied for/);
+  const elsewhere = await connect(cluster, 0, 'postgres', { name: MALLORY, password: PASSWORD });
+  await expect(elsewhere.query('ALTER DATABASE newborn CONNECTION LIMIT 10')).rejects.toThrow(/must be owner/);
+  await elsewhere.end();
+
+  const mended = await scene.runOn('newborn', ['apply'], entry('CREATE TABLE t (a int); CREATE TABLE u (a int)'));
+  expect({ code: mended.code, text: mended.stdout }).toEqual({
+    code: 0,
+    text: expect.stringContaining('Opening database "newborn" to its owner "mallory" and its users on '),
+  });
+  await login();
+  for (const { group } of cluster.nodes) {
+    expect(
+      await firstValue(
+        cluster,
+        group,
+        'postgres',
+        "SELECT datdba::regrole || ' ' || datconnlimit FROM pg_database WHERE datname = 'newborn'",
+      ),
+    ).toBe(`${MALLORY} -1`);
+  }
+  const again = await scene.runOn('newborn', ['plan'], entry('CREATE TABLE t (a int); CREATE TABLE u (a int)'));
+  expect({ code: again.code, text: again.stdout }).toEqual({ code: 0, text: expect.any(String) });
+});
+
+describe('initSQLRole', () => {
+  const FIRST_OF_OWNER = 'CREATE TABLE public.t (a int)';
+  const owned = (initSQL: string): Document => ({ initSQL, initSQLRole: 'owner' });
+  let own: Scene;
+
+  beforeAll(async () => {
+    own = await laboratory.scene('owned', { more: owned(FIRST_OF_OWNER) });
+  });
+
+  test('what she plants runs as herself, and nothing leads back to the superuser', async () => {
+    await own.asClient(`CREATE TABLE public.spoils (role text, outcome text);
+      CREATE FUNCTION public.climb() RETURNS trigger LANGUAGE plpgsql AS $f$
+      DECLARE attempt text;
+      BEGIN
+        PERFORM public.sprung('trigger');
+        FOREACH attempt IN ARRAY ARRAY['RESET ROLE', 'RESET SESSION AUTHORIZATION', 'SET SESSION AUTHORIZATION DEFAULT',
+          'SET SESSION AUTHORIZATION postgres', 'SET ROLE postgres', 'SET ROLE none', 'ALTER ROLE ${MALLORY} SUPERUSER',
+          'SET LOCAL SESSION AUTHORIZATION postgres', 'INSERT INTO citus_databases.init_sql (hash) VALUES (1)',
+          'DO $d$ BEGIN EXECUTE ''RESET ROLE''; END $d$', 'SET citus.enable_ddl_propagation = off']
+        LOOP
+          BEGIN EXECUTE attempt; EXCEPTION WHEN OTHERS THEN NULL; END;
+          IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN
+            INSERT INTO public.spoils VALUES (current_user, attempt);
+          END IF;
+        END LOOP;
+        PERFORM public.sprung('trigger');
+        RETURN NEW;
+      END $f$;
+      CREATE TRIGGER climb BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.climb()`);
+    const appended = `${FIRST_OF_OWNER}; INSERT INTO t VALUES (1); BEGIN; INSERT INTO t VALUES (2); INSERT INTO t VALUES (3); COMMIT;
+      CREATE INDEX CONCURRENTLY t_a ON t (a); CREATE TABLE d (a int); SELECT create_distributed_table('d', 'a')`;
+    const { code, stdout, stderr } = await own.run(['apply'], owned(appended));
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 0,
+      text: expect.stringContaining(`Custom SQL executed successfully as ${MALLORY}!`),
+    });
+    expect(await own.sprung()).toEqual([]);
+    const { cluster } = laboratory;
+    expect(await firstValue(cluster, 0, 'owned', 'SELECT count(*)::text FROM public.spoils')).toBe('0');
+    expect(await firstValue(cluster, 0, 'owned', "SELECT string_agg(a::text, ' ' ORDER BY a) FROM public.t")).toBe(
+      '1 2 3',
+    );
+    expect(
+      await firstValue(
+        cluster,
+        0,
+        'owned',
+        "SELECT string_agg(DISTINCT relowner::regrole::text, ' ') FROM pg_class WHERE relname IN ('t', 'd')",
+      ),
+    ).toBe(MALLORY);
+    const again = await own.run(['apply'], owned(appended));
+    expect({ code: again.code, text: again.stdout }).toEqual({
+      code: 0,
+      text: expect.stringContaining('Custom SQL was already executed'),
+    });
+  });
+
+  test.each([
+    ['committed', 'COMMIT', 'done'],
+    ['rolled back', 'ROLLBACK', 'not done'],
+    ['still running', '', 'not done'],
+  ])('a run that was killed while its transaction was %s: the next one knows', async (_, end, expected) => {
+    const { cluster } = laboratory;
+    const statement = `INSERT INTO public.once VALUES ('${expected} ${end}')`;
+    const script = `${FIRST_OF_OWNER}; CREATE TABLE IF NOT EXISTS public.once (a text); ${statement}`;
+    const known = await own.run(['apply'], owned(script.replace(`; ${statement}`, '')));
+    expect(known.code).toBe(0);
+    // What a killed run leaves behind: the intent with the number of its transaction.
+    const client = await connect(cluster, 0, 'owned', { name: MALLORY, password: PASSWORD });
+    client.on('error', () => undefined);
+    await client.query('BEGIN');
+    const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+    await client.query(statement);
+    const { hash } = (await splitScript(script)).units.at(-1) as { readonly hash: string };
+    await query(
+      cluster,
+      0,
+      'owned',
+      `INSERT INTO citus_databases.init_sql (hash, occurrence, line, statement, state) VALUES ('${hash}', 1, 1, 'x', 'running');
+       INSERT INTO citus_databases.init_sql_transaction SELECT '${hash}', 1, '${rows[0]?.xid}', system_identifier::text FROM pg_control_system()`,
+    );
+    if (end !== '') await client.query(end);
+    const { code, stdout, stderr } = await own.run(['apply'], owned(script));
+    expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
+    expect(
+      await firstValue(cluster, 0, 'owned', `SELECT count(*)::text FROM public.once WHERE a = '${expected} ${end}'`),
+    ).toBe('1');
+    await client.end().catch(() => undefined);
+    await query(cluster, 0, 'owned', `DELETE FROM citus_databases.init_sql WHERE hash = '${hash}'`);
+  });
+
+  test('a statement that fails leaves nothing behind and is executed when it was corrected', async () => {
+    const script = (end: string) =>
+      `${FIRST_OF_OWNER}; CREATE TABLE IF NOT EXISTS public.f (a int); INSERT INTO f ${end}`;
+    const failed = await own.run(['apply'], owned(script('VALUES (1), (1/0)')));
+    expect({ code: failed.code, text: failed.stderr + failed.stdout }).toEqual({
+      code: 1,
+      text: expect.stringContaining('division by zero'),
+    });
+    const mended = await own.run(['apply'], owned(script('VALUES (1)')));
+    expect(mended.code).toBe(0);
+    expect(await firstValue(laboratory.cluster, 0, 'owned', 'SELECT count(*)::text FROM public.f')).toBe('1');
+  });
+});
+
+test('nobody gained anything', async () => {
+  expect(await laboratory.powers()).toEqual(powers);
+});
