@@ -81,6 +81,6 @@ function refusedFor(run: Run, part: SqlPart, reason: string): Failure {
     cause: reason,
     next:
       'Let it run as the owner of what it touches (initSQLRole), or keep what it touches in a schema of the superuser. ' +
-      'initSQLRunsCodeOfOthers: true runs it all the same (docs/SECURITY.md)',
+      'initSQLRunsCodeOfOthers: true runs it anyway (docs/SECURITY.md)',
   });
 }
