@@ -84,7 +84,7 @@ SELECT coalesce(
    FROM open WHERE nspname = ANY (${textArray(path)}) LIMIT 1),
   (SELECT 'it names schema ' || quote_ident(nspname) || ', in which others may create objects'
    FROM open, mentioned WHERE nspname = ANY (${textArray(schemas)})
-     OR mentioned.text ~ ('(^|[^[:alnum:]_$])' || regexp_replace(lower(nspname), '([^[:alnum:]_])', '\\\\\\1', 'g') || '\\.') LIMIT 1),
+     OR mentioned.text ~ ('(^|[^\\w$])' || regexp_replace(lower(nspname), '(\\W)', '\\\\\\1', 'g') || '\\.') LIMIT 1),
   (SELECT touched.oid::regclass || ' belongs to ' || quote_ident(pg_get_userbyid(c.relowner))
    FROM touched JOIN pg_class c ON c.oid = touched.oid WHERE NOT ${OF_SUPERUSER('c.relowner')} LIMIT 1),
   (SELECT u.relation::regclass || ' uses function ' || p.oid::regproc || ' of ' || quote_ident(pg_get_userbyid(p.proowner))
