@@ -112,7 +112,6 @@ export function serverScript(
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...observeBookkeeping(database.name),
     ...(coordinator ? observeIdentities() : []),
-    observeMarkedSessions(database.name),
     observeMarkedSessions(database),
     ...fragmentsOf(kinds, 'server', database),
   ]);
