@@ -1,9 +1,7 @@
 import { defineConfig } from 'vitest/config';
-import { findAllWithCitus, POSTGRES_SETTING } from './src/localCluster/postgresInstall.ts';
+import { POSTGRES_SETTING } from './src/localCluster/postgresInstall.ts';
+import { integrationProjects } from './test/support/installations.ts';
 import { ProgressReporter } from './test/support/progress.ts';
-
-/** On every PostgreSQL with Citus that is there or that the setting names; without any, once, on the stand-in. */
-const [, ...others] = await findAllWithCitus();
 
 function integration(name: string, env: Readonly<Record<string, string>>) {
   return {
@@ -36,8 +34,9 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
-      integration('integration', {}),
-      ...others.map(({ bin, version }) => integration(`integration-${version}`, { [POSTGRES_SETTING]: bin })),
+      ...(await integrationProjects()).map(({ name, install }) =>
+        integration(name, install === undefined ? {} : { [POSTGRES_SETTING]: install.bin }),
+      ),
       {
         test: {
           name: 'chart',

