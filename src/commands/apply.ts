@@ -18,10 +18,13 @@ import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } f
 import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { rememberCluster } from '../reconcile/rememberCluster.ts';
+import type { Run } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
+import { rightsDiffer } from '../reconcile/shardFaults.ts';
 import { type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate } from '../reconcile/updateOrder.ts';
 import type { WorkReport } from '../reconcile/workReport.ts';
+import { Failure } from '../report/errors.ts';
 import { tellNow } from '../report/heldLog.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
@@ -163,6 +166,7 @@ async function applyOne(
         withRegistrationLock: (body) => takeTurns(context, joined, database, body),
         execute: (_, within, to) => runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
       });
+      if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, passwords);
       return { kind: 'done', changes } as const;
     });
   let result = await attempt(true);
@@ -179,6 +183,25 @@ async function applyOne(
 function accessOf(context: Context, login: InitSqlLogin | undefined, passwords: Passwords): Context['access'] {
   if (login === undefined) return context.access;
   return { ...context.access, user: login.user.name, password: passwords.get(login.user.name) };
+}
+
+/** Before the update of Citus nobody could look at them (objects/shard.ts). */
+async function lookAtShards(
+  context: Context,
+  joined: Joined,
+  run: Run,
+  database: DatabaseSpec,
+  passwords: Passwords,
+): Promise<void> {
+  const updated = await look(context, joined, run, database, passwords);
+  await check(run, updated);
+  if (!rightsDiffer(updated.topology, updated.inside)) return;
+  throw new Failure({
+    kind: 'failed',
+    what: 'Citus was updated, and shards are not as their tables, which could not be seen before',
+    database: database.name,
+    next: 'Run again: the next run repairs them',
+  });
 }
 
 /**

@@ -4,7 +4,7 @@ import type { DemoCluster } from './demoCluster.ts';
 import { type ContainerPlan, startContainer } from './dockerNode.ts';
 
 /** The image of users' development clusters; versions.env and compose.yaml name the same one. */
-export const CITUS_IMAGE = 'citusdata/citus:13.2.0';
+export const CITUS_IMAGE = 'citusdata/citus:14.1.0-pg17';
 
 /** What the nodes call each other: the names of compose.yaml. */
 const NAMES = ['citus_master', 'citus_worker1', 'citus_worker2'] as const;

@@ -111,8 +111,14 @@ const WITH_SHARDS = `own AS MATERIALIZED (
 const NAMED_STATES = `SELECT ${TABLE_NAME} AS name, t.rights FROM states t
       JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
 
-/** Old versions, and the stand-in, have no shards that could be looked for by name. */
-const HAS_SHARDS = `${HAS_CITUS} AND pg_catalog.to_regproc('pg_catalog.shard_name') IS NOT NULL`;
+/**
+ * Old versions, and the stand-in, have no shards that could be looked for by name. Nor are there names while the extension and the
+ * library that is loaded are of different versions: shard_name() is refused then (Citus: citus.enable_version_checks), and the run
+ * that updates the extension looks at shards afterwards.
+ */
+const HAS_SHARDS = `${HAS_CITUS} AND pg_catalog.to_regproc('pg_catalog.shard_name') IS NOT NULL
+    AND (SELECT pg_catalog.split_part(e.extversion, '-', 1) FROM pg_catalog.pg_extension e WHERE e.extname = 'citus')
+      IS NOT DISTINCT FROM pg_catalog.substring(pg_catalog.current_setting('citus.version', true), '^[0-9]+[.][0-9]+')`;
 
 /** One digest each, so that the answer stays small however many shards there are. */
 export function observeShards(): Fragment {

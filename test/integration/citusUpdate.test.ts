@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { authinfoInsert, connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** What a run does after the image was updated: the library is newer than the extension in each database. */
 
 const OLDER = '13.1-1';
+/** Citus refuses to work with an extension of another major version. */
+const OLDER_MAJOR = '12.1-1';
 const DATABASES = ['citus', 'shop', 'legacy'];
 
 let cluster: LocalCluster;
@@ -98,6 +100,84 @@ test('--all-databases updates the rest, and nothing else in them', async () => {
   expect(await versions()).toMatchObject({ legacy: [newest, newest] });
   expect(await run('plan', '--all-databases')).toMatchObject({ code: 0 });
   expect(await firstValue(cluster, 0, 'legacy', 'SELECT count(*)::int FROM pg_dist_authinfo')).toBe(0);
+});
+
+describe('a database with distributed tables', () => {
+  const GOODS = `CREATE TABLE public.goods (id int PRIMARY KEY);
+    SELECT create_distributed_table('public.goods', 'id', shard_count => 2);
+    INSERT INTO public.goods SELECT generate_series(1, 100);`;
+  const stocked = () => specOf(cluster, [{ name: 'stocked', maxAttempts: 3, retryDelaySeconds: 0 }]);
+
+  test('can be planned while Citus refuses to name its shards', async () => {
+    expect(await runProgram(cluster, ['apply'], stocked())).toMatchObject({ code: 0 });
+    await query(cluster, 0, 'stocked', GOODS);
+    // As after an update of the image: the extension says that it is older. Nothing else of it is.
+    for (const { group } of cluster.nodes) {
+      await query(
+        cluster,
+        group,
+        'stocked',
+        `UPDATE pg_extension SET extversion = '${OLDER_MAJOR}' WHERE extname = 'citus'`,
+      );
+    }
+    const refused = query(cluster, 0, 'stocked', 'SELECT count(*) FROM public.goods');
+    if (cluster.kind === 'real') await expect(refused).rejects.toThrow('loaded Citus library version differs');
+    else await refused;
+    const { code, log } = await runProgram(cluster, ['plan'], stocked());
+    expect({ code, log }).toEqual({
+      code: 10,
+      log: expect.stringContaining(`node1: update extension citus from ${OLDER_MAJOR} to ${newest}`),
+    });
+    for (const { group } of cluster.nodes) {
+      await query(
+        cluster,
+        group,
+        'stocked',
+        `UPDATE pg_extension SET extversion = '${newest}' WHERE extname = 'citus'`,
+      );
+    }
+    expect(await runProgram(cluster, ['apply'], stocked())).toMatchObject({
+      code: 0,
+      log: expect.stringContaining('Nothing was changed'),
+    });
+  });
+
+  test('is updated with its rows, under a library of the next major version', async (context) => {
+    // The extension of Citus 13.2 registers nodes and distributes tables under the library of 14, with the checks off.
+    if (cluster.kind !== 'real' || Number.parseInt(newest, 10) < 14) return context.skip();
+    await checks('off');
+    for (const { group } of cluster.nodes) {
+      await query(cluster, group, 'postgres', 'CREATE DATABASE grown');
+      await query(cluster, group, 'grown', `CREATE EXTENSION citus VERSION '13.2-1'`);
+      await query(cluster, group, 'grown', authinfoInsert(cluster));
+    }
+    const [coordinator, worker] = cluster.nodes;
+    await query(cluster, 0, 'grown', `SELECT citus_set_coordinator_host('127.0.0.1', ${coordinator?.port})`);
+    await query(cluster, 0, 'grown', `SELECT citus_add_node('127.0.0.1', ${worker?.port}, groupid => 1)`);
+    await query(cluster, 0, 'grown', GOODS);
+    await query(cluster, 0, 'grown', 'CREATE ROLE buyer; GRANT SELECT ON public.goods TO buyer');
+    await checks('on');
+    const spec = specOf(cluster, [{ name: 'grown', maxAttempts: 3, retryDelaySeconds: 0 }]);
+    const { code, log } = await runProgram(cluster, ['apply'], spec);
+    expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining("Database 'grown' is ready!") });
+    expect(log).toContain(`Updating Citus extension on node1 from 13.2-1 to ${newest}`);
+    expect(await firstValue(cluster, 0, 'grown', 'SELECT count(*)::int FROM public.goods')).toBe(100);
+    expect(await runProgram(cluster, ['plan'], spec)).toMatchObject({ code: 0 });
+    expect(await runProgram(cluster, ['verify'], spec)).toMatchObject({ code: 0 });
+  });
+
+  async function checks(value: 'on' | 'off'): Promise<void> {
+    for (const { group } of cluster.nodes) {
+      await query(cluster, group, 'postgres', `ALTER SYSTEM SET citus.enable_version_checks = ${value}`);
+      await query(cluster, group, 'postgres', 'SELECT pg_reload_conf()');
+      const client = await connect(cluster, group, 'postgres');
+      while (
+        (await client.query('SHOW citus.enable_version_checks')).rows[0]?.['citus.enable_version_checks'] !== value
+      )
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      await client.end();
+    }
+  }
 });
 
 describe('the end of an upgrade (citus_finish_citus_upgrade)', () => {

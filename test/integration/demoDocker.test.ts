@@ -84,7 +84,7 @@ test('a registry that cannot be reached: one sentence, no defect', async () => {
       "out": "Starting a coordinator and two workers on ports 5600, 5601 and 5602...
     ERROR: Docker could not start the containers
       Cause: (HTTP code 500) server error - Get "https://registry-1.docker.io/v2/": EOF
-      Next: See that \`docker pull citusdata/citus:13.2.0\` works, or leave --docker out; where images come from another registry, name it in TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX
+      Next: See that \`docker pull citusdata/citus:14.1.0-pg17\` works, or leave --docker out; where images come from another registry, name it in TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX
     ",
     }
   `);
