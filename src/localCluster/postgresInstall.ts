@@ -61,7 +61,8 @@ function noCitusIn(folder: string): Failure {
 async function installsWithCitus(configs: readonly string[]): Promise<readonly PostgresInstall[]> {
   const found = new Map<string, PostgresInstall>();
   for (const config of configs) {
-    const [bin, share] = await Promise.all([ask(config, '--bindir'), ask(config, '--sharedir')]);
+    const asked = await Promise.all([ask(config, '--bindir'), ask(config, '--sharedir')]);
+    const [bin, share] = asked[0] === undefined ? await debianFolders(config) : asked;
     if (bin === undefined || share === undefined || found.has(bin)) continue;
     const control = await readFile(path.join(share, 'extension', 'citus.control'), 'utf8').catch(() => undefined);
     if (control === undefined) continue;
@@ -100,6 +101,13 @@ function major(folder: string): number {
 async function subfolders(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => []);
   return names.map((entry) => path.join(folder, entry));
+}
+
+/** Images leave pg_config out, which Debian has in its packages for development; its folders are known. */
+async function debianFolders(config: string): Promise<readonly [bin?: string, share?: string]> {
+  const [, root, version] = /^(.*)\/usr\/lib\/postgresql\/(\d+)\/bin\/pg_config$/.exec(config) ?? [];
+  if (root === undefined || version === undefined || (await exists(config))) return [];
+  return [path.dirname(config), `${root}/usr/share/postgresql/${version}`];
 }
 
 async function ask(config: string, option: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -40,6 +40,20 @@ it('runs the integration suite on every installation that is named, each under a
     ['integration-17.12-citus-14.0-1', `${named[1]}/bin`],
     ['integration-17.12-citus-13.2-1', `${named[2]}/bin`],
     ['integration-17.12-citus-13.2-1-again1', `${named[3]}/bin`],
+  ]);
+});
+
+it('takes the root folder of a Debian without pg_config, as images are', async () => {
+  const made = await install(folder, '18.6', '14.0-1');
+  const root = path.join(folder, 'image');
+  await mkdir(path.join(root, 'usr/lib/postgresql/18'), { recursive: true });
+  await mkdir(path.join(root, 'usr/share/postgresql'), { recursive: true });
+  await rename(path.join(made, 'bin'), path.join(root, 'usr/lib/postgresql/18/bin'));
+  await rename(path.join(made, 'share'), path.join(root, 'usr/share/postgresql/18'));
+  await rm(path.join(root, 'usr/lib/postgresql/18/bin/pg_config'));
+  vi.stubEnv('CITUS_DATABASES_TEST_POSTGRES', root);
+  expect((await integrationProjects()).map(({ install: found }) => found)).toEqual([
+    { bin: path.join(root, 'usr/lib/postgresql/18/bin'), version: '18.6', citusVersion: '14.0-1' },
   ]);
 });
 
