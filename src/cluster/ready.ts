@@ -67,6 +67,7 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
     if (outcome.ready) return outcome.session;
     options.signal?.throwIfAborted();
     const { error } = outcome;
+    if (error instanceof Failure && error.details.kind === 'invalid') throw error;
     if (mendsByWaiting(error)) {
       stuck = undefined;
     } else {

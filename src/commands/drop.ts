@@ -3,12 +3,14 @@ import { allNodes, topologyOf } from '../cluster/topology.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { originOf } from '../objects/bookkeeping.ts';
+import { dropProblems } from '../objects/dropDatabase.ts';
 import { quoteShellWord } from '../postgres/quote.ts';
 import { carryOut } from '../reconcile/carryOut.ts';
-import { dropOnNode } from '../reconcile/dropDatabase.ts';
+import { dropOnNode, observeObstaclesOf } from '../reconcile/dropDatabase.ts';
 import { DROP_ORDER, dropSituation } from '../reconcile/dropOrder.ts';
 import { locked } from '../reconcile/locked.ts';
 import { observeServerOf } from '../reconcile/observe.ts';
+import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
 import { undeclaredDatabase } from '../spec/complete.ts';
@@ -62,6 +64,16 @@ export async function drop(context: Context, options: DropOptions): Promise<void
           what: `Database '${name}' was not made by this program`,
           node: exists.map((node) => run.label(node)).join(', '),
           next: 'Nothing was changed. To drop it anyway, add --unmanaged',
+        });
+      }
+      const obstacles = await forAll(exists, async (node) =>
+        dropProblems(name, await observeObstaclesOf(run, node), run.label(node)),
+      );
+      if (obstacles.flat().length > 0) {
+        throw problemsFailure(obstacles.flat(), {
+          database: name,
+          what: `Database '${name}' cannot be dropped`,
+          after: 'Nothing was changed',
         });
       }
       await carryOut(

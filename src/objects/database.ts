@@ -136,6 +136,27 @@ export function databaseProblems(
   return problems;
 }
 
+/**
+ * Citus' daemon is a session in its database, and CREATE DATABASE refuses a template that has one (55006). Citus names
+ * its daemons so in pg_stat_activity (Citus: utils/maintenanced.c, CitusMaintenanceDaemonMain).
+ */
+export function observeTemplateDaemon(template: string): Fragment {
+  return {
+    key: 'templateDaemon',
+    value: `EXISTS (SELECT FROM pg_catalog.pg_stat_activity
+      WHERE datname::pg_catalog.text = ${quoteLiteral(template)} AND backend_type LIKE 'Citus Maintenance Daemon%')`,
+  };
+}
+
+export function templateDaemonProblem(template: string, label: string): Problem {
+  return {
+    kind: 'refused',
+    what: `Template database '${template}' has the extension citus, whose daemon keeps it in use: no database can be made from it`,
+    node: label,
+    next: `Declare template: template0; or, if nothing in ${template} uses Citus, in that database: DROP EXTENSION citus`,
+  };
+}
+
 /** Whether the template is copied as it is, without another encoding or locale. */
 export function copiesTemplate(wanted: DatabaseSpec, models: Models): boolean {
   return wanted.template !== undefined || localeWanted(wanted, models).length === 0;

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import type { Problem } from './change.ts';
 import { INVALID } from './database.ts';
 import type { Fragment } from './observe.ts';
 
@@ -10,6 +11,8 @@ export interface Obstacles {
     readonly allowConnections: boolean;
     /** An earlier DROP DATABASE was cut off: nobody gets in any more, and ALTER DATABASE fails (55000). */
     readonly invalid: boolean;
+    /** datistemplate: DROP DATABASE refuses it (42809). */
+    readonly template: boolean;
   } | null;
   /** Of clients; what Citus itself has open in the database is nobody's, and comes and goes by the second. */
   readonly sessions: number;
@@ -17,6 +20,8 @@ export interface Obstacles {
   readonly prepared: readonly string[];
   /** Names of logical replication slots of this database. */
   readonly slots: readonly string[];
+  /** Names of subscriptions in this database: DROP DATABASE refuses it (55006), and they can be dropped only inside. */
+  readonly subscriptions: readonly string[];
 }
 
 /**
@@ -33,7 +38,7 @@ export function observeObstacles(name: string): readonly Fragment[] {
     {
       key: 'database',
       value: `(SELECT pg_catalog.jsonb_build_object('oid', oid::pg_catalog.int8, 'allowConnections', datallowconn,
-          'invalid', datconnlimit = ${INVALID})
+          'invalid', datconnlimit = ${INVALID}, 'template', datistemplate)
         FROM pg_catalog.pg_database WHERE ${is('datname')})`,
     },
     {
@@ -49,6 +54,37 @@ export function observeObstacles(name: string): readonly Fragment[] {
       key: 'slots',
       value: `(SELECT coalesce(pg_catalog.jsonb_agg(slot_name), '[]') FROM pg_catalog.pg_replication_slots WHERE ${is('database')})`,
     },
+    {
+      key: 'subscriptions',
+      value: `(SELECT coalesce(pg_catalog.jsonb_agg(s.subname ORDER BY s.subname), '[]')
+        FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE ${is('d.datname')})`,
+    },
+  ];
+}
+
+/** What `drop` does not take away: asked on every node before anything is closed. */
+export function dropProblems(name: string, { database, subscriptions }: Obstacles, label: string): readonly Problem[] {
+  const quoted = quoteIdentifier(name);
+  return [
+    ...(database?.template === true
+      ? [
+          {
+            kind: 'refused',
+            what: `Database '${name}' is a template (IS_TEMPLATE), and PostgreSQL drops no template`,
+            node: label,
+            next: `On that node: ALTER DATABASE ${quoted} WITH IS_TEMPLATE false`,
+          } as const,
+        ]
+      : []),
+    ...subscriptions.map((subscription) => {
+      const quotedSubscription = quoteIdentifier(subscription);
+      return {
+        kind: 'refused',
+        what: `Database '${name}' has the subscription '${subscription}'`,
+        node: label,
+        next: `In that database: DROP SUBSCRIPTION ${quotedSubscription}; or, if its publisher is gone: ALTER SUBSCRIPTION ${quotedSubscription} DISABLE; ALTER SUBSCRIPTION ${quotedSubscription} SET (slot_name = NONE); DROP SUBSCRIPTION ${quotedSubscription}`,
+      } as const;
+    }),
   ];
 }
 

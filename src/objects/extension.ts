@@ -17,6 +17,14 @@ export interface AvailableExtension {
   readonly defaultVersion: string;
   /** All that can be installed or updated to where another one than the default is wanted, else the default alone. */
   readonly versions: readonly string[];
+  /** false: no update path leads from the present version to the wanted one. */
+  readonly reachable?: boolean;
+}
+
+/** What is still to be made on a node, or to be updated. */
+export interface MissingExtension extends ExtensionSpec {
+  /** The version that is there. undefined: none. */
+  readonly from?: string;
 }
 
 export function observeExtensions(): Fragment {
@@ -32,18 +40,21 @@ export function observeExtensions(): Fragment {
  * Reads every control file on the server, so it is asked only where something may have to be made. Versions take 20 ms
  * of the server's CPU, as every script's name is read for them: they are looked up only where the default will not do.
  */
-export function observeAvailableExtensions(wanted: readonly ExtensionSpec[]): Fragment {
+export function observeAvailableExtensions(wanted: readonly MissingExtension[]): Fragment {
   const names = textArray(wanted.map(({ name }) => name));
   const versions = textArray(wanted.map(({ version }) => version ?? ''));
+  const sources = textArray(wanted.map(({ from }) => from ?? ''));
   return {
     key: 'availableExtensions',
     value: jsonRows(`
       SELECT a.name, a.default_version AS "defaultVersion",
              CASE WHEN w.version IN ('', a.default_version) THEN pg_catalog.jsonb_build_array(a.default_version)
                ELSE (SELECT coalesce(pg_catalog.jsonb_agg(v.version), '[]') FROM pg_catalog.pg_available_extension_versions v WHERE v.name = a.name)
-             END AS versions
-      FROM ROWS FROM (pg_catalog.unnest(${names}), pg_catalog.unnest(${versions})) AS w(name, version)
-        JOIN pg_catalog.pg_available_extensions a ON a.name::pg_catalog.text = w.name`),
+             END AS versions,
+             w.source = '' OR EXISTS (SELECT FROM pg_catalog.pg_extension_update_paths(a.name) p
+               WHERE p.source = w.source AND p.target = w.version AND p.path IS NOT NULL) AS reachable
+      FROM ROWS FROM (pg_catalog.unnest(${names}), pg_catalog.unnest(${versions}), pg_catalog.unnest(${sources})) AS w(name, version, source)
+        JOIN pg_catalog.pg_available_extensions a ON pg_catalog.lower(a.name::pg_catalog.text) = pg_catalog.lower(w.name)`),
   };
 }
 
@@ -197,20 +208,24 @@ export function extensionProblems(
 
 /** All extensions that a node cannot install, at once. */
 export function availabilityProblems(
-  wanted: readonly ExtensionSpec[],
+  wanted: readonly MissingExtension[],
   available: readonly AvailableExtension[],
   label: string,
 ): readonly Problem[] {
   const missing: string[] = [];
+  const problems: Problem[] = [];
   for (const extension of wanted) {
     const found = available.find((candidate) => candidate.name === extension.name);
-    if (found === undefined) missing.push(extension.name);
+    const alike = available.find(({ name }) => name.toLowerCase() === extension.name.toLowerCase());
+    if (found === undefined && alike !== undefined) problems.push(misspelt(extension.name, alike.name, label));
+    else if (found === undefined) missing.push(extension.name);
     else if (extension.version !== undefined && !found.versions.includes(extension.version)) {
       missing.push(`${extension.name} ${extension.version} (it has ${found.versions.toSorted().join(', ')})`);
-    }
+    } else if (found.reachable === false) problems.push(unreachable(extension, label));
   }
-  if (missing.length === 0) return [];
+  if (missing.length === 0) return problems;
   return [
+    ...problems,
     {
       kind: 'failed',
       what: `Not installed on the server: ${missing.length === 1 ? 'extension' : 'extensions'} ${missing.join(', ')}`,
@@ -218,6 +233,25 @@ export function availabilityProblems(
       next: "Add their packages to the nodes' image (Dockerfile.citus), or take them out of `extensions`",
     },
   ];
+}
+
+function misspelt(name: string, actual: string, label: string): Problem {
+  return {
+    kind: 'invalid',
+    what: `Extension '${name}' is called '${actual}': names of extensions are case-sensitive`,
+    node: label,
+    next: `Declare ${actual} in \`extensions\``,
+  };
+}
+
+/** As a rule a downgrade: extensions come with scripts for updates only. */
+function unreachable({ name, from, version }: MissingExtension, label: string): Problem {
+  return {
+    kind: 'refused',
+    what: `Extension ${name} is at version ${from} and cannot go to ${version}: it has no update path there`,
+    node: label,
+    next: `Declare version: ${from}, or a later one; SELECT target FROM pg_extension_update_paths('${name}') WHERE source = '${from}' AND path IS NOT NULL lists them`,
+  };
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Fragment {
   readonly when?: string;
   /** SQL expression of type jsonb. It may read `observed`, which holds the fragments before it. */
   readonly value: string;
+  /** In place of `value` where that ends in invalid_parameter_value. */
+  readonly orElse?: string;
   /** Reads shards in pg_class, where Citus hides them from everybody who does not ask for them. */
   readonly showsShards?: boolean;
 }
@@ -33,7 +35,12 @@ const SETTING = 'citus_databases.observed';
  */
 export function observationScript(fragments: readonly Fragment[]): string {
   const lines = fragments.map((fragment) => {
-    const add = `observed := observed || pg_catalog.jsonb_build_object(${quoteLiteral(fragment.key)}, ${fragment.value});`;
+    const set = (value: string) =>
+      `observed := observed || pg_catalog.jsonb_build_object(${quoteLiteral(fragment.key)}, ${value});`;
+    const add =
+      fragment.orElse === undefined
+        ? set(fragment.value)
+        : `BEGIN ${set(fragment.value)} EXCEPTION WHEN invalid_parameter_value THEN ${set(fragment.orElse)} END;`;
     const action = fragment.showsShards === true ? `${tableVisibility('off')} ${add} ${tableVisibility('on')}` : add;
     return fragment.when === undefined ? `  ${action}` : `  IF ${fragment.when} THEN ${action} END IF;`;
   });

@@ -84,6 +84,9 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
   });
 }
 
+/** pg_settings does not show it, yet ALTER DATABASE and ALTER ROLE take it (PostgreSQL: guc_tables.c, GUC_NO_SHOW_ALL). */
+const UNLISTED: ReadonlySet<string> = new Set(['role']);
+
 const READ_ONLY = 'default_transaction_read_only';
 
 /** Parameters that a database cannot hold, and why; asked before anything is made. */
@@ -106,7 +109,7 @@ export function parameterProblems(
     const found = known.find((parameter) => parameter.name.toLowerCase() === name.toLowerCase());
     if (found === undefined) {
       // A name with a dot may belong to a library that is loaded later (PostgreSQL documentation, "Customized Options").
-      if (name.includes('.')) return [];
+      if (name.includes('.') || UNLISTED.has(name.toLowerCase())) return [];
       return [
         {
           kind: 'invalid',

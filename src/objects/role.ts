@@ -16,6 +16,8 @@ export interface ObservedRole {
   readonly bypassRls: boolean;
   readonly connectionLimit: number;
   readonly verifier: string | null;
+  /** Its password is no longer accepted (VALID UNTIL). */
+  readonly expired?: boolean;
 }
 
 export function observeRoles(names: readonly string[]): Fragment {
@@ -24,7 +26,8 @@ export function observeRoles(names: readonly string[]): Fragment {
     value: jsonRows(`
       SELECT rolname AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS "createRole",
              rolcreatedb AS "createDatabase", rolcanlogin AS login, rolreplication AS replication,
-             rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", rolpassword AS verifier
+             rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", rolpassword AS verifier,
+             coalesce(rolvaliduntil <= pg_catalog.now(), false) AS expired
       FROM pg_catalog.pg_authid WHERE rolname::pg_catalog.text = ANY (${textArray(names)})`),
   };
 }

@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
-import type { Item } from './change.ts';
+import type { Change, Item } from './change.ts';
 import { note } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 
@@ -17,6 +17,16 @@ export function observeSchemas(names: readonly string[]): Fragment {
       SELECT nspname AS name, pg_catalog.pg_get_userbyid(nspowner) AS owner
       FROM pg_catalog.pg_namespace WHERE nspname::pg_catalog.text = ANY (${textArray(names)})`),
   };
+}
+
+/** An extension that was made by this run may have brought the schema along, owned by the superuser. */
+function createStatements(name: string, owner: string, maybeThere: boolean): Change['statements'] {
+  const role = quoteIdentifier(owner);
+  if (!maybeThere) return [{ text: `CREATE SCHEMA ${name} AUTHORIZATION ${role}` }];
+  return [
+    { text: `CREATE SCHEMA IF NOT EXISTS ${name} AUTHORIZATION ${role}` },
+    { text: `ALTER SCHEMA ${name} OWNER TO ${role}` },
+  ];
 }
 
 /** Made on the coordinator once the workers are registered: Citus carries schemas to them. */
@@ -35,7 +45,7 @@ export function diffSchemas(
         ...base,
         creates: true,
         summary: `create schema ${name} owned by ${quoteIdentifier(owner)}`,
-        statements: [{ text: `CREATE SCHEMA ${name} AUTHORIZATION ${quoteIdentifier(owner)}` }],
+        statements: createStatements(name, owner, wanted.extensions.length > 0),
         starting: `Creating schema: ${schema.name}`,
         failure: `Failed to create schema '${schema.name}'`,
         doneOnRetry: [SQLSTATE.duplicateSchema],

@@ -129,10 +129,22 @@ export function userProblems(
   roles: readonly ObservedRole[],
   node: string,
 ): readonly Problem[] {
-  return users.flatMap(({ name }): Problem[] => {
-    const superuser = roles.some((role) => role.name === name && role.superuser);
-    if (!superuser) return [];
+  return users.flatMap(({ name, login }): Problem[] => {
+    const existing = roles.find((role) => role.name === name);
+    const expired: Problem[] =
+      existing?.expired === true && login
+        ? [
+            {
+              kind: 'refused',
+              what: `Role '${name}' has expired (VALID UNTIL): its password is not accepted any more`,
+              node,
+              next: `Let it log in again: ALTER ROLE ${quoteIdentifier(name)} VALID UNTIL 'infinity'; or declare login: false`,
+            },
+          ]
+        : [];
+    if (existing?.superuser !== true) return expired;
     return [
+      ...expired,
       {
         kind: 'refused',
         what: `Role '${name}' exists as a superuser`,

@@ -56,8 +56,13 @@ export function diffUserParameters(
 }
 
 /** A role holds the same parameters as a database does. */
-export function userParameterProblems(database: DatabaseSpec, known: readonly KnownParameter[]): readonly Problem[] {
+export function userParameterProblems(
+  database: DatabaseSpec,
+  known: readonly KnownParameter[],
+  citus: boolean,
+): readonly Problem[] {
   return database.users.flatMap(({ name, parameters }): readonly Problem[] => [
+    ...(citus ? roleProblems(database, name, lookUp(parameters, 'role')) : []),
     ...Object.keys(parameters)
       .filter(isServerWide)
       .map(
@@ -69,4 +74,16 @@ export function userParameterProblems(database: DatabaseSpec, known: readonly Kn
       ),
     ...parameterProblems({ ...database, parameters }, known),
   ]);
+}
+
+/** Citus connects to the other nodes as the current user (Citus: connection/connection_management.c, CurrentUserName()). */
+function roleProblems({ users }: DatabaseSpec, user: string, role: string | undefined): readonly Problem[] {
+  if (role === undefined || role === 'none' || users.some((other) => other.name === role && other.login)) return [];
+  return [
+    {
+      kind: 'invalid',
+      what: `Parameter 'role' of user '${user}' names '${role}', which no user of this database is called`,
+      next: 'Declare that role in `users` too, with a password: Citus reaches the other nodes as the role that is set',
+    },
+  ];
 }

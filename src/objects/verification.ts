@@ -89,6 +89,19 @@ export function probeScript(workers: number, rows: number, tag: string): string 
   ].join(';\n');
 }
 
+/** Of event triggers that are no extension's: what may refuse the probe, and the function's name as errors show it. */
+export const EVENT_TRIGGERS = `SELECT t.evtname AS name, n.nspname || '.' || p.proname AS function
+  FROM pg_catalog.pg_event_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.evtfoid
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE t.evtenabled <> 'D' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+    WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e')
+  ORDER BY 1`;
+
+export interface EventTrigger {
+  readonly name: string;
+  readonly function: string;
+}
+
 export const CLUSTER_HEALTH = `${PIN_SEARCH_PATH};
 SELECT from_nodename || ':' || from_nodeport AS "from", to_nodename || ':' || to_nodeport AS "to"
   FROM pg_catalog.citus_check_cluster_node_health() WHERE result IS NOT TRUE`;

@@ -5,7 +5,7 @@ import { createSession } from './clientSession.ts';
 import type { ConnectOptions, ConnectTarget } from './connectOptions.ts';
 import type { Credentials } from './credentials.ts';
 import { NoAnswer, withLimit } from './limit.ts';
-import { clientConfig, followLogin, type Login, newLogin } from './login.ts';
+import { clientConfig, followLogin, type Login, newLogin, poolerFailure } from './login.ts';
 import { probeOf } from './probe.ts';
 import { proofFailure, unproven } from './proof.ts';
 import type { Session } from './session.ts';
@@ -123,6 +123,8 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   } catch (error) {
     stream.tcp.destroy();
     if (error instanceof Failure) throw error;
+    const pooler = poolerFailure(error, node);
+    if (pooler !== undefined) throw pooler;
     if (error instanceof pg.DatabaseError && !login.authenticated)
       throw new TurnedDown(error.message, { cause: error });
     const alert = stream.encrypted && brokeOff(error) ? await alertOf(attempt) : undefined;

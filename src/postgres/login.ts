@@ -114,6 +114,24 @@ function noPostgres(node: ServerAddress, error: unknown): Failure {
   );
 }
 
+/**
+ * PgBouncer takes few settings at login, and none that it does not know (PgBouncer documentation, ignore_startup_parameters).
+ * undefined: the error is another one.
+ */
+export function poolerFailure(error: unknown, node: ServerAddress): Failure | undefined {
+  if (!(error instanceof Error) || !error.message.startsWith('unsupported startup parameter')) return undefined;
+  return new Failure(
+    {
+      kind: 'invalid',
+      what: 'A connection pooler answers there, and not PostgreSQL itself',
+      node: placeOf(node),
+      cause: error.message,
+      next: 'Give host and port of the server itself: locks and settings belong to sessions, which PgBouncer shares out',
+    },
+    { cause: error },
+  );
+}
+
 /** Listens before pg does, whose answers are therefore never sent where there is an objection. */
 export function followLogin(
   client: pg.Client,

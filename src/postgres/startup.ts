@@ -15,6 +15,13 @@ const KEEPALIVES = {
 /** Whoever owns the database may name a library that is not there, and nobody would get in any more. */
 const NO_LIBRARIES = { local_preload_libraries: '' } as const;
 
+/** Made for Citus' own tests: what is made with other values is unknown on workers, or cannot be looked at any more. */
+const REACHES_EVERY_NODE = {
+  'citus.enable_metadata_sync': 'on',
+  'citus.hide_citus_dependent_objects': 'off',
+  exit_on_error: 'off',
+} as const;
+
 const PINNED = {
   // an empty path but for the catalog: every other name is written with its schema
   search_path: 'pg_catalog',
@@ -41,16 +48,27 @@ const PINNED = {
   datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',
   timezone: 'UTC',
+  ...REACHES_EVERY_NODE,
   'citus.propagate_set_commands': 'none',
   'citus.enable_ddl_propagation': 'on',
   'citus.enable_schema_based_sharding': 'off',
   'citus.use_citus_managed_tables': 'off',
   'citus.shard_replication_factor': '1',
   'citus.multi_shard_modify_mode': 'parallel',
+  'citus.create_object_propagation': 'immediate',
+  'citus.override_table_visibility': 'on',
+  'citus.enable_manual_changes_to_shards': 'off',
+  'citus.enable_local_execution': 'on',
+  'citus.multi_task_query_log_level': 'off',
+  'citus.next_shard_id': '0',
+  'citus.next_placement_id': '0',
+  'citus.next_operation_id': '0',
+  'citus.next_cleanup_record_id': '0',
 } as const;
 
 /** The session of initSQL has the user's settings on purpose, save for those with which the ledger cannot be written. */
 const FOR_LEDGER = {
+  ...REACHES_EVERY_NODE,
   default_transaction_read_only: 'off',
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',

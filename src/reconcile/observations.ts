@@ -12,17 +12,19 @@ import { type Bookkeeping, observeBookkeeping } from '../objects/bookkeeping.ts'
 import { type ObservedMetadata, observeMetadata } from '../objects/citusNode.ts';
 import { type ObservedUpgrade, observeCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { type ObservedCollationVersion, observeCollationVersions } from '../objects/collationVersion.ts';
-import { type ObservedDatabase, observeDatabase, templateOf } from '../objects/database.ts';
+import { type ObservedDatabase, observeDatabase, observeTemplateDaemon, templateOf } from '../objects/database.ts';
 import { observeDistributedRoles } from '../objects/distributedRole.ts';
 import { type ForeignEventTrigger, observeForeignEventTriggers } from '../objects/eventTrigger.ts';
 import {
   type AvailableExtension,
+  type MissingExtension,
   type ObservedExtension,
   observeAvailableExtensions,
   observeExtensions,
 } from '../objects/extension.ts';
 import { type ObservedIdentities, observeIdentities } from '../objects/identity.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
+import { observeUnknownOptions, type UnknownOptions } from '../objects/locale.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
 import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
 import { observationScript } from '../objects/observe.ts';
@@ -38,10 +40,10 @@ import { observeServer, type ServerSettings } from '../objects/server.ts';
 import { type ObservedSetting, observeSettings } from '../objects/setting.ts';
 import { type ObservedShards, observeShards } from '../objects/shard.ts';
 import { type ObservedUserParameters, observeUserParameters } from '../objects/userParameter.ts';
-import type { DatabaseSpec, ExtensionSpec } from '../spec/types.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
 
 /** What a node's maintenance database tells about itself and about one database. */
-export interface ServerObservation {
+export interface ServerObservation extends UnknownOptions {
   readonly settings: ServerSettings;
   readonly roles: readonly ObservedRole[];
   readonly memberships: ObservedMemberships;
@@ -53,6 +55,8 @@ export interface ServerObservation {
   readonly template: ObservedDatabase | null;
   /** Of the database and of its template. Absent before PostgreSQL 15. */
   readonly collationVersions?: readonly ObservedCollationVersion[];
+  /** Citus' daemon is at work in the template. */
+  readonly templateDaemon?: boolean;
   /** Absent: not observed. */
   readonly decisiveSettings?: readonly ObservedSetting[];
   readonly parameters: ObservedParameters;
@@ -107,6 +111,8 @@ export function serverScript(
     observeSettings(database.name, users),
     observeDatabase(database.name),
     observeDatabase(templateOf(database), 'template'),
+    observeTemplateDaemon(templateOf(database)),
+    ...observeUnknownOptions(database),
     observeCollationVersions([database.name, templateOf(database)]),
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
@@ -136,7 +142,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
   ]);
 }
 
-export function availabilityScript(wanted: readonly ExtensionSpec[]): string {
+export function availabilityScript(wanted: readonly MissingExtension[]): string {
   return observationScript([observeAvailableExtensions(wanted)]);
 }
 

@@ -1,4 +1,4 @@
-import type { AvailableExtension } from '../objects/extension.ts';
+import type { AvailableExtension, MissingExtension } from '../objects/extension.ts';
 import {
   existingShardsScript,
   type PlacedShard,
@@ -14,7 +14,7 @@ import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
-import type { DatabaseSpec, ExtensionSpec, NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import {
   availabilityScript,
   type DatabaseObservation,
@@ -60,7 +60,7 @@ export async function observeDatabaseOf(
 export async function observeAvailabilityOf(
   run: Run,
   node: NodeSpec,
-  wanted: readonly ExtensionSpec[],
+  wanted: readonly MissingExtension[],
 ): Promise<readonly AvailableExtension[]> {
   return readAvailability(await observed(run, node, 'server', availabilityScript(wanted)));
 }

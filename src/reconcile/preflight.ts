@@ -5,21 +5,23 @@ import type { Problem } from '../objects/change.ts';
 import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems } from '../objects/citusNode.ts';
 import { collationWarnings, templateProblems, unequalCollationWarnings } from '../objects/collationVersion.ts';
-import { copiesTemplate, databaseProblems, templateOf } from '../objects/database.ts';
+import { copiesTemplate, databaseProblems, templateDaemonProblem, templateOf } from '../objects/database.ts';
 import { eventTriggerProblems } from '../objects/eventTrigger.ts';
 import {
   type AvailableExtension,
   availabilityProblems,
   extensionProblems,
+  type MissingExtension,
   packageProblems,
   versionsLikeCoordinator,
 } from '../objects/extension.ts';
+import { unknownOptionProblems } from '../objects/locale.ts';
 import { outputPluginWarnings } from '../objects/outputPlugins.ts';
 import { parameterProblems } from '../objects/parameter.ts';
 import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
 import { untriedVersionWarnings, versionProblems } from '../objects/versions.ts';
-import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
+import type { NodeSpec } from '../spec/types.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
 import { inside, label, type Situation, server } from './situation.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
@@ -59,6 +61,8 @@ export function preflight(
       problems.push(...availabilityProblems(missingExtensions(situation, node), catalogue, name));
     }
     if (observed.database === null) {
+      const path = `databases[${spec.databases.indexOf(database)}]`;
+      problems.push(...unknownOptionProblems(database, observed, path, name));
       problems.push(...capacityProblems(observed.settings, spec.cluster.citus, name));
       warnings.push(...capacityWarnings(observed.settings, nodes.length, name));
     }
@@ -111,12 +115,13 @@ export function preflight(
 }
 
 /** Declared extensions that a node does not have yet, or has in another version. */
-export function missingExtensions(situation: Situation, node: NodeSpec): readonly ExtensionSpec[] {
+export function missingExtensions(situation: Situation, node: NodeSpec): readonly MissingExtension[] {
   const existing = inside(situation, node).extensions;
   const { extensions } = inside(situation, situation.topology.coordinator);
-  return versionsLikeCoordinator(situation.database.extensions, extensions).filter((wanted) => {
+  return versionsLikeCoordinator(situation.database.extensions, extensions).flatMap((wanted) => {
     const found = existing.find((candidate) => candidate.name === wanted.name);
-    return found === undefined || (wanted.version !== undefined && wanted.version !== found.version);
+    if (found === undefined) return [wanted];
+    return wanted.version === undefined || wanted.version === found.version ? [] : [{ ...wanted, from: found.version }];
   });
 }
 
@@ -222,7 +227,10 @@ function newDatabaseProblems(
       const observed = server(situation, node);
       if (observed.database !== null) return [];
       if (!copiesTemplate(database, { template: observed.template, like })) return [];
-      return templateProblems(template, observed.collationVersions ?? [], label(situation, node));
+      return [
+        ...templateProblems(template, observed.collationVersions ?? [], label(situation, node)),
+        ...(observed.templateDaemon === true ? [templateDaemonProblem(template, label(situation, node))] : []),
+      ];
     }),
     ...packageProblems(versionsLikeCoordinator(database.extensions, known), catalogues),
   ];

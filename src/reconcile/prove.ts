@@ -2,12 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { databaseNodes } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import {
+  EVENT_TRIGGERS,
+  type EventTrigger,
   plainVerificationScript,
   probeScript,
   type VerificationReport,
   verificationScript,
 } from '../objects/verification.ts';
-import { describe } from '../postgres/sqlstate.ts';
+import type { Session } from '../postgres/connection.ts';
+import { quoteIdentifier } from '../postgres/quote.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import { findingsOf, refuseDamage } from './findings.ts';
 import { judge, provedLinks } from './judge.ts';
@@ -78,6 +82,8 @@ export async function probeDistributedTable(run: Run, situation: Situation): Pro
     if (read !== rows) throw new Error(`${rows} rows were written and ${read ?? 'none'} read`);
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
+    const trigger = await refusingTrigger(session, error);
+    if (trigger !== undefined) throw refusedByTrigger(run, trigger, error);
     throw new Failure(
       {
         kind: 'failed',
@@ -92,4 +98,39 @@ export async function probeDistributedTable(run: Run, situation: Situation): Pro
   } finally {
     if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
   }
+}
+
+/** The error names the function that raised it, or was raised on a worker, which does not pass on where. */
+async function refusingTrigger(session: Session, error: unknown): Promise<EventTrigger | undefined> {
+  if (!session.isAlive) return undefined;
+  try {
+    await session.query('ROLLBACK');
+    const { rows } = await session.query<EventTrigger>(EVENT_TRIGGERS);
+    const where = whereOf(error);
+    const named = rows.find(({ function: raised }) => where.includes(`function ${raised}(`));
+    return named ?? (codeOf(error) === RAISED ? rows[0] : undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+/** raise_exception: of RAISE without a code of its own. */
+const RAISED = 'P0001';
+
+function whereOf(error: unknown): string {
+  return error instanceof Error && 'where' in error && typeof error.where === 'string' ? error.where : '';
+}
+
+function refusedByTrigger(run: Run, trigger: EventTrigger, error: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'failed',
+      what: `Verification failed: the event trigger '${trigger.name}' does not let a distributed table be made in database '${run.database}'`,
+      node: run.coordinator,
+      database: run.database,
+      cause: describe(error),
+      next: `The table would be rolled back. Let ${trigger.function}() pass sessions whose application_name begins with citus-databases, or disable the trigger meanwhile: ALTER EVENT TRIGGER ${quoteIdentifier(trigger.name)} DISABLE`,
+    },
+    { cause: error },
+  );
 }

@@ -132,7 +132,7 @@ export function usersPreflight(situation: Situation): {
         userProblems(database.users, server(situation, node).roles, label(situation, node)),
       ),
       ...groupProblems(database, roles, label(situation, topology.coordinator)),
-      ...userParameterProblems(database, knownParameters),
+      ...userParameterProblems(database, knownParameters, situation.spec.cluster.citus),
     ],
     warnings: withoutPassword.map(
       ({ spec }) =>

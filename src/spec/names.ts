@@ -93,6 +93,7 @@ export const host: Check = all(notEmpty, (name) => {
   if (Buffer.byteLength(name) > 255) return `${show(name)} is longer than the 255 bytes of a host name`;
   if (/[\s\p{Cc}]/u.test(name)) return `${show(name)} holds white space, which no host name does`;
   if (name.startsWith('/')) return undefined;
+  if (name.startsWith('[')) return `${show(name)} has brackets; an IPv6 address stands here without them (::1)`;
   if (name.includes(',')) return `${show(name)} holds a comma; each node has one host`;
   if (name.includes('/')) return `${show(name)} is neither a host name nor an absolute path to a socket's directory`;
   if (/^[^:]+:\d+$/.test(name)) return `${show(name)} holds a port; it has a key of its own`;

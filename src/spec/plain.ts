@@ -105,6 +105,14 @@ export function toPlain(document: Document.Parsed, position: (offset: number) =>
       text(name, key, [...path, name]);
       // zod passes over this key without a word.
       if (name === '__proto__') report([...path, name], key, 'cannot be a key');
+      if (name === '<<') {
+        report(
+          [...path, name],
+          key,
+          'is the merge key of YAML 1.1, which YAML 1.2 does not have; write the fields out',
+        );
+        continue;
+      }
       if (name in result) report([...path, name], key, 'is given twice');
       result[name] = convert(value, [...path, name]).value;
     }

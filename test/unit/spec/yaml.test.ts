@@ -88,7 +88,7 @@ describe('text that is no document', () => {
     [
       'a merge key',
       'cluster: { <<: { citus: false }, coordinator: { host: a } }\n',
-      "cluster['<<']: unknown key; known here: name, citus, user, passwordFile, acceptServerWithoutProof, database, image, coordinator, workers",
+      "cluster['<<']: is the merge key of YAML 1.1, which YAML 1.2 does not have; write the fields out (line 1, column 12)",
     ],
     [
       'an alias without an anchor',

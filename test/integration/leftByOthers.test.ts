@@ -1,0 +1,290 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { firstValue, list } from '../support/catalog.ts';
+import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type Document, runProgram, specOf } from '../support/program.ts';
+
+/** States that others leave behind, and what the program says of them: before it makes or closes anything. */
+
+let cluster: LocalCluster;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-left-'));
+  cluster = await startLocalCluster({ workers: 1, serverSettings: { wal_level: 'logical' } });
+  console.log(`Citus: ${cluster.description}`);
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Ran {
+  readonly code: number;
+  readonly log: string;
+}
+
+async function run(command: string, document: Document, more: Document = {}): Promise<Ran> {
+  const spec = specOf(cluster, [{ maxAttempts: 2, retryDelaySeconds: 1, ...document }], { cluster: more });
+  const { code, log } = await runProgram(cluster, [command], spec);
+  return { code, log };
+}
+
+async function drop(name: string): Promise<Ran> {
+  const { code, log } = await runProgram(
+    cluster,
+    ['drop', name, '--confirm', name],
+    specOf(cluster, [{ name: 'other' }]),
+  );
+  return { code, log };
+}
+
+const READY = { code: 0, log: expect.stringContaining('is ready!') };
+
+function ending(code: number, ...texts: readonly string[]): unknown {
+  return { code, log: expect.toSatisfy((log: string) => texts.every((text) => log.includes(text)), texts.join(' … ')) };
+}
+
+const exists = (name: string) => list(cluster, 0, 'postgres', `SELECT 1 FROM pg_database WHERE datname = '${name}'`);
+
+describe('drop checks everything before it closes the database', () => {
+  test('a template', async () => {
+    expect(await run('apply', { name: 'pattern' })).toEqual(READY);
+    await query(cluster, 1, 'postgres', 'ALTER DATABASE pattern WITH IS_TEMPLATE true');
+    expect(await drop('pattern')).toEqual(
+      ending(
+        3,
+        'is a template (IS_TEMPLATE)',
+        'node1',
+        'ALTER DATABASE "pattern" WITH IS_TEMPLATE false',
+        'Nothing was changed',
+      ),
+    );
+    expect(await run('plan', { name: 'pattern' })).toMatchObject({ code: 0 });
+    await query(cluster, 1, 'postgres', 'ALTER DATABASE pattern WITH IS_TEMPLATE false');
+    expect(await drop('pattern')).toMatchObject({ code: 0 });
+    expect(await exists('pattern')).toEqual([]);
+  });
+
+  test('a subscription', async () => {
+    expect(await run('apply', { name: 'subscriber' })).toEqual(READY);
+    const create = `CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere.invalid' PUBLICATION p WITH (connect = false)`;
+    await query(cluster, 0, 'subscriber', create);
+    expect(await drop('subscriber')).toEqual(
+      ending(
+        3,
+        "has the subscription 'feed'",
+        'ALTER SUBSCRIPTION "feed" SET (slot_name = NONE)',
+        'Nothing was changed',
+      ),
+    );
+    expect(await run('plan', { name: 'subscriber' })).toMatchObject({ code: 0 });
+    for (const statement of ['DISABLE', 'SET (slot_name = NONE)']) {
+      await query(cluster, 0, 'subscriber', `ALTER SUBSCRIPTION feed ${statement}`);
+    }
+    await query(cluster, 0, 'subscriber', 'DROP SUBSCRIPTION feed');
+    expect(await drop('subscriber')).toMatchObject({ code: 0 });
+  });
+
+  test('a prepared transaction, a slot and a session go with it', async () => {
+    expect(await run('apply', { name: 'crowded' })).toEqual(READY);
+    await query(cluster, 0, 'crowded', "SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
+    await query(cluster, 0, 'crowded', "BEGIN; CREATE TABLE t (a int); PREPARE TRANSACTION 'theirs'");
+    const session = await connect(cluster, 0, 'crowded');
+    session.on('error', () => undefined);
+    expect(await drop('crowded')).toMatchObject({ code: 0 });
+    expect(await exists('crowded')).toEqual([]);
+  });
+});
+
+test('a schema that an extension brings along belongs to the declared owner, from the first run on', async () => {
+  for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'CREATE ROLE app_owner LOGIN');
+  const document = {
+    name: 'brought',
+    schemas: [{ name: 'ext', owner: 'app_owner' }],
+    extensions: [{ name: 'hstore', schema: 'ext' }],
+  };
+  expect(await run('apply', document)).toEqual(READY);
+  for (const { group } of cluster.nodes) {
+    const owner = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'ext'";
+    expect(await firstValue(cluster, group, 'brought', owner)).toBe('app_owner');
+  }
+  expect(await run('plan', document)).toEqual({ code: 0, log: expect.any(String) });
+});
+
+test('an older version of an extension is refused', async () => {
+  expect(await run('apply', { name: 'downgrade', extensions: ['hstore'] })).toEqual(READY);
+  const version = await firstValue(
+    cluster,
+    0,
+    'downgrade',
+    "SELECT extversion FROM pg_extension WHERE extname = 'hstore'",
+  );
+  const extensions = [{ name: 'hstore', version: '1.4' }];
+  for (const command of ['plan', 'apply']) {
+    expect(await run(command, { name: 'downgrade', extensions })).toEqual(
+      ending(3, `Extension hstore is at version ${version} and cannot go to 1.4`, `Declare version: ${version}`),
+    );
+  }
+});
+
+test('a name with other capitals', async () => {
+  expect(await run('apply', { name: 'capitals', extensions: ['HStore'] })).toEqual(
+    ending(2, "Extension 'HStore' is called 'hstore'"),
+  );
+  expect(await exists('capitals')).toEqual([]);
+});
+
+test('an unknown locale or encoding, before anything is made', async () => {
+  expect(await run('apply', { name: 'unknown', locale: 'xx_YY.UTF-8', encoding: 'UTF9' })).toEqual(
+    ending(
+      2,
+      "Locale 'xx_YY.UTF-8' (databases[0].locale) is unknown",
+      "Encoding 'UTF9' (databases[0].encoding) is unknown",
+    ),
+  );
+  expect(await exists('unknown')).toEqual([]);
+  expect(
+    await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_tables WHERE tablename = 'managed_database'"),
+  ).toHaveLength(1);
+  expect(
+    await list(cluster, 0, 'postgres', "SELECT 1 FROM citus_databases.managed_database WHERE name = 'unknown'"),
+  ).toEqual([]);
+  expect(await run('apply', { name: 'known', locale: 'C', encoding: 'UTF8' })).toEqual(READY);
+});
+
+test('a role whose password has expired', async () => {
+  const passwordFile = path.join(folder, 'gone.password');
+  await writeFile(passwordFile, 'secret of gone', { mode: 0o600 });
+  await query(cluster, 1, 'postgres', "CREATE ROLE gone LOGIN VALID UNTIL '2020-01-01'");
+  const document = { name: 'expired', users: [{ name: 'gone', passwordFile, access: 'readWrite' }] };
+  expect(await run('apply', document)).toEqual(
+    ending(3, "Role 'gone' has expired (VALID UNTIL)", 'node1', `ALTER ROLE "gone" VALID UNTIL 'infinity'`),
+  );
+  expect(await exists('expired')).toEqual([]);
+  await query(cluster, 1, 'postgres', "ALTER ROLE gone VALID UNTIL 'infinity'");
+  expect(await run('apply', document)).toEqual(READY);
+});
+
+test('a role that a user takes on at login', async () => {
+  const user = async (name: string, more: Document = {}) => {
+    const passwordFile = path.join(folder, `${name}.password`);
+    await writeFile(passwordFile, `secret of ${name}`, { mode: 0o600 });
+    return { name, passwordFile, access: 'readWrite', ...more };
+  };
+  const member = await user('member', { memberOf: ['team'], parameters: { role: 'team' } });
+  const apply = (users: readonly Document[]) => run('apply', { name: 'roles', users });
+  if (cluster.kind === 'real') {
+    expect(await apply([member])).toEqual(ending(2, "Parameter 'role' of user 'member' names 'team'"));
+  }
+  const users = [await user('team'), member];
+  expect(await apply(users)).toEqual(READY);
+  const session = await connect(cluster, 0, 'roles', { name: 'member', password: 'secret of member' });
+  expect((await session.query('SELECT current_user AS name')).rows).toEqual([{ name: 'team' }]);
+  await session.end();
+  expect(await run('plan', { name: 'roles', users })).toMatchObject({ code: 0 });
+  expect(await run('verify', { name: 'roles', users })).toMatchObject({ code: 0 });
+});
+
+test('an event trigger that refuses DDL', async () => {
+  expect(await run('apply', { name: 'frozen' })).toEqual(READY);
+  await query(
+    cluster,
+    0,
+    'frozen',
+    `CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql
+       AS $$ BEGIN RAISE EXCEPTION 'no DDL here' USING ERRCODE = '42501'; END $$;
+     CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION public.refuse()`,
+  );
+  const { code, log } = await run('verify', { name: 'frozen' });
+  expect({ code, log }).toEqual(
+    ending(1, "the event trigger 'no_ddl' does not let", 'no DDL here', 'ALTER EVENT TRIGGER "no_ddl" DISABLE'),
+  );
+  expect(await run('apply', { name: 'frozen' })).toEqual(READY);
+});
+
+describe('a template', () => {
+  test('with another version of its collation', async () => {
+    if (cluster.kind !== 'real') return;
+    for (const { group } of cluster.nodes) {
+      const icu = "LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C' TEMPLATE template0";
+      await query(cluster, group, 'postgres', `CREATE DATABASE sorting ${icu}`);
+    }
+    await query(cluster, 1, 'postgres', "UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'sorting'");
+    const document = { name: 'sorted', template: 'sorting' };
+    const { code, log } = await run('apply', document);
+    expect({ code, log }).toEqual(
+      ending(1, "Template database 'sorting' was made with version 1.0 of its collation", 'REINDEX DATABASE "sorting"'),
+    );
+    const next = /In that database: (.*)$/m.exec(log)?.[1] ?? '';
+    for (const statement of next.replace('. Nothing was changed', '').split('; ')) {
+      await query(cluster, 1, 'sorting', statement);
+    }
+    expect(await run('apply', document)).toEqual(READY);
+  });
+
+  test('with citus in it, whose daemon keeps it in use', async () => {
+    if (cluster.kind !== 'real') return;
+    await query(cluster, 0, 'template1', 'CREATE EXTENSION citus');
+    // The next session there starts it.
+    await query(cluster, 0, 'template1', 'SELECT count(*) FROM pg_dist_node');
+    const daemon =
+      "SELECT 1 FROM pg_stat_activity WHERE datname = 'template1' AND backend_type LIKE 'Citus Maintenance%'";
+    await expect.poll(() => list(cluster, 0, 'postgres', daemon), { timeout: 30_000 }).toHaveLength(1);
+    const started = performance.now();
+    expect(await run('apply', { name: 'copied' })).toEqual(
+      ending(
+        3,
+        "Template database 'template1' has the extension citus, whose daemon keeps it in use",
+        'template: template0',
+      ),
+    );
+    expect(performance.now() - started).toBeLessThan(30_000);
+    expect(await exists('copied')).toEqual([]);
+    expect(await run('apply', { name: 'copied', template: 'template0' })).toEqual(READY);
+    await query(cluster, 0, 'template1', 'DROP EXTENSION citus');
+    await expect.poll(() => list(cluster, 0, 'postgres', daemon), { timeout: 30_000 }).toEqual([]);
+    expect(await run('apply', { name: 'again' })).toEqual(READY);
+  });
+});
+
+describe('addresses', () => {
+  test('brackets around an IPv6 address', async () => {
+    const spec = specOf(cluster, [{ name: 'other' }], {
+      cluster: { coordinator: { group: 0, host: '[::1]', port: 5432 } },
+    });
+    const { code, stdout } = await runProgram(cluster, ['apply'], spec);
+    expect({ code, log: stdout }).toEqual(ending(2, 'cluster.coordinator.host', 'stands here without them (::1)'));
+  });
+
+  test('PgBouncer in front', async () => {
+    // What it answers to a startup message that has a parameter it does not know (PgBouncer: src/client.c).
+    const words = ['SFATAL', 'C08P01', 'Munsupported startup parameter: options'].map((field) => `${field}\0`).join('');
+    const pooler = net.createServer((client) => {
+      client.on('error', () => undefined);
+      client.on('data', (message) => {
+        // The request for TLS, which is 8 bytes long.
+        if (message.length === 8) return client.write('N');
+        const head = Buffer.alloc(5, 'E');
+        head.writeInt32BE(words.length + 5, 1);
+        return client.end(Buffer.concat([head, Buffer.from(`${words}\0`)]));
+      });
+    });
+    pooler.listen(0, '127.0.0.1');
+    await once(pooler, 'listening');
+    const listening = pooler.address();
+    const port = listening !== null && typeof listening === 'object' ? listening.port : 0;
+    const coordinator = { group: 0, host: '127.0.0.1', port };
+    const started = performance.now();
+    expect(await run('apply', { name: 'pooled', maxAttempts: 60, retryDelaySeconds: 1 }, { coordinator })).toEqual(
+      ending(2, 'A connection pooler answers there', 'host and port of the server itself'),
+    );
+    expect(performance.now() - started).toBeLessThan(20_000);
+    pooler.close();
+  });
+});
