@@ -100,6 +100,7 @@ CREATE TABLE of_tenant.tab ${COLUMNS};`,
   objects: [
     { file: 'types' },
     { file: 'functions' },
+    { file: 'kinds' },
     { file: 'version16', since: 16 },
     { file: 'version17', since: 17 },
     { file: 'version18', since: 18 },

@@ -1,0 +1,163 @@
+CREATE SCHEMA kinds;
+
+SET search_path = kinds, public;
+
+CREATE COLLATION coll (provider = icu, locale = 'de-x-icu');
+
+ALTER COLLATION coll REFRESH VERSION;
+
+DROP TABLESPACE nowhere;
+
+ALTER TABLESPACE pg_default SET (seq_page_cost = 1.5);
+
+ALTER TABLESPACE pg_default RESET (seq_page_cost);
+
+ALTER TABLE ALL IN TABLESPACE pg_default OWNED BY {db}_reader SET TABLESPACE pg_default;
+
+ALTER DATABASE {db} REFRESH COLLATION VERSION;
+
+CREATE EXTENSION "uuid-ossp";
+
+CREATE FUNCTION joined() RETURNS int LANGUAGE sql AS 'SELECT 1';
+
+ALTER EXTENSION "uuid-ossp" ADD FUNCTION joined();
+
+ALTER EXTENSION "uuid-ossp" DROP FUNCTION joined();
+
+CREATE FOREIGN DATA WRAPPER wrapper;
+
+ALTER FOREIGN DATA WRAPPER wrapper OPTIONS (ADD debug 'true');
+
+ALTER FOREIGN DATA WRAPPER wrapper OWNER TO postgres;
+
+CREATE SERVER server FOREIGN DATA WRAPPER wrapper;
+
+CREATE FOREIGN TABLE distant (x int OPTIONS (a '1')) SERVER server OPTIONS (b '2');
+
+ALTER FOREIGN TABLE distant OPTIONS (SET b '3');
+
+ALTER FOREIGN TABLE distant ALTER COLUMN x OPTIONS (SET a '4');
+
+ALTER FOREIGN TABLE distant RENAME TO distanced;
+
+CREATE TRUSTED LANGUAGE tongue HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator;
+
+ALTER LANGUAGE tongue RENAME TO tongue2;
+
+CREATE FUNCTION spoken() RETURNS int LANGUAGE tongue2 AS 'BEGIN RETURN 1; END';
+
+DROP FUNCTION spoken();
+
+DROP LANGUAGE tongue2;
+
+CREATE OPERATOR FAMILY family USING btree;
+
+ALTER OPERATOR FAMILY family USING btree ADD OPERATOR 1 < (int4, int2), FUNCTION 1 (int4, int2) btint42cmp(int4, int2);
+
+ALTER OPERATOR FAMILY family USING btree DROP OPERATOR 1 (int4, int2);
+
+ALTER OPERATOR FAMILY family USING btree RENAME TO family2;
+
+CREATE TYPE base;
+
+CREATE FUNCTION base_in(cstring) RETURNS base LANGUAGE internal STRICT IMMUTABLE AS 'textin';
+
+CREATE FUNCTION base_out(base) RETURNS cstring LANGUAGE internal STRICT IMMUTABLE AS 'textout';
+
+CREATE TYPE base (INPUT = base_in, OUTPUT = base_out, LIKE = text);
+
+ALTER TYPE base SET (STORAGE = external);
+
+DISCARD PLANS;
+
+DISCARD SEQUENCES;
+
+CREATE TABLE watched (a int);
+
+CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+
+CREATE TRIGGER watch AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION watch();
+
+ALTER TABLE watched DISABLE TRIGGER watch;
+
+ALTER TABLE watched ENABLE TRIGGER watch;
+
+ALTER TABLE watched ENABLE ALWAYS TRIGGER watch;
+
+ALTER TABLE watched ENABLE REPLICA TRIGGER watch;
+
+CREATE RULE quiet AS ON UPDATE TO watched DO INSTEAD NOTHING;
+
+ALTER TABLE watched DISABLE RULE quiet;
+
+ALTER TABLE watched ENABLE RULE quiet;
+
+ALTER TABLE watched ENABLE ALWAYS RULE quiet;
+
+ALTER TABLE watched ENABLE REPLICA RULE quiet;
+
+CREATE TABLE ranges (k int) PARTITION BY RANGE (k);
+
+CREATE TABLE ranges_low PARTITION OF ranges FOR VALUES FROM (0) TO (10);
+
+ALTER TABLE ranges DETACH PARTITION ranges_low FINALIZE;
+
+ALTER TABLE ranges DETACH PARTITION ranges_low CONCURRENTLY;
+
+CREATE AGGREGATE total (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+
+ALTER AGGREGATE total (int) OWNER TO postgres;
+
+DROP AGGREGATE total (int);
+
+CREATE VIEW seen AS SELECT a FROM watched;
+
+ALTER VIEW seen SET (security_barrier = true);
+
+COMMENT ON VIEW seen IS 'a view';
+
+DROP VIEW seen;
+
+CREATE MATERIALIZED VIEW kept AS SELECT a FROM watched;
+
+ALTER MATERIALIZED VIEW kept RENAME TO kept2;
+
+REFRESH MATERIALIZED VIEW kept2;
+
+DROP MATERIALIZED VIEW kept2;
+
+CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = simple);
+
+ALTER TEXT SEARCH DICTIONARY words (Accept = false);
+
+CREATE TEXT SEARCH CONFIGURATION search (COPY = english);
+
+ALTER TEXT SEARCH CONFIGURATION search ALTER MAPPING FOR word WITH words;
+
+DROP TEXT SEARCH CONFIGURATION search;
+
+DROP TEXT SEARCH DICTIONARY words;
+
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
+
+ALTER OPERATOR === (int, int) OWNER TO postgres;
+
+DROP OPERATOR === (int, int);
+
+CREATE PUBLICATION news;
+
+COMMENT ON PUBLICATION news IS 'a publication';
+
+DROP PUBLICATION news;
+
+CREATE STATISTICS numbers ON a, (a + 1) FROM watched;
+
+COMMENT ON STATISTICS numbers IS 'statistics';
+
+DROP USER MAPPING IF EXISTS FOR postgres SERVER server;
+
+COMMENT ON SERVER server IS 'a server';
+
+DROP FOREIGN DATA WRAPPER wrapper CASCADE;
+
+RESET search_path;
