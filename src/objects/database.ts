@@ -137,8 +137,8 @@ export function databaseProblems(
 }
 
 /**
- * Citus' daemon is a session in its database, and CREATE DATABASE refuses a template that has one (55006). Citus names
- * its daemons so in pg_stat_activity (Citus: utils/maintenanced.c, CitusMaintenanceDaemonMain).
+ * Citus' daemon is a session in its database, and CREATE DATABASE refuses a template that has one (55006). The name is
+ * what Citus' CitusMaintenanceDaemonMain() gives it in pg_stat_activity.
  */
 export function observeTemplateDaemon(template: string): Fragment {
   return {
