@@ -10,6 +10,7 @@ import { isShared } from '../objects/superuserSetting.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
+import { remarks } from '../reconcile/findings.ts';
 import { locked, takeTurns } from '../reconcile/locked.ts';
 import { check, look, type Passwords, withInitSql } from '../reconcile/look.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
@@ -146,7 +147,7 @@ async function applyOne(
       }
       const { warnings } = await check(run, observed);
       await rememberCluster(observed, log);
-      for (const text of warnings) log.warn(text);
+      for (const text of [...warnings, ...remarks(observed)]) log.warn(text);
       await updateOthers(observed);
       const situation = withInitSql(observed, scripts.get(database.name));
       const openInitSqlSession = (login: InitSqlLogin | undefined) =>

@@ -6,7 +6,8 @@ import type { Script } from '../initSql/types.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { reportUsers } from '../reconcile/applyDatabase.ts';
 import { assess } from '../reconcile/assess.ts';
-import { findingsOf, type ReportedFinding, refuseDamage, reported } from '../reconcile/findings.ts';
+import type { ReportedFinding } from '../reconcile/finding.ts';
+import { findingsOf, refuseDamage, remarks, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import type { Passwords } from '../reconcile/look.ts';
 import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases.ts';
@@ -125,7 +126,7 @@ async function verifyOne(
     missingDatabase(seen);
     outdatedCitus(seen);
   });
-  for (const text of serverWarnings(situation)) log.warn(text, 1);
+  for (const text of [...serverWarnings(situation), ...remarks(situation)]) log.warn(text, 1);
   unlikeDeclared(plan, runsAlways(situation.initSql));
   const proof = await verifyNodes(run, situation, false);
   if (context.spec.cluster.citus) {

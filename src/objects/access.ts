@@ -203,18 +203,17 @@ export function diffRelationAccess(
 ): readonly Change[] {
   const known = new Map((coordinator?.relations ?? []).map((relation) => [relationName(relation), relation]));
   const grants = database.users.flatMap((user) => {
-    const due = (observed?.relations ?? []).filter((relation) => {
+    const kinds = new Map<string, ObservedRelation[]>();
+    for (const relation of observed?.relations ?? []) {
+      const missing = lackingOn(user, relation, context);
+      if (missing.length === 0) continue;
       const there = known.get(relationName(relation));
       // What the coordinator lacks too comes from there.
-      return (
-        lackingOn(user, relation, context).length > 0 &&
-        (there === undefined || lackingOn(user, there, context).length === 0)
-      );
-    });
-    const kinds = new Map<string, ObservedRelation[]>();
-    for (const relation of due) {
-      const kind = `${lackingOn(user, relation, context).join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
-      kinds.set(kind, [...(kinds.get(kind) ?? []), relation]);
+      if (there !== undefined && lackingOn(user, there, context).length > 0) continue;
+      const kind = `${missing.join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
+      const alike = kinds.get(kind);
+      if (alike === undefined) kinds.set(kind, [relation]);
+      else alike.push(relation);
     }
     return [...kinds].flatMap(([kind, relations]) =>
       chunks(relations.map(relationName), RELATIONS_PER_STATEMENT).map((names) => {

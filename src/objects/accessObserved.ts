@@ -41,6 +41,27 @@ export function observeDatabaseGrants(database: string): Fragment {
   };
 }
 
+/** As it is sent: relations with the same rights together, since with many users their rights are most of it. */
+export interface SentAccess extends Omit<ObservedAccess, 'relations'> {
+  readonly relations: readonly {
+    readonly grants: Grants;
+    readonly relations: readonly (readonly [schema: string, name: string, kind: string, owner: string])[];
+  }[];
+}
+
+export function readAccess({ relations, ...rest }: SentAccess): ObservedAccess {
+  const all = relations.flatMap(({ grants, relations: alike }) =>
+    alike.map(([schema, name, kind, owner]) => ({ schema, name, kind, owner, grants })),
+  );
+  const byName = (a: ObservedRelation, b: ObservedRelation) => compare(a.schema, b.schema) || compare(a.name, b.name);
+  return { ...rest, relations: all.toSorted(byName) };
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
 /** Shards do not show: Citus hides them from catalog queries (citus.override_table_visibility). */
 export function observeAccess(users: readonly string[]): Fragment {
   const schemas = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> '${OWN_SCHEMA}'
@@ -51,12 +72,13 @@ export function observeAccess(users: readonly string[]): Fragment {
       'schemas', ${jsonRows(`
         SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, ${grantsOf('n.nspacl', users)} AS grants
         FROM pg_catalog.pg_namespace n WHERE ${schemas} ORDER BY n.nspname`)},
-      'relations', ${jsonRows(`
-        SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind,
-               pg_catalog.pg_get_userbyid(c.relowner) AS owner, ${grantsOf('c.relacl', users)} AS grants
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${schemas} AND ${notOfExtension('pg_class', 'c.oid')}
-        ORDER BY n.nspname, c.relname`)},
+      'relations', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+            'grants', ${grantsOf('g.relacl', users)}, 'relations', g.relations)), '[]')
+        FROM (SELECT c.relacl, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
+                n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner))) AS relations
+          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${schemas} AND ${notOfExtension('pg_class', 'c.oid')}
+          GROUP BY c.relacl) g),
       'defaults', ${jsonRows(`
         SELECT pg_catalog.pg_get_userbyid(f.defaclrole) AS role, f.defaclobjtype AS kind,
                ${grantsOf('f.defaclacl', users)} AS grants

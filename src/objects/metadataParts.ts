@@ -13,7 +13,8 @@ export type MetadataPart =
   | 'schemas'
   | 'objects'
   | 'definitions'
-  | 'columns';
+  | 'columns'
+  | 'structure';
 
 /** One digest for each part that this version of Citus has. */
 export type MetadataDigests = Partial<Readonly<Record<MetadataPart, string>>>;
@@ -26,8 +27,9 @@ const WORDS: Readonly<Record<MetadataPart, string>> = {
   colocation: 'other colocation groups (pg_dist_colocation)',
   schemas: 'other tenant schemas (pg_dist_schema)',
   objects: 'other distributed objects (pg_dist_object)',
-  definitions: 'other definitions of distributed functions, views or types',
+  definitions: 'other definitions of distributed functions or views',
   columns: 'other columns of distributed tables',
+  structure: 'other constraints, indexes, policies or triggers of distributed tables',
 };
 
 /** The parts of which a node believes something else than the coordinator. */
@@ -95,21 +97,7 @@ const LINES: Readonly<Record<MetadataPart, { readonly when: string; readonly que
       SELECT pg_catalog.concat_ws('|', i.type, i.object_names, pg_catalog.md5(pg_catalog.pg_get_viewdef(v.oid)),
         pg_catalog.pg_get_userbyid(v.relowner))
       FROM ${OBJECT} JOIN pg_catalog.pg_class v ON v.oid = o.objid AND v.relkind = 'v'
-      WHERE o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-      UNION ALL
-      SELECT pg_catalog.concat_ws('|', i.type, i.object_names, e.enumlabel, pg_catalog.row_number() OVER (
-        PARTITION BY e.enumtypid ORDER BY e.enumsortorder))
-      FROM ${OBJECT} JOIN pg_catalog.pg_enum e ON e.enumtypid = o.objid
-      WHERE o.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
-      UNION ALL
-      SELECT pg_catalog.concat_ws('|', i.type, i.object_names, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
-      FROM ${OBJECT} JOIN pg_catalog.pg_type t ON t.oid = o.objid
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-      WHERE o.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
-      UNION ALL
-      SELECT pg_catalog.concat_ws('|', i.type, i.object_names, d.conname, pg_catalog.pg_get_constraintdef(d.oid))
-      FROM ${OBJECT} JOIN pg_catalog.pg_constraint d ON d.contypid = o.objid
-      WHERE o.classid = 'pg_catalog.pg_type'::pg_catalog.regclass`,
+      WHERE o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass`,
   },
   columns: {
     when: HAS_SCHEMAS,
@@ -117,6 +105,23 @@ const LINES: Readonly<Record<MetadataPart, { readonly when: string; readonly que
         a.attnotnull, a.attidentity, a.attgenerated) AS line
       FROM ${SYNCED_TABLES} JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       WHERE ${SYNCED}`,
+  },
+  // By their names. What partitions inherit may be named differently on each node.
+  structure: {
+    when: HAS_SCHEMAS,
+    query: `SELECT pg_catalog.concat_ws('|', ${RELATION}, k.contype, k.conname) AS line
+      FROM ${SYNCED_TABLES} JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+      WHERE ${SYNCED} AND NOT c.relispartition
+      UNION ALL
+      SELECT pg_catalog.concat_ws('|', ${RELATION}, 'i', x.relname, i.indisunique)
+      FROM ${SYNCED_TABLES} JOIN pg_catalog.pg_index i ON i.indrelid = c.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+      WHERE ${SYNCED} AND NOT c.relispartition
+      UNION ALL
+      SELECT pg_catalog.concat_ws('|', ${RELATION}, 'y', y.polname) FROM ${SYNCED_TABLES}
+      JOIN pg_catalog.pg_policy y ON y.polrelid = c.oid WHERE ${SYNCED}
+      UNION ALL
+      SELECT pg_catalog.concat_ws('|', ${RELATION}, 't', t.tgname) FROM ${SYNCED_TABLES}
+      JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal WHERE ${SYNCED} AND NOT c.relispartition`,
   },
 };
 

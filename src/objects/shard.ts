@@ -45,11 +45,18 @@ export interface TableRights {
   readonly rowSecurity: boolean;
   readonly forced: boolean;
   readonly policies: readonly string[];
-  /** Of keys, checks, exclusion and foreign keys. */
-  readonly constraints: number;
-  /** That are valid. */
-  readonly indexes: number;
+  /** One letter for each key, check, exclusion constraint and foreign key (pg_constraint.contype). */
+  readonly constraints: string;
+  /** For each index whether it is unique, and how many columns it has. */
+  readonly indexes: string;
+  /** For each trigger whether it fires (pg_trigger.tgenabled). */
+  readonly triggers: string;
+  /** Digest of names and types. */
+  readonly columns: string;
 }
+
+/** Without it Citus refuses to change what is named like a shard, and sends DDL on (Citus documentation). */
+export const MANUAL = 'SET citus.enable_manual_changes_to_shards = on; SET citus.enable_ddl_propagation = off;';
 
 /** The digest (`present`, `placed`) of a node without shards. */
 export const NO_SHARDS = 'd41d8cd98f00b204e9800998ecf8427e';
@@ -71,8 +78,23 @@ const TABLE_KINDS = "('r', 'p', 'f')";
 /** Citus: metadata_utility.h, DISTRIBUTE_BY_NONE, REPLICATION_MODEL_2PC. */
 const REFERENCE = "p.partmethod = 'n' AND p.repmodel = 't'";
 
+/** Keys, checks, exclusion constraints and foreign keys. */
+export const CONSTRAINTS = "'c', 'f', 'p', 'u', 'x'";
+
+/** A policy of row security as CREATE POLICY takes it, without its name and table; `p` is no alias here. */
+export const POLICY = `pg_catalog.concat_ws(' ', CASE WHEN polpermissive THEN 'AS PERMISSIVE' ELSE 'AS RESTRICTIVE' END,
+      'FOR ' || CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+      'TO ' || (SELECT pg_catalog.string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(role)) END, ', '
+        ORDER BY pg_catalog.pg_get_userbyid(role)) FROM pg_catalog.unnest(polroles) AS r (role)),
+      'USING (' || pg_catalog.pg_get_expr(polqual, polrelid) || ')',
+      'WITH CHECK (' || pg_catalog.pg_get_expr(polwithcheck, polrelid) || ')')`;
+
+/** Types of PostgreSQL's own have the same number everywhere; to write each out would take long (transam.h). */
+const COLUMN_TYPE = `CASE WHEN a.atttypid < 16384 THEN a.atttypid || ' ' || a.atttypmod
+      ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END`;
+
 /** Own shards, and own relations of distributed tables: the tables themselves and the shards. */
-const WITH_SHARDS = `own AS MATERIALIZED (
+export const WITH_SHARDS = `own AS MATERIALIZED (
     SELECT o.relid, o.shardid, o.name, pg_catalog.to_regclass(o.name)::pg_catalog.oid AS oid
     FROM (SELECT p.logicalrelid::pg_catalog.oid AS relid, s.shardid, ${SHARD_NAME} AS name FROM ${PLACEMENTS}
       WHERE l.groupid = ${LOCAL_GROUP} AND ${ACTIVE}) o),
@@ -84,13 +106,22 @@ const WITH_SHARDS = `own AS MATERIALIZED (
     FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
     WHERE p.partmethod IN ('h', 'n')),
   policies AS MATERIALIZED (
-    SELECT polrelid, pg_catalog.jsonb_agg(polname || ' ' || polcmd::pg_catalog.text ORDER BY polname COLLATE "C") AS names
+    SELECT polrelid, pg_catalog.jsonb_agg(polname || ' ' || ${POLICY} ORDER BY polname COLLATE "C") AS names
     FROM pg_catalog.pg_policy GROUP BY 1),
   constraints AS MATERIALIZED (
-    SELECT conrelid, pg_catalog.count(*) AS number FROM pg_catalog.pg_constraint
-    WHERE contype IN ('c', 'f', 'p', 'u', 'x') GROUP BY 1),
+    SELECT conrelid, pg_catalog.string_agg(contype::pg_catalog.text, '' ORDER BY contype) AS kinds
+    FROM pg_catalog.pg_constraint WHERE contype IN (${CONSTRAINTS}) GROUP BY 1),
   indexes AS MATERIALIZED (
-    SELECT indrelid, pg_catalog.count(*) AS number FROM pg_catalog.pg_index WHERE indisvalid GROUP BY 1),
+    SELECT indrelid, pg_catalog.string_agg(kind, ' ' ORDER BY kind) AS kinds
+    FROM (SELECT indrelid, CASE WHEN indisunique THEN 'u' ELSE 'i' END || indnatts AS kind FROM pg_catalog.pg_index) x GROUP BY 1),
+  columns AS MATERIALIZED (
+    SELECT a.attrelid, pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, ${COLUMN_TYPE}, a.attnotnull),
+      ',' ORDER BY a.attname)) AS digest
+    FROM pg_catalog.pg_attribute a JOIN relations r ON r.oid = a.attrelid
+    WHERE a.attnum > 0 AND NOT a.attisdropped GROUP BY 1),
+  triggers AS MATERIALIZED (
+    SELECT tgrelid, pg_catalog.string_agg(tgenabled::pg_catalog.text, '' ORDER BY tgenabled) AS kinds
+    FROM pg_catalog.pg_trigger WHERE NOT tgisinternal GROUP BY 1),
   acls AS MATERIALIZED (
     SELECT d.relowner, d.relacl,
            (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('grantee', g.grantee,
@@ -103,10 +134,11 @@ const WITH_SHARDS = `own AS MATERIALIZED (
   states AS MATERIALIZED (
     SELECT DISTINCT r.relid, pg_catalog.jsonb_build_object('owner', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.relowner)), 'grants', a.grants,
              'rowSecurity', r.relrowsecurity, 'forced', r.relforcerowsecurity, 'policies', coalesce(y.names, '[]'),
-             'constraints', coalesce(k.number, 0), 'indexes', coalesce(i.number, 0)) AS rights
+             'constraints', coalesce(k.kinds, ''), 'indexes', coalesce(i.kinds, ''), 'triggers', coalesce(g.kinds, ''), 'columns', coalesce(n.digest, '')) AS rights
     FROM relations r JOIN acls a ON a.relowner = r.relowner AND a.relacl IS NOT DISTINCT FROM r.relacl
     LEFT JOIN policies y ON y.polrelid = r.oid LEFT JOIN constraints k ON k.conrelid = r.oid
-    LEFT JOIN indexes i ON i.indrelid = r.oid)`;
+    LEFT JOIN indexes i ON i.indrelid = r.oid LEFT JOIN triggers g ON g.tgrelid = r.oid
+    LEFT JOIN columns n ON n.attrelid = r.oid)`;
 
 const NAMED_STATES = `SELECT ${TABLE_NAME} AS name, t.rights FROM states t
       JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
@@ -186,29 +218,13 @@ export function readExistingShards(observed: string): ReadonlySet<string> {
 }
 
 /** The rights of every distributed table and, where they differ, of its shards on this node. */
-export function tableRightsScript(): string {
-  return observationScript([
-    {
-      key: 'rights',
-      showsShards: true,
-      value: `(WITH ${WITH_SHARDS} SELECT coalesce(pg_catalog.jsonb_agg(
-          pg_catalog.jsonb_build_object('table', t.name) || t.rights ORDER BY t.name), '[]') FROM (${NAMED_STATES}) t)`,
-    },
-  ]);
-}
-
-export function readTableRights(observed: string): readonly TableRights[] {
-  return (JSON.parse(observed) as { rights: readonly TableRights[] }).rights;
-}
-
-/** What is wrong with shards, once the digests of the nodes said that something is. */
-export interface ShardFaults {
-  /** Placements of the coordinator without a table on their node; `others` are those that do have one. */
-  readonly missing: readonly PlacedShard[];
-  /** Groups with missing copies of reference tables that still have others of them. */
-  readonly partlyCopied: readonly number[];
-  /** Rights by group, the coordinator's first; empty: they agree everywhere. */
-  readonly rights: ReadonlyMap<number, readonly TableRights[]>;
+export function observeTableRights(): Fragment {
+  return {
+    key: 'rights',
+    showsShards: true,
+    value: `(WITH ${WITH_SHARDS} SELECT coalesce(pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object('table', t.name) || t.rights ORDER BY t.name), '[]') FROM (${NAMED_STATES}) t)`,
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { metadataValue, type ObservedMetadata } from './citusNode.ts';
+import { observeOwnDaemon } from './daemon.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
 import { type MetadataDigests, observeMetadataParts } from './metadataParts.ts';
 import { jsonRows, observationScript, PIN_SEARCH_PATH } from './observe.ts';
@@ -17,6 +18,8 @@ export interface VerificationReport {
   readonly links: readonly Link[];
   readonly metadata: ObservedMetadata;
   readonly extensions: readonly ObservedExtension[];
+  /** Whether Citus' maintenance daemon runs. Absent: there is none. */
+  readonly daemon?: boolean;
   /** After a change only: what was observed before it holds else. */
   readonly metadataParts?: MetadataDigests;
   readonly shards?: ObservedShards;
@@ -41,6 +44,7 @@ export function verificationScript({ afterChange }: { readonly afterChange: bool
     },
     { key: 'metadata', value: metadataValue() },
     observeExtensions(),
+    observeOwnDaemon(),
     ...(afterChange ? [...observeMetadataParts(), observeShards()] : []),
   ]);
 }
@@ -50,6 +54,10 @@ export const LINKS_OF_USER = {
   citus: "SELECT nodeid, success, result FROM pg_catalog.run_command_on_all_nodes('SHOW transaction_read_only')",
   plain: "SELECT 0 AS nodeid, true AS success, pg_catalog.current_setting('transaction_read_only') AS result",
 } as const;
+
+export function daemonScript(): string {
+  return observationScript([observeOwnDaemon()]);
+}
 
 /** Without Citus there is nothing to reach: the database answers, and says what it holds. */
 export function plainVerificationScript(): string {

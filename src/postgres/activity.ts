@@ -28,8 +28,9 @@ const PROCESSES = `
  * They have no process: pg_blocking_pids() has 0 for them. What they hold is in pg_locks without one, each with the
  * lock on its own transaction id.
  */
+// It may hold the same object by several locks.
 const PREPARED = `
-  SELECT pg_catalog.format('prepared transaction %L (%s, database %s, %s s old)', x.gid, x.owner, x.database,
+  SELECT DISTINCT ON (x.gid) pg_catalog.format('prepared transaction %L (%s, database %s, %s s old)', x.gid, x.owner, x.database,
            pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared)::pg_catalog.int4),
          pg_catalog.format('COMMIT PREPARED %1$L or ROLLBACK PREPARED %1$L in database %2$s', x.gid, x.database)
     FROM pg_catalog.pg_locks h
@@ -52,7 +53,7 @@ const ACTIVITY = `
          w.mode || ' on ' || CASE WHEN w.relation IS NULL THEN w.locktype
            ELSE pg_catalog.format('relation %s (SELECT %s::regclass)', w.relation, w.relation) END AS lock,
          (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(f)), '[]')
-            FROM (${PROCESSES} UNION ALL ${PREPARED}) f) AS blockers
+            FROM (${PROCESSES} UNION ALL (${PREPARED})) f) AS blockers
     FROM pg_catalog.pg_stat_activity a
     LEFT JOIN LATERAL (SELECT l.* FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) w ON true`;
 

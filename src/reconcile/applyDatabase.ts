@@ -1,6 +1,8 @@
 import type { StepLog } from '../report/stepLog.ts';
 import { type CarriedOut, carryOut, type Tools } from './carryOut.ts';
+import { executeChange } from './executeChange.ts';
 import { orderOf } from './order.ts';
+import { positionChanges } from './positions.ts';
 import { probeDistributedTable, verifyNodes } from './prove.ts';
 import { proveUsers, type UserProof } from './proveUsers.ts';
 import { isPlain, type Situation } from './situation.ts';
@@ -9,7 +11,14 @@ import { isPlain, type Situation } from './situation.ts';
 export async function applyDatabase(situation: Situation, tools: Tools<Situation>): Promise<number> {
   const done = await carryOut(orderOf(situation), situation, tools);
   await prove(done, tools);
+  await remember(done.state, tools);
   return done.changes;
+}
+
+/** No change to what is declared, so it counts as none. */
+async function remember(state: Situation, { run, log }: Tools<Situation>): Promise<void> {
+  if (isPlain(state)) return;
+  for (const change of positionChanges(state)) await executeChange(run, change, log);
 }
 
 /** Without it nobody may say "is ready!". A distributed table is made only after a change: what worked, works. */

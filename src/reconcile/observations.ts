@@ -6,14 +6,19 @@ import {
   observeAccess,
   observeDatabaseGrants,
   observeTableOwners,
+  readAccess,
+  type SentAccess,
 } from '../objects/accessObserved.ts';
 import { type ObservedAuthinfo, observeAuthinfo } from '../objects/authinfo.ts';
 import { type Bookkeeping, observeBookkeeping } from '../objects/bookkeeping.ts';
 import { type ObservedMetadata, observeMetadata } from '../objects/citusNode.ts';
 import { type ObservedUpgrade, observeCitusUpgrade } from '../objects/citusUpgrade.ts';
+import { type Leftovers, observeLeftovers } from '../objects/cleanup.ts';
 import { type ObservedCollationVersion, observeCollationVersions } from '../objects/collationVersion.ts';
+import { observeDaemon } from '../objects/daemon.ts';
 import { type ObservedDatabase, observeDatabase, observeTemplateDaemon, templateOf } from '../objects/database.ts';
 import { observeDistributedRoles } from '../objects/distributedRole.ts';
+import { type ObservedTypes, observeDistributedTypes } from '../objects/distributedType.ts';
 import { type ForeignEventTrigger, observeForeignEventTriggers } from '../objects/eventTrigger.ts';
 import {
   type AvailableExtension,
@@ -23,10 +28,17 @@ import {
   observeExtensions,
 } from '../objects/extension.ts';
 import { type ObservedIdentities, observeIdentities } from '../objects/identity.ts';
+import { type InvalidIndexes, observeInvalidIndexes } from '../objects/invalidIndex.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
 import { observeUnknownOptions, type UnknownOptions } from '../objects/locale.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
 import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
+import {
+  type ObservedPosition,
+  observePosition,
+  observeRecordedPositions,
+  type RecordedPosition,
+} from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
 import {
   type KnownParameter,
@@ -34,11 +46,13 @@ import {
   observeKnownParameters,
   observeParameters,
 } from '../objects/parameter.ts';
+import { observePreparedTransactions, type PreparedTransaction } from '../objects/preparedTransaction.ts';
 import { type ObservedRole, observeRoles } from '../objects/role.ts';
 import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
 import { observeServer, type ServerSettings } from '../objects/server.ts';
 import { type ObservedSetting, observeSettings } from '../objects/setting.ts';
-import { type ObservedShards, observeShards } from '../objects/shard.ts';
+import { type ObservedShards, observeShards, observeTableRights, type TableRights } from '../objects/shard.ts';
+import { observeShardGaps, type ShardGap } from '../objects/shardGap.ts';
 import { type ObservedUserParameters, observeUserParameters } from '../objects/userParameter.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 
@@ -67,6 +81,14 @@ export interface ServerObservation extends UnknownOptions {
   readonly identities?: ObservedIdentities;
   /** Sessions that execute initSQL in the database; under the lock they are what a killed run left behind. */
   readonly initSqlSessions?: number;
+  /** Older than a minute. Absent: not observed. */
+  readonly preparedTransactions?: readonly PreparedTransaction[];
+  /** Absent: a standby. */
+  readonly position?: ObservedPosition;
+  /** On the coordinator. Absent: no run has recorded any. */
+  readonly recordedPositions?: readonly RecordedPosition[];
+  /** Whether Citus' maintenance daemon runs for the database. */
+  readonly daemon?: boolean;
 }
 
 /** What the database on a node holds. Absent keys: the tables are not there. */
@@ -75,7 +97,11 @@ export interface DatabaseObservation {
   readonly schemas: readonly ObservedSchema[];
   readonly metadata?: ObservedMetadata;
   readonly metadataParts?: MetadataDigests;
+  readonly distributedTypes?: ObservedTypes;
   readonly shards?: ObservedShards;
+  readonly invalidIndexes?: InvalidIndexes;
+  /** On the coordinator. */
+  readonly leftovers?: readonly Leftovers[];
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;
   /** Roles that Citus manages in this database. */
@@ -119,6 +145,10 @@ export function serverScript(
     ...observeBookkeeping(database.name),
     ...(coordinator ? observeIdentities() : []),
     observeMarkedSessions(database),
+    observePreparedTransactions(database.name),
+    observeDaemon(database.name),
+    observePosition(),
+    observeRecordedPositions(),
     ...fragmentsOf(kinds, 'server', database),
   ]);
 }
@@ -130,7 +160,10 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
     observeSchemas(database.schemas.map((schema) => schema.name)),
     observeMetadata(),
     ...observeMetadataParts(),
+    observeDistributedTypes(),
     observeShards(),
+    observeInvalidIndexes(),
+    ...(coordinator ? [observeLeftovers()] : []),
     observeAuthinfo(),
     ...observeLedger(coordinator),
     observeForeignEventTriggers(),
@@ -154,6 +187,20 @@ export function parametersScript({ name, users }: DatabaseSpec): string {
   return observationScript([observeParameters(name), observeUserParameters(name, names), observeDatabaseGrants(name)]);
 }
 
+/** What is asked only where the digests of shards differ: how tables and their shards are, and what single shards lack. */
+export interface ShardDetails {
+  readonly rights: readonly TableRights[];
+  readonly gaps: readonly ShardGap[];
+}
+
+export function shardDetailsScript(): string {
+  return observationScript([observeTableRights(), observeShardGaps()]);
+}
+
+export function readShardDetails(observed: string): ShardDetails {
+  return JSON.parse(observed) as ShardDetails;
+}
+
 /** Some roles of one server, with what they are members of. */
 export interface RolesObservation {
   readonly roles: readonly ObservedRole[];
@@ -173,7 +220,8 @@ export function readServerObservation(observed: string): ServerObservation {
 }
 
 export function readDatabaseObservation(observed: string): DatabaseObservation {
-  return JSON.parse(observed) as DatabaseObservation;
+  const { access, ...rest } = JSON.parse(observed) as Omit<DatabaseObservation, 'access'> & { access?: SentAccess };
+  return access === undefined ? rest : { ...rest, access: readAccess(access) };
 }
 
 export function readAvailability(observed: string): readonly AvailableExtension[] {

@@ -5,9 +5,6 @@ import {
   placedShardsScript,
   readExistingShards,
   readPlacedShards,
-  readTableRights,
-  type TableRights,
-  tableRightsScript,
 } from '../objects/shard.ts';
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
@@ -27,9 +24,12 @@ import {
   readParameters,
   readRoles,
   readServerObservation,
+  readShardDetails,
   rolesScript,
   type ServerObservation,
+  type ShardDetails,
   serverScript,
+  shardDetailsScript,
 } from './observations.ts';
 import { KINDS } from './order.ts';
 import type { Run } from './run.ts';
@@ -97,8 +97,8 @@ export async function observeExistingShardsOf(
   return readExistingShards(await observed(run, node, 'database', existingShardsScript(names)));
 }
 
-export async function observeTableRightsOf(run: Run, node: NodeSpec): Promise<readonly TableRights[]> {
-  return readTableRights(await observed(run, node, 'database', tableRightsScript()));
+export async function observeShardDetailsOf(run: Run, node: NodeSpec): Promise<ShardDetails> {
+  return readShardDetails(await observed(run, node, 'database', shardDetailsScript()));
 }
 
 async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', script: string): Promise<string> {

@@ -1,10 +1,9 @@
 import { databaseNodes, type Topology } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
-import type { ShardFaults, TableRights } from '../objects/shard.ts';
-import type { DatabaseObservation } from './observations.ts';
-import { observeExistingShardsOf, observePlacedShardsOf, observeTableRightsOf } from './observe.ts';
+import type { DatabaseObservation, ShardDetails } from './observations.ts';
+import { observeExistingShardsOf, observePlacedShardsOf, observeShardDetailsOf } from './observe.ts';
 import type { Run } from './run.ts';
-import { missingShards, NO_SHARD_FAULTS, rightsDiffer, suspectGroups } from './shardFaults.ts';
+import { missingShards, NO_SHARD_FAULTS, rightsDiffer, type ShardFaults, suspectGroups } from './shardFaults.ts';
 
 /** Asks for the details only where the digests differ: a sound database costs nothing here. */
 export async function observeShardFaults(
@@ -26,11 +25,15 @@ export async function observeShardFaults(
         placed.filter(({ group }) => group === node.group).map(({ name }) => name),
       ),
   );
-  const rights = differ
+  const details = differ
     ? await byGroup(
         nodes.filter(({ group }) => inside.get(group)?.shards !== undefined),
-        (node) => observeTableRightsOf(run, node),
+        (node) => observeShardDetailsOf(run, node),
       )
-    : new Map<number, readonly TableRights[]>();
-  return { ...missingShards(placed, existing), rights };
+    : new Map<number, ShardDetails>();
+  return {
+    ...missingShards(placed, existing),
+    rights: new Map([...details].map(([group, { rights }]) => [group, rights])),
+    gaps: new Map([...details].map(([group, { gaps }]) => [group, gaps])),
+  };
 }

@@ -2,7 +2,8 @@ import { type Change, isChange, type Procedure } from '../objects/change.ts';
 import { quoteShellWord } from '../postgres/quote.ts';
 import { oneLine } from '../report/visible.ts';
 import { isDue } from './executeItems.ts';
-import { findingsOf, type ReportedFinding, reported } from './findings.ts';
+import type { ReportedFinding } from './finding.ts';
+import { findingsOf, remarks, reported } from './findings.ts';
 import { orderOf } from './order.ts';
 import { label, origin, type Situation } from './situation.ts';
 import { nodesOfStage, type Step, stagesOf } from './work.ts';
@@ -67,7 +68,11 @@ export function planDatabase(
     }),
     differences: due.filter((candidate) => candidate.isChange).length,
     findings: findingsOf(situation).map(reported),
-    warnings: [...warnings, ...items.flatMap(({ item }) => (item.kind === 'warning' ? [item.text] : []))],
+    warnings: [
+      ...warnings,
+      ...remarks(situation),
+      ...items.flatMap(({ item }) => (item.kind === 'warning' ? [item.text] : [])),
+    ],
   };
 }
 

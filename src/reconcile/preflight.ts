@@ -23,6 +23,7 @@ import type { ServerSettings } from '../objects/server.ts';
 import { untriedVersionWarnings, versionProblems } from '../objects/versions.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
+import type { ServerObservation } from './observations.ts';
 import { inside, label, type Situation, server } from './situation.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
 import { workerDatabaseWarnings, workerLocaleProblems } from './workerWarnings.ts';
@@ -59,6 +60,9 @@ export function preflight(
     const catalogue = available.get(node.group);
     if (catalogue !== undefined) {
       problems.push(...availabilityProblems(missingExtensions(situation, node), catalogue, name));
+    }
+    if (lacksDaemon(observed)) {
+      problems.push(...capacityProblems(observed.settings, spec.cluster.citus, name));
     }
     if (observed.database === null) {
       const path = `databases[${spec.databases.indexOf(database)}]`;
@@ -234,6 +238,11 @@ function newDatabaseProblems(
     }),
     ...packageProblems(versionsLikeCoordinator(database.extensions, known), catalogues),
   ];
+}
+
+/** Where one runs for the database, it has its background worker. */
+function lacksDaemon({ database, daemon, settings }: ServerObservation): boolean {
+  return database !== null && daemon === false && settings.loadedCitus !== null;
 }
 
 function capacityProblems(settings: ServerSettings, citus: boolean, node: string): readonly Problem[] {

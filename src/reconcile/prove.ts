@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { databaseNodes } from '../cluster/topology.ts';
+import { pause } from '../concurrency/interrupt.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import {
+  daemonScript,
   EVENT_TRIGGERS,
   type EventTrigger,
   plainVerificationScript,
@@ -13,6 +15,7 @@ import type { Session } from '../postgres/connection.ts';
 import { quoteIdentifier } from '../postgres/quote.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
+import type { NodeSpec } from '../spec/types.ts';
 import { findingsOf, refuseDamage } from './findings.ts';
 import { judge, provedLinks } from './judge.ts';
 import { EMPTY_DATABASE } from './observations.ts';
@@ -36,7 +39,14 @@ export async function verifyNodes(run: Run, situation: Situation, afterChange: b
   const reports = await byGroup(nodes, (node) => run.proofs.take(() => observeVerificationOf(run, node, script)));
   const changed = afterChange ? await withReports(run, situation, reports) : situation;
   refuseDamage(changed, 'What was done before stays done');
-  const wrong = [...judge(situation, reports), ...unhealed(changed)];
+  const wrong = [
+    ...judge(situation, reports),
+    ...unhealed(changed),
+    ...(await withoutDaemon(
+      run,
+      nodes.filter(({ group }) => reports.get(group)?.daemon === false),
+    )),
+  ];
   if (wrong.length > 0) {
     throw new Failure({
       kind: 'failed',
@@ -47,6 +57,27 @@ export async function verifyNodes(run: Run, situation: Situation, afterChange: b
     });
   }
   return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0 };
+}
+
+/** How long a daemon may take to start: Citus restarts one that ended after five seconds (maintenanced.c). */
+const DAEMON_PATIENCE_MS = 20_000;
+
+/** A daemon that the observation has just started may not be up yet. */
+async function withoutDaemon(run: Run, nodes: readonly NodeSpec[]): Promise<readonly string[]> {
+  const deadline = performance.now() + DAEMON_PATIENCE_MS;
+  const found = await byGroup(nodes, async (node) => {
+    for (;;) {
+      const { daemon } = await observeVerificationOf(run, node, daemonScript());
+      if (daemon === true) return [];
+      if (performance.now() > deadline) {
+        return [
+          `Citus' maintenance daemon does not run for the database on ${run.label(node)}, so that deadlocks between nodes and prepared transactions are not resolved: raise max_worker_processes there, and read the server's log`,
+        ];
+      }
+      await pause(500, run.signal);
+    }
+  });
+  return [...found.values()].flat();
 }
 
 async function withReports(

@@ -1,8 +1,21 @@
 import { databaseNodes, type Topology } from '../cluster/topology.ts';
-import { NO_SHARDS, type PlacedShard, type ShardFaults, type TableRights } from '../objects/shard.ts';
+import { NO_SHARDS, type PlacedShard, type TableRights } from '../objects/shard.ts';
+import type { ShardGap } from '../objects/shardGap.ts';
 import type { DatabaseObservation } from './observations.ts';
 
-export const NO_SHARD_FAULTS: ShardFaults = { missing: [], partlyCopied: [], rights: new Map() };
+/** What is wrong with shards, once the digests of the nodes said that something is. */
+export interface ShardFaults {
+  /** Placements of the coordinator without a table on their node; `others` are those that do have one. */
+  readonly missing: readonly PlacedShard[];
+  /** Groups with missing copies of reference tables that still have others of them. */
+  readonly partlyCopied: readonly number[];
+  /** Rights by group, the coordinator's first; empty: they agree everywhere. */
+  readonly rights: ReadonlyMap<number, readonly TableRights[]>;
+  /** By group: what single shards have not, or have beside, as their table on the same node. */
+  readonly gaps: ReadonlyMap<number, readonly ShardGap[]>;
+}
+
+export const NO_SHARD_FAULTS: ShardFaults = { missing: [], partlyCopied: [], rights: new Map(), gaps: new Map() };
 
 /** Groups whose shards are not those that the coordinator places there. */
 export function suspectGroups(
@@ -75,5 +88,7 @@ function key(rights: TableRights): string {
     rights.policies,
     rights.constraints,
     rights.indexes,
+    rights.triggers,
+    rights.columns,
   ]);
 }

@@ -3,7 +3,6 @@ import type { Topology } from '../cluster/topology.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
 import { closesFirst, isStillClosed } from '../objects/closedDatabase.ts';
-import type { ShardFaults } from '../objects/shard.ts';
 import type { WantedUser } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type RolesObservation,
   type ServerObservation,
 } from './observations.ts';
+import type { ShardFaults } from './shardFaults.ts';
 
 /** Everything a plan is made of: what is wanted, and what was seen after the lock was taken. Nodes go by group. */
 export interface Situation {

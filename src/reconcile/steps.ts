@@ -15,6 +15,7 @@ import { diffCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { openDatabase } from '../objects/closedDatabase.ts';
 import { diffDatabase } from '../objects/database.ts';
 import { diffManagedRoles } from '../objects/distributedRole.ts';
+import { conflictingTypes } from '../objects/distributedType.ts';
 import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
 import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
@@ -249,10 +250,17 @@ export function staleWorkers(situation: Situation): readonly { readonly worker: 
   const { coordinator, workers } = situation.topology;
   const { metadata = NO_METADATA, metadataParts: known = {} } = inside(situation, coordinator);
   return workers.flatMap((worker) => {
+    if (typesInConflict(situation, worker).length > 0) return [];
     const { metadata: own, metadataParts = {} } = inside(situation, worker);
     const reason = staleReason(worker, metadata, own, differingParts(metadataParts, known));
     return reason === undefined ? [] : [{ worker, reason }];
   });
+}
+
+/** To sync a worker with these would part the columns of its shards from the types of their tables. */
+export function typesInConflict(situation: Situation, worker: NodeSpec): readonly string[] {
+  const { distributedTypes: known = {} } = inside(situation, situation.topology.coordinator);
+  return conflictingTypes(inside(situation, worker).distributedTypes ?? {}, known);
 }
 
 /** Step 6, on the coordinator: copies of reference tables that a node has lost. */

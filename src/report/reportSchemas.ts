@@ -20,7 +20,18 @@ const step = z.strictObject({
 const finding = z.strictObject({
   node: text('What the log calls the node; several are separated by commas'),
   kind: z
-    .enum(['lostShard', 'missingCopy', 'rights', 'policies', 'incomplete', 'metadata'])
+    .enum([
+      'lostShard',
+      'missingCopy',
+      'rights',
+      'policies',
+      'incomplete',
+      'metadata',
+      'invalidIndex',
+      'preparedTransaction',
+      'leftovers',
+      'setBack',
+    ])
     .describe('What sort of thing is wrong'),
   object: text('Qualified name of what is wrong'),
   healable: z.boolean().describe('Whether apply sets it right'),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import { runProgram, specOf } from '../support/program.ts';
 import { backUp, DATABASE, declaration, makeTables } from './support/damagedDatabase.ts';
 import { DAMAGES, type Damage, type Verdict } from './support/damages.ts';
@@ -41,11 +41,25 @@ async function execute(statements: Damage['broken']): Promise<void> {
   for (const [group, text, database = DATABASE] of statements) await query(cluster, group, database, text);
 }
 
+/** As psql does: in one session, each statement in a message of its own. */
+async function follow(statements: Damage['broken']): Promise<void> {
+  for (const [group, text, database = DATABASE] of statements) {
+    const client = await connect(cluster, group, database);
+    try {
+      for (const statement of text.split(/(?<=;) (?=[A-Z])/)) await client.query(statement);
+    } finally {
+      await client.end();
+    }
+  }
+}
+
 /** What the message says to do, word for word. */
 function statementsOf(text: string): Damage['broken'] {
-  const advised = [...text.matchAll(/\bon node(\d) in database '[^']+': (.*)$/gm)];
+  const advised = [...text.matchAll(/\bon node(\d) in database '([^']+)': (.*)$/gm)];
   expect(advised).not.toEqual([]);
-  return advised.map(([, group, statements]) => [Number(group), String(statements)] as const);
+  return advised.map(
+    ([, group, database, statements]) => [Number(group), String(statements), String(database)] as const,
+  );
 }
 
 describe.skipIf(real === undefined)('on real Citus', () => {
@@ -78,12 +92,119 @@ describe.skipIf(real === undefined)('on real Citus', () => {
       if (verdict === 'named') expect(text).not.toContain(`'${DATABASE}' is ready!`);
     }
     if (mend === 'restore') await restore();
-    else await execute(mend === 'follow' ? statementsOf(last) : mend);
+    else if (mend !== 'follow') await execute(mend);
+    else {
+      await follow(statementsOf(last));
+      expect((await run('plan')).text).not.toMatch(says);
+    }
     if (verdict === 'named') await expectApplied();
     await expectReady();
     for (const [group, text, value, database = DATABASE] of after) {
       const [row] = await query(cluster, group, database, text);
       expect({ group, text, value: Object.values(row ?? {})[0] }).toEqual({ group, text, value });
     }
+  });
+
+  test('prepared transactions: one that is in the way is named in time, an old one at once', async () => {
+    for (const [gid, lock] of [
+      ['forgotten', 'LOCK TABLE pg_dist_node IN ACCESS EXCLUSIVE MODE'],
+      ['left', 'SELECT pg_advisory_xact_lock(42)'],
+    ] as const) {
+      await query(cluster, 1, DATABASE, `BEGIN; ${lock}; PREPARE TRANSACTION '${gid}'`);
+    }
+    const outcomes = await Promise.all([run('plan'), run('verify'), run('apply')]);
+    for (const { command, code, text } of outcomes) {
+      expect({ command, code, text }).toEqual({
+        command,
+        code: 1,
+        text: expect.stringMatching(
+          /node1: Still at it after \d+ s: waits for AccessShareLock on relation \d+ .* that prepared transaction 'forgotten' \(postgres, database damaged, \d+ s old\) holds/,
+        ),
+      });
+      // given up after the half minute that its declaration allows, and not much later
+      expect(text).toMatch(
+        /gave up after [34]\d s: it waits for .* or ROLLBACK PREPARED 'forgotten' in database damaged/,
+      );
+    }
+    await query(cluster, 1, DATABASE, "ROLLBACK PREPARED 'forgotten'");
+
+    const waiting = await connect(cluster, 1, DATABASE);
+    await waiting.query("SET application_name = 'patient'");
+    const held = waiting.query('SELECT pg_advisory_lock(42)');
+    try {
+      await expect
+        .poll(
+          () => query(cluster, 1, DATABASE, "SELECT now() - prepared > interval '61 s' AS old FROM pg_prepared_xacts"),
+          {
+            timeout: 90_000,
+            interval: 1000,
+          },
+        )
+        .toEqual([{ old: true }]);
+      let last = '';
+      for (const command of ['plan', 'verify', 'apply'] as const) {
+        const { code, text } = await run(command);
+        expect({ command, code, text }).toEqual({
+          command,
+          code: 0,
+          text: expect.stringMatching(
+            /WARNING: node1: prepared transaction left of postgres is \d+ s old; .*, and process \S+ \(postgres, patient\) waits for it/,
+          ),
+        });
+        last = text;
+      }
+      const [[, statements = ''] = []] = statementsOf(last);
+      expect(statements).toMatch(/^COMMIT PREPARED 'left' or ROLLBACK PREPARED 'left'/);
+      await query(cluster, 1, DATABASE, "ROLLBACK PREPARED 'left'");
+      await held;
+      expect((await run('plan')).text).not.toContain('prepared transaction');
+    } finally {
+      await waiting.end();
+    }
+  }, 300_000);
+
+  test("no background worker is left for Citus' daemon", async () => {
+    const node = nodeOf(cluster, 2);
+    await query(cluster, 2, 'postgres', 'ALTER SYSTEM SET max_worker_processes = 1');
+    await node.restart();
+    for (const command of ['plan', 'verify', 'apply'] as const) {
+      const { code, text } = await run(command);
+      expect({ command, code, text }).toEqual({
+        command,
+        code: 1,
+        text: expect.stringMatching(
+          /max_worker_processes is 1 and all are in use.*[\s\S]*Next: Raise max_worker_processes/,
+        ),
+      });
+    }
+    await query(cluster, 2, 'postgres', 'ALTER SYSTEM RESET max_worker_processes');
+    await node.restart();
+    await expectReady();
+    const daemon =
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE backend_type ~ 'Citus Maintenance' AND datname = 'damaged'";
+    expect(await query(cluster, 2, 'postgres', daemon)).toEqual([{ n: 1 }]);
+  });
+
+  test('a worker set back to an earlier moment by a backup, with the same tables', async () => {
+    const restore = await backUp(cluster, 2);
+    await query(cluster, 0, DATABASE, "INSERT INTO events SELECT i, 'late' FROM generate_series(1001, 1100) i");
+    await query(cluster, 2, 'postgres', 'SELECT pg_switch_wal()');
+    await query(cluster, 2, 'postgres', 'CHECKPOINT');
+    // as if the hour had passed in which a run does not record it again
+    const older = "UPDATE citus_databases.node_position SET recorded_at = recorded_at - interval '2 hours'";
+    await query(cluster, 0, 'postgres', older);
+    await expectApplied();
+    await restore();
+    for (const command of ['plan', 'verify', 'apply'] as const) {
+      const { code, text } = await run(command);
+      expect({ command, code, text }).toEqual({
+        command,
+        code: 3,
+        text: expect.stringMatching(/node2: the server was set back to an earlier moment: its write-ahead log ends at/),
+      });
+      if (command === 'apply') await follow(statementsOf(text));
+    }
+    await expectApplied();
+    await expectReady();
   });
 });

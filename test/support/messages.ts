@@ -42,7 +42,7 @@ const WARNINGS: readonly Pattern[] = [
 const VERIFICATION: readonly Pattern[] = [
   { where: /\bwrong\.push\(/g, file: /reconcile\/judge\.ts$/ },
   { where: /\breturn \[(?=')/g, file: /reconcile\/judge\.ts$/ },
-  { where: /\bfound:\s/g, file: /reconcile\/findings\.ts$/ },
+  { where: /\bfound:\s/g, file: /reconcile\/(?:findings\w*|positions)\.ts$/ },
 ];
 
 /** Every text that an error can begin with, sorted, each once. */

@@ -74,6 +74,18 @@ const TABLES = [
   'CREATE TABLE plain_local (id int PRIMARY KEY)',
   'CREATE TABLE single (id int PRIMARY KEY)',
   "SELECT create_distributed_table('single', NULL, colocate_with => 'none')",
+  'CREATE TABLE parents (id bigint PRIMARY KEY)',
+  "SELECT create_distributed_table('parents', 'id', shard_count => 4)",
+  `CREATE TABLE lines (id bigint PRIMARY KEY, event bigint,
+     CONSTRAINT lines_parent_fkey FOREIGN KEY (id) REFERENCES parents (id))`,
+  "SELECT create_distributed_table('lines', 'id', colocate_with => 'parents')",
+  'CREATE UNIQUE INDEX lines_once ON lines (id, event) WHERE event > 0',
+  "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+  "SELECT create_distributed_function('stamp()')",
+  `ALTER DATABASE ${DATABASE} SET citus.enable_unsafe_triggers = on`,
+  'CREATE TRIGGER stamp BEFORE UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION stamp()',
+  `ALTER DATABASE ${DATABASE} RESET citus.enable_unsafe_triggers`,
+  'CREATE INDEX only_2025 ON log_2025 (body)',
   'CREATE SEQUENCE numbers',
   "CREATE TABLE counted (id bigint DEFAULT nextval('numbers'), v int)",
   "SELECT create_distributed_table('counted', 'id', shard_count => 4)",
@@ -86,7 +98,7 @@ export async function makeTables(cluster: LocalCluster): Promise<void> {
   for (const text of TABLES) await query(cluster, 0, DATABASE, text);
 }
 
-/** SQL for a worker that does something to the first of its shards of a table: `%1$s`, `%2$s` without `public`. */
+/** SQL for a worker that does something to the first of its shards of a table: `%1$s`, `%2$s` without `public`, `%3$s` its number. */
 export function toShard(table: string, statement: string): string {
   return `DO $do$
     DECLARE shard text := (SELECT CASE n.nspname WHEN 'public' THEN 'public.' ELSE '' END || shard_name(s.logicalrelid, s.shardid)
@@ -98,7 +110,7 @@ export function toShard(table: string, statement: string): string {
       SET LOCAL citus.enable_manual_changes_to_shards = on;
       SET LOCAL citus.enable_ddl_propagation = off;
       IF shard IS NULL THEN RAISE EXCEPTION 'no shard of ${table} here'; END IF;
-      EXECUTE format($stmt$${statement}$stmt$, shard, regexp_replace(shard, '^(public|tenant_a)\\.', ''));
+      EXECUTE format($stmt$${statement}$stmt$, shard, regexp_replace(shard, '^(public|tenant_a)\\.', ''), substring(shard from '[0-9]+$'));
     END $do$`;
 }
 

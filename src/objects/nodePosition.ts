@@ -1,0 +1,160 @@
+import type { NodeSpec } from '../spec/types.ts';
+import type { Change } from './change.ts';
+import type { Fragment } from './observe.ts';
+import {
+  AS_OURSELVES,
+  assertTrusted,
+  CREATED_MEANWHILE,
+  ensureOwnTable,
+  type OwnTable,
+  qualified,
+  trusted,
+} from './ownTable.ts';
+
+/**
+ * How far the write-ahead log of a server has come, which tells a server that was set back to an earlier moment: by a
+ * backup, or by a failover to a standby that lagged. Its catalogs cannot tell: tables and metadata are there, as they were
+ * then.
+ */
+export interface NodePosition {
+  /** pg_control_system().system_identifier. */
+  readonly system: string;
+  /** Major version: pg_upgrade makes a new system. */
+  readonly major: number;
+  readonly timeline: number;
+  /**
+   * Where the last checkpoint began. What came after it may not have reached a standby yet, though no commit was lost with
+   * it, so that a failover shortly after would look like a loss.
+   */
+  readonly checkpoint: string;
+}
+
+export interface ObservedPosition extends NodePosition {
+  /** Where the next record will go. */
+  readonly end: string;
+  /** The history file of the timeline; null for the first one. */
+  readonly history: string | null;
+}
+
+/** What an earlier run saw of one group. */
+export interface RecordedPosition extends NodePosition {
+  readonly group: number;
+  /** Since then. */
+  readonly seconds: number;
+}
+
+const POSITIONS: OwnTable = {
+  name: 'node_position',
+  columns: [
+    ['groupid', 'integer'],
+    ['system', 'text'],
+    ['major', 'integer'],
+    ['timeline', 'integer'],
+    ['checkpoint', 'pg_lsn'],
+    ['recorded_at', 'timestamp with time zone'],
+  ],
+};
+const TABLE = qualified(POSITIONS);
+
+/** On each server. PostgreSQL documentation, "System Administration Functions" and "Timelines". */
+export function observePosition(): Fragment {
+  return {
+    key: 'position',
+    when: 'NOT pg_catalog.pg_is_in_recovery()',
+    value: `(SELECT pg_catalog.jsonb_build_object('system', s.system_identifier::pg_catalog.text,
+        'major', pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000,
+        'timeline', ('x' || t.name)::pg_catalog.bit(32)::pg_catalog.int4, 'checkpoint', c.redo_lsn, 'end', w.lsn,
+        'history', CASE WHEN t.name <> '00000001' THEN pg_catalog.pg_read_file('pg_wal/' || t.name || '.history', 0, 1000000, true) END)
+      FROM pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c,
+        LATERAL (SELECT pg_catalog.pg_current_wal_lsn() AS lsn) w,
+        LATERAL (SELECT pg_catalog."left"(pg_catalog.pg_walfile_name(w.lsn), 8) AS name) t)`,
+  };
+}
+
+/** On the coordinator. */
+export function observeRecordedPositions(): Fragment {
+  return {
+    key: 'recordedPositions',
+    when: trusted(POSITIONS),
+    value: `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('group', p.groupid, 'system', p.system,
+        'major', p.major, 'timeline', p.timeline, 'checkpoint', p.checkpoint,
+        'seconds', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.recorded_at)::pg_catalog.int4)), '[]') FROM ${TABLE} p)`,
+  };
+}
+
+/** Why what the server had when it was recorded is not all there any more; undefined: it is, as far as can be told. */
+export function setBack(recorded: NodePosition, observed: ObservedPosition): string | undefined {
+  // Another server is judged by its identifier (identity.ts).
+  if (observed.system !== recorded.system || observed.major !== recorded.major) return undefined;
+  const was = `was at ${recorded.checkpoint} of timeline ${recorded.timeline}`;
+  if (observed.timeline < recorded.timeline) return `it is on timeline ${observed.timeline} and ${was}`;
+  if (observed.timeline === recorded.timeline) {
+    return lsn(observed.end) < lsn(recorded.checkpoint)
+      ? `its write-ahead log ends at ${observed.end} and ${was}`
+      : undefined;
+  }
+  const left = forkOf(recorded.timeline, observed.history ?? '');
+  if (left === undefined || lsn(left) >= lsn(recorded.checkpoint)) return undefined;
+  return `it left timeline ${recorded.timeline} at ${left} and ${was}`;
+}
+
+/** Where a timeline was left for the next one. Lines of a history file: timeline, position, reason. */
+function forkOf(timeline: number, history: string): string | undefined {
+  return history
+    .split('\n')
+    .map((line) => line.split('\t'))
+    .find(([number]) => Number(number) === timeline)?.[1];
+}
+
+function lsn(text: string): bigint {
+  const [high = '0', low = '0'] = text.split('/');
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+/** Runs are rare, and positions need not be new: once an hour keeps the unchanged run free of writes. */
+const FRESH_SECONDS = 3600;
+
+export function isFresh(recorded: RecordedPosition | undefined, { system, timeline }: NodePosition): boolean {
+  return (
+    recorded !== undefined &&
+    recorded.system === system &&
+    recorded.timeline === timeline &&
+    recorded.seconds < FRESH_SECONDS
+  );
+}
+
+export function recordPositions(positions: ReadonlyMap<number, NodePosition>, coordinator: NodeSpec): Change {
+  const rows = [...positions].map(
+    ([group, { system, major, timeline, checkpoint }]) =>
+      `(${group}, '${BigInt(system)}', ${major}, ${timeline}, '${checkpoint}'::pg_catalog.pg_lsn)`,
+  );
+  return {
+    kind: 'change',
+    node: coordinator,
+    scope: 'server',
+    summary: `remember how far each server has come (${TABLE})`,
+    statements: [
+      ...AS_OURSELVES,
+      ...ensureOwnTable(`${TABLE} (
+        groupid pg_catalog.int4 PRIMARY KEY,
+        system pg_catalog.text NOT NULL,
+        major pg_catalog.int4 NOT NULL,
+        timeline pg_catalog.int4 NOT NULL,
+        checkpoint pg_catalog.pg_lsn NOT NULL,
+        recorded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`),
+      assertTrusted(POSITIONS),
+      `INSERT INTO ${TABLE} (groupid, system, major, timeline, checkpoint) VALUES ${rows.join(', ')}
+       ON CONFLICT (groupid) DO UPDATE SET system = excluded.system, major = excluded.major,
+         timeline = excluded.timeline, checkpoint = excluded.checkpoint, recorded_at = pg_catalog.now()`,
+    ].map((text) => ({ text })),
+    failure: `Failed to remember in ${TABLE} how far each server has come`,
+    doneOnRetry: [],
+    retryOn: CREATED_MEANWHILE,
+    secret: false,
+  };
+}
+
+/** What a person says who knows what was lost, or that nothing was. */
+export function forgetPosition(group: number): string {
+  return `DELETE FROM ${TABLE} WHERE groupid = ${group};`;
+}

@@ -1,0 +1,48 @@
+import { label, type Situation } from './situation.ts';
+
+export interface Finding {
+  readonly kind:
+    | 'lostShard'
+    | 'missingCopy'
+    | 'rights'
+    | 'policies'
+    | 'incomplete'
+    | 'metadata'
+    | 'invalidIndex'
+    | 'preparedTransaction'
+    | 'leftovers'
+    | 'setBack';
+  /** What the log calls the node. */
+  readonly node: string;
+  /** What is wrong, by its qualified name. */
+  readonly object: string;
+  /** heal: `apply` sets it right; refuse: only a person can; warn: the database is usable all the same. */
+  readonly effect: 'heal' | 'refuse' | 'warn';
+  /** A sentence without a full stop. */
+  readonly found: string;
+  readonly next: string;
+}
+
+/** As reports carry it. */
+export interface ReportedFinding {
+  readonly node: string;
+  readonly kind: Finding['kind'];
+  readonly object: string;
+  readonly healable: boolean;
+  readonly blocks: boolean;
+  readonly message: string;
+  readonly next: string;
+}
+
+export const APPLY = 'Run citus-databases apply';
+
+export function labelOf(situation: Situation, group: number): string {
+  const { coordinator, workers, otherWorkers } = situation.topology;
+  const node = [coordinator, ...workers, ...otherWorkers].find((candidate) => candidate.group === group);
+  return node === undefined ? `group ${group}` : label(situation, node);
+}
+
+/** Where statements are to be executed, as every message says it. */
+export function at(situation: Situation, node: string): string {
+  return `on ${node} in database '${situation.database.name}':`;
+}

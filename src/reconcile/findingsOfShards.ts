@@ -1,0 +1,99 @@
+import { MANUAL, type PlacedShard } from '../objects/shard.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+import { APPLY, type Finding, labelOf } from './finding.ts';
+import { uncopiedGroups } from './shardFaults.ts';
+import { inside, label, type Situation } from './situation.ts';
+import { staleWorkers, typesInConflict } from './steps.ts';
+
+/** Workers whose metadata is not the coordinator's. */
+export function metadataFindings(situation: Situation): readonly Finding[] {
+  const conflicts = situation.topology.workers.flatMap((worker) => {
+    const node = label(situation, worker);
+    return typesInConflict(situation, worker).map(
+      (type): Finding => ({
+        kind: 'metadata',
+        node,
+        object: type,
+        effect: 'refuse',
+        found: `type ${type} is another one than on the coordinator, so that its metadata cannot be synced: columns of shards would keep the old type`,
+        next: `Compare both (\\dT+, \\dD+). Give it there what it lacks, after SET citus.enable_ddl_propagation = off; or give the coordinator's what that one has beyond it (ALTER TYPE ... ADD VALUE IF NOT EXISTS)`,
+      }),
+    );
+  });
+  const stale = staleWorkers(situation).map(
+    ({ worker, reason }): Finding => ({
+      kind: 'metadata',
+      node: label(situation, worker),
+      object: `${worker.nodeName}:${worker.nodePort}`,
+      effect: 'heal',
+      found: `stale metadata: ${reason}`,
+      next: APPLY,
+    }),
+  );
+  return [...conflicts, ...stale];
+}
+
+/** One finding for each table on each node. */
+export function shardFindings(situation: Situation): readonly Finding[] {
+  const tables = new Map<string, PlacedShard[]>();
+  for (const shard of situation.shardFaults.missing) {
+    const key = `${shard.group} ${shard.table} ${shard.others.length > 0}`;
+    tables.set(key, [...(tables.get(key) ?? []), shard]);
+  }
+  const healed = uncopiedGroups(situation.shardFaults);
+  return [...tables.values()].map((shards) => shardFinding(situation, shards, healed));
+}
+
+function shardFinding(situation: Situation, shards: readonly PlacedShard[], healed: readonly number[]): Finding {
+  const [first] = shards;
+  if (first === undefined) throw new Error('a finding without a shard');
+  const node = labelOf(situation, first.group);
+  const names = shards.map(({ name }) => name);
+  const count = `${names.length} ${names.length === 1 ? 'shard' : 'shards'} of ${first.table}`;
+  const which = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  const place = { node, object: first.table } as const;
+  if (first.others.length > 0) {
+    const heals = first.reference && healed.includes(first.group);
+    const others = first.others.map((group) => labelOf(situation, group)).join(', ');
+    return {
+      ...place,
+      kind: 'missingCopy',
+      effect: heals ? 'heal' : 'refuse',
+      found: `${count} ${names.length === 1 ? 'has' : 'have'} no table on this node (${which}); ${others} ${first.others.length === 1 ? 'has' : 'have'} a copy`,
+      next: heals ? APPLY : copyByHand(situation, shards),
+    };
+  }
+  const statements = names.map((name) => emptyShard(name, first)).join(' ');
+  const ifLost = first.replaceable
+    ? `Only if their rows may be lost, ${situation.inside.has(first.group) ? '' : 'run citus-databases apply, which makes the database again, and then, '}on ${node} in database '${situation.database.name}': ${MANUAL} ${statements}`
+    : `Only if all rows of ${first.table} may be lost, drop it on the coordinator and create it again`;
+  return {
+    ...place,
+    kind: 'lostShard',
+    effect: 'refuse',
+    found: `${count} ${names.length === 1 ? 'is' : 'are'} gone (${which}); no other node has a copy`,
+    next: `Restore ${node} from a backup that has them. ${ifLost}`,
+  };
+}
+
+/** Into an empty table in the shard's place, from a node that has the rows; nobody may write meanwhile. */
+function copyByHand(situation: Situation, shards: readonly PlacedShard[]): string {
+  const [first] = shards;
+  if (first === undefined) return APPLY;
+  const [source = 0] = first.others;
+  const { name: database } = situation.database;
+  const nodeid = inside(situation, situation.topology.coordinator).metadata?.nodes.find(
+    ({ groupid, noderole }) => groupid === first.group && noderole === 'primary',
+  )?.nodeid;
+  const empty = shards.map((shard) => emptyShard(shard.name, shard)).join(' ');
+  const copy = shards
+    .map(({ name }) => `SELECT worker_copy_table_to_node(${quoteLiteral(name)}::regclass, ${nodeid});`)
+    .join(' ');
+  return `While nobody writes to ${first.table}, on ${labelOf(situation, first.group)} in database '${database}': ${MANUAL} ${empty}\nThen, on ${labelOf(situation, source)} in database '${database}': ${copy}`;
+}
+
+/** An empty table in the place of a shard: its rows can be restored into it later, so that nothing becomes final. */
+function emptyShard(name: string, { table, owner, accessMethod }: PlacedShard): string {
+  const using = accessMethod === 'heap' ? '' : ` USING ${accessMethod}`;
+  return `CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)${using}; ALTER TABLE ${name} OWNER TO ${owner};`;
+}
