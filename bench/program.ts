@@ -20,6 +20,8 @@ export interface Program {
   run(command: readonly string[], spec: unknown): Promise<Timed>;
   /** The same, and its peak memory. It reports by itself when it ends, which costs it a little time. */
   measureMemory(command: readonly string[], spec: unknown): Promise<Timed>;
+  /** The same with another build. */
+  runBundle(bundle: string, command: readonly string[], spec: unknown): Promise<Timed>;
   readonly bundle: string;
   /** The Node that runs it. */
   readonly node: string;
@@ -42,15 +44,21 @@ export async function buildProgram(root: string, node = process.execPath): Promi
   );
   const options = imageOptions(await readFile(path.join(root, 'Dockerfile.job'), 'utf8'));
   const environment = { ...process.env, NODE_COMPILE_CACHE: path.join(folder, 'compile-cache') };
-  async function run(more: readonly string[], command: readonly string[], spec: unknown): Promise<Timed> {
+  async function run(
+    more: readonly string[],
+    command: readonly string[],
+    spec: unknown,
+    started = bundle,
+  ): Promise<Timed> {
     const file = path.join(folder, 'spec.yaml');
     await writeFile(file, stringify(spec, { lineWidth: 0 }));
-    return await timed(node, [...options, ...more, bundle, ...command, '--spec', file], environment);
+    return await timed(node, [...options, ...more, started, ...command, '--spec', file], environment);
   }
   return {
     bundle,
     node,
     run: (command, spec) => run([], command, spec),
+    runBundle: (other, command, spec) => run([], command, spec, other),
     async measureMemory(command, spec) {
       const result = await run(['--require', reporter], command, spec);
       return { ...result, peakMegabytes: Number(await readFile(report, 'utf8')) / 1024 };

@@ -11,7 +11,7 @@ export interface Leftovers {
 /**
  * On the coordinator. Only what failed operations left: what a successful one leaves is dropped a few seconds later by
  * design (Citus: shard_cleaner.h, CLEANUP_DEFERRED_ON_SUCCESS). An operation that is still under way holds a lock on its
- * number (resource_lock.h, SET_LOCKTAG_CLEANUP_OPERATION_ID).
+ * number (resource_lock.h).
  */
 export function observeLeftovers(): Fragment {
   return {

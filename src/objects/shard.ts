@@ -89,7 +89,7 @@ export const POLICY = `pg_catalog.concat_ws(' ', CASE WHEN polpermissive THEN 'A
       'USING (' || pg_catalog.pg_get_expr(polqual, polrelid) || ')',
       'WITH CHECK (' || pg_catalog.pg_get_expr(polwithcheck, polrelid) || ')')`;
 
-/** Types of PostgreSQL's own have the same number everywhere; to write each out would take long (transam.h). */
+/** Types of PostgreSQL's own have the same number everywhere; to write each out would take long. */
 const COLUMN_TYPE = `CASE WHEN a.atttypid < 16384 THEN a.atttypid || ' ' || a.atttypmod
       ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END`;
 

@@ -59,7 +59,7 @@ export async function verifyNodes(run: Run, situation: Situation, afterChange: b
   return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0 };
 }
 
-/** How long a daemon may take to start: Citus restarts one that ended after five seconds (maintenanced.c). */
+/** How long a daemon may take to start: Citus restarts one that ended after five seconds. */
 const DAEMON_PATIENCE_MS = 20_000;
 
 /** A daemon that the observation has just started may not be up yet. */

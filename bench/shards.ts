@@ -1,0 +1,249 @@
+import { execFile } from 'node:child_process';
+import { cpus } from 'node:os';
+import { parseArgs, promisify } from 'node:util';
+import pg from 'pg';
+import { type LocalCluster, startLocalCluster } from '../src/localCluster/localCluster.ts';
+import type { LocalNode } from '../src/localCluster/localNode.ts';
+import { findPsql } from './baseline.ts';
+import { benchSpec, buildProgram, type Program, succeeded } from './program.ts';
+import { table } from './report.ts';
+import { serverCpu } from './serverCpu.ts';
+import { median, medianRatio } from './statistics.ts';
+
+/**
+ * What a run costs that finds nothing to do in a database with shards: the program as it is, another build of it
+ * (`--before`), and psql that reads the same catalogs on all nodes at once. All take turns, on the same database.
+ *
+ *     node scripts/run-ts.mjs bench/shards.ts --workers 2,8,32 --shards 0,1000,10000 --before FOLDER/citus-databases.js
+ */
+const { values } = parseArgs({
+  options: {
+    workers: { type: 'string', default: '2,8' },
+    shards: { type: 'string', default: '0,1000,10000' },
+    rounds: { type: 'string', default: '5' },
+    node: { type: 'string', default: process.execPath },
+    before: { type: 'string' },
+  },
+});
+const TABLES = 20;
+const DATABASE = 'shards';
+const numbersOf = (text: string) => text.split(',').map(Number);
+
+interface Row {
+  readonly workers: number;
+  readonly shards: number;
+  readonly now: number[];
+  readonly before: number[];
+  readonly psql: number[];
+  readonly cpu: number[];
+  readonly peakMegabytes: number;
+}
+
+const program = await buildProgram(process.cwd(), values.node);
+const rows: Row[] = [];
+try {
+  for (const workers of numbersOf(values.workers)) await measureWith(workers);
+} finally {
+  await program.remove();
+}
+
+async function measureWith(workers: number): Promise<void> {
+  const cluster = await startLocalCluster({
+    workers,
+    citus: 'real',
+    serverSettings: { max_connections: String(Math.max(100, workers * 6)), max_locks_per_transaction: '256' },
+  });
+  try {
+    console.error(`${cluster.description}; ${cpus().length} cores; ${workers} workers`);
+    const spec = benchSpec(cluster, DATABASE);
+    succeeded('apply', await program.run(['apply'], spec));
+    let made = 0;
+    for (const shards of numbersOf(values.shards)) {
+      if (made === 0 && shards > 0) await makeTables(cluster);
+      await addShards(cluster, made, shards);
+      made = shards;
+      await onEach(cluster, (client) => client.query('VACUUM ANALYZE'));
+      rows.push(await measureRuns(cluster, program, spec, workers, shards));
+      print();
+    }
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function measureRuns(
+  cluster: LocalCluster,
+  current: Program,
+  spec: unknown,
+  workers: number,
+  shards: number,
+): Promise<Row> {
+  const row: Row = { workers, shards, now: [], before: [], psql: [], cpu: [], peakMegabytes: 0 };
+  const unchanged = async (run: () => Promise<Awaited<ReturnType<Program['run']>>>) => {
+    const result = succeeded('apply', await run());
+    if (!result.output.includes('Nothing was changed')) throw new Error(`it changed something:\n${result.output}`);
+    return result;
+  };
+  const before = values.before;
+  for (let round = 0; round <= Number(values.rounds); round += 1) {
+    const cpuBefore = serverCpu(cluster);
+    const now = await unchanged(() => current.run(['apply'], spec));
+    const cpuAfter = serverCpu(cluster);
+    const other = before === undefined ? undefined : await unchanged(() => runOther(current, before, spec));
+    const psql = await readCatalogs(cluster);
+    // The first round warms the caches up.
+    if (round === 0) continue;
+    row.now.push(now.milliseconds);
+    if (cpuBefore !== undefined && cpuAfter !== undefined) row.cpu.push(cpuAfter - cpuBefore);
+    if (other !== undefined) row.before.push(other.milliseconds);
+    if (psql !== undefined) row.psql.push(psql);
+  }
+  const { peakMegabytes = 0 } = await current.measureMemory(['apply'], spec);
+  return { ...row, peakMegabytes };
+}
+
+/** Another build, started in the same way. */
+async function runOther(current: Program, bundle: string, spec: unknown) {
+  return await current.runBundle(bundle, ['apply'], spec);
+}
+
+/** The catalogs that say what a node holds, whole. */
+const CATALOGS = [
+  ...[
+    'pg_dist_node',
+    'pg_dist_partition',
+    'pg_dist_shard',
+    'pg_dist_placement',
+    'pg_dist_colocation',
+    'pg_dist_object',
+  ],
+  ...['pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_policy', 'pg_trigger', 'pg_proc', 'pg_namespace'],
+];
+
+async function readCatalogs(cluster: LocalCluster): Promise<number | undefined> {
+  const psql = findPsql(cluster);
+  if (psql === undefined) return undefined;
+  const script = ['SET citus.override_table_visibility = off', ...CATALOGS.map((name) => `SELECT * FROM ${name}`)];
+  const startedAt = performance.now();
+  await Promise.all(
+    cluster.nodes.map((node) =>
+      promisify(execFile)(
+        psql,
+        [
+          '-XAtq',
+          '-o',
+          '/dev/null',
+          '-h',
+          node.host,
+          '-p',
+          String(node.port),
+          '-U',
+          cluster.superuser,
+          '-d',
+          DATABASE,
+        ].concat(script.flatMap((text) => ['-c', text])),
+        { env: { ...process.env, PGPASSWORD: cluster.password } },
+      ),
+    ),
+  );
+  return performance.now() - startedAt;
+}
+
+async function makeTables(cluster: LocalCluster): Promise<void> {
+  const client = await open(cluster, 0);
+  try {
+    for (let index = 0; index < TABLES; index += 1) {
+      await client.query(`CREATE TABLE t${index} (id bigint PRIMARY KEY, body text)`);
+      await client.query(`SELECT create_distributed_table('t${index}', 'id', shard_count => 1)`);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * What create_distributed_table() leaves, without its two-phase commits: rows of metadata on every node and a table on
+ * the node that each shard belongs to.
+ */
+async function addShards(cluster: LocalCluster, from: number, to: number): Promise<void> {
+  const workers = cluster.nodes.length - 1;
+  const batch = 500;
+  for (let first = from; first < to; first += batch) {
+    const last = Math.min(to, first + batch) - 1;
+    await onEach(cluster, async (client) => {
+      await client.query(`
+        SET citus.enable_manual_changes_to_shards = on; SET citus.enable_ddl_propagation = off; SET citus.enable_metadata_sync = off;
+        DO $$
+        DECLARE own int := (SELECT groupid FROM pg_dist_local_group); name text;
+        BEGIN
+          FOR i IN ${first} .. ${last} LOOP
+            name := 't' || i % ${TABLES};
+            INSERT INTO pg_dist_shard VALUES (name::regclass, 500000 + i, 't', i::text, i::text);
+            INSERT INTO pg_dist_placement VALUES (700000 + i, 500000 + i, 1, 0, 1 + i % ${workers});
+            IF own = 1 + i % ${workers} THEN
+              EXECUTE format('CREATE TABLE public.%s_%s (id bigint, body text, CONSTRAINT %s_pkey_%s PRIMARY KEY (id))', name, 500000 + i, name, 500000 + i);
+            END IF;
+          END LOOP;
+        END $$`);
+    });
+  }
+}
+
+async function onEach(cluster: LocalCluster, action: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  await Promise.all(
+    cluster.nodes.map(async ({ group }) => {
+      const client = await open(cluster, group);
+      try {
+        await action(client);
+      } finally {
+        await client.end();
+      }
+    }),
+  );
+}
+
+async function open(cluster: LocalCluster, group: number): Promise<pg.Client> {
+  const node = cluster.nodes.find((candidate: LocalNode) => candidate.group === group);
+  if (node === undefined) throw new Error(`there is no group ${group}`);
+  const client = new pg.Client({
+    host: node.host,
+    port: node.port,
+    user: cluster.superuser,
+    password: cluster.password,
+    database: DATABASE,
+  });
+  await client.connect();
+  return client;
+}
+
+function print(): void {
+  const ms = (numbers: readonly number[]) => (numbers.length === 0 ? '' : `${median(numbers).toFixed(0)} ms`);
+  const ratio = (above: readonly number[], below: readonly number[]) =>
+    below.length === 0 ? '' : `${medianRatio(above, below).toFixed(2)} ×`;
+  console.log(
+    `\n${table(
+      [
+        'workers',
+        'shards',
+        'unchanged apply',
+        'before',
+        '/ before',
+        'psql, catalogs',
+        '/ psql',
+        'CPU of servers',
+        'peak memory',
+      ],
+      rows.map(({ workers, shards, now, before, psql, cpu, peakMegabytes }) => [
+        String(workers),
+        String(shards),
+        ms(now),
+        ms(before),
+        ratio(now, before),
+        ms(psql),
+        ratio(now, psql),
+        ms(cpu),
+        `${peakMegabytes.toFixed(0)} MB`,
+      ]),
+    )}`,
+  );
+}
