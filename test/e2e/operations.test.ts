@@ -250,6 +250,10 @@ describe('operations on a release', () => {
     const { code } = await release.helm('upgrade', [flag], values({ shop, crm: wrong }, twoGroups));
     expect(code).not.toBe(0);
     revision = await currentRevision();
+    // The failed Job is gone with its log; its Event has the reason.
+    expect(await release.kubectl('get', 'events', '--field-selector', 'involvedObject.name=ops-create-db-crm')).toMatch(
+      /initSQL failed at line 3: SELECT \* FROM no_such_table/,
+    );
     await allIsWell();
   });
 
