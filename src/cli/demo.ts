@@ -8,6 +8,7 @@ const DEFAULT_PORT = 5600;
 
 interface DemoFlags extends DemoOptions {
   readonly once?: boolean;
+  readonly color: boolean;
 }
 
 export function addDemo(program: Command, runner: Runner): void {
@@ -23,10 +24,12 @@ export function addDemo(program: Command, runner: Runner): void {
     .option('--docker', 'use the image citusdata/citus instead of a local PostgreSQL', false)
     .addOption(new Option('--once', 'end when it is verified').conflicts('stay'))
     .option('--stay', 'stay up until a signal comes, even if nobody is at the terminal')
-    .action(async ({ once, ...options }: DemoFlags) => {
+    .option('--no-color', 'no colours on a terminal either; NO_COLOR does the same')
+    .action(async ({ once, color, ...options }: DemoFlags) => {
       const { demo } = await import('../commands/demo.ts');
       const stay = once === true ? false : options.stay;
-      await runner.guarded((signal) => demo(runner.surroundings, runner.redactor, signal, { ...options, stay }));
+      const surroundings = { ...runner.surroundings, color: color && runner.surroundings.color === true };
+      await runner.guarded((signal) => demo(surroundings, runner.redactor, signal, { ...options, stay }));
     });
   addHelp(command, {
     examples: [

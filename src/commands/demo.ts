@@ -30,6 +30,7 @@ export interface DemoOptions {
 export interface DemoSurroundings {
   readonly stdout: Writable;
   readonly interactive: boolean;
+  readonly color?: boolean;
   /** How this program is called here: what a user types. */
   readonly invokedAs: string;
 }
@@ -49,7 +50,14 @@ export async function demo(
   signal: AbortSignal,
   options: DemoOptions,
 ): Promise<number> {
-  const log = createStepLog(textLog({ level: 'info', stream: surroundings.stdout, redact: redactor.redact }));
+  const log = createStepLog(
+    textLog({
+      level: 'info',
+      stream: surroundings.stdout,
+      redact: redactor.redact,
+      color: surroundings.color === true,
+    }),
+  );
   const ports = [options.port, options.port + 1, options.port + 2] as const;
   log.line(`Starting a coordinator and two workers on ports ${ports[0]}, ${ports[1]} and ${ports[2]}...`);
   if (!options.docker) await checkPorts(ports);

@@ -49,7 +49,16 @@ afterAll(async () => {
 });
 
 const document = readDocument('docs/QUICKSTART.md');
-const blocks = document.blocks.filter(({ mark }) => mark?.kind === 'by').map(({ code }) => code);
+const own = document.blocks.filter(({ mark }) => mark?.kind === 'by');
+const blocks = own.filter(({ language }) => language === 'bash').map(({ code }) => code);
+
+/** What the document shows behind a command, if anything; `…` stands for lines that it leaves out. */
+function shownBehind(block: string): string | undefined {
+  const next = own[own.findIndex(({ code }) => code === block) + 1];
+  return next?.language === 'text' ? next.code : undefined;
+}
+
+const onPorts = (text: string) => text.replaceAll(/\b560([012])\b/g, (_text, node) => String(port + Number(node)));
 
 /** What follows each block: the exit code of its last command, and a line that it prints. */
 const EXPECTED: readonly (readonly [code: number, prints: RegExp])[] = [
@@ -70,21 +79,35 @@ test('it is all there', () => {
 
 /** One shell for all blocks, as in a terminal: what one exports, the next one has. */
 let exported = '';
+let shownBlocks = 0;
 
 test.each(EXPECTED.map(([code, prints], index) => [blocks[index]?.split('\n')[0] ?? '', index, code, prints] as const))(
   '%s',
   (_, index, code, prints) => {
-    const block = (blocks[index] ?? '').replaceAll(/\b560([012])\b/g, (_text, node) => String(port + Number(node)));
+    const typed = blocks[index] ?? '';
+    const block = onPorts(typed);
     const env = { ...process.env, PATH: `${path.join(folder, 'bin')}${path.delimiter}${process.env['PATH']}` };
     const ended = spawnSync('bash', ['-c', `${exported}\n${block}`], { cwd: folder, env, encoding: 'utf8' });
     const out = ended.stdout + ended.stderr;
     expect({ code: ended.status, out }).toEqual({ code, out: expect.stringMatching(prints) });
+    const shown = shownBehind(typed);
+    let from = 0;
+    for (const part of shown?.trimEnd().split('\n…\n') ?? []) {
+      const found = out.indexOf(onPorts(part), from);
+      expect(found, `${part}\nis not in:\n${out}`).not.toBe(-1);
+      from = found + part.length;
+    }
+    if (shown !== undefined) shownBlocks += 1;
     exported += block
       .split('\n')
       .filter((line) => line.startsWith('export '))
       .join('\n');
   },
 );
+
+test('everything that the document shows was compared', () => {
+  expect(shownBlocks).toBe(own.filter(({ language }) => language === 'text').length);
+});
 
 test('the second run of an unchanged spec would have done nothing', () => {
   const written = readFileSync(path.join(folder, 'demo/first.yaml'), 'utf8');
