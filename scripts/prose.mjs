@@ -42,6 +42,9 @@ const RULES = [
   [/\b(?:a|one|another|the next) look\b(?! ?up)/, 'check; query'],
   [/\b(?:papers|rooms)\b/, 'documents; folders'],
   [/\b(?:gets? anew|goes wrong anew)\b/, 'again'],
+  [/\b(?:[Mm]ends?|mended|mending)\b/, 'correct; repair'],
+  [/\b(?:in vain|takes? up where|stands? still)\b/, 'without result; resumes; has stopped'],
+  [/\bthe cause is PostgreSQL's\b/i, "The cause has PostgreSQL's words"],
   [/\bheld against\b/, 'compared with'],
   [/\bthe (?:world's|universe's)\b/, 'public'],
   // House style.

@@ -105,7 +105,7 @@ export function addAttempts(command: Command): Command {
 }
 
 function positive(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It has to be a whole number from 1 on.');
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
   return Number(text);
 }
 
@@ -114,15 +114,14 @@ const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 /** In seconds. */
 function duration(text: string): number {
   const [, number = '', unit = 's'] = /^([1-9]\d{0,5})([smh]?)$/.exec(text) ?? [];
-  if (number === '')
-    throw new InvalidArgumentError('It has to be a number of seconds, or one with s, m or h: 30s, 5m.');
+  if (number === '') throw new InvalidArgumentError('It must be a number of seconds, or one with s, m or h: 30s, 5m.');
   return Number(number) * (UNITS[unit] ?? 1);
 }
 
 export function port(text: string, most = 65_535): number {
   const number = Number(text);
   if (!/^\d+$/.test(text) || number < 1 || number > most) {
-    throw new InvalidArgumentError(`It has to be a port from 1 to ${most}.`);
+    throw new InvalidArgumentError(`It must be a port from 1 to ${most}.`);
   }
   return number;
 }

@@ -31,7 +31,7 @@ export async function drop(context: Context, options: DropOptions): Promise<void
   if (options.confirm !== name) {
     throw new Failure({
       kind: 'invalid',
-      what: `Dropping database '${name}' has to be confirmed with its name`,
+      what: `Dropping database '${name}' must be confirmed with its name`,
       next: `All its data would be lost on every node. If that is meant: --confirm ${quoteShellWord(name)}`,
     });
   }

@@ -55,7 +55,7 @@ export function diffCitusUpgrade(
       statements: [{ text: 'CALL pg_catalog.citus_finish_citus_upgrade()' }],
       starting: `Finishing the upgrade of Citus from ${observed.last ?? 'an old version'}...`,
       failure: 'Failed to finish the upgrade of Citus (citus_finish_citus_upgrade)',
-      next: 'Look at the cause; every node has to be reachable and to have the new version. Then run again',
+      next: 'Correct the cause: every node must be reachable and have the new version. Then run again',
     },
   ];
 }

@@ -63,11 +63,13 @@ export function untriedVersionWarnings(
   return [
     ...(postgres > TRIED.postgres
       ? [
-          `PostgreSQL ${postgres} is newer than the newest that this program was tried with, ${TRIED.postgres}: it goes on`,
+          `PostgreSQL ${postgres} is newer than the newest that this program was tested with, ${TRIED.postgres}: it continues`,
         ]
       : []),
     ...(library > TRIED.citus
-      ? [`Citus ${citusVersion} is newer than the newest that this program was tried with, ${TRIED.citus}: it goes on`]
+      ? [
+          `Citus ${citusVersion} is newer than the newest that this program was tested with, ${TRIED.citus}: it continues`,
+        ]
       : []),
   ];
 }

@@ -140,7 +140,7 @@ function noReplica(plan: GroupPlan, leader: string): Failure {
   return new Failure({
     kind: 'refused',
     what: `${plan.label}: the primary ${leader} has to be restarted, and the group has no healthy replica`,
-    next: 'Mend or add a replica and run again, or accept the interruption with allowInterruption: true. The parameters are in place and wait for the restart',
+    next: 'Repair or add a replica and run again, or accept the interruption with allowInterruption: true. The parameters are in place and wait for the restart',
   });
 }
 

@@ -122,7 +122,7 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
     throw new Failure(
       {
         kind: 'failed',
-        what: 'Failed to look at what is there',
+        what: 'Failed to read the catalogs',
         node: run.label(node),
         database: scope === 'database' ? run.database : undefined,
         cause: describe(error),

@@ -25,6 +25,6 @@ export function problemsFailure(problems: readonly Problem[], { database, what, 
     kind,
     what,
     cause: `\n${lines.join('\n')}`,
-    next: `Mend them and run again${end}`,
+    next: `Correct them and run again${end}`,
   });
 }

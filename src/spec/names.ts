@@ -113,5 +113,5 @@ export const workerGroup: Check<string | number> = all(groupNumber, (group) =>
 
 /** A relative file name, put behind a directory. */
 export const fileName: Check = all(notEmpty, (name) =>
-  name.startsWith('/') ? `${show(name)} has to be a name inside the directory, without a leading slash` : undefined,
+  name.startsWith('/') ? `${show(name)} must be a name inside the directory, without a leading slash` : undefined,
 );

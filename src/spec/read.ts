@@ -47,7 +47,7 @@ async function readBytes(file: string, source: string): Promise<Buffer> {
 function notUtf8(bytes: Buffer): Omit<Problem, 'path'> {
   const [first, second] = bytes;
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    return { message: 'is UTF-16; the spec has to be UTF-8' };
+    return { message: 'is UTF-16; the spec must be UTF-8' };
   }
   let line = 1;
   let start = 0;
@@ -59,5 +59,5 @@ function notUtf8(bytes: Buffer): Omit<Problem, 'path'> {
     line += 1;
     start = end + 1;
   }
-  return { position: `line ${line}`, message: 'bytes that are no UTF-8; the spec has to be UTF-8' };
+  return { position: `line ${line}`, message: 'bytes that are no UTF-8; the spec must be UTF-8' };
 }

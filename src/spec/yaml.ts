@@ -34,7 +34,7 @@ type Fail = (offset: number, message: string) => Error;
 function refuseUnread(text: string, position: (offset: number) => string): Problem | undefined {
   if (Buffer.byteLength(text) > maxSpecBytes) return { path: [], message: 'is larger than 10 MB' };
   const nul = text.indexOf('\0');
-  if (nul !== -1) return { path: [], position: position(nul), message: 'NUL character; the spec has to be UTF-8 text' };
+  if (nul !== -1) return { path: [], position: position(nul), message: 'NUL character; the spec must be UTF-8 text' };
   let lines = 0;
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) lines += 1;
   if (lines > maxLines) return { path: [], message: `has more than ${maxLines} lines` };
@@ -100,7 +100,7 @@ function reason(code: ErrorCode, message: string): string {
     case 'BAD_DIRECTIVE':
       return 'a directive that means nothing here; only %YAML 1.2 does';
     case 'BAD_DQ_ESCAPE':
-      return 'an escape sequence that YAML does not know; a backslash in double quotes has to be doubled';
+      return 'an escape sequence that YAML does not know; a backslash in double quotes must be doubled';
     case 'UNEXPECTED_TOKEN':
       return lowerFirst(message.split(': ', 1)[0] ?? message);
     default:

@@ -64,7 +64,7 @@ test('encoding, locale, template and connectionLimit, the same on every node', a
           Next: Declare what the database has, or dump it, drop it and let it be made again
         node1: Database 'special' exists with encoding UTF8, not SQL_ASCII
           Next: Declare what the database has, or dump it, drop it and let it be made again
-      Next: Mend them and run again. Nothing was changed
+      Next: Correct them and run again. Nothing was changed
     "
   `);
   expect((await refusal({ name: 'special', locale: 'C' })).replaceAll(locale, 'LOCALE')).toMatchInlineSnapshot(`
@@ -74,7 +74,7 @@ test('encoding, locale, template and connectionLimit, the same on every node', a
           Next: Declare what the database has, or dump it, drop it and let it be made again
         node1: Database 'special' exists with locale LOCALE, not C
           Next: Declare what the database has, or dump it, drop it and let it be made again
-      Next: Mend them and run again. Nothing was changed
+      Next: Correct them and run again. Nothing was changed
     "
   `);
 });

@@ -159,7 +159,7 @@ test('a drop that did not finish is refused by apply, and finished by the next d
           Next: Finish the drop that was begun (citus-databases drop), or run: ALTER DATABASE "half" WITH ALLOW_CONNECTIONS true
         Database 'half' is half dropped: an earlier drop did not finish
           Next: Finish it: citus-databases drop half --confirm half
-      Next: Mend them and run again. Nothing was changed
+      Next: Correct them and run again. Nothing was changed
     "
   `);
   expect((await drop('half', '--confirm', 'half')).code).toBe(0);

@@ -210,7 +210,7 @@ describe('extensions', () => {
             Next: Declare schema: Tools, or move it by hand: ALTER EXTENSION "hstore" SET SCHEMA "public"
           node2: Extension hstore is in schema 'Tools', not in 'public'
             Next: Declare schema: Tools, or move it by hand: ALTER EXTENSION "hstore" SET SCHEMA "public"
-        Next: Mend them and run again. Nothing was changed
+        Next: Correct them and run again. Nothing was changed
       "
     `);
   });
@@ -234,7 +234,7 @@ describe('extensions', () => {
             Next: Add their packages to the nodes' image (Dockerfile.citus), or take them out of \`extensions\`
           node2: Not installed on the server: extensions no_such_extension, pg_trgm 99 (it has VERSIONS), nor_this
             Next: Add their packages to the nodes' image (Dockerfile.citus), or take them out of \`extensions\`
-        Next: Mend them and run again. Nothing was changed
+        Next: Correct them and run again. Nothing was changed
       "
     `);
     expect(await exists('lacking')).toEqual(NOWHERE);
@@ -344,7 +344,7 @@ describe('parameters', () => {
             Next: Take it out of \`parameters\` and set it for the servers (patroni.postgresql.parameters in the chart)
           Parameter 'checkpoint_timeout' cannot belong to a database: it is read from the server's configuration only
             Next: Take it out of \`parameters\` and set it for the servers (patroni.postgresql.parameters in the chart)
-        Next: Mend them and run again. Nothing was changed
+        Next: Correct them and run again. Nothing was changed
       "
     `);
     expect(await exists('untuned')).toEqual(NOWHERE);

@@ -129,7 +129,7 @@ test("the coordinator's database dropped by hand while those of the workers rema
           Next: Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again
         node2: The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name
           Next: Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again
-      Next: Mend them and run again. Nothing was changed
+      Next: Correct them and run again. Nothing was changed
     "
   `);
   expect(refused.code).toBe(3);

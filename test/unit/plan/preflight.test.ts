@@ -249,8 +249,8 @@ describe('what the servers are not fit for', () => {
     expect(judged(given)).toEqual({
       problems: [],
       warnings: [
-        'PostgreSQL 19 is newer than the newest that this program was tried with, 18: it goes on',
-        'Citus 15.0-1 is newer than the newest that this program was tried with, 14: it goes on',
+        'PostgreSQL 19 is newer than the newest that this program was tested with, 18: it continues',
+        'Citus 15.0-1 is newer than the newest that this program was tested with, 14: it continues',
       ],
     });
   });

@@ -404,7 +404,7 @@ databases:
     ],
     [
       `cluster: { ${c} }\nssl: { ca: /ca.crt }`,
-      ["ssl.ca: '/ca.crt' has to be a name inside the directory, without a leading slash"],
+      ["ssl.ca: '/ca.crt' must be a name inside the directory, without a leading slash"],
     ],
   ])('%s', (text, expected) => {
     expect(problemsOf(text)).toEqual(expected);

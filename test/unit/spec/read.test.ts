@@ -88,13 +88,13 @@ patroni:
     const latin1 = Buffer.from('cluster:\n  name: "Ü"\n', 'latin1');
     expect(await messageOf(file('latin1.yaml', latin1))).toMatchInlineSnapshot(`
       "The spec has 1 problem (/dir/latin1.yaml):
-        line 2: bytes that are no UTF-8; the spec has to be UTF-8
+        line 2: bytes that are no UTF-8; the spec must be UTF-8
         Next: Correct the spec, or the values it was rendered from, and run again."
     `);
     const utf16 = Buffer.from(`\uFEFF${good}`, 'utf16le');
     expect(await messageOf(file('utf16.yaml', utf16))).toMatchInlineSnapshot(`
       "The spec has 1 problem (/dir/utf16.yaml):
-        the document is UTF-16; the spec has to be UTF-8
+        the document is UTF-16; the spec must be UTF-8
         Next: Correct the spec, or the values it was rendered from, and run again."
     `);
   });

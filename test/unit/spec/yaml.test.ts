@@ -47,9 +47,9 @@ describe('text that is no document', () => {
     [
       'a backslash',
       'cluster: "\\d"\n',
-      'line 1, column 11: an escape sequence that YAML does not know; a backslash in double quotes has to be doubled',
+      'line 1, column 11: an escape sequence that YAML does not know; a backslash in double quotes must be doubled',
     ],
-    ['a NUL character', 'cluster:\n  na\0me: x\n', 'line 2, column 5: NUL character; the spec has to be UTF-8 text'],
+    ['a NUL character', 'cluster:\n  na\0me: x\n', 'line 2, column 5: NUL character; the spec must be UTF-8 text'],
     [
       'an escaped NUL character',
       'cluster: { name: "a\\0b", coordinator: { host: c } }\n',
