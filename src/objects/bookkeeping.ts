@@ -161,6 +161,42 @@ export function forget(database: string, coordinator: NodeSpec): Change {
   return own(database, coordinator, 'forget', `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`);
 }
 
+/** A proof that failed: the next run makes it, whatever else there is to do. */
+const UNPROVED: OwnTable = {
+  name: 'unproved_database',
+  columns: [
+    ['name', 'text'],
+    ['since', 'timestamp with time zone'],
+  ],
+};
+
+export function observeOutstandingProof(database: string): Fragment {
+  return {
+    key: 'unproved',
+    when: trusted(UNPROVED),
+    value: `EXISTS (SELECT FROM ${qualified(UNPROVED)} u WHERE u.name = ${quoteLiteral(database)})`,
+  };
+}
+
+export function recordOutstandingProof(database: string): string {
+  return [
+    ...AS_OURSELVES,
+    ...ensureOwnTable(`${qualified(UNPROVED)} (
+      name pg_catalog.text PRIMARY KEY,
+      since pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now())`),
+    assertTrusted(UNPROVED),
+    `INSERT INTO ${qualified(UNPROVED)} (name) VALUES (${quoteLiteral(database)}) ON CONFLICT (name) DO NOTHING`,
+  ].join(';\n');
+}
+
+export function forgetOutstandingProof(database: string): string {
+  return [
+    ...AS_OURSELVES,
+    assertTrusted(UNPROVED),
+    `DELETE FROM ${qualified(UNPROVED)} WHERE name = ${quoteLiteral(database)}`,
+  ].join(';\n');
+}
+
 function own(
   database: string,
   node: NodeSpec,

@@ -234,6 +234,29 @@ export function surplusWorkers(workers: readonly NodeSpec[], metadata: ObservedM
   );
 }
 
+/**
+ * A row of pg_dist_authinfo for nodeid 0 gives its password to every node that is registered: one that nobody declared may
+ * be anybody's server.
+ */
+export function undeclaredNodeProblems(
+  declared: readonly NodeSpec[],
+  metadata: ObservedMetadata | undefined,
+): readonly Problem[] {
+  const rows = metadata?.nodes ?? [];
+  return rows
+    .filter(
+      ({ groupid, nodename, nodeport }) =>
+        groupid !== 0 &&
+        !declared.some((node) => node.group === groupid) &&
+        !declared.some((node) => node.nodeName === nodename && node.nodePort === nodeport),
+    )
+    .map(({ groupid, nodename, nodeport }) => ({
+      kind: 'refused',
+      what: `Node ${nodename}:${nodeport} (group ${groupid}) is registered and not declared: it would get the passwords in pg_dist_authinfo`,
+      next: `Declare it in cluster.workers, or remove it once it holds no shards: SELECT citus_remove_node('${nodename}', ${nodeport}). cluster.acceptUndeclaredNodes: true gives it the passwords`,
+    }));
+}
+
 function nodesKey(nodes: readonly ObservedCitusNode[]): string {
   return nodes
     .map((row) => `${row.nodeid}/${row.groupid}/${row.nodename}:${row.nodeport}/${row.noderole}/${row.isactive}`)

@@ -1,6 +1,6 @@
 import { poll } from '../concurrency/poll.ts';
 import type { Context } from '../context.ts';
-import { configureLock, describeHolder, type HeldLock, takeLock } from '../postgres/advisoryLock.ts';
+import { configureLock, describeHolder, endedLine, type HeldLock, takeLock } from '../postgres/advisoryLock.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { classify } from '../postgres/sqlstate.ts';
 import { applicationName } from '../postgres/startup.ts';
@@ -95,6 +95,7 @@ async function waitForLock(session: Session, { log }: Context, { patroni, signal
       deadline: performance.now() + patroni.timeoutSeconds * 1000,
       signal,
       onWait: (holder) => log.line(`Waiting for another run of configure: ${describeHolder(holder)}`),
+      onEnded: (holder) => log.line(endedLine(holder)),
     });
   } catch (cause) {
     throw cause instanceof Failure && session.isAlive ? new HeldByOther('', { cause }) : cause;

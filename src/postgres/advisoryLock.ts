@@ -50,6 +50,8 @@ export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called once for each holder that is waited for. */
   readonly onWait?: ((holder: LockHolder) => void) | undefined;
+  /** Called for each session that was ended because it held, or waited for, a lock that only superusers take. */
+  readonly onEnded?: ((holder: LockHolder) => void) | undefined;
   /** The caller closes the session right after, which lets the lock go: one round trip less. Default false. */
   readonly endsWithSession?: boolean | undefined;
 }
@@ -61,6 +63,7 @@ export interface HeldLock {
 
 const FIRST_POLL_MS = 250;
 const LONGEST_POLL_MS = 1_000;
+const ENDED_POLL_MS = 20;
 const CHECK_DEADLINE_MS = 30_000;
 
 /**
@@ -96,6 +99,13 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
       { joinable: true },
     );
     if (result?.rows[0]?.taken === true) return;
+    const ended = await endOthers(session, lock);
+    for (const other of ended) options.onEnded?.(other);
+    if (ended.length > 0 && performance.now() < options.deadline) {
+      nextPause = ENDED_POLL_MS;
+      await pause(ENDED_POLL_MS, options.signal);
+      continue;
+    }
     const holder = await findHolder(session, lock);
     if (holder !== undefined && holder.pid !== told) {
       told = holder.pid;
@@ -108,24 +118,47 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
 }
 
 /** A bigint key shows in pg_locks as two halves, with objsubid 1 (PostgreSQL documentation, "pg_locks"). */
-const SAME_LOCK = `l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+const SAME_KEY = `l.locktype = 'advisory' AND l.objsubid = 1
     AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+const SAME_LOCK = `${SAME_KEY} AND l.granted`;
+
+interface HolderRow {
+  readonly pid: number;
+  readonly application_name: string | null;
+  readonly client_addr: string | null;
+  readonly since: Date;
+}
+
+/**
+ * Anybody who may connect can take an advisory lock, and a secret key would not stay one: pg_locks shows it to
+ * everybody. But runs log in as superuser, so a session of somebody else that holds or waits for this key is no run, and
+ * whoever is superuser ends it.
+ */
+async function endOthers(session: Session, lock: LockKey): Promise<readonly LockHolder[]> {
+  const { rows } = await session.query<HolderRow>(
+    `SELECT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
+       FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
+      WHERE ${SAME_KEY} AND NOT r.rolsuper
+        AND EXISTS (SELECT FROM pg_roles s WHERE s.rolname = session_user AND s.rolsuper)
+        AND pg_terminate_backend(l.pid)`,
+    [lock.key],
+  );
+  return rows.map(holderOf);
+}
 
 async function findHolder(session: Session, lock: LockKey): Promise<LockHolder | undefined> {
-  const { rows } = await session.query<{
-    readonly pid: number;
-    readonly application_name: string | null;
-    readonly client_addr: string | null;
-    readonly since: Date;
-  }>(
+  const { rows } = await session.query<HolderRow>(
     `SELECT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
        FROM pg_locks l JOIN pg_stat_activity a USING (pid)
       WHERE ${SAME_LOCK}`,
     [lock.key],
   );
   const [row] = rows;
-  if (row === undefined) return undefined;
+  return row === undefined ? undefined : holderOf(row);
+}
+
+function holderOf(row: HolderRow): LockHolder {
   return {
     pid: row.pid,
     applicationName: row.application_name ?? '',
@@ -192,4 +225,8 @@ export function describeHolder(holder: LockHolder): string {
   const address = holder.clientAddress === undefined ? 'a local socket' : holder.clientAddress;
   const name = holder.applicationName === '' ? 'a session without a name' : holder.applicationName;
   return `held by ${name} (process ${holder.pid}, from ${address}, since ${holder.since.toISOString()})`;
+}
+
+export function endedLine(holder: LockHolder): string {
+  return `Ended a session that held up this run and is not a superuser's: lock ${describeHolder(holder)}`;
 }

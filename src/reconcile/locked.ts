@@ -1,6 +1,6 @@
 import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
-import { databaseLock, describeHolder, registrationLock, withLock } from '../postgres/advisoryLock.ts';
+import { databaseLock, describeHolder, endedLine, registrationLock, withLock } from '../postgres/advisoryLock.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import { createRun, type Run, retryDeadline } from './run.ts';
@@ -25,6 +25,7 @@ export async function locked<Result>(
       signal: context.signal,
       endsWithSession: context.spec.databases.length <= 1,
       onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
+      onEnded: (holder) => log.line(endedLine(holder)),
     },
     (lock) => body(createRun({ ...joined, database, signal: context.signal, assertLock: () => lock.assertHeld() })),
   );
@@ -49,6 +50,7 @@ export async function takeTurns<Result>(
         deadline: retryDeadline(database),
         signal: context.signal,
         onWait: (holder) => log.line(`Waiting for another registration of workers: ${describeHolder(holder)}`, 1),
+        onEnded: (holder) => log.line(endedLine(holder), 1),
       },
       body,
     ),

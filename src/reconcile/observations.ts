@@ -10,7 +10,7 @@ import {
   type SentAccess,
 } from '../objects/accessObserved.ts';
 import { type ObservedAuthinfo, observeAuthinfo } from '../objects/authinfo.ts';
-import { type Bookkeeping, observeBookkeeping } from '../objects/bookkeeping.ts';
+import { type Bookkeeping, observeBookkeeping, observeOutstandingProof } from '../objects/bookkeeping.ts';
 import { type ObservedMetadata, observeMetadata } from '../objects/citusNode.ts';
 import { type ObservedUpgrade, observeCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { type Leftovers, observeLeftovers } from '../objects/cleanup.ts';
@@ -89,6 +89,8 @@ export interface ServerObservation extends UnknownOptions {
   readonly recordedPositions?: readonly RecordedPosition[];
   /** Whether Citus' maintenance daemon runs for the database. */
   readonly daemon?: boolean;
+  /** An earlier run made changes, and their proof failed. */
+  readonly unproved?: boolean;
 }
 
 /** What the database on a node holds. Absent keys: the tables are not there. */
@@ -143,6 +145,7 @@ export function serverScript(
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...observeBookkeeping(database.name),
+    ...(coordinator ? [observeOutstandingProof(database.name)] : []),
     ...(coordinator ? observeIdentities() : []),
     observeMarkedSessions(database),
     observePreparedTransactions(database.name),

@@ -1,9 +1,9 @@
-import { databaseNodes } from '../cluster/topology.ts';
+import { allNodes, databaseNodes } from '../cluster/topology.ts';
 import { ledgerProblems } from '../initSql/ledgerTable.ts';
 import { bookkeepingProblems } from '../objects/bookkeeping.ts';
 import type { Problem } from '../objects/change.ts';
 import { citusProblems } from '../objects/citusExtension.ts';
-import { citusNodeProblems } from '../objects/citusNode.ts';
+import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNode.ts';
 import { collationWarnings, templateProblems, unequalCollationWarnings } from '../objects/collationVersion.ts';
 import { copiesTemplate, databaseProblems, templateDaemonProblem, templateOf } from '../objects/database.ts';
 import { eventTriggerProblems } from '../objects/eventTrigger.ts';
@@ -108,6 +108,9 @@ export function preflight(
   problems.push(
     ...changedCluster(situation),
     ...changedWorkers(situation),
+    ...(givesPasswords(situation) && !spec.cluster.acceptUndeclaredNodes
+      ? undeclaredNodeProblems(allNodes(topology), inside(situation, topology.coordinator).metadata)
+      : []),
     ...citusNodeProblems(
       topology.coordinator,
       topology.workers,
@@ -116,6 +119,10 @@ export function preflight(
     ),
   );
   return { problems, warnings };
+}
+
+function givesPasswords({ password, users }: Situation): boolean {
+  return password !== undefined || users.some((user) => user.password !== undefined);
 }
 
 /** Declared extensions that a node does not have yet, or has in another version. */

@@ -17,7 +17,7 @@ export function complete(document: SpecDocument): Spec {
 }
 
 function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
-  const { name, citus, user, passwordFile, acceptServerWithoutProof } = cluster;
+  const { name, citus, user, passwordFile, acceptServerWithoutProof, acceptUndeclaredNodes } = cluster;
   const workers = cluster.workers?.map(completeNode).toSorted((left, right) => left.group - right.group);
   return {
     name,
@@ -25,6 +25,7 @@ function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
     user,
     passwordFile,
     acceptServerWithoutProof,
+    acceptUndeclaredNodes,
     database: cluster.database ?? (citus ? 'citus' : 'postgres'),
     image: cluster.image,
     coordinator: completeNode(cluster.coordinator),

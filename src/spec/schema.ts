@@ -61,6 +61,11 @@ const cluster = z.strictObject({
     false,
     "true: goes on, and writes the superuser's password into pg_dist_authinfo, where a server proves neither by SCRAM-SHA-256 nor by a verified certificate that it is the one that is meant (trust or md5 in its pg_hba.conf).",
   ),
+  acceptUndeclaredNodes: defaulted(
+    z.boolean(),
+    false,
+    "true: goes on, and leaves the passwords in pg_dist_authinfo to nodes that are registered in Citus and not declared here; their servers may be anybody's.",
+  ),
   database: optional(
     name(names.identifier),
     'The database that Patroni manages; workers are discovered in it when none are listed. Default: citus, or postgres where citus is false.',

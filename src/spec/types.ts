@@ -22,6 +22,8 @@ export interface ClusterSpec {
   readonly passwordFile: string | undefined;
   /** The superuser's password goes to whoever answers at a node's address. */
   readonly acceptServerWithoutProof: boolean;
+  /** Passwords go to whoever answers at the address of a node that is registered and not declared. */
+  readonly acceptUndeclaredNodes: boolean;
   /** The database Patroni manages; workers are discovered in it when `workers` is undefined. */
   readonly database: string;
   /** What the annotation `citus-databases/image` of every server's pod has to say before work begins; undefined: anything. */

@@ -90,6 +90,7 @@ export function clusterSpec(cluster: LocalCluster): ClusterSpec {
     user: cluster.superuser,
     passwordFile: cluster.passwordFile,
     acceptServerWithoutProof: false,
+    acceptUndeclaredNodes: false,
     database: 'citus',
     image: undefined,
     coordinator: nodeSpec(nodeOf(cluster, 0)),

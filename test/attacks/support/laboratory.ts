@@ -46,8 +46,12 @@ export interface Scene {
   /** As any client of hers does, with propagation. */
   asClient(sql: string): Promise<void>;
   provoke(group: number, sql: string): Promise<void>;
+  provokeIn(database: string, group: number, sql: string): Promise<void>;
+  /** Mallory as a declared user. */
+  readonly user: Document;
   sprung(): Promise<string[]>;
-  run(args: readonly string[], more?: Document): Promise<Outcome>;
+  /** `cluster`: more of the part of that name. */
+  run(args: readonly string[], more?: Document, cluster?: Document): Promise<Outcome>;
   /** With another database alone in the spec. */
   runOn(database: string, args: readonly string[], entry: Document): Promise<Outcome>;
 }
@@ -70,8 +74,9 @@ export async function startLaboratory(): Promise<Laboratory> {
   ): Promise<Scene> {
     const files = await mkdtemp(traps);
     await chmod(files, 0o777);
-    const document = (extra: Document = {}) =>
-      specOf(cluster, [{ name: database, users: [{ name: MALLORY, passwordFile, access }], ...more, ...extra }]);
+    const user = { name: MALLORY, passwordFile, access };
+    const document = (extra: Document = {}, part: Document = {}) =>
+      specOf(cluster, [{ name: database, users: [user], ...more, ...extra }], { cluster: part });
     const statement = async (group: number, sql: string) => {
       const client = await connect(cluster, group, database, { name: MALLORY, password });
       try {
@@ -92,12 +97,14 @@ export async function startLaboratory(): Promise<Laboratory> {
       onAllNodes,
       asClient: (sql) => statement(0, sql),
       provoke: async (group, sql) => void (await query(cluster, group, database, sql)),
+      provokeIn: async (other, group, sql) => void (await query(cluster, group, other, sql)),
+      user,
       sprung: async () => {
         const names = await readdir(files);
         await Promise.all(names.map((name) => rm(path.join(files, name))));
         return [...new Set(names.map((name) => name.replace(/\.\d+$/, '')))].toSorted();
       },
-      run: async (args, extra) => await runProgram(cluster, args, document(extra)),
+      run: async (args, extra, part) => await runProgram(cluster, args, document(extra, part)),
       runOn: async (name, args, entry) => await runProgram(cluster, args, specOf(cluster, [{ name, ...entry }])),
     };
     const made = await self.run(['apply']);

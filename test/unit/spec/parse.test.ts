@@ -14,6 +14,7 @@ describe('a good spec', () => {
         user: 'postgres',
         passwordFile: undefined,
         acceptServerWithoutProof: false,
+        acceptUndeclaredNodes: false,
         database: 'citus',
         coordinator: { group: 0, host: 'c', port: 5432, nodeName: 'c', nodePort: 5432 },
         workers: undefined,
@@ -88,6 +89,7 @@ databases:
       user: 'admin',
       passwordFile: '/etc/citus-databases/superuser/password',
       acceptServerWithoutProof: false,
+      acceptUndeclaredNodes: false,
       database: 'main',
       coordinator: { group: 0, host: 'citusdemo-0', port: 5600, nodeName: 'citusdemo-0', nodePort: 5600 },
       workers: [

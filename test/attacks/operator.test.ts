@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { firstValue } from '../support/catalog.ts';
+import { query } from '../support/cluster.ts';
+import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
+
+/** Whoever runs one node, or may register nodes: what the others are told, and what they are given. */
+
+let laboratory: Laboratory;
+let scene: Scene;
+let powers: unknown;
+
+beforeAll(async () => {
+  laboratory = await startLaboratory();
+  scene = await laboratory.scene('shop');
+  powers = await laboratory.powers();
+});
+
+afterAll(async () => {
+  await laboratory?.close();
+});
+
+const ROGUE = 'pg_dist_node (nodeid, groupid, nodename, nodeport, isactive, hasmetadata, metadatasynced)';
+
+async function registered(row: string, body: () => Promise<void>): Promise<void> {
+  await query(laboratory.cluster, 0, 'shop', `INSERT INTO ${ROGUE} VALUES ${row}`);
+  try {
+    await body();
+  } finally {
+    await query(laboratory.cluster, 0, 'shop', 'DELETE FROM pg_dist_node WHERE nodeid = 77');
+  }
+}
+
+test.each(['plan', 'apply', 'verify'])(
+  'a node that nobody declared is named before anything is written: %s refuses',
+  async (command) => {
+    await registered("(77, 77, 'rogue.example', 5432, false, false, false)", async () => {
+      // What a new user would be given on every registered node.
+      const before = await firstValue(laboratory.cluster, 0, 'shop', 'SELECT count(*)::int FROM pg_dist_authinfo');
+      const { code, stdout, stderr } = await scene.run([command], { comment: 'anything' });
+      expect({ code, text: stdout + stderr }).toEqual({
+        code: 3,
+        text: expect.stringContaining('Node rogue.example:5432 (group 77) is registered and not declared'),
+      });
+      expect(await firstValue(laboratory.cluster, 0, 'shop', 'SELECT count(*)::int FROM pg_dist_authinfo')).toBe(
+        before,
+      );
+    });
+  },
+);
+
+test('the spec accepts it: the risk is in the name of the field', async () => {
+  await registered("(77, 77, 'rogue.example', 5432, false, false, false)", async () => {
+    const { code, stdout, stderr } = await scene.run(['plan'], {}, { acceptUndeclaredNodes: true });
+    expect([0, 10]).toContain(code);
+    expect(stdout + stderr).toContain('rogue.example:5432 (group 77) is registered and no longer declared');
+  });
+});
+
+test('a worker that rolls back every distributed table: the run after the failed proof proves it again', async ({
+  skip,
+}) => {
+  skip(laboratory.cluster.kind !== 'real', 'the stand-in makes no shards');
+  const { cluster } = laboratory;
+  // Every CREATE TABLE there fails, as on a full disk; what the program changes needs none.
+  await query(
+    cluster,
+    1,
+    'shop',
+    `SET citus.enable_ddl_propagation = off;
+    CREATE FUNCTION public.full() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no space left'; END $$;
+    CREATE EVENT TRIGGER no_space ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.full()`,
+  );
+  const change = { comment: 'changed' };
+  try {
+    const first = await scene.run(['apply'], change);
+    expect({ code: first.code, text: first.stderr + first.stdout }).toEqual({
+      code: 1,
+      text: expect.stringContaining('no space left'),
+    });
+    const second = await scene.run(['apply'], change);
+    expect({ code: second.code, text: second.stderr + second.stdout }).toEqual({
+      code: 1,
+      text: expect.stringContaining('The proof of an earlier run failed and is repeated'),
+    });
+  } finally {
+    await query(cluster, 1, 'shop', 'SET citus.enable_ddl_propagation = off; DROP EVENT TRIGGER no_space');
+  }
+  const third = await scene.run(['apply'], change);
+  expect({ code: third.code, text: third.stdout }).toEqual({
+    code: 0,
+    text: expect.stringContaining('a distributed table was created, written and read on every worker'),
+  });
+  const fourth = await scene.run(['apply'], change);
+  expect(fourth.stdout).not.toContain('The proof of an earlier run failed');
+});
+
+test.each([
+  ['a function of Citus that was replaced on a worker', 1],
+  ['the same on the coordinator', 0],
+])('poisoned catalogs: %s', async (_, group) => {
+  // A superuser of one node may do that: other nodes and the program do not run it.
+  await scene.asMallory(
+    group,
+    'CREATE SCHEMA IF NOT EXISTS poisoned; CREATE TABLE IF NOT EXISTS poisoned.pg_dist_node (a int)',
+  );
+  for (const command of ['plan', 'verify']) {
+    const { code } = await scene.run([command], { comment: 'changed' });
+    expect(code).toBe(0);
+  }
+  await scene.asMallory(group, 'DROP SCHEMA poisoned CASCADE');
+});
+
+test('a schema of this program’s name on a worker, before the database is declared', async () => {
+  await scene.asMallory(2, 'CREATE SCHEMA citus_databases');
+  const { code, stdout, stderr } = await scene.run(['apply'], { comment: 'again' });
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining('schema citus_databases belongs to mallory, who is no superuser'),
+  });
+  await scene.asMallory(2, 'DROP SCHEMA citus_databases');
+});
+
+test('nobody gained anything', async () => {
+  expect(await laboratory.powers()).toEqual(powers);
+  expect(await scene.sprung()).toEqual([]);
+});

@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { databaseLock, registrationLock } from '../../src/postgres/advisoryLock.ts';
+import { connect } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, specOf } from '../support/program.ts';
+import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
+
+/** A user that may read, and connect to `postgres` as everybody may: it can hold up others, for a while. */
+
+let laboratory: Laboratory;
+let program: BuiltProgram;
+let scene: Scene;
+let powers: unknown;
+
+beforeAll(async () => {
+  [laboratory, program] = await Promise.all([startLaboratory(), buildProgram()]);
+  scene = await laboratory.scene('shop', {
+    access: 'readOnly',
+    more: { initSQL: 'CREATE TABLE t (a int)', maxAttempts: 4, retryDelaySeconds: 5 },
+  });
+  powers = await laboratory.powers();
+});
+
+afterAll(async () => {
+  await program?.remove();
+  await laboratory?.close();
+});
+
+async function mallory(database: string, group = 0) {
+  const client = await connect(laboratory.cluster, group, database, { name: MALLORY, password: PASSWORD });
+  client.on('error', () => undefined);
+  return client;
+}
+
+test.each([
+  ['the lock of a database', databaseLock('shop').key],
+  ['the lock of registration', registrationLock().key],
+])('%s is taken from it', async (_, key) => {
+  const holders = await Promise.all([1, 2, 3].map(() => mallory('postgres')));
+  const waits = holders.map((client) => client.query(`SELECT pg_advisory_lock(${key})`).catch(() => undefined));
+  await sleep(200);
+  const { code, stdout, stderr, milliseconds } = await scene.run(['apply'], { comment: `held ${key}` });
+  expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.stringContaining('is ready!') });
+  expect(milliseconds).toBeLessThan(60_000);
+  await Promise.all(holders.map((client) => client.end().catch(() => undefined)));
+  await Promise.all(waits);
+});
+
+test('a reconnect loop on the lock: a run gets it before its deadline', async () => {
+  const stop = new AbortController();
+  const loop = async () => {
+    while (!stop.signal.aborted) {
+      try {
+        const client = await mallory('postgres');
+        await client.query(`SELECT pg_advisory_lock(${databaseLock('shop').key})`);
+        await client.query('SELECT pg_sleep(60)');
+      } catch {
+        await sleep(5);
+      }
+    }
+  };
+  const loops = [loop(), loop(), loop()];
+  try {
+    const { code, stdout, stderr } = await scene.run(['apply'], { comment: 'looped' });
+    const text = stdout + stderr;
+    // Ready, or a failure that names the holder by the deadline: never a false word.
+    if (code !== 0) expect({ code, text }).toEqual({ code: 1, text: expect.stringMatching(/was not free in time/) });
+    expect(text).toContain("Ended a session that held up this run and is not a superuser's");
+  } finally {
+    stop.abort();
+    await scene.provokeIn(
+      'postgres',
+      0,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${MALLORY}'`,
+    );
+    await Promise.all(loops);
+  }
+});
+
+test('a table that initSQL waits for: SIGTERM ends the wait in time, and not with exit code 0', async () => {
+  const client = await mallory('shop');
+  await client.query('BEGIN; SELECT * FROM public.t');
+  const spec = specOf(laboratory.cluster, [
+    { name: 'shop', initSQL: 'CREATE TABLE t (a int); ALTER TABLE t ADD COLUMN b int', users: [scene.user] },
+  ]);
+  const child = await program.start(laboratory.cluster, ['apply'], spec);
+  await child.printed('Line 1: ALTER TABLE t ADD COLUMN b int');
+  const at = performance.now();
+  child.kill('SIGTERM');
+  const { code, stdout } = await child.ended;
+  expect(code).toBe(143);
+  expect(performance.now() - at).toBeLessThan(10_000);
+  expect(stdout).not.toContain('is ready!\n====');
+  await client.end();
+});
+
+test('a flood of connections: the program says so and does not call it ready', async () => {
+  const clients = (await Promise.allSettled(Array.from({ length: 100 }, () => mallory('shop')))).flatMap((result) =>
+    result.status === 'fulfilled' ? [result.value] : [],
+  );
+  expect(clients.length).toBeGreaterThan(40);
+  try {
+    const { code, stdout, stderr, milliseconds } = await scene.run(['verify']);
+    // Superusers have slots of their own; users need one to be proved.
+    expect([0, 1]).toContain(code);
+    if (code === 1) expect(stdout + stderr).toMatch(/remaining connection slots|too many clients|too many connections/);
+    expect(milliseconds).toBeLessThan(100_000);
+  } finally {
+    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+  }
+});
+
+/** What is published about roles that may only log in: each has to fail, whatever the program has granted. */
+const ATTEMPTS: readonly string[] = [
+  "COPY (SELECT 1) TO PROGRAM 'true'",
+  "COPY t FROM '/etc/passwd'",
+  "SELECT pg_read_file('postgresql.conf')",
+  "SELECT lo_import('/etc/passwd')",
+  'SELECT * FROM pg_authid',
+  'SELECT * FROM pg_dist_authinfo',
+  'SELECT rolpassword FROM pg_shadow',
+  'INSERT INTO public.t VALUES (1)',
+  'CREATE TABLE public.mine (a int)',
+  'CREATE SCHEMA mine',
+  'CREATE SCHEMA citus_databases',
+  'SELECT * FROM citus_databases.init_sql',
+  'CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+  'CREATE PUBLICATION p FOR ALL TABLES',
+  "CREATE SUBSCRIPTION s CONNECTION 'host=localhost' PUBLICATION p WITH (connect = false)",
+  'CREATE EXTENSION plpython3u',
+  "LOAD '/tmp/evil.so'",
+  "CREATE FUNCTION evil() RETURNS int LANGUAGE c AS '/tmp/evil', 'evil'",
+  'CREATE ROLE minion SUPERUSER',
+  'CREATE ROLE minion',
+  `ALTER ROLE ${MALLORY} CREATEROLE`,
+  `ALTER ROLE ${MALLORY} REPLICATION BYPASSRLS`,
+  "ALTER ROLE postgres PASSWORD 'mine'",
+  'ALTER ROLE postgres IN DATABASE shop RESET search_path',
+  "ALTER ROLE postgres SET search_path = 'evil'",
+  'ALTER DATABASE shop OWNER TO mallory',
+  'ALTER DATABASE shop SET search_path = evil',
+  "ALTER SYSTEM SET ssl = 'off'",
+  'GRANT postgres TO mallory',
+  'GRANT pg_execute_server_program TO mallory',
+  'SET ROLE postgres',
+  'SET SESSION AUTHORIZATION postgres',
+  'SET session_preload_libraries = evil',
+  "SECURITY LABEL FOR selinux ON TABLE public.t IS 'x'",
+  "SELECT citus_add_node('127.0.0.1', 1)",
+  "SELECT citus_update_node(1, '127.0.0.1', 1)",
+  "SELECT run_command_on_workers('ALTER ROLE mallory SUPERUSER')",
+  "SELECT master_run_on_worker(ARRAY['127.0.0.1'], ARRAY[5432], ARRAY['SELECT 1'], false)",
+  'UPDATE pg_dist_node SET nodeport = 1',
+  'INSERT INTO pg_dist_object VALUES (1, 2, 3)',
+  'TRUNCATE pg_dist_partition',
+  "SELECT citus_internal_add_partition_metadata('public.t'::regclass, 'h', 'a', 1, 's')",
+  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND datname IS NOT NULL",
+];
+
+test.each(ATTEMPTS)('%s', async (attempt) => {
+  for (const { group } of laboratory.cluster.nodes) {
+    const client = await mallory('shop', group);
+    try {
+      await client.query('BEGIN');
+      const refused = await client.query(attempt).then(
+        ({ rows }) => (rows.length === 0 || /run_command_on_workers/.test(attempt) ? 'did nothing' : 'worked'),
+        () => 'refused',
+      );
+      expect(refused === 'refused' || (refused === 'did nothing' && /^SELECT/.test(attempt))).toBe(true);
+      await client.query('COMMIT');
+    } finally {
+      await client.end();
+    }
+  }
+});
+
+test('nobody gained anything, and the database is ready', async () => {
+  expect(await laboratory.powers()).toEqual(powers);
+  const { code, stdout, stderr } = await scene.run(['verify']);
+  expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
+});
