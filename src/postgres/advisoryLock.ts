@@ -137,11 +137,13 @@ interface HolderRow {
  */
 async function endOthers(session: Session, lock: LockKey): Promise<readonly LockHolder[]> {
   const { rows } = await session.query<HolderRow>(
-    `SELECT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
-       FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
-      WHERE ${SAME_KEY} AND NOT r.rolsuper
-        AND EXISTS (SELECT FROM pg_roles s WHERE s.rolname = session_user AND s.rolsuper)
-        AND pg_terminate_backend(l.pid)`,
+    // Materialized: a planner that calls the function first would end every session.
+    `WITH others AS MATERIALIZED (
+       SELECT DISTINCT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
+         FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
+        WHERE ${SAME_KEY} AND NOT r.rolsuper
+          AND EXISTS (SELECT FROM pg_roles s WHERE s.rolname = session_user AND s.rolsuper))
+     SELECT o.*, pg_terminate_backend(o.pid) AS ended FROM others o`,
     [lock.key],
   );
   return rows.map(holderOf);
