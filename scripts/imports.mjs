@@ -23,7 +23,7 @@ const ALLOWED = {
   ],
   // One file a command, and what runs something for each database.
   commands: [
-    ...['reconcile', 'patroni', 'prepare', 'kubernetes', 'localCluster', 'cluster', 'context.ts'],
+    ...['reconcile', 'patroni', 'prepare', 'kubernetes', 'certificates', 'localCluster', 'cluster', 'context.ts'],
     ...['secrets', 'initSql', 'objects', 'spec', 'postgres', 'concurrency', 'report'],
   ],
   prepare: ['kubernetes', 'certificates', 'report'],

@@ -23,6 +23,7 @@ import { needsUpdate, updateSummaries } from '../reconcile/updateOrder.ts';
 import { Failure } from '../report/errors.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
+import { certificateWarnings } from './certificateWarnings.ts';
 import { type ReportOptions, reportOutcome } from './outcome.ts';
 
 export interface VerifyOptions extends ReportOptions {
@@ -54,6 +55,8 @@ export async function verify(
   const results = new Map<DatabaseSpec, VerifiedDatabase>();
   const findings = new Map<DatabaseSpec, readonly ReportedFinding[]>();
   try {
+    const nodes = [joined.coordinator, ...joined.workers];
+    for (const text of await certificateWarnings(context.spec.ssl, nodes, new Date())) context.log.warn(text);
     for (const text of outdatedWarnings(await outdatedElsewhere(context, joined))) context.log.warn(text);
     const scripts = await judgeScripts(context, joined, drafts);
     await reportOutcome(

@@ -1,0 +1,12 @@
+import { readFile } from 'node:fs/promises';
+
+/** The namespace of this pod; undefined outside of one. Kubernetes documentation, "Accessing the Kubernetes API from a Pod". */
+export async function ownNamespace(
+  file = '/var/run/secrets/kubernetes.io/serviceaccount/namespace',
+): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch {
+    return undefined;
+  }
+}
