@@ -19,8 +19,11 @@ export interface UserProof {
   readonly unproved: readonly string[];
 }
 
-/** A new server may need a moment; more is no matter of waiting. */
-const PATIENCE_MS = 10_000;
+/**
+ * A new server may need a moment, and on a busy machine a first login with Citus took more than 10 s, the limit of one attempt; more is
+ * no matter of waiting.
+ */
+const PATIENCE_MS = 30_000;
 
 /** invalid_authorization_specification: no entry of pg_hba.conf fits. A wrong password is 28P01. */
 const NOT_FROM_HERE = SQLSTATE.invalidAuthorizationSpecification;
