@@ -60,7 +60,7 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
   return Object.entries(wanted.parameters).flatMap(([name, value]): Change[] => {
     if (isServerWide(name)) return [];
     const stored = lookUp(observed, name);
-    if (stored !== undefined && isSameValue(name, stored, value)) return [];
+    if (isSet(name, stored, value)) return [];
     const shown = value.length > 60 ? `${value.slice(0, 57)}...` : value;
     return [
       {
@@ -70,7 +70,7 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
         summary: `set parameter ${name} of database ${quoteIdentifier(wanted.name)} to ${quoteLiteral(shown).trim()}`,
         statements: [
           {
-            text: `ALTER DATABASE ${quoteIdentifier(wanted.name)} SET ${parameterName(name)} TO ${parameterValueSql(name, value)}`,
+            text: `ALTER DATABASE ${quoteIdentifier(wanted.name)} ${setParameter(name, value)}`,
           },
         ],
         failure: `Failed to set parameter ${name}`,
@@ -171,6 +171,23 @@ export function isSameValue(name: string, stored: string, wanted: string): boole
   const storedItems = splitList(stored, kind);
   const wantedItems = splitList(wanted, kind);
   return storedItems.length === wantedItems.length && storedItems.every((item, index) => item === wantedItems[index]);
+}
+
+/** Whether the database, or the role, has the wanted value. */
+export function isSet(name: string, stored: string | undefined, wanted: string): boolean {
+  if (stored === undefined) return isNoLibrary(name, wanted);
+  return isNoLibrary(name, wanted) ? false : isSameValue(name, stored, wanted);
+}
+
+/** The end of ALTER DATABASE and ALTER ROLE. */
+export function setParameter(name: string, value: string): string {
+  // SET … TO '' would store one library without a name, and nobody could log in any more.
+  if (isNoLibrary(name, value)) return `RESET ${parameterName(name)}`;
+  return `SET ${parameterName(name)} TO ${parameterValueSql(name, value)}`;
+}
+
+function isNoLibrary(name: string, value: string): boolean {
+  return LISTS.get(name.toLowerCase()) === 'files' && splitList(value, 'files').length === 0;
 }
 
 /** The value as ALTER DATABASE SET takes it. */

@@ -3,14 +3,13 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, textArray } from './observe.ts';
 import {
-  isSameValue,
   isServerWide,
+  isSet,
   type KnownParameter,
   lookUp,
   type ObservedParameters,
-  parameterName,
   parameterProblems,
-  parameterValueSql,
+  setParameter,
   WRONG_VALUE,
 } from './parameter.ts';
 
@@ -40,13 +39,13 @@ export function diffUserParameters(
   return database.users.flatMap((user) =>
     Object.entries(user.parameters).flatMap(([name, value]): Change[] => {
       const stored = lookUp(observed[user.name] ?? {}, name);
-      if (stored !== undefined && isSameValue(name, stored, value)) return [];
+      if (isSet(name, stored, value)) return [];
       const place = `${quoteIdentifier(user.name)} IN DATABASE ${quoteIdentifier(database.name)}`;
       return [
         {
           ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], invalidOn: WRONG_VALUE, secret: false },
           summary: `set parameter ${name} of role ${quoteIdentifier(user.name)} in database ${quoteIdentifier(database.name)} to ${quoteLiteral(value).trim()}`,
-          statements: [{ text: `ALTER ROLE ${place} SET ${parameterName(name)} TO ${parameterValueSql(name, value)}` }],
+          statements: [{ text: `ALTER ROLE ${place} ${setParameter(name, value)}` }],
           failure: `Failed to set parameter ${name} of role '${user.name}'`,
           next: 'Correct the value in `users`',
         },

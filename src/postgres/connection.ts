@@ -41,8 +41,26 @@ export async function connect(
   const milliseconds = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   const expired = () => new NoAnswer(`No answer from ${placeOf(target.node)} within ${milliseconds / 1000} s`);
   return withLimit({ milliseconds, signal: options.signal, expired }, (limit) =>
-    connectInMode({ target, access, options, limit }),
+    connectWithoutMissingLibraries({ target, access, options, limit }),
   );
+}
+
+/** undefined_file: of a library that session_preload_libraries names. */
+const NO_SUCH_FILE = '58P01';
+
+/**
+ * What the role or the database has in session_preload_libraries lets nobody in when a library is not there. Only a
+ * superuser may say otherwise, so that is not said to everybody; the setting itself is judged once we are in.
+ */
+async function connectWithoutMissingLibraries(attempt: Attempt): Promise<Session> {
+  try {
+    return await connectInMode(attempt);
+  } catch (error) {
+    const { options } = attempt;
+    if (codeOf(error) !== NO_SUCH_FILE || options.pinned === false) throw error;
+    const settings = { ...options.settings, session_preload_libraries: '' };
+    return await connectInMode({ ...attempt, options: { ...options, settings } });
+  }
 }
 
 interface Attempt {

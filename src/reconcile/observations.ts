@@ -27,6 +27,7 @@ import {
   observeAvailableExtensions,
   observeExtensions,
 } from '../objects/extension.ts';
+import { type ObservedHarmfulSetting, observeHarmfulSettings } from '../objects/harmfulSetting.ts';
 import { type ObservedIdentities, observeIdentities } from '../objects/identity.ts';
 import { type InvalidIndexes, observeInvalidIndexes } from '../objects/invalidIndex.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
@@ -73,6 +74,8 @@ export interface ServerObservation extends UnknownOptions {
   readonly templateDaemon?: boolean;
   /** Absent: not observed. */
   readonly decisiveSettings?: readonly ObservedSetting[];
+  /** Absent: not observed. */
+  readonly harmfulSettings?: readonly ObservedHarmfulSetting[];
   readonly parameters: ObservedParameters;
   readonly knownParameters: readonly KnownParameter[];
   /** The table stands on the coordinator only. */
@@ -137,6 +140,7 @@ export function serverScript(
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
     observeSettings(database.name, users),
+    observeHarmfulSettings(database.name),
     observeDatabase(database.name),
     observeDatabase(templateOf(database), 'template'),
     observeTemplateDaemon(templateOf(database)),

@@ -15,6 +15,7 @@ import {
   packageProblems,
   versionsLikeCoordinator,
 } from '../objects/extension.ts';
+import { harmfulParameterProblems, harmfulSettingProblems } from '../objects/harmfulSetting.ts';
 import { unknownOptionProblems } from '../objects/locale.ts';
 import { outputPluginWarnings } from '../objects/outputPlugins.ts';
 import { parameterProblems } from '../objects/parameter.ts';
@@ -55,6 +56,9 @@ export function preflight(
     const name = label(situation, node);
     problems.push(...serverProblems(observed.settings, spec.cluster.citus, spec.cluster.user, name));
     problems.push(...databaseProblems(database, observed.database, name));
+    if (spec.cluster.citus) {
+      problems.push(...harmfulSettingProblems(database, observed.harmfulSettings ?? [], name));
+    }
     problems.push(...extensionProblems(database.extensions, inside(situation, node).extensions, name));
     problems.push(...citusProblems(inside(situation, node).extensions, observed.settings.citusVersion, name));
     const catalogue = available.get(node.group);
@@ -97,6 +101,7 @@ export function preflight(
       `Owner '${owner.name}' cannot log in, so it cannot distribute tables: Citus opens connections as the role itself`,
     );
   }
+  if (spec.cluster.citus) problems.push(...harmfulParameterProblems(database));
   problems.push(...parameterProblems(database, coordinator.knownParameters, situation.spec.cluster.citus));
   problems.push(
     ...bookkeepingProblems(coordinator.bookkeeping, database.name, label(situation, topology.coordinator)),

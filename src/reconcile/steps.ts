@@ -17,6 +17,7 @@ import { diffDatabase } from '../objects/database.ts';
 import { diffManagedRoles } from '../objects/distributedRole.ts';
 import { conflictingTypes } from '../objects/distributedType.ts';
 import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
+import { lockingParameters } from '../objects/harmfulSetting.ts';
 import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
@@ -74,6 +75,7 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
     ...roleItems(situation, worker),
     ...existing,
     ...changes,
+    ...lockingParameterItems(situation, worker),
     ...superuserSettingItems(situation, worker),
     ...databaseAccessItems(situation, worker),
   ];
@@ -135,6 +137,7 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
     ...existing,
     ...changes,
     ...bind,
+    ...lockingParameterItems(situation, coordinator),
     ...superuserSettingItems(situation, coordinator),
     ...databaseAccessItems(situation, coordinator),
   ];
@@ -302,13 +305,24 @@ export function schemaItems(situation: Situation): readonly Item[] {
   return diffSchemas(situation.database, inside(situation, coordinator).schemas, coordinator);
 }
 
+/** A library that is not there keeps every session out, those of Citus included: what is declared in its place comes first. */
+function lockingParameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  const { parameters, harmfulSettings = [] } = server(situation, node);
+  const locking = lockingParameters(situation.database, harmfulSettings);
+  return diffParameters({ ...situation.database, parameters: locking }, parameters, node);
+}
+
 /** Step 8, on one node: ALTER DATABASE SET belongs to the server, so every node gets it. */
 export function parameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  const { parameters, decisiveSettings = [] } = server(situation, node);
+  const { parameters, decisiveSettings = [], harmfulSettings = [] } = server(situation, node);
+  const early = lockingParameters(situation.database, harmfulSettings);
+  const later = Object.fromEntries(
+    Object.entries(situation.database.parameters).filter(([name]) => early[name] === undefined),
+  );
   const coordinator = server(situation, situation.topology.coordinator).decisiveSettings ?? [];
   return [
     ...diffSettings(situation.database, coordinator, decisiveSettings, node),
-    ...diffParameters(situation.database, parameters, node),
+    ...diffParameters({ ...situation.database, parameters: later }, parameters, node),
     ...userParameterItems(situation, node),
   ];
 }

@@ -92,6 +92,36 @@ test('a library that is not there keeps nobody from correcting it', async () => 
   expect(await firstValue(cluster, 1, 'library', 'SHOW session_preload_libraries')).toBe('auto_explain');
 });
 
+test('a library that is not there, where nothing is declared in its place: named, with what resets it', async () => {
+  expect(await run('apply', { name: 'locked_out' })).toEqual(PASSED);
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'postgres', 'ALTER DATABASE locked_out SET session_preload_libraries = nowhere');
+  }
+  const { code, log } = await run('apply', { name: 'locked_out' });
+  expect({ code, log }).toEqual({
+    code: 3,
+    log: expect.stringContaining("Setting 'session_preload_libraries' of database 'locked_out' lets nobody log in"),
+  });
+  expect(log).toContain('ALTER DATABASE "locked_out" RESET "session_preload_libraries"');
+  // Declared, it is corrected before Citus' connections between the nodes are needed.
+  const corrected = { name: 'locked_out', schemas: ['made'], parameters: { session_preload_libraries: '' } };
+  expect(await run('apply', corrected)).toEqual(PASSED);
+  expect(await run('plan', corrected)).toEqual(PASSED);
+});
+
+test("what acts on Citus' connections between the nodes is refused, declared or set by hand", async (context) => {
+  if (cluster.kind !== 'real') return context.skip();
+  expect(await run('apply', { name: 'between' })).toEqual(PASSED);
+  await query(cluster, 1, 'postgres', 'ALTER DATABASE between SET citus.enable_metadata_sync = off');
+  const byHand = await run('plan', { name: 'between' });
+  expect(byHand.code).toBe(3);
+  expect(byHand.log).toContain('ALTER DATABASE "between" RESET "citus"."enable_metadata_sync"');
+  const declared = await run('apply', { name: 'other', parameters: { 'citus.node_connection_timeout': '10' } });
+  expect(declared.code).toBe(2);
+  expect(declared.log).toContain("Parameter 'citus.node_connection_timeout' with the value '10' cannot belong");
+  expect(await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'other'")).toEqual([]);
+});
+
 test('the session of initSQL has the declared parameters from the first run on', async () => {
   const name = 'first_parameters';
   const initSQL = `CREATE SCHEMA analytics;
