@@ -14,7 +14,7 @@ import { median, medianRatio } from './statistics.ts';
  * What a run costs that finds nothing to do in a database with shards: the program as it is, another build of it
  * (`--before`), and psql that reads the same catalogs on all nodes at once. All take turns, on the same database.
  *
- *     node scripts/run-ts.mjs bench/shards.ts --workers 2,8,32 --shards 0,1000,10000 --before FOLDER/citus-databases.js
+ *     npm run bench:shards -- --workers 2,8,32 --shards 0,1000,10000 --before FOLDER/citus-databases.js
  */
 const { values } = parseArgs({
   options: {
@@ -28,6 +28,19 @@ const { values } = parseArgs({
 const TABLES = 20;
 const DATABASE = 'shards';
 const numbersOf = (text: string) => text.split(',').map(Number);
+
+/** The catalogs that say what a node holds, whole. */
+const CATALOGS = [
+  ...[
+    'pg_dist_node',
+    'pg_dist_partition',
+    'pg_dist_shard',
+    'pg_dist_placement',
+    'pg_dist_colocation',
+    'pg_dist_object',
+  ],
+  ...['pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_policy', 'pg_trigger', 'pg_proc', 'pg_namespace'],
+];
 
 interface Row {
   readonly workers: number;
@@ -106,19 +119,6 @@ async function measureRuns(
 async function runOther(current: Program, bundle: string, spec: unknown) {
   return await current.runBundle(bundle, ['apply'], spec);
 }
-
-/** The catalogs that say what a node holds, whole. */
-const CATALOGS = [
-  ...[
-    'pg_dist_node',
-    'pg_dist_partition',
-    'pg_dist_shard',
-    'pg_dist_placement',
-    'pg_dist_colocation',
-    'pg_dist_object',
-  ],
-  ...['pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_policy', 'pg_trigger', 'pg_proc', 'pg_namespace'],
-];
 
 async function readCatalogs(cluster: LocalCluster): Promise<number | undefined> {
   const psql = findPsql(cluster);

@@ -106,12 +106,9 @@ describe.skipIf(real === undefined)('on real Citus', () => {
   });
 
   test('prepared transactions: one that is in the way is named in time, an old one at once', async () => {
-    for (const [gid, lock] of [
-      ['forgotten', 'LOCK TABLE pg_dist_node IN ACCESS EXCLUSIVE MODE'],
-      ['left', 'SELECT pg_advisory_xact_lock(42)'],
-    ] as const) {
-      await query(cluster, 1, DATABASE, `BEGIN; ${lock}; PREPARE TRANSACTION '${gid}'`);
-    }
+    const prepare = (gid: string, lock: string) =>
+      query(cluster, 1, DATABASE, `BEGIN; ${lock}; PREPARE TRANSACTION '${gid}'`);
+    await prepare('forgotten', 'LOCK TABLE pg_dist_node IN ACCESS EXCLUSIVE MODE');
     const outcomes = await Promise.all([run('plan'), run('verify'), run('apply')]);
     for (const { command, code, text } of outcomes) {
       expect({ command, code, text }).toEqual({
@@ -128,6 +125,8 @@ describe.skipIf(real === undefined)('on real Citus', () => {
     }
     await query(cluster, 1, DATABASE, "ROLLBACK PREPARED 'forgotten'");
 
+    // Its SELECT holds pg_dist_node as well, so that both cannot be there at the same time.
+    await prepare('left', 'SELECT pg_advisory_xact_lock(42)');
     const waiting = await connect(cluster, 1, DATABASE);
     await waiting.query("SET application_name = 'patient'");
     const held = waiting.query('SELECT pg_advisory_lock(42)');
