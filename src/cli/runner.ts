@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { worthAnotherAttempt } from '../commands/outcome.ts';
+import { worthAnotherAttempt } from '../commands/forEachDatabase.ts';
 import { statementLog } from '../commands/statementLog.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';

@@ -1,4 +1,4 @@
-import { Turns } from '../concurrency/turns.ts';
+import { Semaphore } from '../concurrency/semaphore.ts';
 import type { Context } from '../context.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
@@ -26,9 +26,9 @@ export interface Joined {
   /** More sessions for concurrent work: those of `sessions` hold the locks, and each runs one statement at a time. */
   readonly moreSessions: () => Sessions;
   /** Serializes the registrations of this run, which would otherwise compete for the cluster's lock. */
-  readonly registrations: Turns;
+  readonly registrations: Semaphore;
   /** See PROOFS. */
-  readonly proofs: Turns;
+  readonly proofs: Semaphore;
   readonly loginAs: LoginAs;
   /** undefined outside of a chart's Jobs. */
   readonly release: ReleaseRecord | undefined;
@@ -87,8 +87,8 @@ export async function joinCluster(context: Context): Promise<Joined> {
   const shared = {
     sessions,
     moreSessions: () => openSessions(context),
-    registrations: new Turns(1),
-    proofs: new Turns(PROOFS),
+    registrations: new Semaphore(1),
+    proofs: new Semaphore(PROOFS),
     loginAs: ({ node, database, user, password }: Parameters<LoginAs>[0]) =>
       connect(
         { node, database },
@@ -138,7 +138,7 @@ function openSessions(context: Context): Sessions {
           { backendPid, database: own },
         ),
       // A statement that takes long is reported with its node and the session that it waits for.
-      onLook: (activity) => {
+      onProbe: (activity) => {
         const name = labelOf(node);
         const log = context.log.about({ node: name, ...(database === MAINTENANCE_DATABASE ? {} : { database }) });
         tellNow(log, `${name}: ${describeActivity(activity)}`, 1);

@@ -11,9 +11,9 @@ import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
 import { remarks } from '../reconcile/findings.ts';
-import { locked, takeTurns } from '../reconcile/locked.ts';
-import { check, look, type Passwords, withInitSql } from '../reconcile/look.ts';
+import { locked, withRegistrationLock } from '../reconcile/locked.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
+import { check, observeSituation, type Passwords, withInitSql } from '../reconcile/observeSituation.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { mixedVersions } from '../reconcile/preflight.ts';
@@ -30,7 +30,7 @@ import { tellNow } from '../report/heldLog.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import { ApplyReport } from './applyReport.ts';
-import { reportOutcome } from './outcome.ts';
+import { forEachDatabase } from './forEachDatabase.ts';
 
 export interface ApplyOptions {
   readonly output?: 'text' | 'json';
@@ -76,7 +76,7 @@ async function applyAll(
       updates ??= updateOthersOnce(context, joined, seen, allDatabases);
       return updates;
     };
-    await reportOutcome(
+    await forEachDatabase(
       context,
       async (database, own) => {
         const sessions = idle.pop() ?? joined.moreSessions();
@@ -136,11 +136,11 @@ async function applyOne(
   // The lock is given back while nodes of several versions are waited for: the coordinator may restart meanwhile.
   const attempt = (patient: boolean) =>
     locked(context, joined, database, async (run) => {
-      let observed = await look(context, joined, run, database, passwords);
+      let observed = await observeSituation(context, joined, run, database, passwords);
       if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
         await endOrphans(run, database, joined.coordinator, log);
         // An orphaned session may have committed in between, so the observation is repeated.
-        observed = await look(context, joined, run, database, passwords);
+        observed = await observeSituation(context, joined, run, database, passwords);
       }
       if (patient && mixedVersions(observed).length > 0) {
         return { kind: 'mixed', nodes: databaseNodes(observed.topology) } as const;
@@ -156,7 +156,7 @@ async function applyOne(
           pinned: false,
           settings: initSqlSettings(situation, login),
           signal: context.signal,
-          onLook: (activity) => tellNow(log, describeActivity(activity), 2),
+          onProbe: (activity) => tellNow(log, describeActivity(activity), 2),
         });
       const changes = await applyDatabase(situation, {
         run,
@@ -164,7 +164,7 @@ async function applyOne(
         report,
         observe: (what, nodes, seen, within) =>
           observeAgain(what, nodes, seen, { run: within, passwords, redactor: context.access.redactor }),
-        withRegistrationLock: (body) => takeTurns(context, joined, database, body),
+        withRegistrationLock: (body) => withRegistrationLock(context, joined, database, body),
         execute: (_, within, to) => runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
       });
       if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, passwords);
@@ -194,7 +194,7 @@ async function lookAtShards(
   database: DatabaseSpec,
   passwords: Passwords,
 ): Promise<void> {
-  const updated = await look(context, joined, run, database, passwords);
+  const updated = await observeSituation(context, joined, run, database, passwords);
   await check(run, updated);
   if (!rightsDiffer(updated.topology, updated.inside)) return;
   throw new Failure({

@@ -4,9 +4,9 @@ import { assess } from '../reconcile/assess.ts';
 import { refuseDamage } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import {
-  lookElsewhere,
   managedElsewhere,
   type OutdatedDatabase,
+  observeUndeclared,
   outdatedElsewhere,
   outdatedWarnings,
 } from '../reconcile/otherDatabases.ts';
@@ -23,7 +23,7 @@ import { createRun } from '../reconcile/run.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
 import { inOrder } from '../report/inOrder.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
-import { type ReportOptions, reportOutcome } from './outcome.ts';
+import { forEachDatabase, type ReportOptions } from './forEachDatabase.ts';
 
 export interface PlanOptions extends ReportOptions {
   /** Only these of the spec's databases; empty or undefined: all. */
@@ -54,7 +54,7 @@ export async function plan(
     if (chosen.length === 0) leftAlone = await managedElsewhere(context, joined);
     const left = formatUndeclared(leftAlone);
     if (output === 'text' && left !== undefined) context.print(`${left}\n\n`);
-    await reportOutcome(
+    await forEachDatabase(
       context,
       async (database, own) => {
         let planned: DatabasePlan | undefined;
@@ -77,7 +77,7 @@ export async function plan(
     const isUpdated = ({ name }: OutdatedDatabase) => allDatabases || name === context.spec.cluster.database;
     for (const text of outdatedWarnings(undeclared.filter((database) => !isUpdated(database)))) context.log.warn(text);
     for (const [index, { name }] of undeclared.filter(isUpdated).entries()) {
-      tell(databases.length + index, planDatabase(await lookElsewhere(context, joined, name), [], UPDATE_ORDER));
+      tell(databases.length + index, planDatabase(await observeUndeclared(context, joined, name), [], UPDATE_ORDER));
       changes = true;
     }
   } finally {

@@ -9,7 +9,7 @@ import { assess } from '../reconcile/assess.ts';
 import type { ReportedFinding } from '../reconcile/finding.ts';
 import { findingsOf, refuseDamage, remarks, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
-import type { Passwords } from '../reconcile/look.ts';
+import type { Passwords } from '../reconcile/observeSituation.ts';
 import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases.ts';
 import { type DatabasePlan, hasChanges } from '../reconcile/planDatabase.ts';
 import { mixedVersions, serverWarnings } from '../reconcile/preflight.ts';
@@ -24,7 +24,7 @@ import { Failure } from '../report/errors.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import { certificateWarnings } from './certificateWarnings.ts';
-import { type ReportOptions, reportOutcome } from './outcome.ts';
+import { forEachDatabase, type ReportOptions } from './forEachDatabase.ts';
 
 export interface VerifyOptions extends ReportOptions {
   /** Which of the declared users log in where. Default all. */
@@ -59,7 +59,7 @@ export async function verify(
     for (const text of await certificateWarnings(context.spec.ssl, nodes, new Date())) context.log.warn(text);
     for (const text of outdatedWarnings(await outdatedElsewhere(context, joined))) context.log.warn(text);
     const scripts = await judgeScripts(context, joined, drafts);
-    await reportOutcome(
+    await forEachDatabase(
       context,
       async (database, own) => {
         try {

@@ -1,5 +1,5 @@
 import { blotOutPasswords } from './blotOut.ts';
-import type { Problem } from './problems.ts';
+import type { ScriptProblem } from './problems.ts';
 import type { BlockUnit, Unit } from './types.ts';
 import { KeyRing, partOf, type ReadStatement, shorten, statementUnit } from './units.ts';
 
@@ -12,9 +12,9 @@ interface OpenBlock {
 export function assemble(
   script: string,
   statements: readonly ReadStatement[],
-): { readonly units: Unit[]; readonly problems: Problem[] } {
+): { readonly units: Unit[]; readonly problems: ScriptProblem[] } {
   const units: Unit[] = [];
-  const problems: Problem[] = [];
+  const problems: ScriptProblem[] = [];
   const keys = new KeyRing();
   let block: OpenBlock | undefined;
   for (const statement of statements) {

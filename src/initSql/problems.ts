@@ -4,7 +4,7 @@ import { excerptAt, placeAt } from './place.ts';
 import type { Blot } from './secretPatterns.ts';
 
 /** Why a script cannot run; found before anything is done. */
-export interface Problem {
+export interface ScriptProblem {
   /** UTF-16 offset in the script. */
   readonly offset: number;
   /** Without position; holds no secret. */
@@ -14,7 +14,11 @@ export interface Problem {
 /** More than a screen of problems helps nobody. */
 const MOST = 20;
 
-export function invalidScript(script: string, problems: readonly Problem[], database: string | undefined): Failure {
+export function invalidScript(
+  script: string,
+  problems: readonly ScriptProblem[],
+  database: string | undefined,
+): Failure {
   const blots = passwordBlots(script);
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
   const shown = ordered.slice(0, MOST).map((problem) => describe(script, problem, blots));
@@ -28,7 +32,7 @@ export function invalidScript(script: string, problems: readonly Problem[], data
   });
 }
 
-function describe(script: string, problem: Problem, blots: readonly Blot[]): string {
+function describe(script: string, problem: ScriptProblem, blots: readonly Blot[]): string {
   const { line, column } = placeAt(script, problem.offset);
   const [text, caret] = excerptAt(script, problem.offset, blots).split('\n');
   return `line ${line}, column ${column}: ${problem.message}\n  ${text}\n  ${caret}`;

@@ -6,7 +6,7 @@ import { tokenize } from './lexer.ts';
 import { lookupOf } from './lookup.ts';
 import { cutIntoPieces, type Piece } from './pieces.ts';
 import { offsetOfCharacter, type Place, placesOf } from './place.ts';
-import { invalidScript, type Problem, syntaxMessage } from './problems.ts';
+import { invalidScript, type ScriptProblem, syntaxMessage } from './problems.ts';
 import type { Script } from './types.ts';
 import type { ReadStatement } from './units.ts';
 
@@ -14,7 +14,7 @@ import type { ReadStatement } from './units.ts';
 export interface Draft {
   readonly script: string;
   readonly statements: readonly ReadStatement[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ScriptProblem[];
   /** Some of the statements, which the grammar does not take: the server may be of another version. */
   readonly doubts: readonly Doubt[];
 }
@@ -22,7 +22,7 @@ export interface Draft {
 export interface Doubt {
   readonly statement: ReadStatement;
   /** What the grammar says of it. */
-  readonly problem: Problem;
+  readonly problem: ScriptProblem;
 }
 
 /** What a server says of a doubtful statement. */
@@ -80,13 +80,13 @@ function refusedByServer(
   script: string,
   statement: ReadStatement,
   { message, position }: Extract<Verdict, { kind: 'refused' }>,
-): Problem {
+): ScriptProblem {
   const offset = statement.start + (position === undefined ? 0 : offsetOfCharacter(statement.sql, position - 1));
   return { offset, message: syntaxMessage(message, script, offset) };
 }
 
 /** Characters that neither the parser nor the server can be given. */
-function findUnreadable(script: string): Problem[] {
+function findUnreadable(script: string): ScriptProblem[] {
   return [...script.matchAll(/\0|\p{Surrogate}/gu)].map((match) => ({
     offset: match.index,
     message: match[0] === '\0' ? 'NUL characters are not possible in SQL' : 'half of a surrogate pair is no character',
@@ -108,7 +108,7 @@ function readPiecewise(script: string, grammar: Grammar, placeOf: (offset: numbe
   const { pieces, metaCommands, sql } = cutIntoPieces(script);
   const statements: ReadStatement[] = [];
   const doubts: Doubt[] = [];
-  const problems: Problem[] = metaCommands.map(({ offset, name }) => ({
+  const problems: ScriptProblem[] = metaCommands.map(({ offset, name }) => ({
     offset,
     message: `${name} is a command of psql, not SQL: initSQL goes to PostgreSQL as it is`,
   }));

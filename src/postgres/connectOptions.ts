@@ -21,7 +21,7 @@ export interface ConnectOptions {
   readonly probeAfterMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called at each such check with what the session is doing. */
-  readonly onLook?: ((activity: Activity) => void) | undefined;
+  readonly onProbe?: ((activity: Activity) => void) | undefined;
   /** See ProbeOptions. */
   readonly elsewhere?: ((backendPid: number, database: string) => Promise<Activity | undefined>) | undefined;
   readonly onNotice?: ((notice: Notice) => void) | undefined;

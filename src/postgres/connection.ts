@@ -166,9 +166,9 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
       backendPid: login.backendPid,
       database: target.database,
       elsewhere: options.elsewhere,
-      onLook: (seen) => {
+      onProbe: (seen) => {
         activity = seen;
-        options.onLook?.(seen);
+        options.onProbe?.(seen);
       },
     }),
     activity: () => activity,

@@ -11,14 +11,14 @@ export interface ProbeOptions {
   readonly database: string;
   /** Asked when the session itself waits for nothing: what is done for it on other nodes. */
   readonly elsewhere?: ((backendPid: number, database: string) => Promise<Activity | undefined>) | undefined;
-  readonly onLook: ((activity: Activity) => void) | undefined;
+  readonly onProbe: ((activity: Activity) => void) | undefined;
 }
 
 const DEADLINE_MS = 5_000;
 
 /** Looks, over a connection of its own, whether the server still has the session, and what it is doing. */
 export function probeOf(options: ProbeOptions): () => Promise<Probe> {
-  const { backendPid, database, onLook } = options;
+  const { backendPid, database, onProbe } = options;
   let startedAt: string | undefined;
   return async () => {
     const session = await unlessTurnedDown(options.open);
@@ -31,7 +31,7 @@ export function probeOf(options: ProbeOptions): () => Promise<Probe> {
       startedAt ??= activity.started;
       if (activity.started !== startedAt) return 'gone';
       const other = activity.lock === null ? await options.elsewhere?.(backendPid, database) : undefined;
-      onLook?.(other ?? activity);
+      onProbe?.(other ?? activity);
       return 'alive';
     } finally {
       await session.close();

@@ -2,8 +2,8 @@ import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
-import { check, lookAtOneVersion, type Passwords, withInitSql } from './look.ts';
 import { observeManagedRoles } from './observeAgain.ts';
+import { check, observeAtOneVersion, type Passwords, withInitSql } from './observeSituation.ts';
 import { type DatabasePlan, planDatabase } from './planDatabase.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
@@ -18,7 +18,7 @@ export async function assess(
   /** May throw what outweighs everything that is found later. */
   inspect: (observed: Situation) => void = () => undefined,
 ): Promise<{ readonly situation: Situation; readonly plan: DatabasePlan }> {
-  const observed = await lookAtOneVersion(context, joined, run, database, given.passwords);
+  const observed = await observeAtOneVersion(context, joined, run, database, given.passwords);
   inspect(observed);
   const { warnings } = await check(run, observed);
   const decided = withInitSql(observed, given.script);

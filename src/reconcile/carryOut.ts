@@ -4,7 +4,7 @@ import type { LineLog, StepLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { executeItems, isDue } from './executeItems.ts';
 import { executeInParallel, type NodeWork } from './lanes.ts';
-import { type Run, withOneLook } from './run.ts';
+import { type Run, withOneLockCheck } from './run.ts';
 import { sentence } from './userSteps.ts';
 import { type Line, nodesOfStage, type Observable, type Stage, type Step, stagesOf, type Work } from './work.ts';
 import type { WorkReport } from './workReport.ts';
@@ -62,7 +62,7 @@ class Walk<State> implements CarriedOut<State> {
       const [stage, ...next] = stages.slice(index, end === -1 ? undefined : end);
       if (stage === undefined) return;
       // One check of the lock serves a step and those that continue it.
-      if (stage.first) this.#run = withOneLook(this.#tools.run);
+      if (stage.first) this.#run = withOneLockCheck(this.#tools.run);
       if (next.length > 0 && next.every(({ step }) => step.alongside?.(this.state))) await this.#alongside(stage, next);
       else for (const each of [stage, ...next]) await this.#stage(each, this.#tools.log);
       index += 1 + next.length;

@@ -35,7 +35,7 @@ export async function locked<Result>(
  * One registration at a time in the whole cluster: while a node is added, Citus copies roles to it, and two such copies
  * at once end in "tuple concurrently updated".
  */
-export async function takeTurns<Result>(
+export async function withRegistrationLock<Result>(
   context: Context,
   joined: Joined,
   database: DatabaseSpec,

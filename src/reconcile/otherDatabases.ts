@@ -9,7 +9,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { undeclaredDatabase } from '../spec/complete.ts';
 import { carryOut } from './carryOut.ts';
 import { locked } from './locked.ts';
-import { look } from './look.ts';
+import { observeSituation } from './observeSituation.ts';
 import { createRun } from './run.ts';
 import type { Situation } from './situation.ts';
 import { needsUpdate, UPDATE_ORDER } from './updateOrder.ts';
@@ -88,10 +88,10 @@ export async function managedElsewhere(context: Context, joined: Joined): Promis
 }
 
 /** What there is to do in such a database, for `plan`. */
-export async function lookElsewhere(context: Context, joined: Joined, name: string): Promise<Situation> {
+export async function observeUndeclared(context: Context, joined: Joined, name: string): Promise<Situation> {
   const database = undeclaredDatabase(name);
   const run = createRun({ ...joined, database, signal: context.signal });
-  return await look(context, joined, run, database);
+  return await observeSituation(context, joined, run, database);
 }
 
 /** Updates citus in a database that nobody declares, on every node that has it; under the lock of that database. */
@@ -99,7 +99,7 @@ export async function updateElsewhere(context: Context, joined: Joined, name: st
   const database = undeclaredDatabase(name);
   const log = context.log.about({ database: name });
   await locked(context, joined, database, async (run) => {
-    const situation = await look(context, joined, run, database);
+    const situation = await observeSituation(context, joined, run, database);
     if (!needsUpdate(situation)) return;
     log.frame(`Updating Citus in database: ${name}`);
     await carryOut(UPDATE_ORDER, situation, {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoginAs } from '../cluster/join.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
-import type { Turns } from '../concurrency/turns.ts';
+import type { Semaphore } from '../concurrency/semaphore.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
@@ -20,7 +20,7 @@ export interface Run {
   readonly assertLock: () => Promise<void>;
   readonly label: (node: NodeSpec) => string;
   /** Turns of the nodes that reach out to all others. */
-  readonly proofs: Turns;
+  readonly proofs: Semaphore;
   /** The latest moment, by performance.now(), at which something that fails may be tried again. */
   readonly deadline: () => number;
   /** A session of its own as a declared user, with that role's settings. */
@@ -37,7 +37,7 @@ export interface RunOptions {
   /** undefined: it only looks, and so takes no lock. */
   readonly assertLock?: () => Promise<void>;
   readonly labels: ReadonlyMap<number, string>;
-  readonly proofs: Turns;
+  readonly proofs: Semaphore;
   readonly loginAs: LoginAs;
 }
 
@@ -67,7 +67,7 @@ export function retryDeadline({ maxAttempts, retryDelaySeconds }: DatabaseSpec):
  * For one part of the work: the lock is looked at before its first change and not again, since every look takes a round
  * trip on the coordinator, and a part may have a change for each worker.
  */
-export function withOneLook(run: Run): Run {
+export function withOneLockCheck(run: Run): Run {
   let checked: Promise<void> | undefined;
   return {
     ...run,

@@ -2,7 +2,7 @@ import { databaseContradictions } from './databaseContradictions.ts';
 import { nodeContradictions } from './nodeContradictions.ts';
 import { patroniContradictions } from './patroniContradictions.ts';
 import type { Plain, PlainMapping } from './plain.ts';
-import { type Problem, show } from './problems.ts';
+import { type SpecProblem, show } from './problems.ts';
 import { databaseEntries, isAbsent, isMapping, mappingOr } from './tolerant.ts';
 import { userContradictions } from './userContradictions.ts';
 
@@ -11,7 +11,7 @@ import { userContradictions } from './userContradictions.ts';
  * these problems are reported together with those of single fields; whatever has the wrong shape is passed over here,
  * because schema.ts reports it.
  */
-export function contradictions(document: Plain): readonly Problem[] {
+export function contradictions(document: Plain): readonly SpecProblem[] {
   if (!isMapping(document)) return [];
   const cluster = mappingOr(document['cluster']);
   return [
@@ -24,13 +24,13 @@ export function contradictions(document: Plain): readonly Problem[] {
   ];
 }
 
-function bothNames(document: PlainMapping): readonly Problem[] {
+function bothNames(document: PlainMapping): readonly SpecProblem[] {
   if (isAbsent(document['databases']) || isAbsent(document['additionalDatabases'])) return [];
   return [{ path: ['additionalDatabases'], message: 'is another name for databases: give one of them, not both' }];
 }
 
 /** A mode that verifies must not weaken unnoticed; an explicit `enabled: false` is a choice (complete.ts). */
-function sslContradictions(ssl: Plain | undefined): readonly Problem[] {
+function sslContradictions(ssl: Plain | undefined): readonly SpecProblem[] {
   if (!isMapping(ssl) || !isAbsent(ssl['enabled'])) return [];
   const { mode } = ssl;
   if (mode !== 'verify-ca' && mode !== 'verify-full') return [];

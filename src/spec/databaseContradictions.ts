@@ -1,6 +1,6 @@
 import { initSqlContradictions } from './initSqlContradictions.ts';
 import type { Plain, PlainMapping } from './plain.ts';
-import { formatPath, type Problem, show } from './problems.ts';
+import { formatPath, type SpecProblem, show } from './problems.ts';
 import {
   type DatabaseEntry,
   groupOf,
@@ -14,7 +14,10 @@ import {
 } from './tolerant.ts';
 
 /** What the databases say against each other, against themselves and against `cluster`. */
-export function databaseContradictions(entries: readonly DatabaseEntry[], cluster: PlainMapping): readonly Problem[] {
+export function databaseContradictions(
+  entries: readonly DatabaseEntry[],
+  cluster: PlainMapping,
+): readonly SpecProblem[] {
   return [
     ...repeated(
       entries.map(({ path, keyed, name }) => ({ path: keyed ? path : [...path, 'name'], key: name })),
@@ -33,8 +36,8 @@ export function databaseContradictions(entries: readonly DatabaseEntry[], cluste
   ];
 }
 
-function nameProblems({ path, keyed, name, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
-  const problems: Problem[] = [];
+function nameProblems({ path, keyed, name, fields }: DatabaseEntry, cluster: PlainMapping): readonly SpecProblem[] {
+  const problems: SpecProblem[] = [];
   if (name === undefined) return problems;
   if (name === mainDatabase(cluster)) {
     const message = `${show(name)} is cluster.database, which Patroni manages`;
@@ -55,7 +58,7 @@ function mainDatabase(cluster: PlainMapping): Plain | undefined {
   return cluster['citus'] === false ? undefined : 'citus';
 }
 
-function groupProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
+function groupProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly SpecProblem[] {
   const groups = fields['workerGroups'];
   const groupsPath = [...path, 'workerGroups'];
   if (isAbsent(groups)) return [];
@@ -68,7 +71,7 @@ function groupProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): 
   return [...repeated(keys, (key) => `group ${key} is listed twice`), ...unknownGroups(keys, cluster['workers'])];
 }
 
-function unknownGroups(groups: readonly Keyed[], workers: Plain | undefined): readonly Problem[] {
+function unknownGroups(groups: readonly Keyed[], workers: Plain | undefined): readonly SpecProblem[] {
   if (!isList(workers)) return [];
   const known = workers.map((worker) => groupOf(mappingOr(worker)['group']));
   // A worker whose group cannot be read may be the one that is missed.
@@ -79,10 +82,10 @@ function unknownGroups(groups: readonly Keyed[], workers: Plain | undefined): re
   );
 }
 
-function extensionProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
+function extensionProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly SpecProblem[] {
   const extensions = fields['extensions'];
   if (!isList(extensions)) return [];
-  return extensions.flatMap((value, index): readonly Problem[] => {
+  return extensions.flatMap((value, index): readonly SpecProblem[] => {
     const extension = isMapping(value) ? value : { name: value };
     if (extension['name'] !== 'citus') return [];
     const at = [...path, 'extensions', index];
@@ -94,14 +97,14 @@ function extensionProblems({ path, fields }: DatabaseEntry, cluster: PlainMappin
   });
 }
 
-function repeatedNames({ path, fields }: DatabaseEntry, field: 'extensions' | 'schemas'): readonly Problem[] {
+function repeatedNames({ path, fields }: DatabaseEntry, field: 'extensions' | 'schemas'): readonly SpecProblem[] {
   return repeated(
     namesIn(fields[field]).map(({ index, name }) => ({ path: [...path, field, index], key: name })),
     (key) => `${show(key)} is listed twice`,
   );
 }
 
-function parameterProblems({ path, fields }: DatabaseEntry): readonly Problem[] {
+function parameterProblems({ path, fields }: DatabaseEntry): readonly SpecProblem[] {
   return repeated(
     Object.keys(mappingOr(fields['parameters'])).map((name) => ({
       path: [...path, 'parameters', name],
@@ -112,7 +115,7 @@ function parameterProblems({ path, fields }: DatabaseEntry): readonly Problem[] 
 }
 
 /** Each provider takes a locale of its own, and none that belongs to another (PostgreSQL documentation, CREATE DATABASE). */
-function localeProblems({ path, fields }: DatabaseEntry): readonly Problem[] {
+function localeProblems({ path, fields }: DatabaseEntry): readonly SpecProblem[] {
   const provider = fields['localeProvider'];
   const needs = { icu: 'icuLocale', builtin: 'builtinLocale' } as const;
   const owners = { icuLocale: 'icu', icuRules: 'icu', builtinLocale: 'builtin' } as const;

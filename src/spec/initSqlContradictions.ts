@@ -1,9 +1,9 @@
 import type { PlainMapping } from './plain.ts';
-import { type Problem, show } from './problems.ts';
+import { type SpecProblem, show } from './problems.ts';
 import { type DatabaseEntry, isAbsent, isList, mappingOr } from './tolerant.ts';
 
 /** initSQLRole: somebody declared has to be able to log in as that role. */
-export function initSqlContradictions({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly Problem[] {
+export function initSqlContradictions({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly SpecProblem[] {
   const given = fields['initSQLRole'];
   if (typeof given !== 'string') return [];
   const at = [...path, 'initSQLRole'];

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { type Path, type Problem, show } from './problems.ts';
+import { type Path, type SpecProblem, show } from './problems.ts';
 import { nearest } from './suggest.ts';
 
 type RawIssue = z.core.$ZodRawIssue;
@@ -65,7 +65,7 @@ function typeMessage(expected: string, input: unknown): string {
 }
 
 /** The problems in an issue; of a union's shapes, those of the shape that was meant. */
-export function problemsOf(issue: Issue, base: Path = []): readonly Problem[] {
+export function problemsOf(issue: Issue, base: Path = []): readonly SpecProblem[] {
   const path = [...base, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
   switch (issue.code) {
     case 'unrecognized_keys': {

@@ -1,5 +1,5 @@
 import type { Plain, PlainMapping } from './plain.ts';
-import { formatPath, type Path, type Problem } from './problems.ts';
+import { formatPath, type Path, type SpecProblem } from './problems.ts';
 import { groupOf, isAbsent, isList, mappingOr, repeated } from './tolerant.ts';
 
 interface Node {
@@ -8,7 +8,7 @@ interface Node {
 }
 
 /** What the nodes of `cluster` say against each other. */
-export function nodeContradictions(cluster: PlainMapping): readonly Problem[] {
+export function nodeContradictions(cluster: PlainMapping): readonly SpecProblem[] {
   const { workers } = cluster;
   const path = ['cluster', 'workers'];
   if (!isList(workers)) return [];
@@ -24,7 +24,7 @@ export function nodeContradictions(cluster: PlainMapping): readonly Problem[] {
   return [...repeatedGroups(nodes), ...repeatedAddresses([coordinator, ...nodes])];
 }
 
-function repeatedGroups(workers: readonly Node[]): readonly Problem[] {
+function repeatedGroups(workers: readonly Node[]): readonly SpecProblem[] {
   return repeated(
     workers.map(({ path, fields }) => ({ path: [...path, 'group'], key: groupOf(fields['group']) })),
     (key, first) => `group ${key} is also the group of ${formatPath(first.slice(0, -1))}`,
@@ -32,7 +32,7 @@ function repeatedGroups(workers: readonly Node[]): readonly Problem[] {
 }
 
 /** Two nodes at one address would be one server; two under one name for other nodes, one node of pg_dist_node. */
-function repeatedAddresses(nodes: readonly Node[]): readonly Problem[] {
+function repeatedAddresses(nodes: readonly Node[]): readonly SpecProblem[] {
   const here = nodes.map(({ path, fields }) => ({ path, key: address(fields['host'], fields['port'], 5432) }));
   const problems = repeated(here, (key, first) => `has the address of ${formatPath(first)}, ${key}`);
   if (problems.length > 0) return problems;

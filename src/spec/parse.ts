@@ -1,7 +1,7 @@
 import { complete } from './complete.ts';
 import { contradictions } from './contradictions.ts';
 import { issueMessage, problemsOf } from './issues.ts';
-import { invalidSpec, type Problem } from './problems.ts';
+import { invalidSpec, type SpecProblem } from './problems.ts';
 import { specDocument } from './schema.ts';
 import type { Spec } from './types.ts';
 import { parseYaml } from './yaml.ts';
@@ -23,7 +23,7 @@ export function parseSpec(text: string, source: string): Spec {
 }
 
 /** A value that could not be read stands as null in the document: what follows from that is no problem of its own. */
-function withoutEchoes(problems: readonly Problem[], causes: readonly Problem[]): readonly Problem[] {
+function withoutEchoes(problems: readonly SpecProblem[], causes: readonly SpecProblem[]): readonly SpecProblem[] {
   if (causes.length === 0) return problems;
   const known = new Set(causes.map(({ path }) => JSON.stringify(path)));
   return problems.filter(({ path }) => !known.has(JSON.stringify(path)));

@@ -1,5 +1,5 @@
 import type { Plain, PlainMapping } from './plain.ts';
-import { formatPath, type Path, type Problem } from './problems.ts';
+import { formatPath, type Path, type SpecProblem } from './problems.ts';
 import { groupOf, isAbsent, isList, isMapping, mappingOr, repeated } from './tolerant.ts';
 
 /**
@@ -20,7 +20,7 @@ export const PATRONIS_OWN: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What the section `patroni` says against itself and against `cluster`. */
-export function patroniContradictions(value: Plain | undefined, cluster: PlainMapping): readonly Problem[] {
+export function patroniContradictions(value: Plain | undefined, cluster: PlainMapping): readonly SpecProblem[] {
   if (!isMapping(value)) return [];
   const groups = isList(value['groups']) ? value['groups'] : [];
   const entries = groups.map((group, index) => ({ path: ['patroni', 'groups', index], fields: mappingOr(group) }));
@@ -36,8 +36,8 @@ export function patroniContradictions(value: Plain | undefined, cluster: PlainMa
   ];
 }
 
-function groupProblems(path: Path, fields: PlainMapping, patroni: PlainMapping, cluster: PlainMapping): Problem[] {
-  const problems: Problem[] = [];
+function groupProblems(path: Path, fields: PlainMapping, patroni: PlainMapping, cluster: PlainMapping): SpecProblem[] {
+  const problems: SpecProblem[] = [];
   const group = groupOf(fields['group']);
   if (cluster['citus'] === false && group !== undefined && group !== '0') {
     const message = `group ${group} cannot be where cluster.citus is false: there is one group, 0`;
@@ -62,7 +62,7 @@ function repeatedMembers(entries: readonly { readonly path: Path; readonly field
   return repeated(members, (key, first) => `has the REST API of ${formatPath(first)}, ${key}`);
 }
 
-function parameterProblems(path: Path, value: Plain | undefined, cluster: PlainMapping): readonly Problem[] {
+function parameterProblems(path: Path, value: Plain | undefined, cluster: PlainMapping): readonly SpecProblem[] {
   const names = Object.entries(mappingOr(value)).flatMap(([name, given]) => (given === null ? [] : [name]));
   return [
     ...repeated(

@@ -1,5 +1,5 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml';
-import type { Path, Problem } from './problems.ts';
+import type { Path, SpecProblem } from './problems.ts';
 
 /** What a YAML document says, as plain data. Mappings have no prototype, so no key of theirs is special. */
 export type Plain = string | number | boolean | null | readonly Plain[] | PlainMapping;
@@ -9,7 +9,7 @@ export interface PlainMapping {
 
 export interface PlainResult {
   readonly value: Plain;
-  readonly problems: readonly Problem[];
+  readonly problems: readonly SpecProblem[];
 }
 
 /** Aliases count as often as they are used: this bounds what a small document can blow up to. */
@@ -34,7 +34,7 @@ interface Converted {
  * anchors in quadratic time, and turns keys that are not text into text of its own making.
  */
 export function toPlain(document: Document.Parsed, position: (offset: number) => string): PlainResult {
-  const problems: Problem[] = [];
+  const problems: SpecProblem[] = [];
   /** 'open': the alias stands inside the node it refers to. */
   const anchors = new Map<string, Converted | 'open'>();
   let values = 0;

@@ -3,7 +3,7 @@ import { Failure } from '../report/errors.ts';
 export type Path = readonly (string | number)[];
 
 /** One thing that is wrong with a spec: where, and a sentence that goes on from there. */
-export interface Problem {
+export interface SpecProblem {
   /** [] is the document itself. */
   readonly path: Path;
   /** Line and column instead of a path, where the text is no YAML. */
@@ -15,7 +15,7 @@ export interface Problem {
 const maxProblemsShown = 1000;
 
 /** The Failure that lists the problems, one a line. */
-export function invalidSpec(source: string, problems: readonly Problem[]): Failure {
+export function invalidSpec(source: string, problems: readonly SpecProblem[]): Failure {
   const lines = sortProblems(problems.slice(0, maxProblemsShown)).map((problem) => `\n  ${formatProblem(problem)}`);
   const rest = problems.length - lines.length;
   if (rest > 0) lines.push(`\n  and ${rest} more`);
@@ -27,7 +27,7 @@ export function invalidSpec(source: string, problems: readonly Problem[]): Failu
   });
 }
 
-export function formatProblem(problem: Problem): string {
+export function formatProblem(problem: SpecProblem): string {
   const { path, position, message } = problem;
   if (position !== undefined) return `${position}: ${message}`;
   return path.length === 0 ? `the document ${message}` : `${formatPath(path)}: ${message}`;
@@ -57,7 +57,7 @@ export function show(text: string): string {
 const sections: readonly Path[] = [['cluster'], ['ssl'], ['databases'], ['additionalDatabases'], ['patroni']];
 
 /** In the order of the document's sections and of list entries; all that is wrong with one thing stands together. */
-function sortProblems(problems: readonly Problem[]): readonly Problem[] {
+function sortProblems(problems: readonly SpecProblem[]): readonly SpecProblem[] {
   const ranks = new Map<string, number>();
   for (const path of [...sections, ...problems.map((problem) => problem.path)]) {
     for (const prefix of prefixes(path)) if (!ranks.has(prefix)) ranks.set(prefix, ranks.size);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Failure } from '../report/errors.ts';
 import { withAbsolutePaths } from './filePaths.ts';
 import { parseSpec } from './parse.ts';
-import { invalidSpec, type Problem } from './problems.ts';
+import { invalidSpec, type SpecProblem } from './problems.ts';
 import type { Spec } from './types.ts';
 import { maxSpecBytes } from './yaml.ts';
 
@@ -44,7 +44,7 @@ async function readBytes(file: string, source: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function notUtf8(bytes: Buffer): Omit<Problem, 'path'> {
+function notUtf8(bytes: Buffer): Omit<SpecProblem, 'path'> {
   const [first, second] = bytes;
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     return { message: 'is UTF-16; the spec must be UTF-8' };

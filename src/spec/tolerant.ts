@@ -1,5 +1,5 @@
 import type { Plain, PlainMapping } from './plain.ts';
-import type { Path, Problem } from './problems.ts';
+import type { Path, SpecProblem } from './problems.ts';
 
 /**
  * Reading a document that may be wrong in any place: what has the expected shape is taken, the rest passed over.
@@ -71,7 +71,10 @@ export interface Keyed {
 }
 
 /** A problem for each item whose key came before; items without a key repeat nothing. */
-export function repeated(items: readonly Keyed[], message: (key: string, first: Path) => string): readonly Problem[] {
+export function repeated(
+  items: readonly Keyed[],
+  message: (key: string, first: Path) => string,
+): readonly SpecProblem[] {
   const seen = new Map<string, Path>();
   return items.flatMap(({ path, key }) => {
     if (key === undefined) return [];

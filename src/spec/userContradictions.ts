@@ -1,5 +1,5 @@
 import type { Plain, PlainMapping } from './plain.ts';
-import { formatPath, type Path, type Problem, show } from './problems.ts';
+import { formatPath, type Path, type SpecProblem, show } from './problems.ts';
 import { type DatabaseEntry, isAbsent, isList, isMapping, mappingOr, repeated } from './tolerant.ts';
 
 interface UserEntry {
@@ -10,7 +10,7 @@ interface UserEntry {
 }
 
 /** What the users of all databases say against each other, against their database and against `cluster`. */
-export function userContradictions(entries: readonly DatabaseEntry[], cluster: PlainMapping): readonly Problem[] {
+export function userContradictions(entries: readonly DatabaseEntry[], cluster: PlainMapping): readonly SpecProblem[] {
   const superuser = typeof cluster['user'] === 'string' ? cluster['user'] : 'postgres';
   const users = entries.map(usersOf);
   return [
@@ -35,8 +35,8 @@ function usersOf(database: DatabaseEntry): readonly UserEntry[] {
   });
 }
 
-function roleProblems({ path, name, fields }: UserEntry, superuser: string): readonly Problem[] {
-  const problems: Problem[] = [];
+function roleProblems({ path, name, fields }: UserEntry, superuser: string): readonly SpecProblem[] {
+  const problems: SpecProblem[] = [];
   if (name === superuser) {
     const message = `${show(name)} is cluster.user, the superuser, which is not for this program to change`;
     problems.push({ path: [...path, 'name'], message });
@@ -60,7 +60,7 @@ function roleProblems({ path, name, fields }: UserEntry, superuser: string): rea
 }
 
 /** Membership in the owner is what access `owner` gives: in a superuser it would give the whole cluster away. */
-function ownerProblems({ path, fields, database }: UserEntry, superuser: string): readonly Problem[] {
+function ownerProblems({ path, fields, database }: UserEntry, superuser: string): readonly SpecProblem[] {
   if (fields['access'] !== 'owner' || database.fields['owner'] !== superuser) return [];
   const message = `is 'owner', but the database's owner is ${show(superuser)}, the superuser: name this user as owner, or leave owner out`;
   return [{ path: [...path, 'access'], message }];
@@ -75,7 +75,7 @@ const ROLE_FIELDS: Readonly<Record<string, Plain>> = {
 };
 
 /** A role belongs to the servers: declared for several databases, it has to be declared alike. */
-function differences(users: readonly UserEntry[]): readonly Problem[] {
+function differences(users: readonly UserEntry[]): readonly SpecProblem[] {
   const first = new Map<string, UserEntry>();
   return users.flatMap((user) => {
     const known = first.get(user.name);

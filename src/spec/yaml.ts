@@ -1,6 +1,6 @@
 import { Composer, type Document, type ErrorCode, Lexer, LineCounter, Parser } from 'yaml';
 import { type PlainResult, toPlain } from './plain.ts';
-import { invalidSpec, type Problem } from './problems.ts';
+import { invalidSpec, type SpecProblem } from './problems.ts';
 
 export const maxSpecBytes = 10 * 1024 * 1024;
 
@@ -31,7 +31,7 @@ export function parseYaml(text: string, source: string): PlainResult {
 type Fail = (offset: number, message: string) => Error;
 
 /** What can be said without parsing. */
-function refuseUnread(text: string, position: (offset: number) => string): Problem | undefined {
+function refuseUnread(text: string, position: (offset: number) => string): SpecProblem | undefined {
   if (Buffer.byteLength(text) > maxSpecBytes) return { path: [], message: 'is larger than 10 MB' };
   const nul = text.indexOf('\0');
   if (nul !== -1) return { path: [], position: position(nul), message: 'NUL character; the spec must be UTF-8 text' };

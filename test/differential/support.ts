@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Turns } from '../../src/concurrency/turns.ts';
+import { Semaphore } from '../../src/concurrency/semaphore.ts';
 import { finishScript, readScript } from '../../src/initSql/splitScript.ts';
 import { connect } from '../../src/postgres/connection.ts';
 import { Sessions } from '../../src/postgres/sessions.ts';
@@ -145,7 +145,7 @@ export async function codeOfInitSql(cluster: LocalCluster, database: string, sql
     signal: new AbortController().signal,
     assertLock: async () => undefined,
     label: () => 'node',
-    proofs: new Turns(1),
+    proofs: new Semaphore(1),
     deadline: () => performance.now(),
     session: async () => session,
     loginAs: () => Promise.reject(new Error('not used')),

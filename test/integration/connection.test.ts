@@ -404,10 +404,10 @@ describe('connections that break', () => {
 
   test('a statement that waits for a lock: who holds it is told, and not with which statement', async () => {
     const seen: string[] = [];
-    const onLook = (activity: Activity) => seen.push(describeActivity(activity));
+    const onProbe = (activity: Activity) => seen.push(describeActivity(activity));
     await withSession({ applicationName: 'holder' }, async (holder) => {
       await holder.script('BEGIN; SELECT pg_advisory_lock(4711)');
-      await withSession({ probeAfterMs: 100, onLook }, async (session) => {
+      await withSession({ probeAfterMs: 100, onProbe }, async (session) => {
         const waiting = session.query('SELECT pg_advisory_lock(4711)');
         await expect.poll(() => seen.length).toBeGreaterThan(0);
         await holder.query('SELECT pg_advisory_unlock(4711)');

@@ -5,7 +5,7 @@ import { dollarQuote } from '../../src/objects/observe.ts';
 import { diffParameters, isSameValue, splitList } from '../../src/objects/parameter.ts';
 import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
 import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
-import { node, wanted } from '../unit/plan/situations.ts';
+import { node, wanted } from '../unit/reconcile/situations.ts';
 
 let cluster: LocalCluster;
 let client: pg.Client;

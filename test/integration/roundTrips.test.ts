@@ -28,7 +28,7 @@ async function applied(workers: number): Promise<readonly ConnectionCount[]> {
 }
 
 beforeAll(async () => {
-  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const root = fileURLToPath(new URL('../..', import.meta.url));
   [cluster, program] = await Promise.all([startLocalCluster({ workers: Math.max(...WORKERS) }), buildProgram(root)]);
   proxy = await startProxy(cluster.nodes);
   // The very first run makes the bookkeeping table as well; here they all find it.

@@ -13,7 +13,7 @@ export interface Message {
   readonly place: string;
 }
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Pattern {
   readonly where: RegExp;

@@ -96,7 +96,7 @@ export async function runProgram(
 /** Bundles the program into a folder of its own, so that no test depends on what an earlier build left behind. */
 export async function buildProgram(): Promise<BuiltProgram> {
   const folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-program-'));
-  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const root = fileURLToPath(new URL('../..', import.meta.url));
   await promisify(execFile)(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
   const running = new Set<ChildProcess>();
   let specs = 0;

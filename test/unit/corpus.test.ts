@@ -7,7 +7,7 @@ import { type Grammar, loadGrammar } from '../../src/initSql/grammar.ts';
 
 /** The corpus of the differential suite holds every kind of statement that PostgreSQL's grammar has. */
 
-const CORPUS = fileURLToPath(new URL('../differential/corpus/', import.meta.url));
+const CORPUS = fileURLToPath(new URL('../differential/corpus', import.meta.url));
 
 /** Kinds of statements that are not in the corpus, and why. */
 const NOT_STATEMENTS: Readonly<Record<string, string>> = {

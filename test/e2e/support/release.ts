@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { findHelm, type HelmMajor } from '../../support/helm.ts';
 import { attempt, type CommandOptions, eventually, type Outcome, run } from './command.ts';
 
-export const repository = fileURLToPath(new URL('../../../', import.meta.url));
+export const repository = fileURLToPath(new URL('../../..', import.meta.url));
 /** E2E_CHART: another folder or a packaged chart. */
 const chart = process.env['E2E_CHART'] ?? path.join(repository, 'chart');
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { withAttempts } from '../../../src/cli/attempts.ts';
-import { SomeFailed, worthAnotherAttempt } from '../../../src/commands/outcome.ts';
+import { SomeFailed, worthAnotherAttempt } from '../../../src/commands/forEachDatabase.ts';
 import { Failure, type FailureKind, Interrupted } from '../../../src/report/errors.ts';
 
 function failure(kind: FailureKind, code?: string): Failure {

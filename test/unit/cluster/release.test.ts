@@ -3,7 +3,7 @@ import { type ReleaseIdentity, readRecord, remembers } from '../../../src/cluste
 import type { Kubernetes, Reply } from '../../../src/kubernetes/client.ts';
 import { changedCluster } from '../../../src/reconcile/identity.ts';
 import { rememberCluster } from '../../../src/reconcile/rememberCluster.ts';
-import { SETTINGS, situation } from '../plan/situations.ts';
+import { SETTINGS, situation } from '../reconcile/situations.ts';
 
 /** A namespace whose one ConfigMap is `data`. */
 function fake(data: Record<string, string> | undefined, refuse?: number) {

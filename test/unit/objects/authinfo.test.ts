@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { authinfoOf, diffAuthinfo } from '../../../src/objects/authinfo.ts';
-import { situation, W1 } from '../plan/situations.ts';
+import { situation, W1 } from '../reconcile/situations.ts';
 
 const NO_SSL = situation().spec.ssl;
 const SSL = situation({ spec: 'ssl: { enabled: true, nodeDirectory: "/etc/my certs" }' }).spec.ssl;

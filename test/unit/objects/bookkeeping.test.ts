@@ -7,7 +7,7 @@ import {
   recordDrop,
   recordIntent,
 } from '../../../src/objects/bookkeeping.ts';
-import { COORDINATOR, sqlOf } from '../plan/situations.ts';
+import { COORDINATOR, sqlOf } from '../reconcile/situations.ts';
 
 describe('whose database it is', () => {
   test.each([

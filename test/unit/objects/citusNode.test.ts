@@ -9,7 +9,7 @@ import {
   staleReason,
   surplusWorkers,
 } from '../../../src/objects/citusNode.ts';
-import { COORDINATOR, citusNode, citusNodes, metadata, node, shown, sqlOf, W1, W2 } from '../plan/situations.ts';
+import { COORDINATOR, citusNode, citusNodes, metadata, node, shown, sqlOf, W1, W2 } from '../reconcile/situations.ts';
 
 const W3 = node(3, 'w3');
 

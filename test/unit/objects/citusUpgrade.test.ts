@@ -9,7 +9,7 @@ import {
   readySituation,
   SETTINGS,
   sqlOf,
-} from '../plan/situations.ts';
+} from '../reconcile/situations.ts';
 
 const CALL = 'CALL pg_catalog.citus_finish_citus_upgrade()';
 

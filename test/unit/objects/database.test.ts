@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { databaseProblems, diffDatabase } from '../../../src/objects/database.ts';
-import { observedDatabase, sqlOf, W1, wanted } from '../plan/situations.ts';
+import { observedDatabase, sqlOf, W1, wanted } from '../reconcile/situations.ts';
 
 describe('difference', () => {
   test.each([

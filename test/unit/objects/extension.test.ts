@@ -9,7 +9,7 @@ import {
   versionsLikeCoordinator,
 } from '../../../src/objects/extension.ts';
 import type { ExtensionSpec } from '../../../src/spec/types.ts';
-import { COORDINATOR, shown, W1, wanted } from '../plan/situations.ts';
+import { COORDINATOR, shown, W1, wanted } from '../reconcile/situations.ts';
 
 function has(name: string, version = '1.0', schema = 'public'): ObservedExtension {
   return { name, version, schema };

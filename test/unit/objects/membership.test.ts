@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { diffManagedRoles } from '../../../src/objects/distributedRole.ts';
 import type { ObservedMembership } from '../../../src/objects/membership.ts';
-import { role, sqlOf, W1 } from '../plan/situations.ts';
+import { role, sqlOf, W1 } from '../reconcile/situations.ts';
 
 /** Memberships of roles that nobody declares, as a worker that joins gets them. */
 

@@ -7,7 +7,7 @@ import {
   parameterWarnings,
   splitList,
 } from '../../../src/objects/parameter.ts';
-import { shown, W1, wanted } from '../plan/situations.ts';
+import { shown, W1, wanted } from '../reconcile/situations.ts';
 
 const of = (parameters: string) => wanted(`{ name: skymap, parameters: { ${parameters} } }`);
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { diffRoleCopy } from '../../../src/objects/role.ts';
-import { role, shown, W1 } from '../plan/situations.ts';
+import { role, shown, W1 } from '../reconcile/situations.ts';
 
 const VERIFIER = "SCRAM-SHA-256$4096:salt$stored:server'key";
 const app = role('my app', { verifier: VERIFIER });

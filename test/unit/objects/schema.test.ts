@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { diffSchemas } from '../../../src/objects/schema.ts';
-import { COORDINATOR, shown, wanted } from '../plan/situations.ts';
+import { COORDINATOR, shown, wanted } from '../reconcile/situations.ts';
 
 test.each([
   ['none declared', '', [{ name: 'public', owner: 'postgres' }], []],

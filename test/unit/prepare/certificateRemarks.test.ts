@@ -6,7 +6,7 @@ import { issue, makeAuthority } from '../../../src/certificates/certificate.ts';
 import { certificateRemarks } from '../../../src/certificates/remarks.ts';
 import { certificateWarnings } from '../../../src/commands/certificateWarnings.ts';
 import type { SslSpec } from '../../../src/spec/types.ts';
-import { node } from '../plan/situations.ts';
+import { node } from '../reconcile/situations.ts';
 
 const now = new Date();
 const authority = makeAuthority('authority', 3650, now);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { reportOutcome, SomeFailed } from '../../../src/commands/outcome.ts';
+import { forEachDatabase, SomeFailed } from '../../../src/commands/forEachDatabase.ts';
 import type { Context } from '../../../src/context.ts';
 import { exitCode, Failure, type FailureKind, Interrupted } from '../../../src/report/errors.ts';
 import { createRedactor } from '../../../src/report/redact.ts';
@@ -41,7 +41,7 @@ describe('exit code of several databases', () => {
   ] as const)('%j', async (kinds, code) => {
     const { context } = contextFor(...kinds.map((_, index) => `db${index}`));
     const made: string[] = [];
-    const outcome: unknown = await reportOutcome(context, async ({ name }) => {
+    const outcome: unknown = await forEachDatabase(context, async ({ name }) => {
       made.push(name);
       const kind = kinds[made.length - 1];
       if (kind !== undefined) throw failure(kind);
@@ -54,7 +54,7 @@ describe('exit code of several databases', () => {
 
 test('each failure is told at once; the end names them', async () => {
   const { context, logged } = contextFor('one', 'two', 'three');
-  const outcome = reportOutcome(context, async ({ name }) => {
+  const outcome = forEachDatabase(context, async ({ name }) => {
     if (name !== 'two') throw new Failure({ kind: 'refused', what: `Not ${name}` });
     expect(logged).toEqual(['one: ERROR: Not one']);
   });
@@ -67,7 +67,7 @@ test('each failure is told at once; the end names them', async () => {
 test('the failure of the only database is thrown as it is', async () => {
   const { context, logged } = contextFor('one');
   const only = failure('invalid');
-  await expect(reportOutcome(context, () => Promise.reject(only))).rejects.toBe(only);
+  await expect(forEachDatabase(context, () => Promise.reject(only))).rejects.toBe(only);
   expect(logged).toEqual([]);
 });
 
@@ -77,7 +77,7 @@ test.each([
 ])('%s ends the run', async (_, error) => {
   const { context } = contextFor('one', 'two');
   const made: string[] = [];
-  const outcome = reportOutcome(context, async ({ name }) => {
+  const outcome = forEachDatabase(context, async ({ name }) => {
     made.push(name);
     throw error;
   });
@@ -88,7 +88,7 @@ test.each([
 test('a signal between two databases ends the run', async () => {
   const { context, controller } = contextFor('one', 'two');
   const made: string[] = [];
-  const outcome = reportOutcome(context, async ({ name }) => {
+  const outcome = forEachDatabase(context, async ({ name }) => {
     made.push(name);
     controller.abort(new Interrupted('SIGTERM'));
   });
@@ -98,7 +98,7 @@ test('a signal between two databases ends the run', async () => {
 
 test('all is well', async () => {
   const { context, logged } = contextFor('one', 'two');
-  await expect(reportOutcome(context, () => Promise.resolve())).resolves.toBeUndefined();
+  await expect(forEachDatabase(context, () => Promise.resolve())).resolves.toBeUndefined();
   expect(logged).toEqual([]);
 });
 
@@ -111,7 +111,7 @@ test('several at once: each in a section of its own, the end names those that fa
   const fourEnded = new Promise<void>((resolve) => {
     endFour = resolve;
   });
-  const outcome = reportOutcome(
+  const outcome = forEachDatabase(
     context,
     async ({ name }, own) => {
       atWork += 1;
@@ -142,7 +142,7 @@ test('after a defect nothing more is begun, and what is at work ends first', asy
   const { context } = contextFor('one', 'two', 'three');
   const defect = new TypeError('x is undefined');
   const ended: string[] = [];
-  const outcome = reportOutcome(
+  const outcome = forEachDatabase(
     context,
     async ({ name }) => {
       if (name === 'one') throw defect;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { planDatabase } from '../../../src/reconcile/planDatabase.ts';
 import { planJsonSchema, planReport, verifyJsonSchema, verifyReport } from '../../../src/report/reportSchemas.ts';
-import { situation } from '../plan/situations.ts';
+import { situation } from '../reconcile/situations.ts';
 
 describe('schemas of reports', () => {
   test.each([

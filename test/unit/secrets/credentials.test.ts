@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createRedactor } from '../../src/report/redact.ts';
-import { readPasswordFile } from '../../src/secrets/credentials.ts';
+import { createRedactor } from '../../../src/report/redact.ts';
+import { readPasswordFile } from '../../../src/secrets/credentials.ts';
 
 describe('readPasswordFile', () => {
   let directory: string;

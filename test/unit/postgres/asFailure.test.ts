@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { asFailure } from '../../src/postgres/asFailure.ts';
-import { NoAnswer } from '../../src/postgres/limit.ts';
-import { ConnectionLost } from '../../src/postgres/session.ts';
-import { Failure, Interrupted } from '../../src/report/errors.ts';
+import { asFailure } from '../../../src/postgres/asFailure.ts';
+import { NoAnswer } from '../../../src/postgres/limit.ts';
+import { ConnectionLost } from '../../../src/postgres/session.ts';
+import { Failure, Interrupted } from '../../../src/report/errors.ts';
 
 const withCode = (message: string, code: string) => Object.assign(new Error(message), { code });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nextRestart, type PendingParameter, type RestartMember, restartOrder } from '../../src/patroni/restart.ts';
+import { nextRestart, type PendingParameter, type RestartMember, restartOrder } from '../../../src/patroni/restart.ts';
 
 const more: PendingParameter = { name: 'max_connections', oldValue: '100', newValue: '200' };
 const less: PendingParameter = { name: 'max_connections', oldValue: '200', newValue: '100' };

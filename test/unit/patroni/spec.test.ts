@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { reportOutcome } from '../../src/commands/outcome.ts';
-import { wantedParameters } from '../../src/patroni/wanted.ts';
-import { loadTls } from '../../src/postgres/tls.ts';
-import { createRedactor } from '../../src/report/redact.ts';
-import { createStepLog } from '../../src/report/stepLog.ts';
-import type { PatroniSpec } from '../../src/spec/types.ts';
-import { parse, problemsOf } from './spec/support.ts';
+import { forEachDatabase } from '../../../src/commands/forEachDatabase.ts';
+import { wantedParameters } from '../../../src/patroni/wanted.ts';
+import { loadTls } from '../../../src/postgres/tls.ts';
+import { createRedactor } from '../../../src/report/redact.ts';
+import { createStepLog } from '../../../src/report/stepLog.ts';
+import type { PatroniSpec } from '../../../src/spec/types.ts';
+import { parse, problemsOf } from '../spec/support.ts';
 
 const cluster = 'cluster: { name: citusdemo, coordinator: { host: c }, workers: [{ group: 1, host: w }] }\n';
 const groups = 'groups: [{ group: 0, members: [{ host: c-0 }] }]';
@@ -129,7 +129,7 @@ describe('apply without databases', () => {
       signal: new AbortController().signal,
       print: () => undefined,
     };
-    await reportOutcome(context, () => Promise.reject(new Error('there is no database')));
+    await forEachDatabase(context, () => Promise.reject(new Error('there is no database')));
     expect(lines).toEqual(['The spec declares no databases: there is nothing to do']);
   });
 });

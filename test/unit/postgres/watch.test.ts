@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Probe, watch } from '../../src/postgres/watch.ts';
+import { type Probe, watch } from '../../../src/postgres/watch.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

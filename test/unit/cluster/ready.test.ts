@@ -1,11 +1,17 @@
 import { describe, expect, test, vi } from 'vitest';
-import { type Clock, type WaitOptions, type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
-import type { ServerAddress } from '../../src/postgres/serverAddress.ts';
-import type { Session } from '../../src/postgres/session.ts';
-import { Failure, Interrupted } from '../../src/report/errors.ts';
-import { createRedactor } from '../../src/report/redact.ts';
-import type { Access } from '../../src/secrets/credentials.ts';
-import type { NodeSpec } from '../../src/spec/types.ts';
+import {
+  type Clock,
+  type WaitOptions,
+  type WaitProgress,
+  waitForNode,
+  waitForNodes,
+} from '../../../src/cluster/ready.ts';
+import type { ServerAddress } from '../../../src/postgres/serverAddress.ts';
+import type { Session } from '../../../src/postgres/session.ts';
+import { Failure, Interrupted } from '../../../src/report/errors.ts';
+import { createRedactor } from '../../../src/report/redact.ts';
+import type { Access } from '../../../src/secrets/credentials.ts';
+import type { NodeSpec } from '../../../src/spec/types.ts';
 
 const access: Access = {
   user: 'postgres',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Difference, type DynamicConfig, difference } from '../../src/patroni/difference.ts';
+import { type Difference, type DynamicConfig, difference } from '../../../src/patroni/difference.ts';
 
 function config(parameters: Record<string, unknown>, managed?: readonly string[]): DynamicConfig {
   return { loopWaitSeconds: 10, parameters, managed };

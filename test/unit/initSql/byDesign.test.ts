@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { splitScript } from '../../src/initSql/splitScript.ts';
+import { splitScript } from '../../../src/initSql/splitScript.ts';
 
 /** What psql takes and initSQL does not, each with the words by which the documents name it. */
 const BY_DESIGN: readonly (readonly [script: string, named: string])[] = [
@@ -35,7 +35,7 @@ const BY_DESIGN: readonly (readonly [script: string, named: string])[] = [
   ['SET client_encoding = latin1;', '`SET client_encoding`'],
 ];
 
-const documents = readFileSync(fileURLToPath(new URL('../../docs/DATABASE_MANAGEMENT.md', import.meta.url)), 'utf8');
+const documents = readFileSync(fileURLToPath(new URL('../../../docs/DATABASE_MANAGEMENT.md', import.meta.url)), 'utf8');
 
 test.each(BY_DESIGN)('%s is refused before anything is done, and the documents name it', async (script, named) => {
   await expect(splitScript(script)).rejects.toMatchObject({ details: { kind: 'invalid' } });

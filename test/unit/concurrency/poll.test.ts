@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { poll } from '../../src/concurrency/poll.ts';
+import { poll } from '../../../src/concurrency/poll.ts';
 
 function inMs(milliseconds: number): number {
   return performance.now() + milliseconds;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { compareWithLedger, refusal, resolveOutcome, unknownOutcome } from '../../src/initSql/ledger.ts';
-import { locateError } from '../../src/initSql/locateError.ts';
-import { decideInitSql, type InitSqlDecision } from '../../src/initSql/policy.ts';
-import { splitScript } from '../../src/initSql/splitScript.ts';
-import type { LedgerRow, Unit } from '../../src/initSql/types.ts';
+import { compareWithLedger, refusal, resolveOutcome, unknownOutcome } from '../../../src/initSql/ledger.ts';
+import { locateError } from '../../../src/initSql/locateError.ts';
+import { decideInitSql, type InitSqlDecision } from '../../../src/initSql/policy.ts';
+import { splitScript } from '../../../src/initSql/splitScript.ts';
+import type { LedgerRow, Unit } from '../../../src/initSql/types.ts';
 
 async function units(sql: string): Promise<readonly Unit[]> {
   return (await splitScript(sql)).units;

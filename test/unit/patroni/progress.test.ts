@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type MemberReading, type Progress, progressOf } from '../../src/patroni/progress.ts';
-import type { KnownSetting } from '../../src/patroni/values.ts';
+import { type MemberReading, type Progress, progressOf } from '../../../src/patroni/progress.ts';
+import type { KnownSetting } from '../../../src/patroni/values.ts';
 
 function settings(setting: string, more: Partial<KnownSetting> = {}): ReadonlyMap<string, KnownSetting> {
   return new Map([

@@ -25,7 +25,7 @@ import { inside, origin, type Situation } from './situation.ts';
 export type Passwords = ReadonlyMap<string, string>;
 
 /** Looks at every node: at the server, then inside the database where it exists. Two round trips for each. */
-export async function look(
+export async function observeSituation(
   context: Context,
   joined: Joined,
   run: Run,
@@ -60,17 +60,17 @@ export async function look(
 }
 
 /** Looks again once the nodes have one version: in a rolling update some are old for a while. */
-export async function lookAtOneVersion(
+export async function observeAtOneVersion(
   context: Context,
   joined: Joined,
   run: Run,
   database: DatabaseSpec,
   passwords?: Passwords,
 ): Promise<Situation> {
-  const situation = await look(context, joined, run, database, passwords);
+  const situation = await observeSituation(context, joined, run, database, passwords);
   if (mixedVersions(situation).length === 0) return situation;
   await waitForOneVersion(context, joined, databaseNodes(situation.topology), database);
-  return await look(context, joined, run, database, passwords);
+  return await observeSituation(context, joined, run, database, passwords);
 }
 
 /** The declared users as every node has to have them; a verifier is made anew only if the password is another one. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { classify, codeOf, describe as describeError, meaningOf } from '../../src/postgres/sqlstate.ts';
-import { Failure } from '../../src/report/errors.ts';
+import { classify, codeOf, describe as describeError, meaningOf } from '../../../src/postgres/sqlstate.ts';
+import { Failure } from '../../../src/report/errors.ts';
 
 function withCode(code: string, message = 'what the server said', more: object = {}): Error {
   return Object.assign(new Error(message), { code }, more);

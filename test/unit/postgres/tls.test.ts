@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { certificateNamesHost, matchesHost } from '../../src/postgres/serverName.ts';
-import { loadTls } from '../../src/postgres/tls.ts';
-import { Failure } from '../../src/report/errors.ts';
-import type { SslMode, SslSpec } from '../../src/spec/types.ts';
-import { createAuthority } from '../support/certificates.ts';
+import { certificateNamesHost, matchesHost } from '../../../src/postgres/serverName.ts';
+import { loadTls } from '../../../src/postgres/tls.ts';
+import { Failure } from '../../../src/report/errors.ts';
+import type { SslMode, SslSpec } from '../../../src/spec/types.ts';
+import { createAuthority } from '../../support/certificates.ts';
 
 const authority = createAuthority('Authority');
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { splitScript } from '../../src/initSql/splitScript.ts';
-import type { Unit } from '../../src/initSql/types.ts';
+import { splitScript } from '../../../src/initSql/splitScript.ts';
+import type { Unit } from '../../../src/initSql/types.ts';
 
 async function units(sql: string): Promise<readonly Unit[]> {
   return (await splitScript(sql)).units;

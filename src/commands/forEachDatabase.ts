@@ -41,7 +41,7 @@ export function worthAnotherAttempt(error: unknown): boolean {
  * itself when there is one database, else SomeFailed at the end. `make` gets the context with the database's own section of
  * the log.
  */
-export async function reportOutcome(
+export async function forEachDatabase(
   context: Context,
   make: (database: DatabaseSpec, context: Context) => Promise<void>,
   atOnce = 1,

@@ -1,11 +1,11 @@
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { Turns } from '../../src/concurrency/turns.ts';
-import { type Change, type Item, note } from '../../src/objects/change.ts';
-import type { Session } from '../../src/postgres/connection.ts';
-import { executeItems } from '../../src/reconcile/executeItems.ts';
-import { type Run, withOneLook } from '../../src/reconcile/run.ts';
-import { COORDINATOR, W1 } from './plan/situations.ts';
+import { Semaphore } from '../../../src/concurrency/semaphore.ts';
+import { type Change, type Item, note } from '../../../src/objects/change.ts';
+import type { Session } from '../../../src/postgres/connection.ts';
+import { executeItems } from '../../../src/reconcile/executeItems.ts';
+import { type Run, withOneLockCheck } from '../../../src/reconcile/run.ts';
+import { COORDINATOR, W1 } from './situations.ts';
 
 function change(name: string, more: Partial<Change> = {}): Change {
   return {
@@ -50,12 +50,12 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
     session: async () => ({ script }) as unknown as Session,
     interruptible: (_, action) => action(),
     loginAs: () => Promise.reject(new Error('not used')),
-    proofs: new Turns(1),
+    proofs: new Semaphore(1),
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
   const done: string[] = [];
   const outcome = await executeItems(items, {
-    run: withOneLook(run),
+    run: withOneLockCheck(run),
     log: lines,
     depth: 0,
     execute: async () => 0,

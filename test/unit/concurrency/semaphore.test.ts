@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/concurrency/turns.ts';
+import { Semaphore } from '../../../src/concurrency/semaphore.ts';
 
 /** Work that ends when it is told to. */
 function work() {
@@ -15,7 +15,7 @@ function work() {
 
 test('as many as there are places are let in, the others in the order in which they came', async () => {
   const { begun, body, end } = work();
-  const turns = new Turns(2);
+  const turns = new Semaphore(2);
   const results = ['a', 'b', 'c', 'd'].map((name) => turns.take(body(name)));
   expect(begun).toEqual(['a', 'b']);
   end('b');
@@ -35,7 +35,7 @@ test('as many as there are places are let in, the others in the order in which t
 
 test('a place is free again after a failure', async () => {
   const { begun, body, end } = work();
-  const turns = new Turns(1);
+  const turns = new Semaphore(1);
   const first = turns.take(body('a'));
   const second = turns.take(body('b'));
   end('a', new Error('no'));

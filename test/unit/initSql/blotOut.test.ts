@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { blotOutPasswords } from '../../src/initSql/blotOut.ts';
-import { hashOf } from '../../src/initSql/units.ts';
-import { quoteLiteral as quote, quoteConninfoValue } from '../../src/postgres/quote.ts';
+import { blotOutPasswords } from '../../../src/initSql/blotOut.ts';
+import { hashOf } from '../../../src/initSql/units.ts';
+import { quoteLiteral as quote, quoteConninfoValue } from '../../../src/postgres/quote.ts';
 
 const VERIFIER = 'SCRAM-SHA-256$4096:c2FsdA==$a2V5:c2VydmVy';
 const MD5 = 'md5d41d8cd98f00b204e9800998ecf8427e';

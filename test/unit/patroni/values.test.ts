@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { type CheckInput, checkValues } from '../../src/patroni/check.ts';
-import { deriveProfile } from '../../src/patroni/profile.ts';
-import { parseNumber } from '../../src/patroni/units.ts';
-import { isInForce, type KnownSetting, nameProblem, valueProblem } from '../../src/patroni/values.ts';
-import { withCitusFirst } from '../../src/patroni/wanted.ts';
-import { parseQuantity } from '../../src/spec/memory.ts';
+import { type CheckInput, checkValues } from '../../../src/patroni/check.ts';
+import { deriveProfile } from '../../../src/patroni/profile.ts';
+import { parseNumber } from '../../../src/patroni/units.ts';
+import { isInForce, type KnownSetting, nameProblem, valueProblem } from '../../../src/patroni/values.ts';
+import { withCitusFirst } from '../../../src/patroni/wanted.ts';
+import { parseQuantity } from '../../../src/spec/memory.ts';
 
 function setting(name: string, vartype: KnownSetting['vartype'], more: Partial<KnownSetting> = {}): KnownSetting {
   return {

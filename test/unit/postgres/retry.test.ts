@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type RetryEvent, retryTransient } from '../../src/postgres/retry.ts';
-import { Interrupted } from '../../src/report/errors.ts';
+import { type RetryEvent, retryTransient } from '../../../src/postgres/retry.ts';
+import { Interrupted } from '../../../src/report/errors.ts';
 
 function failing(code: string): Error {
   return Object.assign(new Error(`failed with ${code}`), { code });

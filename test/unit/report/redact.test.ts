@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
-import { createRedactor, REDACTED } from '../../src/report/redact.ts';
+import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../../src/postgres/quote.ts';
+import { createRedactor, REDACTED } from '../../../src/report/redact.ts';
 
 const SECRET = `It's a \\ "test" é/+`;
 

@@ -2,7 +2,7 @@
  * Limits how many run at the same time, first come, first served. p-limit does the same; twenty lines are no reason for
  * another dependency.
  */
-export class Turns {
+export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
