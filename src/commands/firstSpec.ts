@@ -36,6 +36,8 @@ databases:
       - { name: app, passwordFile: passwords/app, access: owner }
     extensions: []      # for example [pg_trgm, hstore]
     schemas: []         # for example [analytics]
+    # The owner runs initSQL, so its tables belong to it.
+    initSQLRole: owner
     # Each statement runs once. Append new ones; do not change those that have run.
     initSQL: |
       CREATE TABLE events (user_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now(), what text);

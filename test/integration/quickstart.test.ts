@@ -66,7 +66,7 @@ const EXPECTED: readonly (readonly [code: number, prints: RegExp])[] = [
   [10, /create database "app" owned by "app"/],
   [0, /^Database 'app' is ready!$/m],
   [0, /^ +100$/m],
-  [0, /Line 3: CREATE INDEX events_at ON public\.events/],
+  [0, /Line 3: CREATE INDEX events_at ON events/],
   [1, /ERROR: /],
   [0, /Database 'app' is ready!\n$/],
   [0, /Database 'app' is gone from every node/],
@@ -111,5 +111,5 @@ test('everything that the document shows was compared', () => {
 
 test('the second run of an unchanged spec would have done nothing', () => {
   const written = readFileSync(path.join(folder, 'demo/first.yaml'), 'utf8');
-  expect(written).toMatch(/^ {6}CREATE INDEX events_at ON public\.events \(at\);\n$/m);
+  expect(written).toMatch(/^ {6}CREATE INDEX events_at ON events \(at\);\n$/m);
 });
