@@ -48,11 +48,11 @@ describe('the spec of an entry', () => {
   it('names the image that the pods of the same revision are annotated with, which the Job waits for', () => {
     const values = {
       additionalDatabases: [skymap],
-      image: { repository: 'citus', tag: '14.1', digest: 'sha256:0' },
+      image: { repository: 'citus', tag: '14.1', digest: `sha256:${'0'.repeat(64)}` },
       global: { imageRegistry: 'registry.example.com:5000/' },
     };
     const objects = render({ values });
-    const image = 'registry.example.com:5000/citus:14.1@sha256:0';
+    const image = `registry.example.com:5000/citus:14.1@sha256:${'0'.repeat(64)}`;
     expect(specOf(objects, 'citusdemo-create-db-skymap').cluster.image).toBe(image);
     const sets = ofKind(objects, 'StatefulSet');
     expect(sets).toHaveLength(3);
@@ -205,15 +205,23 @@ describe('the Job of an entry', () => {
     expect(at(job({}, { ttlSecondsAfterFinished: null }), 'spec.ttlSecondsAfterFinished')).toBeUndefined();
   });
 
-  it('has the right to see pods and Events and to leave an Event, and no other', () => {
+  it('has the right to see pods and Events, to leave an Event, and to keep the record of the cluster, and no other', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
     expect(at(named(objects, 'Role', 'citusdemo-jobs'), 'rules')).toEqual([
       { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
       { apiGroups: [''], resources: ['events'], verbs: ['list', 'create'] },
+      // Kubernetes cannot bind create to a name (Kubernetes documentation, "Referring to resources").
+      { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+      {
+        apiGroups: [''],
+        resources: ['configmaps'],
+        resourceNames: ['citusdemo-citus-identity'],
+        verbs: ['get', 'patch'],
+      },
     ]);
   });
 
-  it('runs as nobody special, on a read-only file system, and is told nothing but its name', () => {
+  it('runs as nobody special, on a read-only file system, and is told nothing but two names', () => {
     const pod = at(job({}), 'spec.template.spec');
     expect(pod).toMatchObject({ serviceAccountName: 'citusdemo-jobs', enableServiceLinks: false });
     expect(at(pod, 'securityContext')).toMatchObject({
@@ -230,6 +238,7 @@ describe('the Job of an entry', () => {
         name: 'CITUS_DATABASES_JOB',
         valueFrom: { fieldRef: { fieldPath: "metadata.labels['batch.kubernetes.io/job-name']" } },
       },
+      { name: 'CITUS_DATABASES_IDENTITY', value: 'citusdemo-citus-identity' },
     ]);
   });
 

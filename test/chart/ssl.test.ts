@@ -154,7 +154,9 @@ describe('certificates', () => {
     const objects = await prepared(rendered);
     expect(decoded(named(objects, 'Secret', 'citusdemo-ssl-ca'), 'ca.key')).toContain('PRIVATE KEY');
     expect(JSON.stringify(ofKind(objects, 'StatefulSet'))).not.toContain('ssl-ca');
-    expect(ofKind(rendered, 'Secret').map(({ metadata }) => metadata.name)).toEqual(['citusdemo-databases']);
+    const secrets = ofKind(rendered, 'Secret');
+    expect(secrets.map(({ metadata }) => metadata.name)).toEqual(['citusdemo-databases', 'citusdemo-guard-image']);
+    for (const secret of secrets) expect(Object.keys(at(secret, 'data') ?? {})).toEqual(['spec.yaml']);
   });
 
   it('stay as they are over upgrades; a group that is added gets a new certificate of the same authority', async () => {

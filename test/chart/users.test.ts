@@ -217,10 +217,13 @@ describe('the Secret to connect with', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders', users: [app, reports] }] } });
     expect(connections(objects)).toEqual([]);
     const spec = named(objects, 'Secret', 'citusdemo-create-db-orders');
-    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toEqual([
+    const secrets = ofKind(objects, 'Secret');
+    expect(secrets.map(({ metadata }) => metadata.name)).toEqual([
       spec.metadata.name,
       'citusdemo-databases',
+      'citusdemo-guard-image',
     ]);
+    for (const secret of secrets) expect(Object.keys(at(secret, 'data') ?? {})).toEqual(['spec.yaml']);
   });
 
   it('is one that the Job may read and change, and no other', () => {
