@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { firstValue } from '../support/catalog.ts';
 import { authinfoInsert, connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
@@ -9,6 +10,12 @@ const OLDER = '13.1-1';
 /** Citus refuses to work with an extension of another major version. */
 const OLDER_MAJOR = '12.1-1';
 const DATABASES = ['citus', 'shop', 'legacy'];
+
+/** 0: the stand-in. */
+const realMajor =
+  process.env['CITUS_DATABASES_TEST_CITUS'] === 'stand-in'
+    ? 0
+    : Number.parseInt((await findRealCitus())?.citusVersion ?? '0', 10);
 
 let cluster: LocalCluster;
 let newest: string;
@@ -142,9 +149,10 @@ describe('a database with distributed tables', () => {
     });
   });
 
-  test('is updated with its rows, under a library of the next major version', async (context) => {
-    // The extension of Citus 13.2 registers nodes and distributes tables under the library of 14, with the checks off.
-    if (cluster.kind !== 'real' || Number.parseInt(newest, 10) < 14) return context.skip();
+  // The extension of Citus 13.2 registers nodes and distributes tables under the library of 14, with the checks off; no
+  // other pair of major versions does, nor does the stand-in.
+  const ofTwoMajors = realMajor >= 14 ? test : () => undefined;
+  ofTwoMajors('is updated with its rows, under a library of the next major version', async () => {
     await checks('off');
     for (const { group } of cluster.nodes) {
       await query(cluster, group, 'postgres', 'CREATE DATABASE grown');
