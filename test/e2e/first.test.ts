@@ -150,10 +150,11 @@ describe('install, upgrade, verify, uninstall', () => {
       .trim()
       .split('\n')
       .filter((object) => !object.startsWith('persistentvolumeclaim/data-citusdemo-'))
-      // Kubernetes' own, and what makes the volumes usable again: their roles' passwords and Patroni's record of each group.
+      // Kubernetes' own, and what makes the volumes usable again: their roles' passwords, Patroni's record of each group, and
+      // the record by which the next install knows that the volumes hold this cluster.
       .filter((object) => !['configmap/kube-root-ca.crt', 'serviceaccount/default'].includes(object))
       .filter((object) => !/^secret\/citusdemo-(credentials|ssl-ca|ssl-certs)$/.test(object))
-      .filter((object) => !/^configmap\/citusdemo-\d-(config|leader|sync|failover)$/.test(object));
+      .filter((object) => !/^configmap\/citusdemo-(\d-(config|leader|sync|failover)|citus-identity)$/.test(object));
     expect(unexpected).toEqual([]);
   });
 });

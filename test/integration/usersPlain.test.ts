@@ -111,6 +111,7 @@ test('the log speaks of no coordinator and no worker', () => {
       Line 1: CREATE TABLE archive.entries (id int PRIMARY KEY)
       Line 2: CREATE INDEX CONCURRENTLY ON archive.entries (id)
       Custom SQL executed successfully!
+      Opening database "gitea" to its owner "gitea" and its users
       Rights of users are as declared
 
     Step 6: Setting database parameters...
