@@ -33,6 +33,17 @@ const withoutOtherLanguages = {
   },
 };
 
+/** pg's binding to libpq, and the worker threads that pino can write through: neither is ever asked for here. */
+const withoutUnusedParts = {
+  name: 'without-unused-parts',
+  setup({ onLoad }) {
+    onLoad({ filter: /node_modules[/\\](pg[/\\]lib[/\\]native|thread-stream)[/\\]index\.js$/ }, () => ({
+      contents: "module.exports = class { constructor() { throw new Error('left out of the bundle'); } };",
+      loader: 'js',
+    }));
+  },
+};
+
 await build({
   entryPoints: ['src/main.ts'],
   outfile: path.join(folder, 'citus-databases.js'),
@@ -49,7 +60,7 @@ await build({
     // whole HTTP client, which takes 20 ms of each start.
     Response: 'undefined',
   },
-  plugins: [withoutOtherLanguages],
+  plugins: [withoutOtherLanguages, withoutUnusedParts],
   // Not the names: a defect's stack trace is to be readable.
   minifySyntax: true,
   minifyWhitespace: true,
