@@ -200,7 +200,8 @@ test('another server behind the name of a worker is refused before anything is m
   ).toBe(0);
 
   // A group that was taken out of every database holds nothing, and may come back as another server.
-  await query(cluster, 0, 'swapped', `DROP TABLE t, r; SELECT citus_remove_node('${nodeName}', ${nodePort})`);
+  await query(cluster, 0, 'swapped', 'DROP TABLE t, r');
+  await query(cluster, 0, 'swapped', `SELECT citus_remove_node('${nodeName}', ${nodePort})`);
   await applied('swapped');
   expect(await firstValue(cluster, 0, 'postgres', recorded)).toBe(own);
   await sound('swapped');
