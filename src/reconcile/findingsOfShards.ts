@@ -63,7 +63,7 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[], heal
       next: heals ? APPLY : copyByHand(situation, shards),
     };
   }
-  const statements = names.map((name) => emptyShard(name, first)).join(' ');
+  const statements = shards.map(emptyShard).join(' ');
   const ifLost = first.replaceable
     ? `Only if their rows may be lost, ${situation.inside.has(first.group) ? '' : 'run citus-databases apply, which makes the database again, and then, '}on ${node} in database '${situation.database.name}': ${MANUAL} ${statements}`
     : `Only if all rows of ${first.table} may be lost, drop it on the coordinator and create it again`;
@@ -85,15 +85,19 @@ function copyByHand(situation: Situation, shards: readonly PlacedShard[]): strin
   const nodeid = inside(situation, situation.topology.coordinator).metadata?.nodes.find(
     ({ groupid, noderole }) => groupid === first.group && noderole === 'primary',
   )?.nodeid;
-  const empty = shards.map((shard) => emptyShard(shard.name, shard)).join(' ');
+  const empty = shards.map(emptyShard).join(' ');
   const copy = shards
     .map(({ name }) => `SELECT worker_copy_table_to_node(${quoteLiteral(name)}::regclass, ${nodeid});`)
     .join(' ');
   return `While nobody writes to ${first.table}, on ${labelOf(situation, first.group)} in database '${database}': ${MANUAL} ${empty}\nThen, on ${labelOf(situation, source)} in database '${database}': ${copy}`;
 }
 
-/** An empty table in the place of a shard: its rows can be restored into it later, so that nothing becomes final. */
-function emptyShard(name: string, { table, owner, accessMethod }: PlacedShard): string {
-  const using = accessMethod === 'heap' ? '' : ` USING ${accessMethod}`;
-  return `CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)${using}; ALTER TABLE ${name} OWNER TO ${owner};`;
+/**
+ * An empty table in the place of a shard: its rows can be restored into it later, so that nothing becomes final. By the
+ * commands with which Citus itself creates shards, so that indexes and constraints have the names that it expects when
+ * it passes on DDL (Citus: operations/node_protocol.c, master_get_table_ddl_events).
+ */
+function emptyShard({ table, shardid }: PlacedShard): string {
+  const relation = quoteLiteral(table);
+  return `SELECT worker_apply_shard_ddl_command(${shardid}, n.nspname, command) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, master_get_table_ddl_events(${relation}) command WHERE c.oid = ${relation}::regclass;`;
 }
