@@ -78,7 +78,7 @@ test('it stays up until Ctrl-C, as it says; each node answers at the printed add
   const demo = startDemo();
   await demo.printed('The cluster stays up until Ctrl-C.');
   const output = demo.output();
-  expect(output).toMatch(/^They run Citus of the image \S*citusdata\/citus:[\d.]+ in Docker, on PostgreSQL \d+/m);
+  expect(output).toMatch(/^They run Citus of the image \S*citusdata\/citus:\d[\w.-]* in Docker, on PostgreSQL \d+/m);
   expect(output).toContain("\nDatabase 'skymap' is ready!\n");
 
   const addresses = [...output.matchAll(/^ {2}PGPASSFILE=\S+ psql -h (\S+) -p (\d+) -U (\w+) -d (\w+) {3}# /gm)];
