@@ -2,7 +2,7 @@
 // "Try it" and docs/QUICKSTART.md's first spec, in a new account with an empty home folder, until that user has inserted
 // into a distributed table of an own database. Prints how long each command took, and how long all of it takes somebody
 // who types. Exit code 1: a command did not do what the document says, or it took too long; 75: not run, because this
-// needs root, Linux, psql and the ports 5600 to 5602.
+// needs root, Linux, psql, the ports 5600 to 5602, and a registry that a new account reaches.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -33,6 +33,16 @@ async function whyNot() {
   return undefined;
 }
 
+/** Node may be in a folder of root's, and the way to the registry in root's environment alone. */
+async function whyNotAs(user) {
+  try {
+    await run(user, `/home/${user}`, 'node --version && timeout 60 npm view yaml version');
+    return undefined;
+  } catch (error) {
+    return `a new account here has no node, or no way to npm's registry: ${error.message.trim().split('\n').at(-1)}`;
+  }
+}
+
 async function firstHour() {
   const user = `hour${process.pid}`;
   const folder = mkdtempSync('/tmp/first-hour-');
@@ -42,6 +52,11 @@ async function firstHour() {
     const bundle = path.join(folder, 'citus-databases.bundle');
     check('git', ['-C', root, 'bundle', 'create', '--quiet', bundle, 'HEAD']);
     check('chmod', ['-R', 'a+rX', folder]);
+    const cannot = await whyNotAs(user);
+    if (cannot !== undefined) {
+      console.log(`NOT RUN: ${cannot}`);
+      return 75;
+    }
     return await type(user, bundle);
   } finally {
     for (const child of started) await interrupt(child);
