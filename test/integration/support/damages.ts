@@ -74,7 +74,8 @@ export const DAMAGES: readonly Damage[] = [
     broken: [[1, toShard('idents', 'ALTER TABLE %s RENAME TO elsewhere')]],
     verdict: 'named',
     says: /node1: 1 shard of public\.idents is gone/,
-    mend: 'follow',
+    // Its index keeps its name, so that no empty table could take the shard's place meanwhile.
+    mend: [[1, toShard('idents', 'ALTER TABLE elsewhere RENAME TO %2$s')]],
   },
   {
     name: 'a shard of a partition',
