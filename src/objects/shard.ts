@@ -27,10 +27,6 @@ export interface PlacedShard {
    * a tenant schema.
    */
   readonly replaceable: boolean;
-  /** Quoted. */
-  readonly accessMethod: string;
-  /** Of the table, quoted. */
-  readonly owner: string;
   /** Of a reference table: a copy of it belongs on every node. */
   readonly reference: boolean;
   /** Other groups that have a copy of it. */
@@ -184,8 +180,6 @@ export function placedShardsScript(groups: readonly number[]): string {
       key: 'placed',
       value: jsonRows(`
         SELECT l.groupid AS "group", ${TABLE_NAME} AS "table", ${SHARD_NAME} AS name, s.shardid,
-               pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,
-               coalesce((SELECT pg_catalog.quote_ident(m.amname) FROM pg_catalog.pg_am m WHERE m.oid = c.relam), 'heap') AS "accessMethod",
                c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint f
                  WHERE f.conrelid = c.oid AND f.contype = 'f')
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_dist_schema t WHERE t.schemaid = c.relnamespace) AS replaceable,

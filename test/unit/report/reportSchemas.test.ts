@@ -14,8 +14,8 @@ describe('schemas of reports', () => {
   });
 
   const shard = {
-    ...{ group: 1, table: 'public.events', name: 'public.events_102008', shardid: 102008, owner: 'postgres' },
-    ...{ reference: false, replaceable: true, accessMethod: 'heap', others: [] },
+    ...{ group: 1, table: 'public.events', name: 'public.events_102008', shardid: 102008 },
+    ...{ reference: false, replaceable: true, others: [] },
   };
 
   test('a plan with a finding is as its schema says', () => {
