@@ -7,8 +7,9 @@ import { retryTransient } from '../postgres/retry.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { outcomeOfAttempt } from './attemptOutcome.ts';
-import { entryOf, type InitSqlWork, lookUpOutcome, prepareLedger, RUN_IT_ALONE, send } from './executeInitSql.ts';
+import type { InitSqlWork } from './executeInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
+import { entryOf, executeEach, lookUpOutcome, prepareLedger, RUN_IT_ALONE, rollBack, send } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 interface Executor {
@@ -48,20 +49,8 @@ async function executeUnits(
   units: readonly Unit[],
   mode: 'recorded' | 'unrecorded',
 ): Promise<number> {
-  const { run, session, log } = executor;
-  let executed = 0;
-  for (const unit of units) {
-    if (unit.kind === 'session') {
-      await send(run, session, unit.sql, unit);
-      continue;
-    }
-    await run.assertLock();
-    log.line(`Line ${unit.line}: ${unit.display}`, 1);
-    if (mode === 'recorded') await executeRecorded(executor, unit);
-    else await executeUnrecorded(executor, unit);
-    executed += 1;
-  }
-  return executed;
+  const execute = mode === 'recorded' ? executeRecorded : executeUnrecorded;
+  return await executeEach(executor, units, (unit) => execute(executor, unit));
 }
 
 async function executeUnrecorded({ run, session }: Executor, unit: RecordedUnit): Promise<void> {
@@ -70,7 +59,7 @@ async function executeUnrecorded({ run, session }: Executor, unit: RecordedUnit)
     for (const part of [unit.begin, ...unit.statements]) await send(run, session, part.sql, part);
     await send(run, session, 'COMMIT', unit);
   } catch (error) {
-    if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
+    await rollBack(session);
     throw error;
   }
 }
@@ -114,7 +103,7 @@ async function executeTransaction(
       } catch (error) {
         // A server that answers has rolled it back; with a lost connection the number is what there is to ask for.
         if (session.isAlive) {
-          await session.query('ROLLBACK').catch(() => undefined);
+          await rollBack(session);
           if (session.isAlive && ledger.isAlive) await ledger.script(recordOutcome(entryOf(unit), 'failed'));
         }
         const part = statements[succeeded] ?? unit;

@@ -1,37 +1,31 @@
 import { assertExtensions, EXTENSION_DROPPED, nameDroppedCitus } from '../initSql/keptExtensions.ts';
 import { resolveOutcome } from '../initSql/ledger.ts';
-import {
-  CREATE_LEDGER,
-  LEDGER_TABLE,
-  type LedgerEntry,
-  recordDone,
-  recordOutcome,
-  recordRunning,
-} from '../initSql/ledgerTable.ts';
+import { type LedgerEntry, recordDone, recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
-import type { BlockUnit, Lookup, LookupOutcome, RecordedUnit, SqlPart, StatementUnit, Unit } from '../initSql/types.ts';
+import type { BlockUnit, RecordedUnit, SqlPart, StatementUnit, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
-import { Failure, Interrupted } from '../report/errors.ts';
+import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { outcomeOfAttempt } from './attemptOutcome.ts';
 import { type Guard, guardedParts } from './guardInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
+import {
+  endsFailure,
+  entryOf,
+  executeEach,
+  lookUpOutcome,
+  prepareLedger,
+  RUN_IT_ALONE,
+  rollBack,
+  send,
+} from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 /** Decisions that execute or record something; the others were turned into failures or warnings before. */
 export type InitSqlWork = Extract<InitSqlDecision, { kind: 'record' | 'run' | 'runAlways' | 'unknownOutcome' }>;
-
-/**
- * PostgreSQL refuses some statements within a transaction: active_sql_transaction, and invalid_transaction_termination
- * for procedures that commit by themselves (PostgreSQL documentation, "PostgreSQL Error Codes").
- */
-export const RUN_IT_ALONE: ReadonlySet<string> = new Set([
-  SQLSTATE.activeSqlTransaction,
-  SQLSTATE.invalidTransactionTermination,
-]);
 
 interface Executor {
   readonly run: Run;
@@ -87,44 +81,16 @@ export async function executeInitSql(
   return await executeUnits(executor, resolved.pending, 'recorded');
 }
 
-export async function prepareLedger(run: Run, session: Session, more: readonly string[] = []): Promise<void> {
-  try {
-    await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n')));
-  } catch (error) {
-    if (error instanceof Failure || error instanceof Interrupted) throw error;
-    throw new Failure(
-      {
-        kind: 'failed',
-        what: `Failed to make ${LEDGER_TABLE}, where executed statements of initSQL are noted`,
-        node: run.coordinator,
-        database: run.database,
-        cause: describe(error),
-        next: 'Remove the cause and run again: nothing of initSQL was executed by this run',
-      },
-      { cause: error },
-    );
-  }
-}
-
 async function executeUnits(
   executor: Executor,
   units: readonly Unit[],
   mode: 'recorded' | 'unrecorded',
 ): Promise<number> {
-  const { run, session, log, guard } = executor;
-  let executed = 0;
-  for (const unit of units) {
-    if (unit.kind === 'session') {
-      await send(run, session, unit.sql, unit);
-      continue;
-    }
-    await run.assertLock();
-    log.line(`Line ${unit.line}: ${unit.display}`, 1);
-    await guard?.check(guardedParts(unit));
+  const executed = await executeEach(executor, units, async (unit) => {
+    await executor.guard?.check(guardedParts(unit));
     if (unit.kind === 'block') await executeBlock(executor, unit, mode);
     else await executeStatement(executor, unit, mode);
-    executed += 1;
-  }
+  });
   if (executed > 0) await assertKept(executor);
   return executed;
 }
@@ -178,11 +144,6 @@ async function executeBlock(executor: Executor, unit: BlockUnit, mode: 'recorded
     await rollBack(session);
     throw error;
   }
-}
-
-/** ROLLBACK TO: what stands before it may have failed, and what comes after it would take effect all the same. */
-function endsFailure({ sql }: SqlPart): boolean {
-  return /^(?:rollback|abort)\b/i.test(sql);
 }
 
 /**
@@ -263,27 +224,4 @@ async function leftBehind(session: Session, unit: StatementUnit, entry: LedgerEn
   } catch {
     return unknown;
   }
-}
-
-export async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
-  try {
-    await run.interruptible(session, () => session.script(sql));
-  } catch (error) {
-    throw statementFailure(run, part, error, { located: sql === part.sql });
-  }
-}
-
-async function rollBack(session: Session): Promise<void> {
-  if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
-}
-
-export async function lookUpOutcome(session: Session, lookup: Lookup): Promise<LookupOutcome> {
-  if (lookup.kind === 'runAgain') return 'notDone';
-  if (lookup.kind === 'none') return 'unclear';
-  const result = await session.query<{ outcome: LookupOutcome }>(lookup.text, [...lookup.values]);
-  return result.rows[0]?.outcome ?? 'unclear';
-}
-
-export function entryOf(unit: RecordedUnit): LedgerEntry {
-  return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
 }

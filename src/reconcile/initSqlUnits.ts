@@ -1,0 +1,90 @@
+import { CREATE_LEDGER, LEDGER_TABLE, type LedgerEntry } from '../initSql/ledgerTable.ts';
+import type { Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
+import type { Session } from '../postgres/connection.ts';
+import { describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import { statementFailure } from './initSqlFailure.ts';
+import type { Run } from './run.ts';
+
+/** What both ways of executing initSQL share: as superuser (executeInitSql.ts) and as a role (executeAsRole.ts). */
+
+/**
+ * PostgreSQL refuses some statements within a transaction: active_sql_transaction, and invalid_transaction_termination
+ * for procedures that commit by themselves (PostgreSQL documentation, "PostgreSQL Error Codes").
+ */
+export const RUN_IT_ALONE: ReadonlySet<string> = new Set([
+  SQLSTATE.activeSqlTransaction,
+  SQLSTATE.invalidTransactionTermination,
+]);
+
+/**
+ * Executes units one after the other: statements that only set the session up as they are, all others by `execute`, each
+ * after a check of the lock and with a line of the log. Returns how many were executed.
+ */
+export async function executeEach(
+  { run, session, log }: { readonly run: Run; readonly session: Session; readonly log: LineLog },
+  units: readonly Unit[],
+  execute: (unit: RecordedUnit) => Promise<void>,
+): Promise<number> {
+  let executed = 0;
+  for (const unit of units) {
+    if (unit.kind === 'session') {
+      await send(run, session, unit.sql, unit);
+      continue;
+    }
+    await run.assertLock();
+    log.line(`Line ${unit.line}: ${unit.display}`, 1);
+    await execute(unit);
+    executed += 1;
+  }
+  return executed;
+}
+
+export async function prepareLedger(run: Run, session: Session, more: readonly string[] = []): Promise<void> {
+  try {
+    await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n')));
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `Failed to make ${LEDGER_TABLE}, where executed statements of initSQL are noted`,
+        node: run.coordinator,
+        database: run.database,
+        cause: describe(error),
+        next: 'Remove the cause and run again: nothing of initSQL was executed by this run',
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** ROLLBACK TO: what stands before it may have failed, and what comes after it would take effect all the same. */
+export function endsFailure({ sql }: SqlPart): boolean {
+  return /^(?:rollback|abort)\b/i.test(sql);
+}
+
+export async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
+  try {
+    await run.interruptible(session, () => session.script(sql));
+  } catch (error) {
+    throw statementFailure(run, part, error, { located: sql === part.sql });
+  }
+}
+
+export async function rollBack(session: Session): Promise<void> {
+  if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
+}
+
+export async function lookUpOutcome(session: Session, lookup: Lookup): Promise<LookupOutcome> {
+  if (lookup.kind === 'runAgain') return 'notDone';
+  if (lookup.kind === 'none') return 'unclear';
+  const result = await session.query<{ outcome: LookupOutcome }>(lookup.text, [...lookup.values]);
+  return result.rows[0]?.outcome ?? 'unclear';
+}
+
+export function entryOf(unit: RecordedUnit): LedgerEntry {
+  return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
+}
