@@ -9,7 +9,16 @@ import type { LineLog } from '../report/stepLog.ts';
 import { outcomeOfAttempt } from './attemptOutcome.ts';
 import type { InitSqlWork } from './executeInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
-import { entryOf, executeEach, lookUpOutcome, prepareLedger, RUN_IT_ALONE, rollBack, send } from './initSqlUnits.ts';
+import {
+  endsFailure,
+  entryOf,
+  executeEach,
+  lookUpOutcome,
+  prepareLedger,
+  RUN_IT_ALONE,
+  rollBack,
+  send,
+} from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 interface Executor {
@@ -99,7 +108,9 @@ async function executeTransaction(
         const attempt = recordAttempt(unit, rows[0]?.transaction ?? '');
         await send(run, ledger, recordRunning(entryOf(unit), attempt), unit);
         const messages = [...statements.map(({ sql }) => sql), 'COMMIT'];
-        await run.interruptible(session, () => session.pipeline(messages, { onDone }));
+        await run.interruptible(session, () =>
+          parts.some(endsFailure) ? oneByOne(session, messages, onDone) : session.pipeline(messages, { onDone }),
+        );
       } catch (error) {
         // A server that answers has rolled it back; with a lost connection the number is what there is to ask for.
         if (session.isAlive) {
@@ -113,6 +124,14 @@ async function executeTransaction(
     },
     { deadline: run.deadline(), signal: run.signal, unless: () => !session.isAlive || !ledger.isAlive },
   );
+}
+
+/** Where ROLLBACK TO would end a failure, what comes behind it must not be sent before the answer. */
+async function oneByOne(session: Session, messages: readonly string[], onDone: () => void): Promise<void> {
+  for (const message of messages) {
+    await session.script(message);
+    onDone();
+  }
 }
 
 /** As a statement of the superuser's that runs outside a transaction: an intent goes before it. */

@@ -326,6 +326,19 @@ describe('initSQLRole', () => {
     expect(mended.code).toBe(0);
     expect(await firstValue(laboratory.cluster, 0, 'owned', 'SELECT count(*)::text FROM public.f')).toBe('1');
   });
+
+  test('what fails before ROLLBACK TO ends the run, and nothing of its block stays', async () => {
+    const block = 'BEGIN; CREATE TABLE public.half (a int); SAVEPOINT s; SELECT 1 / 0; ROLLBACK TO s; COMMIT';
+    const failed = await own.run(
+      ['apply'],
+      owned(`${FIRST_OF_OWNER}; CREATE TABLE IF NOT EXISTS public.f (a int); INSERT INTO f VALUES (1); ${block}`),
+    );
+    expect({ code: failed.code, text: failed.stderr + failed.stdout }).toEqual({
+      code: 1,
+      text: expect.stringContaining('division by zero'),
+    });
+    expect(await firstValue(laboratory.cluster, 0, 'owned', "SELECT to_regclass('public.half')")).toBeNull();
+  });
 });
 
 test('nobody gained anything', async () => {
