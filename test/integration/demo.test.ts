@@ -88,6 +88,10 @@ describe('a demo that stays up', () => {
     );
   }
 
+  test('npx finds a program that can be executed, also through a link from before the build', () => {
+    expect(statSync(path.join(root, 'dist/citus-databases.js')).mode & 0o111).toBe(0o111);
+  });
+
   test('shows a query of its own through each node', () => {
     const counts = [...demo.output.text.matchAll(/localhost:(\d+) {2}[\w ]+ 1000 events of 50 users/g)];
     expect(counts.map(([, found]) => Number(found))).toEqual([port, port + 1, port + 2]);
