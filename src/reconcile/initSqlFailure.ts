@@ -3,8 +3,8 @@ import { locateError } from '../initSql/locateError.ts';
 import type { SqlPart } from '../initSql/types.ts';
 import { adviceOn } from '../postgres/advice.ts';
 import { ConnectionLost } from '../postgres/session.ts';
-import { codeOf, describe } from '../postgres/sqlstate.ts';
-import { Failure, Interrupted } from '../report/errors.ts';
+import { codeOf, describe, meetsItAgain } from '../postgres/sqlstate.ts';
+import { Failure, type FailureKind, Interrupted } from '../report/errors.ts';
 import type { Run } from './run.ts';
 
 /** The answer to COMMIT may be what was lost. */
@@ -29,7 +29,7 @@ export function statementFailure(run: Run, part: SqlPart, error: unknown, { loca
   const where = place === undefined ? '' : `\nAt line ${place.line}, column ${place.column}:\n${place.excerpt}`;
   return new Failure(
     {
-      kind: codeOf(error) === EXTENSION_DROPPED ? 'refused' : 'failed',
+      kind: kindOf(error),
       what: `initSQL failed at line ${place?.line ?? part.line}${display === undefined ? '' : `: ${display}`}`,
       node: run.coordinator,
       database: run.database,
@@ -38,6 +38,12 @@ export function statementFailure(run: Run, part: SqlPart, error: unknown, { loca
     },
     { cause: error },
   );
+}
+
+/** A wrong statement is as final as a wrong spec: 'failed' would make Kubernetes and Nomad send it again. */
+function kindOf(error: unknown): FailureKind {
+  if (codeOf(error) === EXTENSION_DROPPED) return 'refused';
+  return meetsItAgain(error) ? 'invalid' : 'failed';
 }
 
 function nextStep(error: unknown): string {

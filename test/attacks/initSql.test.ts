@@ -197,7 +197,7 @@ test('nobody but superusers gets in before initSQL is through, also when a run d
     await client.end();
   };
   const broken = await scene.runOn('newborn', ['apply'], entry('CREATE TABLE t (a int); SELECT 1/0'));
-  expect(broken.code).toBe(1);
+  expect(broken.code).toBe(2);
   await expect(login()).rejects.toThrow(/too many connections for|permission denied for/);
   const elsewhere = await connect(cluster, 0, 'postgres', { name: MALLORY, password: PASSWORD });
   await expect(elsewhere.query('ALTER DATABASE newborn CONNECTION LIMIT 10')).rejects.toThrow(/must be owner/);
@@ -319,7 +319,7 @@ describe('initSQLRole', () => {
       `${FIRST_OF_OWNER}; CREATE TABLE IF NOT EXISTS public.f (a int); INSERT INTO f ${end}`;
     const failed = await own.run(['apply'], owned(script('VALUES (1), (1/0)')));
     expect({ code: failed.code, text: failed.stderr + failed.stdout }).toEqual({
-      code: 1,
+      code: 2,
       text: expect.stringContaining('division by zero'),
     });
     const mended = await own.run(['apply'], owned(script('VALUES (1)')));
@@ -334,7 +334,7 @@ describe('initSQLRole', () => {
       owned(`${FIRST_OF_OWNER}; CREATE TABLE IF NOT EXISTS public.f (a int); INSERT INTO f VALUES (1); ${block}`),
     );
     expect({ code: failed.code, text: failed.stderr + failed.stdout }).toEqual({
-      code: 1,
+      code: 2,
       text: expect.stringContaining('division by zero'),
     });
     expect(await firstValue(laboratory.cluster, 0, 'owned', "SELECT to_regclass('public.half')")).toBeNull();

@@ -41,7 +41,7 @@ describe('failures and the way on from there', () => {
     const terminated = JSON.parse(
       await release.kubectl('get', 'pods', '-l', 'job-type=database-creation', '-o', message),
     );
-    expect(terminated.exitCode).toBe(1);
+    expect(terminated.exitCode).toBe(2);
     expect(terminated.message).toContain('division by zero');
   });
 

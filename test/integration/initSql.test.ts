@@ -117,7 +117,7 @@ INSERT INTO a
 INSERT INTO a VALUES (3);`;
 
   test("ends the run with its line, the statement, the place and PostgreSQL's words", async () => {
-    expect(await rejected(1, 'halfway', broken)).toMatchInlineSnapshot(`
+    expect(await rejected(2, 'halfway', broken)).toMatchInlineSnapshot(`
       "ERROR: initSQL failed at line 4: INSERT INTO a SELECT 'é😀', nope FROM a (node node0, database halfway)
         Cause: column "nope" does not exist (SQLSTATE 42703)
           At line 4, column 16:
@@ -171,7 +171,7 @@ INSERT INTO b VALUES (1);
 INSERT INTO b VALUES ('no number');
 COMMIT;
 INSERT INTO b VALUES (3);`;
-    expect(await rejected(1, 'blocks', block)).toMatchInlineSnapshot(`
+    expect(await rejected(2, 'blocks', block)).toMatchInlineSnapshot(`
       "ERROR: initSQL failed at line 4 (node node0, database blocks)
         Cause: invalid input syntax for type integer: "no number" (SQLSTATE 22P02)
           At line 4, column 23:
@@ -189,7 +189,7 @@ INSERT INTO b VALUES (3);`;
     const script = `CREATE TABLE p (x int PRIMARY KEY);
 CREATE TABLE c (x int REFERENCES p DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO c VALUES (1);`;
-    expect(await rejected(1, 'deferred', script)).toContain('initSQL failed at line 3: INSERT INTO c VALUES (1)');
+    expect(await rejected(2, 'deferred', script)).toContain('initSQL failed at line 3: INSERT INTO c VALUES (1)');
     await query(cluster, 0, 'deferred', 'INSERT INTO p VALUES (1)');
     expect(lines(await applied('deferred', script))).toEqual([3]);
   });
@@ -214,7 +214,7 @@ test('an index that could not be built concurrently: the run says what is left b
   const script = `CREATE TABLE d (x int);
 INSERT INTO d VALUES (1), (1);
 CREATE UNIQUE INDEX CONCURRENTLY d_x ON d (x);`;
-  expect(await rejected(1, 'invalid_index', script)).toMatchInlineSnapshot(`
+  expect(await rejected(2, 'invalid_index', script)).toMatchInlineSnapshot(`
     "ERROR: initSQL failed at line 3: CREATE UNIQUE INDEX CONCURRENTLY d_x ON d (x) (node node0, database invalid_index)
       Cause: could not create unique index "d_x" (SQLSTATE 23505)
         DETAIL: Key (x)=(1) is duplicated.
@@ -237,7 +237,7 @@ SET search_path = s;
 CREATE TABLE inside (x int);
 SELECT 1 / 0;
 CREATE TABLE later (x int);`;
-  await rejected(1, 'replay', script);
+  await rejected(2, 'replay', script);
   await applied('replay', script.replace('1 / 0', '1'));
   expect(
     await list(cluster, 0, 'replay', "SELECT relname FROM pg_class WHERE relnamespace = 's'::regnamespace"),

@@ -213,7 +213,7 @@ describe('on plain PostgreSQL', () => {
 test('a failed run reports what is done, what failed and what was never reached', async () => {
   const database = { name: 'broken', initSQL: 'CREATE TABLE a (i int);\nSELECT 1/0;', parameters: { timezone: 'UTC' } };
   const { code, ready, steps } = await applied(cluster, specOf(cluster, [database]));
-  expect({ code, ready }).toEqual({ code: 1, ready: false });
+  expect({ code, ready }).toEqual({ code: 2, ready: false });
   const found = steps.flatMap(({ step, work }) =>
     work.flatMap(({ name, nodes }) => nodes.map(({ status }) => ({ step, name, status }))),
   );

@@ -76,7 +76,7 @@ async function verifiers(role: string): Promise<readonly string[]> {
 }
 
 test('the runs ended as they should', () => {
-  expect(outcomes.map(({ code }) => code)).toEqual([1, 10, 0, 0]);
+  expect(outcomes.map(({ code }) => code)).toEqual([2, 10, 0, 0]);
   expect(outcomes[0]?.stdout).toContain('initSQL failed at line 3: SELECT 1 / 0');
 });
 
