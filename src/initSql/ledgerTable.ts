@@ -11,6 +11,7 @@ import {
   REVOKE_FROM_OTHERS,
   trusted,
 } from '../objects/ownTable.ts';
+import { wording } from '../objects/wording.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { LedgerRow } from './types.ts';
@@ -104,7 +105,7 @@ export function takeOverLedger(copyOf: string, coordinator: NodeSpec): Change {
     kind: 'change',
     node: coordinator,
     scope: 'database',
-    summary: `take over the ledger of initSQL, which was written in ${copyOf}`,
+    ...wording('take', `over the ledger of initSQL, which was written in ${copyOf}`),
     statements: [...AS_OURSELVES, ...IN_PLACE, assertTrusted(LEDGER), sayWhere('true')].map((text) => ({ text })),
     failure: 'Failed to take over the ledger of initSQL',
     doneOnRetry: [],

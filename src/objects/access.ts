@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec, UserAccess, UserSpec } from '../spec/types.ts';
 import type { ObservedAccess, ObservedDatabaseGrants, ObservedRelation } from './accessObserved.ts';
 import type { Change } from './change.ts';
+import { type Wording, wording } from './wording.ts';
 
 /**
  * What a user may do, in PostgreSQL's privileges. Grants that are missing come back with every run; others stay as they
@@ -81,7 +82,7 @@ export function diffDatabaseAccess(
   return [
     change({
       ...{ node, scope: 'server' },
-      summary: `grant on database ${name}: ${parts.join('; ')}`,
+      ...wording('grant', `on database ${name}: ${parts.join('; ')}`),
       statements: [
         ...grants.map(({ role, missing }) => `GRANT ${missing} ON DATABASE ${name} TO ${role}`),
         ...(revoked.length === 0 ? [] : [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`]),
@@ -149,7 +150,7 @@ export function diffDefaultPrivileges(
   return [
     change({
       ...{ node, scope: 'database', statements: statements.map(({ text }) => text) },
-      summary: `grant rights on ${what} to ${usersWithAccess(statements)}`,
+      ...wording('grant', `rights on ${what} to ${usersWithAccess(statements)}`),
       failure: 'Failed to set default privileges',
     }),
   ];
@@ -176,7 +177,7 @@ export function diffSchemaAccess(
   return [
     change({
       ...{ node, scope: 'database' },
-      summary: `grant rights on ${listed(schemas, 'schema', 'schemas')} to ${usersWithAccess(grants)}`,
+      ...wording('grant', `rights on ${listed(schemas, 'schema', 'schemas')} to ${usersWithAccess(grants)}`),
       // Each node is looked at by itself; on a worker Citus would refuse.
       statements: [...(citus ? [NO_PROPAGATION] : []), ...grants.map(({ text }) => text)],
       failure: 'Failed to grant rights on schemas',
@@ -226,7 +227,10 @@ export function diffRelationAccess(
   return [
     change({
       ...{ node, scope: 'database' },
-      summary: `grant rights on ${listed(names, 'table or sequence', 'tables and sequences')} to ${usersWithAccess(grants)}`,
+      ...wording(
+        'grant',
+        `rights on ${listed(names, 'table or sequence', 'tables and sequences')} to ${usersWithAccess(grants)}`,
+      ),
       statements: [...(coordinator === undefined ? [] : [NO_PROPAGATION]), ...grants.map(({ text }) => text)],
       failure: 'Failed to grant rights on tables and sequences',
     }),
@@ -284,14 +288,15 @@ function chunks<Item>(items: readonly Item[], size: number): readonly (readonly 
   );
 }
 
-function change(parts: {
+interface Parts extends Wording {
   readonly node: NodeSpec;
   readonly scope: 'server' | 'database';
-  readonly summary: string;
   readonly statements: readonly string[];
   readonly failure: string;
   readonly batch?: string;
-}): Change {
+}
+
+function change(parts: Parts): Change {
   const { statements, ...rest } = parts;
   return { kind: 'change', ...rest, statements: statements.map((text) => ({ text })), doneOnRetry: [], secret: false };
 }

@@ -3,6 +3,7 @@ import { quoteConninfoValue, quoteIdentifier } from '../postgres/quote.ts';
 import type { NodeSpec, SslSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows } from './observe.ts';
+import { wording } from './wording.ts';
 
 /** A row of pg_dist_authinfo, with the SHA-256 of its secret in the secret's place. */
 export interface ObservedAuthinfo {
@@ -59,7 +60,10 @@ export function diffAuthinfo(
       node,
       scope: 'database',
       creates: existing === undefined,
-      summary: `${existing === undefined ? 'write' : 'replace'} the pg_dist_authinfo row of role ${quoteIdentifier(role)}`,
+      ...wording(
+        existing === undefined ? 'write' : 'replace',
+        `the pg_dist_authinfo row of role ${quoteIdentifier(role)}`,
+      ),
       statements: [
         {
           text: `INSERT INTO pg_catalog.pg_dist_authinfo (nodeid, rolename, authinfo) VALUES (0, $1, $2)

@@ -13,6 +13,7 @@ import {
   qualified,
   trusted,
 } from './ownTable.ts';
+import { type Verb, wording } from './wording.ts';
 
 /**
  * What this program remembers in the coordinator's maintenance database: one row per database that it made. It is
@@ -118,7 +119,7 @@ export function recordIntent(database: string, coordinator: NodeSpec): Change {
   const change = own(
     database,
     coordinator,
-    'record that this program creates',
+    { verb: 'record', fact: 'that this program creates' },
     `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'creating')
      ON CONFLICT (name) DO UPDATE SET oid = NULL, state = 'creating', updated_at = pg_catalog.now()`,
     ENSURE,
@@ -128,18 +129,18 @@ export function recordIntent(database: string, coordinator: NodeSpec): Change {
 
 /** `creating`: initSQL has yet to come before anybody is let in (closedDatabase.ts). */
 export function bindToOid(database: string, coordinator: NodeSpec, state: 'creating' | 'managed' = 'managed'): Change {
-  return bind(database, coordinator, 'record the OID of', state);
+  return bind(database, coordinator, 'the OID of', state);
 }
 
 export function recordOpening(database: string, coordinator: NodeSpec): Change {
-  return bind(database, coordinator, 'record the opening of', 'managed');
+  return bind(database, coordinator, 'the opening of', 'managed');
 }
 
-function bind(database: string, coordinator: NodeSpec, verb: string, state: 'creating' | 'managed'): Change {
+function bind(database: string, coordinator: NodeSpec, fact: string, state: 'creating' | 'managed'): Change {
   return own(
     database,
     coordinator,
-    verb,
+    { verb: 'record', fact },
     `UPDATE ${TABLE} SET state = '${state}', updated_at = pg_catalog.now(),
        oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})
      WHERE name = ${quoteLiteral(database)}`,
@@ -150,7 +151,7 @@ export function recordDrop(database: string, coordinator: NodeSpec): Change {
   return own(
     database,
     coordinator,
-    'record the drop of',
+    { verb: 'record', fact: 'the drop of' },
     `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'dropping')
      ON CONFLICT (name) DO UPDATE SET state = 'dropping', updated_at = pg_catalog.now()`,
     ENSURE,
@@ -158,7 +159,7 @@ export function recordDrop(database: string, coordinator: NodeSpec): Change {
 }
 
 export function forget(database: string, coordinator: NodeSpec): Change {
-  return own(database, coordinator, 'forget', `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`);
+  return own(database, coordinator, { verb: 'forget' }, `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`);
 }
 
 /** A proof that failed: the next run makes it, whatever else there is to do. */
@@ -200,17 +201,19 @@ export function forgetOutstandingProof(database: string): string {
 function own(
   database: string,
   node: NodeSpec,
-  verb: string,
+  { verb, fact }: { readonly verb: Verb; readonly fact?: string },
   statement: string,
   prepare: readonly string[] = [],
 ): Change {
+  const of = fact === undefined ? '' : `${fact} `;
+  const action = `${verb} ${of}`.trim();
   return {
     kind: 'change',
     node,
     scope: 'server',
-    summary: `${verb} database ${quoteIdentifier(database)} (${TABLE})`,
+    ...wording(verb, `${of}database ${quoteIdentifier(database)} (${TABLE})`),
     statements: [...AS_OURSELVES, ...prepare, assertTrusted(MANAGED), statement].map((text) => ({ text })),
-    failure: `Failed to ${verb} database '${database}' in ${TABLE}`,
+    failure: `Failed to ${action} database '${database}' in ${TABLE}`,
     doneOnRetry: [],
     retryOn: CREATED_MEANWHILE,
     batch: 'bookkeeping',

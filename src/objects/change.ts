@@ -1,5 +1,6 @@
 import type { FailureDetails } from '../report/errors.ts';
 import type { NodeSpec } from '../spec/types.ts';
+import type { Wording } from './wording.ts';
 
 export interface Statement {
   readonly text: string;
@@ -10,13 +11,11 @@ export interface Statement {
 /**
  * One thing to do on one node, as data: it can be printed (`plan`) or executed (`apply`).
  */
-export interface Change {
+export interface Change extends Wording {
   readonly kind: 'change';
   readonly node: NodeSpec;
   /** server: in the maintenance database; database: inside the database that is being made. */
   readonly scope: 'server' | 'database';
-  /** For `plan`: an imperative without a full stop, without the node. */
-  readonly summary: string;
   /** Makes something new; without it, what exists is changed. For `plan`. */
   readonly creates?: boolean;
   /** Several statements form one transaction. */

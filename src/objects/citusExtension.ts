@@ -3,6 +3,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { COLUMNAR, type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
+import { wording } from './wording.ts';
 
 /** citus itself: made where it is missing, updated where the installed library is newer. */
 export function diffCitus(observed: readonly ObservedExtension[], context: ExtensionContext): readonly Item[] {
@@ -14,7 +15,7 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
       {
         ...base,
         creates: true,
-        summary: 'create extension citus',
+        ...wording('create', 'extension citus'),
         statements: [{ text: 'CREATE EXTENSION citus' }],
         ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
         ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
@@ -27,7 +28,7 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
     return [
       {
         ...base,
-        summary: `update extension citus from ${existing.version} to ${context.citusVersion}`,
+        ...wording('update', `extension citus from ${existing.version} to ${context.citusVersion}`),
         statements: withoutPropagation(`ALTER EXTENSION citus UPDATE TO ${quoteLiteral(context.citusVersion)}`),
         starting: `Updating Citus extension on ${label} from ${existing.version} to ${context.citusVersion}...`,
         failure: 'Failed to update extension citus',
@@ -46,7 +47,7 @@ export function diffColumnar(observed: readonly ObservedExtension[], context: Ex
   return [
     {
       ...{ kind: 'change', node, scope: 'database', secret: false, doneOnRetry: [] },
-      summary: `update extension ${COLUMNAR} from ${existing.version} to ${columnarVersion}`,
+      ...wording('update', `extension ${COLUMNAR} from ${existing.version} to ${columnarVersion}`),
       statements: withoutPropagation(`ALTER EXTENSION ${COLUMNAR} UPDATE TO ${quoteLiteral(columnarVersion)}`),
       starting: `Updating extension ${COLUMNAR} on ${label} from ${existing.version} to ${columnarVersion}...`,
       failure: `Failed to update extension ${COLUMNAR}`,

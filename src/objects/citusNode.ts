@@ -4,6 +4,7 @@ import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { describeParts, type MetadataPart } from './metadataParts.ts';
 import { type Fragment, jsonRows } from './observe.ts';
+import { wording } from './wording.ts';
 
 /** A row of pg_dist_node, as one node sees it. */
 export interface ObservedCitusNode {
@@ -79,7 +80,7 @@ export function diffCoordinatorHost(coordinator: NodeSpec, metadata: ObservedMet
       node: coordinator,
       scope: 'database',
       creates: own === undefined,
-      summary: `register the coordinator as ${coordinator.nodeName}:${coordinator.nodePort}`,
+      ...wording('register', `the coordinator as ${coordinator.nodeName}:${coordinator.nodePort}`),
       statements: [
         {
           text: `SELECT pg_catalog.citus_set_coordinator_host(${quoteLiteral(coordinator.nodeName)}, ${coordinator.nodePort})`,
@@ -108,7 +109,10 @@ export function registerWorkers(coordinator: NodeSpec, workers: readonly NodeSpe
     node: coordinator,
     scope: 'database',
     creates: true,
-    summary: `register ${workers.map((worker) => `${worker.nodeName}:${worker.nodePort} (group ${worker.group})`).join(', ')}`,
+    ...wording(
+      'register',
+      `${workers.map((worker) => `${worker.nodeName}:${worker.nodePort} (group ${worker.group})`).join(', ')}`,
+    ),
     statements: [{ text: `SELECT ${workers.map(addWorkerSql).join(', ')}` }],
     failure: `Failed to add worker${workers.length === 1 ? ` ${workers[0]?.nodeName}:${workers[0]?.nodePort}` : 's'}`,
     next: 'Look at the cause: the coordinator has to reach the worker by that name and log in to it (citus.node_conninfo, pg_hba, pg_dist_authinfo)',
@@ -147,7 +151,7 @@ export function activateWorker(coordinator: NodeSpec, worker: NodeSpec, reason: 
     kind: 'change',
     node: coordinator,
     scope: 'database',
-    summary: `sync metadata to ${name}: ${reason}`,
+    ...wording('sync', `metadata to ${name}: ${reason}`),
     statements: [
       { text: `SELECT pg_catalog.citus_activate_node(${quoteLiteral(worker.nodeName)}, ${worker.nodePort})` },
     ],

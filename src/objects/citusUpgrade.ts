@@ -1,6 +1,7 @@
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import type { Fragment } from './observe.ts';
+import { wording } from './wording.ts';
 
 /**
  * What ALTER EXTENSION leaves to citus_finish_citus_upgrade(), which is called once, on the coordinator, when every node
@@ -51,7 +52,7 @@ export function diffCitusUpgrade(
   return [
     {
       ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
-      summary: `finish the upgrade of citus from ${observed.last ?? 'an old version'}`,
+      ...wording('finish', `the upgrade of citus from ${observed.last ?? 'an old version'}`),
       statements: [{ text: 'CALL pg_catalog.citus_finish_citus_upgrade()' }],
       starting: `Finishing the upgrade of Citus from ${observed.last ?? 'an old version'}...`,
       failure: 'Failed to finish the upgrade of Citus (citus_finish_citus_upgrade)',

@@ -3,6 +3,7 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { ManagedRow } from './bookkeeping.ts';
 import type { Change } from './change.ts';
 import { isShared } from './superuserSetting.ts';
+import { wording } from './wording.ts';
 
 /**
  * While initSQL runs as superuser in a new database, nobody else may get in: an owner who connects in time could put a
@@ -28,7 +29,7 @@ export function openDatabase(database: DatabaseSpec, superuser: string, citus: b
     kind: 'change',
     node,
     scope: 'server',
-    summary: `open database ${name} to its owner ${quoteIdentifier(database.owner)} and its users`,
+    ...wording('open', `database ${name} to its owner ${quoteIdentifier(database.owner)} and its users`),
     statements: [
       `ALTER DATABASE ${name} OWNER TO ${quoteIdentifier(database.owner)}`,
       ...(kept ? [`GRANT CONNECT ON DATABASE ${name} TO ${quoteIdentifier(superuser)}`] : []),

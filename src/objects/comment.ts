@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { Kind } from './kind.ts';
+import { wording } from './wording.ts';
 
 /** The comment of the database. It belongs to the server (pg_shdescription), and Citus does not propagate it. */
 export const databaseComment: Kind<string | null> = {
@@ -14,7 +15,7 @@ export const databaseComment: Kind<string | null> = {
         kind: 'change',
         node,
         scope: 'server',
-        summary: `set the comment of database ${quoteIdentifier(name)}`,
+        ...wording('set', `the comment of database ${quoteIdentifier(name)}`),
         statements: [{ text: `COMMENT ON DATABASE ${quoteIdentifier(name)} IS ${quoteLiteral(comment)}` }],
         failure: `Failed to set the comment of database '${name}'`,
         doneOnRetry: [],

@@ -4,6 +4,7 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { localeDifferences, localeOptions, localePairs, type ObservedLocale, undeclaredLocale } from './locale.ts';
 import type { Fragment } from './observe.ts';
+import { wording } from './wording.ts';
 
 /** datconnlimit of a database whose DROP DATABASE was cut off: nothing but dropping it works (PostgreSQL: pg_database.h). */
 export const INVALID = -2;
@@ -70,7 +71,7 @@ export function diffDatabase(
       {
         ...base,
         creates: true,
-        summary: `create database ${name} owned by ${quoteIdentifier(wanted.owner)}`,
+        ...wording('create', `database ${name} owned by ${quoteIdentifier(wanted.owner)}`),
         statements: [{ text: `CREATE DATABASE ${name} WITH ${createOptions(wanted, models).join(' ')}` }],
         failure: `Failed to create database '${wanted.name}'`,
         next: 'If the template database is in use, end the sessions in it; then run again',
@@ -84,7 +85,10 @@ export function diffDatabase(
   if (observed.owner !== wanted.owner) {
     changes.push({
       ...base,
-      summary: `change the owner of database ${name} from ${quoteIdentifier(observed.owner)} to ${quoteIdentifier(wanted.owner)}`,
+      ...wording(
+        'change',
+        `the owner of database ${name} from ${quoteIdentifier(observed.owner)} to ${quoteIdentifier(wanted.owner)}`,
+      ),
       statements: [{ text: `ALTER DATABASE ${name} OWNER TO ${quoteIdentifier(wanted.owner)}` }],
       starting: `Changing the owner of database '${wanted.name}' on ${label} to '${wanted.owner}'...`,
       failure: `Failed to change the owner of database '${wanted.name}'`,
@@ -95,7 +99,7 @@ export function diffDatabase(
   if (limit !== undefined && observed.connectionLimit !== limit) {
     changes.push({
       ...base,
-      summary: `set the connection limit of database ${name} to ${limit}`,
+      ...wording('set', `the connection limit of database ${name} to ${limit}`),
       statements: [{ text: `ALTER DATABASE ${name} WITH CONNECTION LIMIT ${limit}` }],
       starting: `Setting the connection limit of database '${wanted.name}' on ${label} to ${limit}...`,
       failure: `Failed to set the connection limit of database '${wanted.name}'`,

@@ -4,6 +4,7 @@ import type { Change } from './change.ts';
 import { copyMembership, type ObservedMemberships } from './membership.ts';
 import { type Fragment, textArray } from './observe.ts';
 import { diffRoleCopy, type ObservedRole } from './role.ts';
+import { wording } from './wording.ts';
 
 /**
  * Roles that Citus manages in a database: those in pg_dist_object. When a command mentions a role that is not there,
@@ -31,7 +32,7 @@ export function diffDistributedRoles(
     {
       ...{ kind: 'change', node, scope: 'database', doneOnRetry: [], secret: false },
       creates: true,
-      summary: `enter in pg_dist_object, as known to every node: ${missing.map(quoteIdentifier).join(', ')}`,
+      ...wording('enter', `in pg_dist_object, as known to every node: ${missing.map(quoteIdentifier).join(', ')}`),
       statements: [
         {
           text: `INSERT INTO pg_catalog.pg_dist_object (classid, objid, objsubid)
@@ -67,10 +68,9 @@ export function diffManagedRoles(
         return [
           {
             ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], secret: false },
-            summary:
-              existing === undefined
-                ? `make role ${quoteIdentifier(name)} a member of ${quoteIdentifier(group)}`
-                : `align the membership of role ${quoteIdentifier(name)} in ${quoteIdentifier(group)}`,
+            ...(existing === undefined
+              ? wording('make', `role ${quoteIdentifier(name)} a member of ${quoteIdentifier(group)}`)
+              : wording('align', `the membership of role ${quoteIdentifier(name)} in ${quoteIdentifier(group)}`)),
             statements: [{ text }],
             failure: `Failed to make role ${quoteLiteral(name)} a member of ${quoteLiteral(group)}`,
           },

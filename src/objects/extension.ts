@@ -4,6 +4,7 @@ import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { wording } from './wording.ts';
 
 export interface ObservedExtension {
   readonly name: string;
@@ -152,7 +153,10 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
     node,
     scope: 'database',
     creates: true,
-    summary: `create extension ${extension.name}${extension.version === undefined ? '' : ` ${extension.version}`}`,
+    ...wording(
+      'create',
+      `extension ${extension.name}${extension.version === undefined ? '' : ` ${extension.version}`}`,
+    ),
     statements: registered ? [NO_PROPAGATION, ...statements] : statements,
     starting: coordinator
       ? `- Enabling extension: ${extension.name}`
@@ -176,7 +180,7 @@ function update(name: string, from: string, to: string, context: ExtensionContex
     kind: 'change',
     node: context.node,
     scope: 'database',
-    summary: `update extension ${name} from ${from} to ${to}`,
+    ...wording('update', `extension ${name} from ${from} to ${to}`),
     statements: context.registered ? withoutPropagation(text) : [{ text }],
     starting: `Updating extension ${name} on ${context.label} from ${from} to ${to}...`,
     failure: `Failed to update extension ${name}`,

@@ -13,6 +13,7 @@ import {
   qualified,
   trusted,
 } from './ownTable.ts';
+import { wording } from './wording.ts';
 
 /**
  * Which servers the cluster is made of. initdb gives each its system identifier, which standbys and physical backups keep
@@ -126,7 +127,7 @@ export function recordIdentities(
       kind: 'change',
       node: coordinator,
       scope: 'server',
-      summary: `record the system identifiers of ${names} (${TABLE})`,
+      ...wording('record', `the system identifiers of ${names} (${TABLE})`),
       statements: [...AS_OURSELVES, ...ENSURE, assertTrusted(IDENTITIES), statement].map((text) => ({ text })),
       failure: `Failed to record the system identifiers of the workers in ${TABLE}`,
       doneOnRetry: [],

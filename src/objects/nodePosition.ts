@@ -10,6 +10,7 @@ import {
   qualified,
   trusted,
 } from './ownTable.ts';
+import { wording } from './wording.ts';
 
 /**
  * How far the write-ahead log of a server has come, which tells a server that was set back to an earlier moment: by a
@@ -132,7 +133,7 @@ export function recordPositions(positions: ReadonlyMap<number, NodePosition>, co
     kind: 'change',
     node: coordinator,
     scope: 'server',
-    summary: `remember how far each server has come (${TABLE})`,
+    ...wording('remember', `how far each server has come (${TABLE})`),
     statements: [
       ...AS_OURSELVES,
       ...ensureOwnTable(`${TABLE} (

@@ -3,6 +3,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { wording } from './wording.ts';
 
 /** A row of pg_settings for one of the wanted parameters. */
 export interface KnownParameter {
@@ -67,7 +68,10 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
         kind: 'change',
         node,
         scope: 'server',
-        summary: `set parameter ${name} of database ${quoteIdentifier(wanted.name)} to ${quoteLiteral(shown).trim()}`,
+        ...wording(
+          'set',
+          `parameter ${name} of database ${quoteIdentifier(wanted.name)} to ${quoteLiteral(shown).trim()}`,
+        ),
         statements: [
           {
             text: `ALTER DATABASE ${quoteIdentifier(wanted.name)} ${setParameter(name, value)}`,

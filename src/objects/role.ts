@@ -3,6 +3,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { wording } from './wording.ts';
 
 /** A role as pg_authid has it. `verifier` is as secret as a password. */
 export interface ObservedRole {
@@ -60,7 +61,7 @@ export function diffRoleCopy(
       node,
       scope: 'server',
       creates: existing === undefined,
-      summary: `${what} role ${quoteIdentifier(wanted.name)} as on the coordinator`,
+      ...wording(what, `role ${quoteIdentifier(wanted.name)} as on the coordinator`),
       statements: [{ text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` }],
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
       failure: `Failed to ${what} role '${wanted.name}'`,

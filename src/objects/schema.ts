@@ -4,6 +4,7 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item } from './change.ts';
 import { note } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { wording } from './wording.ts';
 
 export interface ObservedSchema {
   readonly name: string;
@@ -44,7 +45,7 @@ export function diffSchemas(
       return {
         ...base,
         creates: true,
-        summary: `create schema ${name} owned by ${quoteIdentifier(owner)}`,
+        ...wording('create', `schema ${name} owned by ${quoteIdentifier(owner)}`),
         statements: createStatements(name, owner, wanted.extensions.length > 0),
         starting: `Creating schema: ${schema.name}`,
         failure: `Failed to create schema '${schema.name}'`,
@@ -54,7 +55,10 @@ export function diffSchemas(
     if (existing.owner !== owner) {
       return {
         ...base,
-        summary: `change the owner of schema ${name} from ${quoteIdentifier(existing.owner)} to ${quoteIdentifier(owner)}`,
+        ...wording(
+          'change',
+          `the owner of schema ${name} from ${quoteIdentifier(existing.owner)} to ${quoteIdentifier(owner)}`,
+        ),
         statements: [{ text: `ALTER SCHEMA ${name} OWNER TO ${quoteIdentifier(owner)}` }],
         starting: `Changing the owner of schema ${schema.name} to ${owner}`,
         failure: `Failed to change the owner of schema '${schema.name}'`,

@@ -3,6 +3,7 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { parameterName, parameterValueSql } from './parameter.ts';
+import { wording } from './wording.ts';
 
 /** A setting of the database, of a role, or of a role in the database (pg_db_role_setting). */
 export interface ObservedSetting {
@@ -61,10 +62,12 @@ export function diffSettings(
     const action = wanted === undefined ? `RESET ${name}` : `SET ${name} TO ${parameterValueSql(setting.name, wanted)}`;
     return {
       ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], secret: false },
-      summary:
-        wanted === undefined
-          ? `reset ${setting.name} of ${of.words}, which is ${setting.value} here and not set on the coordinator`
-          : `set ${setting.name} of ${of.words} to ${quoteLiteral(wanted).trim()}, as on the coordinator`,
+      ...(wanted === undefined
+        ? wording(
+            'reset',
+            `${setting.name} of ${of.words}, which is ${setting.value} here and not set on the coordinator`,
+          )
+        : wording('set', `${setting.name} of ${of.words} to ${quoteLiteral(wanted).trim()}, as on the coordinator`)),
       statements: [{ text: `ALTER ${of.sql} ${action}` }],
       failure: `Failed to set ${setting.name} of ${of.words}`,
     };

@@ -1,6 +1,7 @@
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, HAS_CITUS, jsonRows, observationScript, textArray } from './observe.ts';
+import { wording } from './wording.ts';
 
 /** The shards that a node holds, as its own metadata lists them. */
 export interface ObservedShards {
@@ -229,7 +230,7 @@ export function observeTableRights(): Fragment {
 export function forgetCopies(coordinator: NodeSpec, group: number, name: string): Change {
   return {
     ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
-    summary: `enter in the metadata that ${name} has lost its copies of reference tables`,
+    ...wording('enter', `in the metadata that ${name} has lost its copies of reference tables`),
     statements: [
       {
         text: `DELETE FROM pg_catalog.pg_dist_placement l USING pg_catalog.pg_dist_shard s, pg_catalog.pg_dist_partition p
@@ -245,7 +246,7 @@ export function copyReferenceTables(coordinator: NodeSpec, names: readonly strin
   return {
     ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
     creates: true,
-    summary: `copy reference tables to ${names.join(', ')}`,
+    ...wording('copy', `reference tables to ${names.join(', ')}`),
     // Logical replication would need a replica identity on each table; writes wait for the time of the copy.
     statements: [{ text: "SELECT pg_catalog.replicate_reference_tables('block_writes')" }],
     starting: `Copying reference tables to ${names.join(', ')}...`,

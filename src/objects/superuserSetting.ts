@@ -2,6 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import type { ObservedParameters } from './parameter.ts';
+import { wording } from './wording.ts';
 
 /**
  * What ALTER DATABASE … SET of an owner must not decide for sessions of the superuser. Citus sends its internal calls
@@ -35,13 +36,13 @@ export function diffSuperuserSettings(
   const missing = Object.entries(SETTINGS).filter(([name, value]) => observed[name] !== value);
   if (missing.length === 0) return [];
   const place = `${quoteIdentifier(superuser)} IN DATABASE ${quoteIdentifier(database.name)}`;
-  const summary = `set ${missing.map(([name, value]) => `${name} to ${value}`).join(' and ')} for role ${place.replace('IN DATABASE', 'in database')}`;
+  const what = `${missing.map(([name, value]) => `${name} to ${value}`).join(' and ')} for role ${place.replace('IN DATABASE', 'in database')}`;
   return [
     {
       kind: 'change',
       node,
       scope: 'server',
-      summary,
+      ...wording('set', what),
       statements: [
         ...missing.map(([name, value]) => ({ text: `ALTER ROLE ${place} SET ${name} TO ${quoteLiteral(value)}` })),
         ...(exists ? [{ text: endDaemons(database.name) }] : []),

@@ -5,6 +5,7 @@ import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
 import { givesRights, grantMembership, type ObservedMemberships } from './membership.ts';
 import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
+import { wording } from './wording.ts';
 
 /** A declared user with what it takes to make it so. */
 export interface WantedUser {
@@ -73,11 +74,15 @@ export function diffUser(
   const changes: Change[] = [];
   const base = { kind: 'change', node, scope: 'server', secret: false, doneOnRetry: [] } as const;
   if (existing === undefined || differing.length > 0 || newVerifier !== undefined) {
-    const what = existing === undefined ? 'create' : differing.length > 0 ? 'alter' : 'change the password of';
+    const verb = existing === undefined ? 'create' : differing.length > 0 ? 'alter' : 'change';
+    const what = verb === 'change' ? 'change the password of' : verb;
     changes.push({
       ...base,
       creates: existing === undefined,
-      summary: `${what} role ${name}${existing === undefined || differing.length === 0 ? '' : ` (${[...differing, ...(newVerifier === undefined ? [] : ['PASSWORD'])].join(', ')})`}`,
+      ...wording(
+        verb,
+        `${verb === 'change' ? 'the password of ' : ''}role ${name}${existing === undefined || differing.length === 0 ? '' : ` (${[...differing, ...(newVerifier === undefined ? [] : ['PASSWORD'])].join(', ')})`}`,
+      ),
       statements: roleStatements(existing === undefined ? 'CREATE' : 'ALTER', role.name, differing, newVerifier),
       failure: `Failed to ${what} role '${role.name}'`,
       doneOnRetry: [SQLSTATE.duplicateObject],
@@ -93,7 +98,7 @@ export function diffUser(
     changes.push({
       ...base,
       creates: true,
-      summary: `make role ${name} a member of ${groups}`,
+      ...wording('make', `role ${name} a member of ${groups}`),
       statements: [{ text: grantMembership(missing, role.name, serverVersion) }],
       failure: `Failed to make role '${role.name}' a member of ${groups}`,
     });

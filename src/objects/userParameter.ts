@@ -12,6 +12,7 @@ import {
   setParameter,
   WRONG_VALUE,
 } from './parameter.ts';
+import { wording } from './wording.ts';
 
 /** Settings of roles in one database (pg_db_role_setting), by role: of the users, and of the superuser who asks. */
 export type ObservedUserParameters = Readonly<Record<string, ObservedParameters>>;
@@ -44,7 +45,10 @@ export function diffUserParameters(
       return [
         {
           ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], invalidOn: WRONG_VALUE, secret: false },
-          summary: `set parameter ${name} of role ${quoteIdentifier(user.name)} in database ${quoteIdentifier(database.name)} to ${quoteLiteral(value).trim()}`,
+          ...wording(
+            'set',
+            `parameter ${name} of role ${quoteIdentifier(user.name)} in database ${quoteIdentifier(database.name)} to ${quoteLiteral(value).trim()}`,
+          ),
           statements: [{ text: `ALTER ROLE ${place} ${setParameter(name, value)}` }],
           failure: `Failed to set parameter ${name} of role '${user.name}'`,
           next: 'Correct the value in `users`',

@@ -5,7 +5,6 @@ import type { NodeSpec } from '../spec/types.ts';
 import { executeItems, isDue } from './executeItems.ts';
 import { executeInParallel, type NodeWork } from './lanes.ts';
 import { type Run, withOneLockCheck } from './run.ts';
-import { sentence } from './userSteps.ts';
 import { type Line, nodesOfStage, type Observable, type Stage, type Step, stagesOf, type Work } from './work.ts';
 import type { WorkReport } from './workReport.ts';
 
@@ -153,11 +152,11 @@ class Walk<State> implements CarriedOut<State> {
     due: readonly { readonly node: NodeSpec; readonly items: readonly Item[] }[],
     to: StepLog,
   ): void {
-    const summariesOf = (items: readonly Item[]) => items.flatMap((item) => ('summary' in item ? [item.summary] : []));
-    for (const summary of new Set(due.flatMap(({ items }) => summariesOf(items)))) {
-      const where = due.filter(({ items }) => summariesOf(items).includes(summary));
+    const linesOf = (items: readonly Item[]) => items.flatMap((item) => ('underWay' in item ? [item.underWay] : []));
+    for (const underWay of new Set(due.flatMap(({ items }) => linesOf(items)))) {
+      const where = due.filter(({ items }) => linesOf(items).includes(underWay));
       const names = where.map(({ node }) => this.#run.label(node)).join(', ');
-      to.line(`${sentence(summary)}${work.summaries === 'withoutNodes' ? '' : ` on ${names}`}`, 1);
+      to.line(`${underWay}${work.summaries === 'withoutNodes' ? '' : ` on ${names}`}`, 1);
     }
   }
 

@@ -25,6 +25,7 @@ import { diffSchemas } from '../objects/schema.ts';
 import { diffSettings } from '../objects/setting.ts';
 import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
 import { diffSuperuserSettings } from '../objects/superuserSetting.ts';
+import { wording } from '../objects/wording.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { identityItems } from './identity.ts';
 import { tablesWithOtherRights, uncopiedGroups } from './shardFaults.ts';
@@ -291,7 +292,7 @@ export function shardRightsItems(situation: Situation): readonly Change[] {
     return [
       {
         ...{ kind: 'change', node: coordinator, scope: 'database', doneOnRetry: [], secret: false },
-        summary: `give the shards of ${wanted.table} the owner and the rights of the table again`,
+        ...wording('give', `the shards of ${wanted.table} the owner and the rights of the table again`),
         separately: true,
         statements: statements.map((text) => ({ text })),
         failure: `Failed to give the shards of ${wanted.table} the owner and the rights of the table`,

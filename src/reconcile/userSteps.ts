@@ -49,7 +49,7 @@ export function databaseAccessItems(situation: Situation, node: NodeSpec): reado
       : withoutFormerOwner(databaseGrants, owner);
   return diffDatabaseAccess(situation.database, grants ?? undefined, node, tableOwners(situation)).map((change) => ({
     ...change,
-    starting: sentence(change.summary),
+    starting: change.underWay,
   }));
 }
 
@@ -140,23 +140,3 @@ export function usersPreflight(situation: Situation): {
     ),
   };
 }
-
-/** The summary of a change as the beginning of a line that tells that it is under way. */
-export function sentence(summary: string): string {
-  const [verb = '', ...rest] = summary.split(' ');
-  const word = UNDER_WAY[verb] ?? `${verb.charAt(0).toUpperCase()}${verb.slice(1)}`;
-  return [word, ...rest].join(' ');
-}
-
-const UNDER_WAY: Readonly<Record<string, string>> = {
-  create: 'Creating',
-  alter: 'Altering',
-  align: 'Aligning',
-  change: 'Changing',
-  make: 'Making',
-  grant: 'Granting',
-  enter: 'Entering',
-  give: 'Giving',
-  open: 'Opening',
-  copy: 'Copying',
-};

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { Semaphore } from '../../../src/concurrency/semaphore.ts';
 import { type Change, type Item, note } from '../../../src/objects/change.ts';
+import { wording } from '../../../src/objects/wording.ts';
 import type { Session } from '../../../src/postgres/connection.ts';
 import { executeItems } from '../../../src/reconcile/executeItems.ts';
 import { type Run, withOneLockCheck } from '../../../src/reconcile/run.ts';
@@ -12,7 +13,7 @@ function change(name: string, more: Partial<Change> = {}): Change {
     kind: 'change',
     node: W1,
     scope: 'server',
-    summary: `make ${name}`,
+    ...wording('make', name),
     statements: [{ text: `MAKE ${name}` }],
     starting: `Making ${name}...`,
     failure: `Failed to make ${name}`,
