@@ -11,6 +11,7 @@ import {
 } from '../objects/accessObserved.ts';
 import { type ObservedAuthinfo, observeAuthinfo } from '../objects/authinfo.ts';
 import { type Bookkeeping, observeBookkeeping, observeOutstandingProof } from '../objects/bookkeeping.ts';
+import { type CarriedCode, observeCarriedCode } from '../objects/carriedCode.ts';
 import { type ObservedMetadata, observeMetadata } from '../objects/citusNode.ts';
 import { type ObservedUpgrade, observeCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { type Leftovers, observeLeftovers } from '../objects/cleanup.ts';
@@ -107,6 +108,8 @@ export interface DatabaseObservation {
   readonly invalidIndexes?: InvalidIndexes;
   /** On the coordinator. */
   readonly leftovers?: readonly Leftovers[];
+  /** On the coordinator. */
+  readonly carriedCode?: readonly CarriedCode[];
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;
   /** Roles that Citus manages in this database. */
@@ -170,7 +173,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
     observeDistributedTypes(),
     observeShards(),
     observeInvalidIndexes(),
-    ...(coordinator ? [observeLeftovers()] : []),
+    ...(coordinator ? [observeLeftovers(), observeCarriedCode()] : []),
     observeAuthinfo(),
     ...observeLedger(coordinator),
     observeForeignEventTriggers(),

@@ -1,6 +1,7 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
 import { ledgerProblems } from '../initSql/ledgerTable.ts';
 import { bookkeepingProblems } from '../objects/bookkeeping.ts';
+import { carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Problem } from '../objects/change.ts';
 import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNode.ts';
@@ -26,6 +27,7 @@ import type { NodeSpec } from '../spec/types.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
 import type { ServerObservation } from './observations.ts';
 import { inside, label, type Situation, server } from './situation.ts';
+import { carryingStep } from './steps.ts';
 import { isDeclared, usersPreflight } from './userSteps.ts';
 import { workerDatabaseWarnings, workerLocaleProblems } from './workerWarnings.ts';
 
@@ -109,6 +111,7 @@ export function preflight(
     ...nodes.flatMap((node) =>
       eventTriggerProblems(inside(situation, node).foreignEventTriggers ?? [], label(situation, node)),
     ),
+    ...carriedProblems(situation),
   );
   problems.push(
     ...changedCluster(situation),
@@ -124,6 +127,14 @@ export function preflight(
     ),
   );
   return { problems, warnings };
+}
+
+/** Owner's code that Citus would run as superuser on other nodes. */
+function carriedProblems(situation: Situation): readonly Problem[] {
+  const { coordinator } = situation.topology;
+  const carried = inside(situation, coordinator).carriedCode ?? [];
+  const due = carried.length === 0 ? undefined : carryingStep(situation);
+  return due === undefined ? [] : carriedCodeProblems(carried, due, label(situation, coordinator));
 }
 
 function givesPasswords({ password, users }: Situation): boolean {

@@ -1,5 +1,6 @@
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import { bindToOid, recordIntent, recordOpening } from '../objects/bookkeeping.ts';
+import { assertingNothingCarried } from '../objects/carriedCode.ts';
 import { type Change, type Item, isChange, note, warning } from '../objects/change.ts';
 import { diffCitus, diffColumnar } from '../objects/citusExtension.ts';
 import {
@@ -24,7 +25,7 @@ import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
 import { diffSettings } from '../objects/setting.ts';
 import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
-import { diffSuperuserSettings } from '../objects/superuserSetting.ts';
+import { diffSuperuserSettings, isShared } from '../objects/superuserSetting.ts';
 import { wording } from '../objects/wording.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { identityItems } from './identity.ts';
@@ -218,6 +219,9 @@ export function namesOfManagedRoles(situation: Situation): readonly string[] {
 
 /** Step 6, all of it on the coordinator. */
 export function registrationItems(situation: Situation): readonly Item[] {
+  const { database, spec } = situation;
+  const guarded = (change: Change) =>
+    isShared(database, spec.cluster.user) ? assertingNothingCarried(change) : change;
   const { topology } = situation;
   const metadata = inside(situation, topology.coordinator).metadata ?? NO_METADATA;
   const missing = missingWorkers(topology.workers, metadata);
@@ -226,9 +230,9 @@ export function registrationItems(situation: Situation): readonly Item[] {
     const name = `${worker.nodeName}:${worker.nodePort}`;
     items.push(note(missing.includes(worker) ? `Adding worker: ${name}` : `Worker already registered: ${name}`));
   }
-  if (missing.length > 0) items.push(registerWorkers(topology.coordinator, missing));
+  if (missing.length > 0) items.push(guarded(registerWorkers(topology.coordinator, missing)));
   for (const { worker, reason } of staleWorkers(situation)) {
-    items.push(activateWorker(topology.coordinator, worker, reason));
+    items.push(guarded(activateWorker(topology.coordinator, worker, reason)));
   }
   for (const surplus of surplusWorkers(topology.workers, metadata)) {
     items.push(
@@ -238,6 +242,17 @@ export function registrationItems(situation: Situation): readonly Item[] {
     );
   }
   return items;
+}
+
+/** What Citus is about to carry to other nodes, as superuser; see carriedCode.ts. undefined: nothing. */
+export function carryingStep(situation: Situation): string | undefined {
+  const { coordinator, workers } = situation.topology;
+  const missing = missingWorkers(workers, inside(situation, coordinator).metadata ?? NO_METADATA);
+  const names = (nodes: readonly NodeSpec[]) => nodes.map((node) => label(situation, node)).join(', ');
+  if (missing.length > 0) return `Registering ${names(missing)}`;
+  const stale = staleWorkers(situation).map(({ worker }) => worker);
+  if (stale.length > 0) return `Syncing metadata to ${names(stale)}`;
+  return referenceCopyItems(situation).length > 0 ? 'Copying reference tables' : undefined;
 }
 
 /** Step 6, when every node has the new version. */

@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { authinfoInsert } from '../support/cluster.ts';
+import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
+
+/**
+ * What Citus carries to another node when that node is registered or synced: it makes an owner's objects there again, and
+ * copies rows, as superuser. Each trap is shown to go off where Citus does that; the program refuses before.
+ */
+
+let laboratory: Laboratory;
+let scene: Scene;
+let powers: unknown;
+
+beforeAll(async () => {
+  laboratory = await startLaboratory();
+});
+
+afterAll(async () => {
+  await laboratory?.close();
+});
+
+interface Carrier {
+  /** Also the trap's name. */
+  readonly name: string;
+  readonly plant: readonly string[];
+  /** As the refusal names it. */
+  readonly object: string;
+}
+
+const CARRIERS: readonly Carrier[] = [
+  {
+    name: 'check',
+    plant: [
+      "CREATE TABLE c_check (a int CONSTRAINT positive CHECK (public.carried('check')))",
+      "SELECT create_reference_table('c_check')",
+      'INSERT INTO c_check VALUES (1)',
+    ],
+    object: 'constraint positive of table public.c_check',
+  },
+  {
+    name: 'generated',
+    plant: [
+      "CREATE TABLE c_generated (a int, b boolean GENERATED ALWAYS AS (a > 0 AND public.carried('generated')) STORED)",
+      "SELECT create_reference_table('c_generated')",
+      'INSERT INTO c_generated VALUES (1)',
+    ],
+    object: 'generated column b of table public.c_generated',
+  },
+  {
+    name: 'index',
+    plant: [
+      'CREATE TABLE c_index (a int)',
+      "SELECT create_reference_table('c_index')",
+      "CREATE INDEX c_index_e ON c_index ((a > 0 AND public.carried('index')))",
+      'INSERT INTO c_index VALUES (1)',
+    ],
+    object: 'index public.c_index_e',
+  },
+  {
+    name: 'domain',
+    plant: [
+      "CREATE DOMAIN c_d AS int CONSTRAINT small CHECK (public.carried('domain'))",
+      'CREATE TABLE c_domain (a c_d)',
+      "SELECT create_reference_table('c_domain')",
+      'INSERT INTO c_domain VALUES (1)',
+    ],
+    object: 'constraint small of domain public.c_d',
+  },
+  {
+    name: 'aggregate',
+    plant: [
+      "CREATE DOMAIN c_a AS int CONSTRAINT first CHECK (public.carried('aggregate'))",
+      "CREATE FUNCTION c_step(c_a, int) RETURNS c_a LANGUAGE sql AS 'SELECT $1'",
+      "CREATE AGGREGATE c_agg (int) (SFUNC = c_step, STYPE = c_a, INITCOND = '1')",
+    ],
+    object: 'constraint first of domain public.c_a',
+  },
+  {
+    name: 'partition',
+    plant: [
+      'CREATE TABLE c_parent (a int, b int) PARTITION BY RANGE (b)',
+      "CREATE TABLE c_child (a int, b int CONSTRAINT inner_one CHECK (b > 0 AND public.carried('partition')))",
+      'ALTER TABLE c_parent ATTACH PARTITION c_child FOR VALUES FROM (1) TO (10)',
+      "SELECT create_distributed_table('c_parent', 'a')",
+    ],
+    object: 'constraint inner_one of table public.c_child',
+  },
+  {
+    name: 'key',
+    plant: [
+      "CREATE TABLE c_keys (a int, b int) PARTITION BY RANGE ((CASE WHEN public.carried('key') THEN b END))",
+      'CREATE TABLE c_key PARTITION OF c_keys FOR VALUES FROM (1) TO (10)',
+      "SELECT create_distributed_table('c_keys', 'a')",
+    ],
+    object: 'the partition key of table public.c_keys',
+  },
+  {
+    name: 'bound',
+    plant: [
+      "CREATE DOMAIN c_b AS int CONSTRAINT last CHECK (public.carried('bound'))",
+      'CREATE TABLE c_ranges (a int, b c_b) PARTITION BY RANGE (b)',
+      "CREATE TABLE c_range PARTITION OF c_ranges FOR VALUES FROM ('1') TO ('10')",
+      "SELECT create_distributed_table('c_ranges', 'a')",
+    ],
+    object: 'constraint last of domain public.c_b',
+  },
+];
+
+/** Mallory's function as Citus carries it, with the one that tells of the superuser behind it. */
+const CARRIED = [
+  `DO $do$ BEGIN
+    EXECUTE replace(pg_get_functiondef('public.sprung_as_superuser'::regproc), 'sprung_as_superuser', 'carried_inner');
+  END $do$`,
+  `CREATE FUNCTION public.carried(name text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS
+    $f$ BEGIN RETURN public.carried_inner(name); END $f$`,
+];
+
+async function planted(database: string): Promise<Scene> {
+  const made = await laboratory.scene(database, { groups: [0, 1], more: { workerGroups: [1] } });
+  for (const sql of CARRIED) await made.asClient(sql);
+  for (const sql of CARRIERS.flatMap(({ plant }) => plant)) await made.asClient(sql);
+  expect(await made.sprung()).toEqual([]);
+  return made;
+}
+
+const MORE = { workerGroups: [1, 2] };
+
+test('a worker is added: each object is named, and nothing is registered', async ({ skip }) => {
+  skip(laboratory.cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
+  scene = await planted('shop');
+  powers = await laboratory.powers();
+  for (const command of ['plan', 'apply']) {
+    const { code, stdout, stderr } = await scene.run([command], MORE);
+    const text = stdout + stderr;
+    expect({ code, text }).toEqual({ code: 3, text: expect.stringContaining('as superuser, for') });
+    for (const { object } of CARRIERS) expect(text).toContain(` of 'mallory' as superuser, for ${object}`);
+  }
+  expect(await scene.sprung()).toEqual([]);
+  expect(await laboratory.powers()).toEqual(powers);
+});
+
+test('an unchanged database is ready with them', async ({ skip }) => {
+  skip(laboratory.cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
+  for (const command of ['plan', 'apply', 'verify']) {
+    const { code, stdout, stderr } = await scene.run([command]);
+    expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
+  }
+  expect(await scene.sprung()).toEqual([]);
+});
+
+test('Citus itself springs every one of them', async ({ skip }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
+  const careless = await planted('careless');
+  // A database without objects of others, so that a second worker is made and registered; the objects come to it by hand.
+  const [, , second] = cluster.nodes;
+  if (second === undefined) throw new Error('no second worker');
+  await careless.provokeIn('postgres', 2, 'CREATE DATABASE careless OWNER mallory');
+  await careless.provoke(2, 'CREATE EXTENSION citus');
+  await careless.provoke(2, authinfoInsert(cluster));
+  await careless.provoke(0, `SELECT citus_add_node('${second.host}', ${second.port}, groupid => 2)`);
+  await careless.provoke(0, "SELECT replicate_reference_tables('block_writes')");
+  expect(await careless.sprung()).toEqual(CARRIERS.map(({ name }) => name).toSorted());
+});
