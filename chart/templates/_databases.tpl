@@ -155,6 +155,7 @@ or a date on the way.
   "image" (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root))
   "coordinator" $coordinator
   "workers" $workers -}}
+{{- if $root.Values.acceptUndeclaredNodes -}}{{- $_ := set $cluster "acceptUndeclaredNodes" true -}}{{- end -}}
 {{- $ssl := dict
   "enabled" $root.Values.ssl.enabled
   "mode" $root.Values.ssl.mode

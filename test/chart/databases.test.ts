@@ -45,6 +45,19 @@ describe('the spec of an entry', () => {
     ]);
   });
 
+  it.each([
+    [{}, false],
+    [{ acceptUndeclaredNodes: true }, true],
+    // As after --reuse-values from a chart that did not know it.
+    [{ acceptUndeclaredNodes: null }, false],
+  ])('accepts nodes that nobody declared only where the values say so: %j', (values, accepted) => {
+    const { cluster } = specOf(
+      render({ values: { additionalDatabases: [skymap], ...values } }),
+      'citusdemo-create-db-skymap',
+    );
+    expect(cluster.acceptUndeclaredNodes).toBe(accepted);
+  });
+
   it('names the image that the pods of the same revision are annotated with, which the Job waits for', () => {
     const values = {
       additionalDatabases: [skymap],
