@@ -1,4 +1,5 @@
 import { tellNow } from './heldLog.ts';
+import { type Contributor, OrderedOutput } from './orderedOutput.ts';
 import type { LineLog } from './stepLog.ts';
 
 interface Line {
@@ -7,7 +8,7 @@ interface Line {
   readonly level: 'info' | 'warn';
 }
 
-interface LaneState {
+interface LaneState extends Contributor {
   readonly label: string;
   readonly held: Line[];
   status: 'running' | 'done' | 'failed';
@@ -32,29 +33,30 @@ export interface Lane extends LineLog {
  * do.
  */
 export class Lanes {
-  readonly #lanes: readonly LaneState[];
+  readonly #output: OrderedOutput<LaneState>;
   readonly #out: (label: string) => LineLog;
-  #next = 0;
   #pendingQuiet: { labels: string[]; text: string } | undefined;
-  #linesSinceHeartbeat = 0;
-  readonly #timer: NodeJS.Timeout;
 
   constructor(labels: readonly string[], out: (label: string) => LineLog, heartbeatSeconds = 15) {
-    this.#lanes = labels.map((label) => ({
-      label,
-      held: [],
-      status: 'running',
-      eventful: false,
-      latest: '',
-      quiet: undefined,
-    }));
     this.#out = out;
-    this.#timer = setInterval(() => this.#heartbeat(), heartbeatSeconds * 1000);
-    this.#timer.unref();
+    this.#output = new OrderedOutput((running, ended) => this.#heartbeat(running, ended), heartbeatSeconds);
+    for (const label of labels) {
+      const state: LaneState = {
+        label,
+        held: [],
+        status: 'running',
+        eventful: false,
+        latest: '',
+        quiet: undefined,
+        isRunning: () => state.status === 'running',
+        write: () => this.#write(state),
+      };
+      this.#output.add(state);
+    }
   }
 
   lane(index: number): Lane {
-    const state = this.#lanes[index];
+    const state = this.#output.all[index];
     if (state === undefined) throw new Error(`there is no lane ${index}`);
     const add =
       (level: Line['level']) =>
@@ -88,29 +90,26 @@ export class Lanes {
 
   /** To be called when all lanes have ended, also after a failure. */
   close(): void {
-    clearInterval(this.#timer);
+    this.#output.close();
     this.#flushQuiet();
-    for (const state of this.#lanes) this.#print(state);
+    for (const state of this.#output.all) this.#print(state);
   }
 
   #advance(): void {
-    for (;;) {
-      const state = this.#lanes[this.#next];
-      if (state === undefined) {
-        this.#flushQuiet();
-        return;
-      }
-      if (state.status === 'done' && state.quiet !== undefined && !state.eventful) {
-        this.#addQuiet(state.label, state.quiet);
-      } else {
-        // A lane that may end with nothing to report is held back until it does something.
-        if (state.status === 'running' && !state.eventful) return;
-        this.#flushQuiet();
-        this.#print(state);
-        if (state.status === 'running') return;
-      }
-      this.#next += 1;
+    this.#output.advance();
+    if (this.#output.current === undefined) this.#flushQuiet();
+  }
+
+  #write(state: LaneState): boolean {
+    if (state.status === 'done' && state.quiet !== undefined && !state.eventful) {
+      this.#addQuiet(state.label, state.quiet);
+      return true;
     }
+    // A lane that may end with nothing to report is held back until it does something.
+    if (state.status === 'running' && !state.eventful) return false;
+    this.#flushQuiet();
+    this.#print(state);
+    return state.status !== 'running';
   }
 
   #print(state: LaneState): void {
@@ -119,7 +118,7 @@ export class Lanes {
       if (line.level === 'warn') log.warn(line.text, line.depth);
       else log.line(line.text, line.depth);
     }
-    this.#linesSinceHeartbeat += state.held.length;
+    this.#output.wrote(state.held.length);
     state.held.length = 0;
   }
 
@@ -136,16 +135,11 @@ export class Lanes {
     this.#out(pending.labels.join(', ')).line(`${pending.labels.join(', ')}: ${pending.text}`, 1);
   }
 
-  #heartbeat(): void {
-    const running = this.#lanes.filter((state) => state.status === 'running');
-    const done = this.#lanes.filter((state) => state.status === 'done').length;
-    if (running.length === 0 || this.#linesSinceHeartbeat > 0) {
-      this.#linesSinceHeartbeat = 0;
-      return;
-    }
+  #heartbeat(running: readonly LaneState[], ended: number): void {
+    const done = this.#output.all.filter((state) => state.status === 'done').length;
     const doing = running.slice(0, 4).map((state) => `${state.label} (${state.latest.trim() || 'waiting'})`);
     const rest = running.length > doing.length ? ` and ${running.length - doing.length} more` : '';
-    const text = `... ${done} of ${this.#lanes.length} done; still at work: ${doing.join(', ')}${rest}`;
+    const text = `... ${done} of ${ended + running.length} done; still at work: ${doing.join(', ')}${rest}`;
     tellNow(this.#out(''), text, 1);
   }
 }

@@ -1,4 +1,5 @@
 import { type HeldLog, holdBack } from './heldLog.ts';
+import { type Contributor, OrderedOutput } from './orderedOutput.ts';
 import type { StepLog } from './stepLog.ts';
 
 export interface Section {
@@ -7,7 +8,7 @@ export interface Section {
   end(how: 'done' | 'failed'): void;
 }
 
-interface SectionState {
+interface SectionState extends Contributor {
   readonly name: string;
   readonly held: HeldLog;
   status: 'begun' | 'done' | 'failed';
@@ -25,16 +26,12 @@ const NAMES = 4;
 export class Sections {
   readonly #log: StepLog;
   readonly #total: number;
-  readonly #sections: SectionState[] = [];
-  #live = 0;
-  #linesSinceHeartbeat = 0;
-  readonly #timer: NodeJS.Timeout;
+  readonly #output: OrderedOutput<SectionState>;
 
   constructor(log: StepLog, total: number, heartbeatSeconds = 15) {
     this.#log = log;
     this.#total = total;
-    this.#timer = setInterval(() => this.#heartbeat(), heartbeatSeconds * 1000);
-    this.#timer.unref();
+    this.#output = new OrderedOutput((running, ended) => this.#heartbeat(running, ended), heartbeatSeconds);
   }
 
   begin(name: string): Section {
@@ -44,55 +41,44 @@ export class Sections {
       told: false,
       held: holdBack(this.#log, () => {
         state.told = true;
-        this.#linesSinceHeartbeat += 1;
+        this.#output.wrote(1);
       }),
+      isRunning: () => state.status === 'begun',
+      write: () => {
+        state.held.release();
+        return state.status !== 'begun';
+      },
     };
-    this.#sections.push(state);
-    this.#advance();
+    this.#output.add(state);
     return {
       log: state.held.log,
       end: (how) => {
         state.status = how;
         if (how === 'failed') this.#tellOutOfTurn(state);
-        this.#advance();
+        this.#output.advance();
       },
     };
   }
 
   /** To be called when all have ended, also after a signal: prints what is still held back. */
   close(): void {
-    clearInterval(this.#timer);
-    for (const { held } of this.#sections) held.release();
-  }
-
-  #advance(): void {
-    for (;;) {
-      const state = this.#sections[this.#live];
-      if (state === undefined) return;
-      state.held.release();
-      if (state.status === 'begun') return;
-      this.#live += 1;
-    }
+    this.#output.close();
+    for (const { held } of this.#output.all) held.release();
   }
 
   #tellOutOfTurn(state: SectionState): void {
-    const live = this.#sections[this.#live];
+    const live = this.#output.current;
     state.held.release();
     if (live === undefined || live === state || !live.told || this.#log.atOnce) return;
     this.#log.blank();
     this.#log.about({ database: live.name }).line(`Database '${live.name}' goes on:`);
   }
 
-  #heartbeat(): void {
-    const silent = this.#linesSinceHeartbeat === 0;
-    this.#linesSinceHeartbeat = 0;
-    const atWork = this.#sections.filter(({ status }) => status === 'begun').map(({ name }) => `'${name}'`);
+  #heartbeat(running: readonly SectionState[], ended: number): void {
     // With one at work, its own lines are enough.
-    if (!silent || atWork.length < 2) return;
-    const ended = this.#sections.length - atWork.length;
-    const rest = atWork.length > NAMES ? ` and ${atWork.length - NAMES} more` : '';
-    this.#log.line(
-      `... ${ended} of ${this.#total} databases ended; at work: ${atWork.slice(0, NAMES).join(', ')}${rest}`,
-    );
+    if (running.length < 2) return;
+    const names = running.slice(0, NAMES).map(({ name }) => `'${name}'`);
+    const rest = running.length > NAMES ? ` and ${running.length - NAMES} more` : '';
+    this.#log.line(`... ${ended} of ${this.#total} databases ended; at work: ${names.join(', ')}${rest}`);
   }
 }
