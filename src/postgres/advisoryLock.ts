@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { pause } from '../concurrency/interrupt.ts';
+import { poll } from '../concurrency/poll.ts';
 import { Failure } from '../report/errors.ts';
 import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
 import { placeOf } from './stream.ts';
@@ -91,30 +91,35 @@ export async function takeLock(session: Session, lock: LockKey, options: LockOpt
 }
 
 async function acquire(session: Session, lock: LockKey, options: LockOptions): Promise<void> {
-  let told: number | undefined;
-  for (let nextPause = FIRST_POLL_MS; ; nextPause = Math.min(LONGEST_POLL_MS, nextPause * 1.5)) {
-    options.signal?.throwIfAborted();
-    const [result] = await session.script<{ taken: boolean }>(
-      `SELECT pg_try_advisory_lock('${lock.key}'::bigint) AS taken`,
-      { joinable: true },
-    );
-    if (result?.rows[0]?.taken === true) return;
-    const ended = await endOthers(session, lock);
-    for (const other of ended) options.onEnded?.(other);
-    if (ended.length > 0 && performance.now() < options.deadline) {
-      nextPause = ENDED_POLL_MS;
-      await pause(ENDED_POLL_MS, options.signal);
-      continue;
-    }
-    const holder = await findHolder(session, lock);
-    if (holder !== undefined && holder.pid !== told) {
-      told = holder.pid;
-      options.onWait?.(holder);
-    }
-    const left = options.deadline - performance.now();
-    if (left <= 0) throw heldByOther(session, lock, holder);
-    await pause(Math.min(nextPause, left), options.signal);
-  }
+  let holder: LockHolder | undefined;
+  let endedOthers = false;
+  const taken = await poll(
+    async () => {
+      if (await tryLock(session, lock)) return true;
+      const ended = await endOthers(session, lock);
+      for (const other of ended) options.onEnded?.(other);
+      endedOthers = ended.length > 0;
+      if (endedOthers) return undefined;
+      const previous = holder;
+      holder = await findHolder(session, lock);
+      if (holder !== undefined && holder.pid !== previous?.pid) options.onWait?.(holder);
+      return undefined;
+    },
+    {
+      everyMs: (asked) => (endedOthers ? ENDED_POLL_MS : Math.min(LONGEST_POLL_MS, FIRST_POLL_MS * 1.5 ** (asked - 1))),
+      deadline: options.deadline,
+      signal: options.signal,
+    },
+  );
+  if (taken === undefined) throw heldByOther(session, lock, holder);
+}
+
+async function tryLock(session: Session, lock: LockKey): Promise<boolean> {
+  const [result] = await session.script<{ taken: boolean }>(
+    `SELECT pg_try_advisory_lock('${lock.key}'::bigint) AS taken`,
+    { joinable: true },
+  );
+  return result?.rows[0]?.taken === true;
 }
 
 /** A bigint key shows in pg_locks as two halves, with objsubid 1 (PostgreSQL documentation, "pg_locks"). */

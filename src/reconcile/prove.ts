@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { databaseNodes } from '../cluster/topology.ts';
-import { pause } from '../concurrency/interrupt.ts';
 import { byGroup } from '../concurrency/parallel.ts';
+import { poll } from '../concurrency/poll.ts';
 import {
   daemonScript,
   EVENT_TRIGGERS,
@@ -66,16 +66,14 @@ const DAEMON_PATIENCE_MS = 20_000;
 async function withoutDaemon(run: Run, nodes: readonly NodeSpec[]): Promise<readonly string[]> {
   const deadline = performance.now() + DAEMON_PATIENCE_MS;
   const found = await byGroup(nodes, async (node) => {
-    for (;;) {
-      const { daemon } = await observeVerificationOf(run, node, daemonScript());
-      if (daemon === true) return [];
-      if (performance.now() > deadline) {
-        return [
-          `Citus' maintenance daemon does not run for the database on ${run.label(node)}, so that deadlocks between nodes and prepared transactions are not resolved: raise max_worker_processes there, and read the server's log`,
-        ];
-      }
-      await pause(500, run.signal);
-    }
+    const runs = await poll(
+      async () => ((await observeVerificationOf(run, node, daemonScript())).daemon === true ? true : undefined),
+      { everyMs: 500, deadline, signal: run.signal },
+    );
+    if (runs === true) return [];
+    return [
+      `Citus' maintenance daemon does not run for the database on ${run.label(node)}, so that deadlocks between nodes and prepared transactions are not resolved: raise max_worker_processes there, and read the server's log`,
+    ];
   });
   return [...found.values()].flat();
 }

@@ -72,6 +72,10 @@ export interface LogOptions {
   readonly live?: LiveLines | undefined;
 }
 
+/**
+ * Not a destination of pino: a line for the eye is no record with fields (frames, indentation, lines drawn below it), and
+ * loading pino would lengthen the start of each run that writes text.
+ */
 export function textLog(options: LogOptions): Log {
   return {
     write(entry) {
