@@ -43,5 +43,5 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      {{- include "citus-cluster.jobPod" (dict "root" $root "command" "apply" "args" $job.args "secret" $job.name "roles" $job.roles) | nindent 6 }}
+      {{- include "citus-cluster.jobPod" (dict "root" $root "command" "apply" "args" $job.args "secret" $job.name "roles" $job.roles "scripts" $job.scripts) | nindent 6 }}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{/* The Jobs that create databases: which there are, for how long they may go on, and which need not run again. */}}
 
 {{/*
-The Jobs that make the databases so, as a JSON list of {name, databases, args, roles, spec, deadline, backoffLimit, inputs, skipped}:
+The Jobs that make the databases so, as a JSON list of {name, databases, args, roles, scripts, spec, deadline, backoffLimit, inputs, skipped}:
 one for each entry, or one for all (jobs.mode). The Secret with the spec has the Job's name.
 */}}
 {{- define "citus-cluster.creationJobs" -}}
@@ -10,15 +10,19 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
 {{- if eq .Values.jobs.mode "single" -}}
   {{- if $databases -}}
     {{- $entries := list -}}
-    {{- range $databases -}}{{- $entries = append $entries .entry -}}{{- end -}}
+    {{- $scripts := list -}}
+    {{- range $databases -}}
+      {{- $entries = append $entries .entry -}}
+      {{- $scripts = concat $scripts .scripts -}}
+    {{- end -}}
     {{- $roles := include "citus-cluster.roles" (dict "root" . "databases" $databases) | fromJsonArray -}}
     {{- $atOnce := int .Values.jobs.databasesAtOnce -}}
     {{- $name := printf "%s-create-databases" (include "citus-cluster.name" .) -}}
-    {{- $jobs = append $jobs (dict "name" $name "entries" $entries "roles" $roles "atOnce" $atOnce "args" (list "--databases-at-once" (toString $atOnce))) -}}
+    {{- $jobs = append $jobs (dict "name" $name "entries" $entries "roles" $roles "scripts" $scripts "atOnce" $atOnce "args" (list "--databases-at-once" (toString $atOnce))) -}}
   {{- end -}}
 {{- else -}}
   {{- range $databases -}}
-    {{- $jobs = append $jobs (dict "name" .job "entries" (list .entry) "roles" .users "atOnce" 1 "args" list) -}}
+    {{- $jobs = append $jobs (dict "name" .job "entries" (list .entry) "roles" .users "scripts" .scripts "atOnce" 1 "args" list) -}}
   {{- end -}}
 {{- end -}}
 {{- $result := list -}}
@@ -26,13 +30,14 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
   {{- $names := list -}}
   {{- range .entries -}}{{- $names = append $names .name -}}{{- end -}}
   {{- $spec := include "citus-cluster.spec" (dict "root" $ "databases" .entries) -}}
-  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" .roles) -}}
+  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" .roles "scripts" .scripts) -}}
   {{- $skipped := include "citus-cluster.unchanged" (dict "root" $ "job" .name "inputs" $inputs) -}}
   {{- $result = append $result (dict
     "name" .name
     "databases" $names
     "args" (concat .args (list "--attempts" (include "citus-cluster.backoffLimit" .entries | int | add1 | toString)))
     "roles" .roles
+    "scripts" .scripts
     "spec" $spec
     "deadline" (include "citus-cluster.deadline" . | int)
     "backoffLimit" (include "citus-cluster.backoffLimit" .entries | int)
@@ -43,7 +48,7 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
 {{- end -}}
 
 {{/*
-A hash of all that decides what a Job does, for {root, spec, args, roles}: the spec with the topology in it, the images of program and
+A hash of all that decides what a Job does, for {root, spec, args, roles, scripts}: the spec with the topology in it, the images of program and
 nodes (which bring Citus and extensions), the chart, and which state of the users' Secrets it reads. Of these the version that
 Kubernetes counts is taken, not the password: annotations are no secrets.
 */}}
@@ -57,6 +62,8 @@ Kubernetes counts is taken, not the password: annotations are no secrets.
   {{- end -}}
 {{- end -}}
 {{- $images := list (include "citus-cluster.image" (dict "image" $root.Values.jobs.image "root" $root)) (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root)) -}}
+{{- $scripts := include "citus-cluster.scriptVersions" (dict "root" $root "sources" .scripts) | fromJsonArray -}}
+{{- if $scripts -}}{{- $versions = append $versions $scripts -}}{{- end -}}
 {{- list .spec .args $root.Values.jobs.extraArgs $images $root.Chart.Version $versions | toRawJson | sha256sum -}}
 {{- end -}}
 

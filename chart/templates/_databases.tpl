@@ -98,7 +98,7 @@ The entry as the spec has it, parameters as strings; fails where it cannot be ri
 {{- end -}}
 
 {{/*
-All entries as a JSON list of {job, entry, users}, in the order of the list or of the map's keys. A map's
+All entries as a JSON list of {job, entry, users, scripts}, in the order of the list or of the map's keys. A map's
 entry that is null counts as absent: a values file further on can take one away (with --reuse-values Helm keeps it all the same).
 */}}
 {{- define "citus-cluster.databases" -}}
@@ -128,7 +128,9 @@ entry that is null counts as absent: a values file further on can take one away 
     {{- $_ := set $nameOfJob $job $entry.name -}}
     {{- $users := include "citus-cluster.entryUsers" (dict "entry" $entry "path" $path "root" $) | fromJson -}}
     {{- if $users.spec -}}{{- $_ := set $entry "users" $users.spec -}}{{- end -}}
-    {{- $result = append $result (dict "job" $job "entry" $entry "users" $users.roles) -}}
+    {{- $scripts := include "citus-cluster.entryScripts" (dict "entry" $entry "path" $path) | fromJson -}}
+    {{- if $scripts.spec -}}{{- $_ := set $entry "initSQLFrom" $scripts.spec -}}{{- end -}}
+    {{- $result = append $result (dict "job" $job "entry" $entry "users" $users.roles "scripts" $scripts.sources) -}}
   {{- end -}}
 {{- end -}}
 {{- toRawJson $result -}}

@@ -1,5 +1,5 @@
 {{/*
-The pod of a Job that runs the program, for {root, command, args, secret, roles, restApi}: the spec, the superuser's password, those of the
+The pod of a Job that runs the program, for {root, command, args, secret, roles, scripts, restApi}: the spec, the superuser's password, those of the
 roles (see "citus-cluster.roles"; may be absent), with "restApi" that of Patroni's REST API, and the certificates as files; in the cluster
 the right to see pods and Events, to leave an Event and to remember which cluster this is, nothing writable but /tmp.
 */}}
@@ -42,6 +42,9 @@ containers:
       {{- if $users }}
       - { name: users, mountPath: /etc/citus-databases/users, readOnly: true }
       {{- end }}
+      {{- if .scripts }}
+      - { name: sql, mountPath: /etc/citus-databases/sql, readOnly: true }
+      {{- end }}
       {{- if .restApi }}
       - { name: restapi, mountPath: /etc/citus-databases/restapi, readOnly: true }
       {{- end }}
@@ -63,6 +66,13 @@ volumes:
       defaultMode: 288
       sources:
         {{- $users | nindent 8 }}
+  {{- end }}
+  {{- with .scripts }}
+  - name: sql
+    projected:
+      defaultMode: 288
+      sources:
+        {{- include "citus-cluster.scriptSources" . | trim | nindent 8 }}
   {{- end }}
   {{- if .restApi }}
   - name: restapi

@@ -108,6 +108,13 @@ const known = {
 /** Let through here, so that templates/_checks.tpl can say the key's new name. */
 export const renamedKeys = ['databases', 'postgresql', 'existingSecret', 'persistence', 'tls'];
 
+const objectName = {
+  type: ['string', 'null'],
+  minLength: 1,
+  maxLength: 253,
+  pattern: '^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$',
+};
+
 export function valuesSchema(entries, specSchema) {
   const schema = { $schema: 'http://json-schema.org/draft-07/schema#', ...section() };
   for (const key of renamedKeys) schema.properties[key] = { description: 'Renamed; the chart says how.' };
@@ -121,12 +128,21 @@ export function valuesSchema(entries, specSchema) {
   // null takes an entry out. As a type of the entry itself: in an alternative, every message about an entry ends in "want null".
   schema.definitions.keyedDatabase.type = ['object', 'null'];
   schema.definitions.user = simplified(userSchema(specSchema));
+  schema.definitions.scriptFile = scriptSchema;
   return schema;
+}
+
+/** Where the chart's form of a field differs from the spec's. */
+function asInValues(definition) {
+  const { initSQLFrom } = definition.properties;
+  initSQLFrom.description =
+    'ConfigMaps and Secrets with more of initSQL, executed in order after it: as one script, with one ledger. Each has a key, and whole statements; UTF-8.';
+  return definition;
 }
 
 /** An entry as the chart takes it: list form or map form. */
 export function entrySchema(specSchema, name) {
-  return specSchema.$defs[name];
+  return asInValues(structuredClone(specSchema.$defs[name]));
 }
 
 /** A user as the chart takes it: its password is in a Secret, from which the chart makes the program's file. */
@@ -135,6 +151,21 @@ export function userSchema(specSchema) {
   const { name, passwordFile: _, ...others } = properties;
   return { ...user, properties: { name, ...passwordSources, ...others } };
 }
+
+/** A script as the chart takes it, which mounts it and makes the program's file. */
+export const scriptSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['key'],
+  properties: {
+    configMap: { ...objectName, description: 'The ConfigMap that holds it.' },
+    secret: {
+      ...objectName,
+      description: 'Or the Secret: then none of its string constants appears in log, errors and ledger.',
+    },
+    key: { type: 'string', pattern: '^[-._a-zA-Z0-9]+$', description: 'The key in it.' },
+  },
+};
 
 const passwordSources = {
   generate: {

@@ -88,7 +88,8 @@ export class Runner {
     body: (context: Context) => Promise<number>,
   ): Promise<number> {
     const spec = selectedSpec(await readSpec(options.spec === '' ? DEFAULT_SPEC : options.spec), options);
-    const onStatement = options.logLevel === 'debug' ? await statementLog(log) : undefined;
+    const hideStrings = spec.databases.some(({ initSQLFrom }) => initSQLFrom.some(({ secret }) => secret));
+    const onStatement = options.logLevel === 'debug' ? await statementLog(log, { hideStrings }) : undefined;
     const access = await loadAccess(spec, this.redactor, onStatement);
     const exposed = (await exposedFiles(spec)).join(', ');
     if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);

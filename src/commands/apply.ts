@@ -9,6 +9,7 @@ import { lookUp, sessionSettings } from '../objects/parameter.ts';
 import { isShared } from '../objects/superuserSetting.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
+import { UNLOGGED } from '../postgres/startup.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
 import { remarks } from '../reconcile/findings.ts';
 import { locked, withRegistrationLock } from '../reconcile/locked.ts';
@@ -220,7 +221,8 @@ function initSqlSettings(
     const own = Object.entries(declared).filter(([name]) => known.get(name) !== 'superuser');
     return { ...Object.fromEntries(own), role: login.role };
   }
-  if (!isShared(database, spec.cluster.user)) return declared;
+  const hidden = database.initSQLFrom.some(({ secret }) => secret) ? UNLOGGED : {};
+  if (!isShared(database, spec.cluster.user)) return { ...declared, ...hidden };
   const path = lookUp(servers.get(0)?.parameters ?? {}, 'search_path') ?? '"$user", public';
-  return { role: 'none', search_path: path, ...declared };
+  return { role: 'none', search_path: path, ...declared, ...hidden };
 }

@@ -1,21 +1,24 @@
 import { blotOutPasswords } from './blotOut.ts';
 import type { ScriptProblem } from './problems.ts';
 import type { BlockUnit, Unit } from './types.ts';
-import { KeyRing, partOf, type ReadStatement, shorten, statementUnit } from './units.ts';
+import { type KeyRing, partOf, type ReadStatement, shorten, shownText, statementUnit } from './units.ts';
 
 interface OpenBlock {
   readonly begin: ReadStatement;
   readonly statements: ReadStatement[];
 }
 
-/** Puts statements together to units and finds what is wrong with their order. `script` is the whole text. */
+/**
+ * Puts statements together to units and finds what is wrong with their order. `script` is the whole text; `keys` count
+ * on through all scripts of a database.
+ */
 export function assemble(
   script: string,
   statements: readonly ReadStatement[],
+  keys: KeyRing,
 ): { readonly units: Unit[]; readonly problems: ScriptProblem[] } {
   const units: Unit[] = [];
   const problems: ScriptProblem[] = [];
-  const keys = new KeyRing();
   let block: OpenBlock | undefined;
   for (const statement of statements) {
     const { meaning } = statement;
@@ -47,22 +50,21 @@ export function assemble(
 
 function blockUnit(script: string, block: OpenBlock, end: number, keys: KeyRing): BlockUnit {
   const sql = script.slice(block.begin.start, end);
-  const text = blotOutPasswords(sql);
   const [first] = block.statements;
   const count = block.statements.length;
   const summary = first === undefined ? '' : display(first);
   return {
     kind: 'block',
     ...partOf({ ...block.begin, sql }),
-    ...keys.keyOf(text),
+    ...keys.keyOf(blotOutPasswords(sql)),
     begin: partOf(block.begin),
     statements: block.statements.map(partOf),
     replay: block.statements.filter((statement) => statement.meaning.kind === 'session').map(partOf),
-    text,
+    text: shownText({ ...block.begin, sql }),
     display: `BEGIN … COMMIT (${count} ${count === 1 ? 'statement' : 'statements'}): ${summary}`,
   };
 }
 
 function display(statement: ReadStatement): string {
-  return shorten(blotOutPasswords(statement.sql));
+  return shorten(shownText(statement));
 }

@@ -29,6 +29,18 @@ export function blotOutPasswords(sql: string): string {
   return applyBlots(sql, passwordBlots(sql));
 }
 
+/** Of a script from a Secret no string constant is shown, whatever it holds; comments go as well. */
+export function blotOutStrings(sql: string): string {
+  return applyBlots(sql, stringBlots(sql));
+}
+
+export function stringBlots(sql: string): readonly Blot[] {
+  return tokenize(sql).flatMap(({ kind, start, end }): readonly Blot[] => {
+    if (kind === 'string' || kind === 'dollarString') return [{ start, end, replacement: BLOT }];
+    return kind === 'comment' ? [{ start, end, replacement: '' }] : [];
+  });
+}
+
 /** In order, without overlaps. */
 export function passwordBlots(sql: string): readonly Blot[] {
   return find(sql, 0, 'code').blots;

@@ -1,6 +1,8 @@
 import { Failure } from '../report/errors.ts';
 import { LEDGER_TABLE } from './ledgerTable.ts';
+import { lineOf } from './place.ts';
 import type { LedgerRow, Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit, UnitKey } from './types.ts';
+import { partOf } from './units.ts';
 
 /** What is left to do, first the replay of the session's settings. */
 export interface Remaining {
@@ -85,8 +87,8 @@ export function resolveOutcome(
 export function refusal(decision: Refused, database?: string): Failure {
   const { unit, executed, edited } = decision;
   const cause = [
-    `line ${unit.line}, new or edited: ${unit.display}`,
-    `line ${executed.line}, executed already: ${executed.display}`,
+    `line ${lineOf(unit)}, new or edited: ${unit.display}`,
+    `line ${lineOf(executed)}, executed already: ${executed.display}`,
   ];
   if (edited !== undefined) {
     cause.push(
@@ -95,7 +97,7 @@ export function refusal(decision: Refused, database?: string): Failure {
   }
   return new Failure({
     kind: 'refused',
-    what: `Line ${unit.line} of initSQL is new or was edited, but line ${executed.line} has been executed already`,
+    what: `Line ${lineOf(unit)} of initSQL is new or was edited, but line ${lineOf(executed)} has been executed already`,
     database,
     cause: cause.join('\n'),
     next: `Each statement is executed once, in the script's order. Move a new statement to the end of initSQL; undo an edit, and append a statement that makes the change (ALTER …). If the database is as the script says already, run once with initSQLPolicy: baseline.`,
@@ -112,7 +114,7 @@ export function unknownOutcome(decision: UnknownOutcome, database?: string): Fai
       : `Look at the database. If it took effect, remove it from initSQL and run again. If it did not, undo what is left of it, then on the coordinator, in this database: ${forget}; and run again.`;
   return new Failure({
     kind: 'refused',
-    what: `It is unknown whether line ${unit.line} of initSQL took effect`,
+    what: `It is unknown whether line ${lineOf(unit)} of initSQL took effect`,
     database,
     cause: `An earlier run ended while this statement was being executed, which cannot run in a transaction: ${unit.display}`,
     next,
@@ -121,7 +123,7 @@ export function unknownOutcome(decision: UnknownOutcome, database?: string): Fai
 
 function replayOf(units: readonly Unit[]): SqlPart[] {
   return units.flatMap((unit) => {
-    if (unit.kind === 'session') return [{ sql: unit.sql, line: unit.line, column: unit.column }];
+    if (unit.kind === 'session') return [partOf(unit)];
     return unit.kind === 'block' ? unit.replay : [];
   });
 }

@@ -1,3 +1,4 @@
+import { stringBlots } from './blotOut.ts';
 import { excerptAt, offsetOfCharacter, placeAt } from './place.ts';
 import type { SqlPart } from './types.ts';
 
@@ -17,6 +18,6 @@ export function locateError(part: SqlPart, position: number): ErrorPlace {
   return {
     line: part.line + place.line - 1,
     column: onFirstLine ? part.column + place.column - 1 : place.column,
-    excerpt: excerptAt(part.sql, offset),
+    excerpt: excerptAt(part.sql, offset, part.source?.secret === true ? stringBlots(part.sql) : undefined),
   };
 }

@@ -1,10 +1,22 @@
 import { passwordBlots } from './blotOut.ts';
 import type { Blot } from './secretPatterns.ts';
+import type { ScriptSource } from './types.ts';
 
 /** A place in a text for humans: both 1-based, the column in characters (code points). */
 export interface Place {
   readonly line: number;
   readonly column: number;
+}
+
+/** `3`, or `3 (/path/seed.sql)`. */
+export function lineOf({
+  line,
+  source,
+}: {
+  readonly line: number;
+  readonly source?: ScriptSource | undefined;
+}): string {
+  return source === undefined ? String(line) : `${line} (${source.file})`;
 }
 
 /** Finds the place of any UTF-16 offset; the text's lines are counted once. */

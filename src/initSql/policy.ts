@@ -2,6 +2,7 @@ import { Failure } from '../report/errors.ts';
 import type { InitSqlPolicy } from '../spec/types.ts';
 import { compareWithLedger, keyText, type Refused, type Remaining, type UnknownOutcome } from './ledger.ts';
 import { LEDGER_TABLE } from './ledgerTable.ts';
+import { lineOf } from './place.ts';
 import type { LedgerRow, RecordedUnit, Unit } from './types.ts';
 
 export interface InitSqlSituation {
@@ -74,6 +75,6 @@ function baseline(units: readonly Unit[], rows: readonly LedgerRow[]): InitSqlDe
   const warning =
     first === undefined
       ? undefined
-      : `initSQLPolicy is baseline: ${missing.length} ${missing.length === 1 ? 'statement of initSQL was' : 'statements of initSQL were'} recorded as executed without being executed, from line ${first.line} on. Set it back to once, or statements added later will not be executed either.`;
+      : `initSQLPolicy is baseline: ${missing.length} ${missing.length === 1 ? 'statement of initSQL was' : 'statements of initSQL were'} recorded as executed without being executed, from line ${lineOf(first)} on. Set it back to once, or statements added later will not be executed either.`;
   return { kind: 'record', units: missing, warning };
 }

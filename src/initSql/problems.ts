@@ -1,7 +1,8 @@
 import { Failure } from '../report/errors.ts';
-import { passwordBlots } from './blotOut.ts';
+import { passwordBlots, stringBlots } from './blotOut.ts';
 import { excerptAt, placeAt } from './place.ts';
 import type { Blot } from './secretPatterns.ts';
+import type { ScriptSource } from './types.ts';
 
 /** Why a script cannot run; found before anything is done. */
 export interface ScriptProblem {
@@ -18,17 +19,18 @@ export function invalidScript(
   script: string,
   problems: readonly ScriptProblem[],
   database: string | undefined,
+  source?: ScriptSource,
 ): Failure {
-  const blots = passwordBlots(script);
+  const blots = source?.secret === true ? stringBlots(script) : passwordBlots(script);
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
   const shown = ordered.slice(0, MOST).map((problem) => describe(script, problem, blots));
   if (ordered.length > MOST) shown.push(`… and ${ordered.length - MOST} more`);
   return new Failure({
     kind: 'invalid',
-    what: `initSQL has ${ordered.length} ${ordered.length === 1 ? 'problem' : 'problems'}`,
+    what: `${source === undefined ? 'initSQL' : `The file ${source.file} of initSQLFrom`} has ${ordered.length} ${ordered.length === 1 ? 'problem' : 'problems'}`,
     database,
     cause: shown.join('\n'),
-    next: 'Correct initSQL and run again. None of its statements has been executed in this run.',
+    next: 'Correct it and run again. None of its statements has been executed in this run.',
   });
 }
 

@@ -7,12 +7,14 @@ import { lookupOf } from './lookup.ts';
 import { cutIntoPieces, type Piece } from './pieces.ts';
 import { offsetOfCharacter, type Place, placesOf } from './place.ts';
 import { invalidScript, type ScriptProblem, syntaxMessage } from './problems.ts';
-import type { Script } from './types.ts';
-import type { ReadStatement } from './units.ts';
+import type { Script, ScriptSource } from './types.ts';
+import { KeyRing, type ReadStatement } from './units.ts';
 
 /** A script as far as it can be read without a server. */
 export interface Draft {
   readonly script: string;
+  /** undefined: initSQL itself. */
+  readonly source?: ScriptSource | undefined;
   readonly statements: readonly ReadStatement[];
   readonly problems: readonly ScriptProblem[];
   /** Some of the statements, which the grammar does not take: the server may be of another version. */
@@ -32,31 +34,48 @@ export type Verdict =
   | { readonly kind: 'refused'; readonly message: string; readonly position: number | undefined };
 
 /** Reads a script of initSQL. What is wrong with it for any server is thrown at once. */
-export async function readScript(sql: string, database?: string): Promise<Draft> {
+export async function readScript(sql: string, database?: string, source?: ScriptSource): Promise<Draft> {
   // A byte order mark is no part of the script; editors that write it do not count it as a column either.
   const script = sql.replace(/^\ufeff/, '');
   const unreadable = findUnreadable(script);
-  if (unreadable.length > 0) throw invalidScript(script, unreadable, database);
-  const draft = read(script, await loadGrammar());
-  if (draft.doubts.length === 0) finish(draft, database);
+  if (unreadable.length > 0) throw invalidScript(script, unreadable, database, source);
+  const draft = withSource(read(script, await loadGrammar()), source);
+  if (draft.doubts.length === 0) finish(draft, database, new KeyRing());
   return draft;
 }
 
 /** The units of a script. Throws one Failure that names all its problems; `database` is only for its words. */
-export function finishScript(draft: Draft, verdicts: readonly Verdict[], database?: string): Script {
+export function finishScript(
+  draft: Draft,
+  verdicts: readonly Verdict[],
+  database?: string,
+  keys: KeyRing = new KeyRing(),
+): Script {
   const refused = draft.doubts.flatMap(({ statement }, index) => {
     const verdict = verdicts[index];
     return verdict?.kind === 'refused'
       ? [{ statement, problem: refusedByServer(draft.script, statement, verdict) }]
       : [];
   });
-  return finish(withoutRefused(draft, refused), database);
+  return finish(withoutRefused(draft, refused), database, keys);
+}
+
+function withSource(draft: Draft, source: ScriptSource | undefined): Draft {
+  if (source === undefined) return draft;
+  const statements = new Map(draft.statements.map((statement) => [statement, { ...statement, source }]));
+  const of = (statement: ReadStatement) => statements.get(statement) ?? statement;
+  return {
+    ...draft,
+    source,
+    statements: draft.statements.map(of),
+    doubts: draft.doubts.map((doubt) => ({ ...doubt, statement: of(doubt.statement) })),
+  };
 }
 
 /** The same for whoever has no server to ask: the grammar's word counts. */
 export async function splitScript(sql: string, database?: string): Promise<Script> {
   const draft = await readScript(sql, database);
-  return finish(withoutRefused(draft, draft.doubts), database);
+  return finish(withoutRefused(draft, draft.doubts), database, new KeyRing());
 }
 
 function withoutRefused(draft: Draft, refused: readonly Doubt[]): Draft {
@@ -69,10 +88,10 @@ function withoutRefused(draft: Draft, refused: readonly Doubt[]): Draft {
   };
 }
 
-function finish({ script, statements, problems }: Draft, database: string | undefined): Script {
-  const { units, problems: wrongOrder } = assemble(script, statements);
+function finish({ script, source, statements, problems }: Draft, database: string | undefined, keys: KeyRing): Script {
+  const { units, problems: wrongOrder } = assemble(script, statements, keys);
   const all = [...problems, ...wrongOrder];
-  if (all.length > 0) throw invalidScript(script, all, database);
+  if (all.length > 0) throw invalidScript(script, all, database, source);
   return { units };
 }
 

@@ -3,12 +3,21 @@
  * and has one row in the ledger; session statements have none.
  */
 
+/** A file of initSQLFrom. */
+export interface ScriptSource {
+  readonly file: string;
+  /** It comes from a Secret: its string constants are shown and stored nowhere. */
+  readonly secret: boolean;
+}
+
 /** A piece of the script as it is sent to the server: without its semicolon and without leading or trailing comments. */
 export interface SqlPart {
   readonly sql: string;
   /** Of its first character in the script; both 1-based, columns in characters (code points). */
   readonly line: number;
   readonly column: number;
+  /** undefined: initSQL itself. */
+  readonly source?: ScriptSource | undefined;
 }
 
 /** What a unit is known by in the ledger: the same statement, a second time in the script, is occurrence 2. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { blotOutPasswords } from './blotOut.ts';
+import { blotOutPasswords, blotOutStrings } from './blotOut.ts';
 import type { StatementClass } from './classify.ts';
 import { tokenize } from './lexer.ts';
 import type { Lookup, SqlPart, StatementUnit, UnitKey } from './types.ts';
@@ -39,11 +39,11 @@ export function hashOf(blottedOut: string): string {
 }
 
 export function statementUnit(statement: ReadStatement, meaning: PlainClass, keys: KeyRing): StatementUnit {
-  const text = blotOutPasswords(statement.sql);
+  const text = shownText(statement);
   return {
     kind: 'statement',
     ...partOf(statement),
-    ...keys.keyOf(text),
+    ...keys.keyOf(blotOutPasswords(statement.sql)),
     text,
     display: shorten(text),
     expectation: meaning.expectation,
@@ -52,7 +52,13 @@ export function statementUnit(statement: ReadStatement, meaning: PlainClass, key
 }
 
 export function partOf(part: SqlPart): SqlPart {
-  return { sql: part.sql, line: part.line, column: part.column };
+  const { sql, line, column, source } = part;
+  return source === undefined ? { sql, line, column } : { sql, line, column, source };
+}
+
+/** Without what log, errors and ledger must not have. */
+export function shownText({ sql, source }: Pick<SqlPart, 'sql' | 'source'>): string {
+  return source?.secret === true ? blotOutStrings(sql) : blotOutPasswords(sql);
 }
 
 /** On one line, without comments, at most 100 characters. `text` holds no password. */

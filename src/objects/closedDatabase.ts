@@ -5,6 +5,10 @@ import type { Change } from './change.ts';
 import { isShared } from './superuserSetting.ts';
 import { wording } from './wording.ts';
 
+export function hasInitSql({ initSQL, initSQLFrom }: DatabaseSpec): boolean {
+  return initSQL !== undefined || initSQLFrom.length > 0;
+}
+
 /**
  * While initSQL runs as superuser in a new database, nobody else may get in: an owner who connects in time could put a
  * function or a trigger where the next statement meets it. So the database is made with CONNECTION LIMIT 0, which
@@ -12,7 +16,7 @@ import { wording } from './wording.ts';
  * because an owner may lift the limit from any other database.
  */
 export function closesFirst(database: DatabaseSpec, superuser: string): boolean {
-  return database.initSQL !== undefined && database.initSQLRole === undefined && isShared(database, superuser);
+  return hasInitSql(database) && database.initSQLRole === undefined && isShared(database, superuser);
 }
 
 /** The bookkeeping says `creating` with an OID as long as the database is closed, so that a resumed run knows. */

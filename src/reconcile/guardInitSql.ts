@@ -1,5 +1,6 @@
 import { loadGrammar } from '../initSql/grammar.ts';
 import { askWhoseCode, CURRENT_SCHEMAS, closedPath, OTHERS_OWN_SOMETHING } from '../initSql/othersCode.ts';
+import { lineOf } from '../initSql/place.ts';
 import { touchesOf } from '../initSql/touches.ts';
 import type { RecordedUnit, SqlPart } from '../initSql/types.ts';
 import { isShared } from '../objects/superuserSetting.ts';
@@ -75,7 +76,7 @@ async function schemasOf(session: Session): Promise<readonly string[]> {
 function refusedFor(run: Run, part: SqlPart, reason: string): Failure {
   return new Failure({
     kind: 'refused',
-    what: `initSQL, line ${part.line}: this statement could run code of others as superuser, and was not executed`,
+    what: `initSQL, line ${lineOf(part)}: this statement could run code of others as superuser, and was not executed`,
     node: run.coordinator,
     database: run.database,
     cause: reason,

@@ -1,6 +1,8 @@
 import { EXTENSION_DROPPED } from '../initSql/keptExtensions.ts';
 import { locateError } from '../initSql/locateError.ts';
+import { lineOf } from '../initSql/place.ts';
 import type { SqlPart } from '../initSql/types.ts';
+import { shownText } from '../initSql/units.ts';
 import { adviceOn } from '../postgres/advice.ts';
 import { ConnectionLost } from '../postgres/session.ts';
 import { codeOf, describe, meetsItAgain } from '../postgres/sqlstate.ts';
@@ -30,10 +32,10 @@ export function statementFailure(run: Run, part: SqlPart, error: unknown, { loca
   return new Failure(
     {
       kind: kindOf(error),
-      what: `initSQL failed at line ${place?.line ?? part.line}${display === undefined ? '' : `: ${display}`}`,
+      what: `initSQL failed at line ${lineOf({ ...part, line: place?.line ?? part.line })}${display === undefined ? '' : `: ${display}`}`,
       node: run.coordinator,
       database: run.database,
-      cause: `${describe(error)}${where}`,
+      cause: `${part.source?.secret === true ? describeHidden(error, part) : describe(error)}${where}`,
       next: next ?? nextStep(error),
     },
     { cause: error },
@@ -44,6 +46,21 @@ export function statementFailure(run: Run, part: SqlPart, error: unknown, { loca
 function kindOf(error: unknown): FailureKind {
   if (codeOf(error) === EXTENSION_DROPPED) return 'refused';
   return meetsItAgain(error) ? 'invalid' : 'failed';
+}
+
+/**
+ * PostgreSQL's words about a statement of a Secret. They quote names, which help, and values, which must not be shown:
+ * what is quoted stays where the statement has it outside of its string constants. RAISE says whatever its author wants.
+ */
+function describeHidden(error: unknown, part: SqlPart): string {
+  const shown = shownText(part);
+  if (codeOf(error)?.startsWith('P0') === true)
+    return `SQLSTATE ${codeOf(error)}; its words are not shown: the file is a Secret's`;
+  return describe(error, { detail: false })
+    .split('\n')
+    .filter((line) => !line.startsWith('HINT: '))
+    .join('\n')
+    .replaceAll(/"([^"]*)"/g, (quotation, text: string) => (shown.includes(text) ? quotation : '"***"'));
 }
 
 function nextStep(error: unknown): string {

@@ -1,4 +1,5 @@
 import { takeOverLedger } from '../initSql/ledgerTable.ts';
+import { lineOf } from '../initSql/place.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import type { Unit } from '../initSql/types.ts';
 import { type Item, note, type Procedure, warning } from '../objects/change.ts';
@@ -29,7 +30,7 @@ function itemsOf({ initSql }: Situation, coordinator: NodeSpec): readonly Item[]
     case 'skip':
       return [warning(initSql.warning)];
     case 'record': {
-      const due = initSql.units.map((unit) => `record line ${unit.line} as executed: ${unit.display}`);
+      const due = initSql.units.map((unit) => `record line ${lineOf(unit)} as executed: ${unit.display}`);
       return [
         ...(initSql.warning === undefined ? [] : [warning(initSql.warning)]),
         due.length === 0 ? note('Custom SQL is already recorded as executed') : procedure(due),
@@ -48,7 +49,7 @@ function itemsOf({ initSql }: Situation, coordinator: NodeSpec): readonly Item[]
 }
 
 function summary(unit: Unit): readonly string[] {
-  return unit.kind === 'session' ? [] : [`execute line ${unit.line}: ${unit.display}`];
+  return unit.kind === 'session' ? [] : [`execute line ${lineOf(unit)}: ${unit.display}`];
 }
 
 /** initSQL with policy `always` runs every time and is no difference that anything could remove. */

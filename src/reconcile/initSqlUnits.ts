@@ -1,4 +1,5 @@
 import { CREATE_LEDGER, LEDGER_TABLE, type LedgerEntry } from '../initSql/ledgerTable.ts';
+import { lineOf } from '../initSql/place.ts';
 import type { Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import { describe } from '../postgres/sqlstate.ts';
@@ -35,7 +36,7 @@ export async function executeEach(
       continue;
     }
     await run.assertLock();
-    log.line(`Line ${unit.line}: ${unit.display}`, 1);
+    log.line(`Line ${lineOf(unit)}: ${unit.display}`, 1);
     await execute(unit);
     executed += 1;
   }

@@ -1,25 +1,32 @@
 import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { type Draft, finishScript, readScript, type Verdict } from '../initSql/splitScript.ts';
-import type { Script } from '../initSql/types.ts';
+import type { Script, Unit } from '../initSql/types.ts';
+import { KeyRing } from '../initSql/units.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
+import { readScriptFile } from '../spec/readScriptFile.ts';
 import type { Spec } from '../spec/types.ts';
 
-/** Scripts by database, as far as they can be read without a server. */
-export type Drafts = ReadonlyMap<string, Draft>;
+/** The scripts of each database, in order, as far as they can be read without a server. */
+export type Drafts = ReadonlyMap<string, readonly Draft[]>;
 
 /**
  * Reads every initSQL before anything is connected to: a script that does not parse is a fault of the spec. The parser
  * is loaded only when there is a script.
  */
 export async function prepareScripts(spec: Spec): Promise<Drafts> {
-  const drafts = new Map<string, Draft>();
-  for (const database of spec.databases) {
-    if (database.initSQL === undefined) continue;
-    drafts.set(database.name, await readScript(database.initSQL, database.name));
+  const drafts = new Map<string, readonly Draft[]>();
+  for (const { name, initSQL, initSQLFrom } of spec.databases) {
+    const read: Draft[] = [];
+    if (initSQL !== undefined) read.push(await readScript(initSQL, name));
+    for (const source of initSQLFrom) {
+      const sql = await readScriptFile(source.file, name);
+      read.push(await readScript(sql, name, source));
+    }
+    if (read.length > 0) drafts.set(name, read);
   }
   return drafts;
 }
@@ -31,10 +38,14 @@ export async function judgeScripts(
   drafts: Drafts,
 ): Promise<ReadonlyMap<string, Script>> {
   const scripts = new Map<string, Script>();
-  for (const [name, draft] of drafts) {
-    const verdicts = draft.doubts.length === 0 ? [] : await askServer(context, joined, draft);
-    const script = finishScript(draft, verdicts, name);
-    if (script.units.length > 0) scripts.set(name, script);
+  for (const [name, read] of drafts) {
+    const keys = new KeyRing();
+    const units: Unit[] = [];
+    for (const draft of read) {
+      const verdicts = draft.doubts.length === 0 ? [] : await askServer(context, joined, draft);
+      units.push(...finishScript(draft, verdicts, name, keys).units);
+    }
+    if (units.length > 0) scripts.set(name, { units });
   }
   return scripts;
 }

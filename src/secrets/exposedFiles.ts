@@ -18,6 +18,7 @@ function secretFiles({ cluster, ssl, databases, patroni }: Parameters<typeof exp
   const files = [
     cluster.passwordFile,
     ...databases.flatMap(({ users }) => users.map(({ passwordFile }) => passwordFile)),
+    ...databases.flatMap(({ initSQLFrom }) => initSQLFrom.flatMap(({ file, secret }) => (secret ? [file] : []))),
     keyOf(ssl),
     patroni?.credentials?.passwordFile,
     keyOf(patroni?.tls),

@@ -76,6 +76,18 @@ const user = described(
   { id: 'user', description: 'A role that uses the database.' },
 );
 
+const scriptFile = described(
+  z.strictObject({
+    file: required(text(names.notEmpty), 'The file, relative to the folder of the spec.'),
+    secret: defaulted(
+      z.boolean(),
+      false,
+      'true: none of its string constants appears in log, errors and ledger, as if each were a password.',
+    ),
+  }),
+  { id: 'scriptFile', description: 'A file with SQL.' },
+);
+
 const databaseFields = {
   owner: optional(
     name(names.role),
@@ -141,6 +153,11 @@ const databaseFields = {
     'once: each statement of initSQL runs once. always: all of them, every time. adopt: once, in a database that was there before this program. baseline: record them as done without running them.',
   ),
   initSQL: optional(z.string(), 'SQL for the coordinator, run after the workers are registered.'),
+  initSQLFrom: defaulted(
+    z.array(scriptFile),
+    [],
+    'Files with more of initSQL, executed in order after it: as one script, with one ledger. Each UTF-8, at most 10 MB, and with whole statements.',
+  ),
   initSQLRole: optional(
     name(names.role),
     "As whom initSQL runs: `owner`, the database's owner, or the name of a role, by a login of that user in `users`. Default: the superuser.",

@@ -16,7 +16,11 @@ export function withAbsolutePaths(spec: Spec, folder: string): Spec {
     cluster:
       cluster.passwordFile === undefined ? cluster : { ...cluster, passwordFile: absolute(cluster.passwordFile) },
     ssl: files(spec.ssl),
-    databases: databases.map((database) => ({ ...database, users: database.users.map(user) })),
+    databases: databases.map((database) => ({
+      ...database,
+      users: database.users.map(user),
+      initSQLFrom: database.initSQLFrom.map((script) => ({ ...script, file: absolute(script.file) })),
+    })),
     patroni:
       patroni === undefined
         ? undefined

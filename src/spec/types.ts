@@ -81,6 +81,12 @@ export type InitSqlPolicy = 'once' | 'always' | 'adopt' | 'baseline';
 /** Who sorts and compares text (PostgreSQL documentation, "Locale Providers"); builtin from PostgreSQL 17 on. */
 export type LocaleProvider = 'libc' | 'icu' | 'builtin';
 
+export interface ScriptFileSpec {
+  readonly file: string;
+  /** None of its string constants is shown or stored. */
+  readonly secret: boolean;
+}
+
 export interface DatabaseSpec {
   readonly name: string;
   readonly owner: string;
@@ -108,6 +114,8 @@ export interface DatabaseSpec {
   readonly comment: string | undefined;
   readonly initSQLPolicy: InitSqlPolicy;
   readonly initSQL: string | undefined;
+  /** Files with more of it, in order, after initSQL. */
+  readonly initSQLFrom: readonly ScriptFileSpec[];
   /** `owner`, or the name of a role: as which initSQL runs. undefined: the superuser. */
   readonly initSQLRole: string | undefined;
   /** initSQL runs as superuser also where it runs code that others have placed. */

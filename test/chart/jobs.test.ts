@@ -189,8 +189,12 @@ describe('jobs.unchanged', () => {
   const values = { additionalDatabases: databases, jobs: { unchanged: 'skip' } };
 
   /** The cluster after an upgrade whose Jobs all ended in this way, Secrets with the versions that Kubernetes counts. */
-  async function clusterAfter(before: Values, status: object = { succeeded: 1 }): Promise<readonly Manifest[]> {
-    const stored = secretsOf(await prepared(await renderAgainst([], before)));
+  async function clusterAfter(
+    before: Values,
+    status: object = { succeeded: 1 },
+    others: readonly Manifest[] = [],
+  ): Promise<readonly Manifest[]> {
+    const stored = [...secretsOf(await prepared(await renderAgainst(others, before))), ...others];
     return [...stored, ...creations(await renderAgainst(stored, before)).map((job) => ({ ...job, status }))];
   }
 
@@ -254,6 +258,33 @@ describe('jobs.unchanged', () => {
         : object,
     );
     expect(await rendered(present, values)).toEqual(['orders', 'myapp']);
+  });
+
+  it('skip: SQL that changed in its ConfigMap or Secret runs the Job again', async () => {
+    const holding = (kind: string, name: string, resourceVersion: string, text: string): Manifest => ({
+      apiVersion: 'v1',
+      kind,
+      metadata: { name, namespace: 'shop', uid: name, resourceVersion, labels: {}, annotations: {} },
+      data: { 'a.sql': text, other: resourceVersion },
+    });
+    const sql = (version: string, text: string) => holding('ConfigMap', 'orders-sql', version, text);
+    const keys = (version: string) => holding('Secret', 'orders-keys', version, '');
+    const initSQLFrom = [
+      { configMap: 'orders-sql', key: 'a.sql' },
+      { secret: 'orders-keys', key: 'a.sql' },
+    ];
+    const from = { ...values, additionalDatabases: [{ name: 'orders', initSQLFrom }, { name: 'stock' }] };
+    const present = await clusterAfter(from, { succeeded: 1 }, [sql('1', 'SELECT 1'), keys('1')]);
+    const now = async (...objects: readonly Manifest[]) =>
+      await rendered(
+        [...present.filter(({ metadata }) => !['orders-sql', 'orders-keys'].includes(metadata.name)), ...objects],
+        from,
+      );
+    expect(await now(sql('1', 'SELECT 1'), keys('1'))).toEqual([]);
+    expect(await now(sql('2', 'SELECT 1'), keys('1'))).toEqual([]);
+    expect(await now(sql('2', 'SELECT 2'), keys('1'))).toEqual(['orders']);
+    expect(await now(sql('1', 'SELECT 1'), keys('2'))).toEqual(['orders']);
+    expect(await now(keys('1'))).toEqual(['orders']);
   });
 
   it.each([

@@ -52,9 +52,9 @@ describe.each(all)('$path', (document) => {
   if (values.length > 0) {
     test('the databases of its values are valid', async () => {
       for (const { place, code } of values) {
-        // The chart turns these two into passwordFile (test/chart/users.test.ts).
-        const additionalDatabases = parse(code, (key, value) =>
-          key === 'generate' || key === 'existingSecret' ? undefined : value,
+        // The chart turns these into files (test/chart/users.test.ts, initSqlFrom.test.ts).
+        const additionalDatabases = parse(code, (key: unknown, value) =>
+          ['generate', 'existingSecret', 'initSQLFrom'].includes(String(key)) ? undefined : value,
         ).additionalDatabases;
         if (additionalDatabases === undefined) continue;
         const workers = ['1', '2', '3', '4'].map((group) => ({ group, host: `citusdemo-${group}` }));

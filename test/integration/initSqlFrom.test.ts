@@ -1,0 +1,139 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { catalogsOf, firstValue, list } from '../support/catalog.ts';
+import { type LocalCluster, nodeOf, startLocalCluster } from '../support/cluster.ts';
+import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
+
+/** SQL out of files: one script with initSQL, one ledger, lines with the file's name. */
+
+let cluster: LocalCluster;
+let folder: string;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 1 });
+  folder = await mkdtemp(path.join(os.tmpdir(), 'citus-databases-sql-'));
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function file(name: string, sql: string, mode = 0o600): Promise<string> {
+  const target = path.join(folder, name);
+  await writeFile(target, sql);
+  await chmod(target, mode);
+  return target;
+}
+
+async function apply(fields: Document, options: readonly string[] = []): Promise<Outcome> {
+  return await runProgram(cluster, ['apply', ...options], specOf(cluster, [{ name: 'files', ...fields }]));
+}
+
+describe.sequential('initSQLFrom', () => {
+  test('its files run in order after initSQL, once, and say where a statement stands', async () => {
+    const tables = await file(
+      'tables.sql',
+      'CREATE TABLE notes (id int, at text);\n\nINSERT INTO notes VALUES (1, a())',
+    );
+    const more = await file('more.sql', '-- The same statement again\nINSERT INTO notes VALUES (1, a());\n');
+    const fields = {
+      initSQL: "CREATE FUNCTION a() RETURNS text LANGUAGE sql AS 'SELECT current_database()::text';",
+      initSQLFrom: [{ file: tables }, { file: more }],
+    };
+    const first = await apply(fields);
+    expect(first.code, first.log).toBe(0);
+    const executed = [...first.log.matchAll(/^ +Line (\d+.*?): /gm)].map(([, place]) => place);
+    expect(executed).toEqual(['1', `1 (${tables})`, `3 (${tables})`, `2 (${more})`]);
+    expect(await list(cluster, 0, 'files', 'SELECT at FROM notes')).toHaveLength(2);
+
+    const before = await catalogsOf(cluster, 'files');
+    const second = await apply(fields);
+    expect({ code: second.code, log: second.log }).toEqual({
+      code: 0,
+      log: expect.stringContaining('Nothing was changed'),
+    });
+    expect(await catalogsOf(cluster, 'files')).toEqual(before);
+  });
+
+  test('statements move from initSQL to a file, and from file to file, without running again', async () => {
+    const all = await file(
+      'all.sql',
+      "CREATE FUNCTION a() RETURNS text LANGUAGE sql AS 'SELECT current_database()::text';\nCREATE TABLE notes (id int, at text);\nINSERT INTO notes VALUES (1, a());",
+    );
+    const more = await file('more.sql', 'INSERT INTO notes VALUES (1, a());\nINSERT INTO notes VALUES (2, a());');
+    const outcome = await apply({ initSQLFrom: [{ file: all }, { file: more }] });
+    expect(outcome.code, outcome.log).toBe(0);
+    expect([...outcome.log.matchAll(/^ +Line (\d+) \(/gm)].map(([, line]) => line)).toEqual(['2']);
+    expect(await firstValue(cluster, 0, 'files', 'SELECT count(*)::int FROM notes')).toBe(3);
+  });
+
+  test('an edited statement of a file is refused, both places named', async () => {
+    const edited = await file('edited.sql', 'CREATE TABLE edited (id int);');
+    const all = path.join(folder, 'all.sql');
+    const { code, log } = await apply({ initSQLFrom: [{ file: edited }, { file: all }] });
+    expect(code).toBe(3);
+    expect(log).toContain(
+      `ERROR: Line 1 (${edited}) of initSQL is new or was edited, but line 1 (${all}) has been executed already`,
+    );
+  });
+
+  test('what fails names file and line; what cannot be read or parsed is found before anything is done', async () => {
+    const all = path.join(folder, 'all.sql');
+    const more = path.join(folder, 'more.sql');
+    const fails = await file('fails.sql', 'SELECT 1;\n\nSELECT nowhere;\n');
+    const failed = await apply({ initSQLFrom: [{ file: all }, { file: more }, { file: fails }] });
+    expect(failed.code).toBe(2);
+    expect(failed.log).toContain(`initSQL failed at line 3 (${fails}): SELECT nowhere`);
+
+    const open = await file('open.sql', "SELECT 'open;\n");
+    const unread = await apply({ initSQLFrom: [{ file: all }, { file: open }] });
+    expect({ code: unread.code, log: unread.log }).toEqual({
+      code: 2,
+      log: expect.stringContaining(`The file ${open} of initSQLFrom has 1 problem`),
+    });
+    const absent = await apply({ initSQLFrom: [{ file: path.join(folder, 'absent.sql') }] });
+    expect({ code: absent.code, log: absent.log }).toEqual({
+      code: 2,
+      log: expect.stringMatching(/The file .*absent\.sql of initSQLFrom cannot be read.*\n.*ENOENT/),
+    });
+  });
+
+  test('string constants of a secret file appear in no log, error, ledger or server log', async () => {
+    const canary = 'canary-4711';
+    const sql = `CREATE TABLE keys (name text, key text CHECK (key <> 'twice-${canary}'));
+INSERT INTO keys VALUES ('one', '${canary}');
+DO $$BEGIN PERFORM '${canary}'; END$$;
+INSERT INTO keys VALUES ('two', 'twice-${canary}');`;
+    const secret = await file('secret.sql', sql);
+    const fields = { name: 'secrets', initSQLFrom: [{ file: secret, secret: true }] };
+    const failed = await apply(fields, ['--log-level', 'debug']);
+    expect(failed.code).toBe(1);
+    expect(failed.log).toContain(`initSQL failed at line 4 (${secret}): INSERT INTO keys VALUES ('***', '***')`);
+    expect(failed.log).toContain('SQLSTATE 23514');
+    await file('secret.sql', `${sql.slice(0, sql.lastIndexOf('\n'))}\nSELECT '${canary}'::int;`);
+    const cast = await apply(fields, ['--log-level', 'debug']);
+    expect(cast.log).toContain('SQLSTATE 22P02');
+    await file('secret.sql', sql.slice(0, sql.lastIndexOf('\n')));
+    const done = await apply(fields);
+    expect(done.code, done.log).toBe(0);
+    expect(await firstValue(cluster, 0, 'secrets', 'SELECT key FROM keys')).toBe(canary);
+    const ledger = await list(cluster, 0, 'secrets', 'SELECT statement FROM citus_databases.init_sql');
+    expect(ledger).toHaveLength(3);
+    const serverLog = await readFile(nodeOf(cluster, 0).logFile, 'utf8');
+    for (const text of [failed.log, failed.stderr, cast.log, done.log, JSON.stringify(ledger), serverLog])
+      expect(text).not.toContain(canary);
+  });
+
+  test('plan lists what would run', async () => {
+    const more = await file('plan.sql', 'SELECT 5;');
+    const fields = {
+      initSQLFrom: ['all.sql', 'more.sql', 'plan.sql'].map((name) => ({ file: path.join(folder, name) })),
+    };
+    const { code, stdout } = await runProgram(cluster, ['plan'], specOf(cluster, [{ name: 'files', ...fields }]));
+    expect(code).toBe(10);
+    expect(stdout).toContain(`execute line 1 (${more}): SELECT 5`);
+  });
+});
