@@ -17,6 +17,11 @@
 {{- include "citus-cluster.name" . }}-pods
 {{- end -}}
 
+{{/* The Service that leads to the coordinator's standbys. */}}
+{{- define "citus-cluster.readService" -}}
+{{- include "citus-cluster.name" . }}-0-read
+{{- end -}}
+
 {{- define "citus-cluster.credentialsSecret" -}}
 {{- .Values.secret.name | default (printf "%s-credentials" (include "citus-cluster.name" .)) -}}
 {{- end -}}
@@ -116,4 +121,15 @@ The groups as a JSON list of {group, type, replicas, resources, parameters, stor
     {{- $_ := set $into $key $value -}}
   {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The ConfigMaps in which Patroni keeps its state, as a JSON list of names. */}}
+{{- define "citus-cluster.patroniRecords" -}}
+{{- $records := list -}}
+{{- range $group := include "citus-cluster.groups" . | fromJsonArray -}}
+  {{- range list "config" "leader" "sync" "failover" -}}
+    {{- $records = append $records (printf "%s-%d-%s" (include "citus-cluster.scope" $) (int $group.group) .) -}}
+  {{- end -}}
+{{- end -}}
+{{- toRawJson $records -}}
 {{- end -}}

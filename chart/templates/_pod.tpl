@@ -141,6 +141,22 @@ volumes:
     emptyDir: {}
 {{- end -}}
 
+{{/* Ports that values add to the servers' pods, in their container or in others beside it, as a JSON list of {port, protocol}. */}}
+{{- define "citus-cluster.addedPorts" -}}
+{{- $containers := list (dict "ports" .Values.postgresqlContainer.extraPorts) -}}
+{{- $containers = concat $containers (.Values.podSpec.containers | default list) -}}
+{{- range include "citus-cluster.groups" . | fromJsonArray -}}
+  {{- $containers = concat $containers (.podSpec.containers | default list) -}}
+{{- end -}}
+{{- $ports := list -}}
+{{- range $containers -}}
+  {{- range .ports -}}
+    {{- $ports = append $ports (dict "port" .containerPort "protocol" (.protocol | default "TCP")) -}}
+  {{- end -}}
+{{- end -}}
+{{- $ports | uniq | toRawJson -}}
+{{- end -}}
+
 {{/* What scripts/entrypoint.sh, Patroni and libpq read. */}}
 {{- define "citus-cluster.podEnvironment" -}}
 {{- $values := .root.Values -}}

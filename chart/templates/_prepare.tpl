@@ -40,13 +40,14 @@ the cluster, once. So a rollback brings no old ones back, and tools that only re
   {{- $_ := set $connection "ca" (dict "secret" (include "citus-cluster.sslSecret" .) "key" .Values.ssl.keys.ca) -}}
 {{- end -}}
 {{- $_ := set $secrets "connection" $connection -}}
-{{- if and .Values.ssl.enabled .Values.ssl.createSecret -}}
+{{- if include "citus-cluster.sslCreated" . -}}
   {{- $_ := set $secrets "certificates" (dict
     "secret" (include "citus-cluster.sslSecret" .)
     "authoritySecret" (include "citus-cluster.authoritySecret" .)
     "keys" .Values.ssl.keys
     "names" (append (include "citus-cluster.certificateNames" . | fromJsonArray) "127.0.0.1")
-    "days" (int .Values.ssl.validityDays)) -}}
+    "days" (int .Values.ssl.validityDays)
+    "acceptOthers" (kindIs "invalid" .Values.ssl.createSecret)) -}}
 {{- end -}}
 {{- $_ := set $document "secrets" $secrets -}}
 {{- toRawJson $document -}}

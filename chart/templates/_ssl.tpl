@@ -2,6 +2,13 @@
 
 {{- define "citus-cluster.sslDirectory" -}}/etc/ssl/certs/postgresql{{- end -}}
 
+{{/* "true" when the Job `prepare` makes the certificates. A Secret that has a name of its own is somebody else's. */}}
+{{- define "citus-cluster.sslCreated" -}}
+{{- $create := .Values.ssl.createSecret -}}
+{{- if kindIs "invalid" $create -}}{{- $create = not .Values.ssl.secretName -}}{{- end -}}
+{{- if and .Values.ssl.enabled $create -}}true{{- end -}}
+{{- end -}}
+
 {{/* "true" when servers refuse connections without TLS. */}}
 {{- define "citus-cluster.sslRequired" -}}
 {{- if and .Values.ssl.enabled (has .Values.ssl.mode (list "require" "verify-ca" "verify-full")) -}}true{{- end -}}
@@ -42,6 +49,9 @@ Names in the server certificate: what verify-full compares is the name a client 
 {{- $hosts := list (printf "*.%s" (include "citus-cluster.headlessService" .)) -}}
 {{- range include "citus-cluster.groups" . | fromJsonArray -}}
   {{- $hosts = append $hosts .name -}}
+{{- end -}}
+{{- if .Values.service.readOnly -}}
+  {{- $hosts = append $hosts (include "citus-cluster.readService" .) -}}
 {{- end -}}
 {{- range $host := $hosts -}}
   {{- $namespaced := printf "%s.%s" $host $.Release.Namespace -}}

@@ -18,6 +18,8 @@ const certificates = z.strictObject({
   keys: z.strictObject({ ca: z.string(), certificate: z.string(), key: z.string() }),
   names: z.array(z.string()),
   days: z.number(),
+  /** A certificate of another authority stays as it is, and nothing is made. */
+  acceptOthers: z.optional(z.boolean()),
 });
 
 const document = z.strictObject({

@@ -43,9 +43,13 @@ async function makeSecrets(making: Making): Promise<void> {
   }
   if (certificates !== undefined) {
     const found = await readSecrets(making, [certificates.authoritySecret, certificates.secret]);
-    for (const secret of certificateSecrets(certificates, wanted.cluster, (name) => found.get(name), new Date())) {
-      await put(making, secret, found.get(secret.name));
+    const made = certificateSecrets(certificates, wanted.cluster, (name) => found.get(name), new Date());
+    if (made.length === 0) {
+      making.log.line(
+        `Secret ${certificates.secret}: stays as it is; the authority's key is not in ${certificates.authoritySecret}`,
+      );
     }
+    for (const secret of made) await put(making, secret, found.get(secret.name));
   }
   const authority = connection.ca === undefined ? [] : [connection.ca.secret];
   const names = users.flatMap(({ secret, databases }) => [secret, ...databases.map((database) => database.secret)]);

@@ -44,7 +44,9 @@ export function certificateSecrets(
   const kept = pairOf(present(wanted.authoritySecret), 'ca.crt', 'ca.key');
   const pair = pairOf(served, keys.certificate, keys.key);
   if (kept === undefined) {
-    if (pair !== undefined && served?.[keys.ca] !== undefined) return withoutAuthority(wanted, pair, now);
+    if (pair !== undefined && served?.[keys.ca] !== undefined) {
+      return wanted.acceptOthers === true ? [] : withoutAuthority(wanted, pair, now);
+    }
   }
   const authority = kept ?? makeAuthority(`${cluster} CA`, wanted.days, now);
   const good =

@@ -16,6 +16,7 @@ describe('the chart with its defaults', () => {
       'Job/citusdemo-guard-image',
       expect.stringMatching(/^Job\/citusdemo-prepare-[0-9a-f]{8}$/),
       'Job/citusdemo-verify',
+      'NetworkPolicy/citusdemo',
       'PodDisruptionBudget/citusdemo-0',
       'PodDisruptionBudget/citusdemo-1',
       'PodDisruptionBudget/citusdemo-2',
@@ -250,6 +251,7 @@ describe('values of the cluster', () => {
     expect(names(at(pod, 'volumes'))).toEqual([
       'credentials',
       'access',
+      'ssl',
       'patroni',
       'socket',
       'shm',
@@ -349,15 +351,79 @@ describe('values of the cluster', () => {
     expect(affinity('none')).toBeUndefined();
   });
 
-  it('lets clients reach PostgreSQL only, where a NetworkPolicy is wanted', () => {
+  describe('NetworkPolicy', () => {
+    const ingress = (values: Readonly<Record<string, unknown>>) =>
+      at(named(render({ values }), 'NetworkPolicy', 'citusdemo'), 'spec.ingress');
+    const [postgresql, patroni] = ['postgresql', 'patroni'].map((port) => ({ port, protocol: 'TCP' }));
+    const own = expect.objectContaining({ ports: [postgresql, patroni] });
     const clients = [{ namespaceSelector: { matchLabels: { team: 'shop' } } }];
-    const policy = named(
-      render({ values: { networkPolicy: { enabled: true, clients } } }),
-      'NetworkPolicy',
-      'citusdemo',
+    const ports = [postgresql];
+
+    it.each([
+      ['pods of every namespace, by default', {}, [{ from: [{ namespaceSelector: {} }], ports }]],
+      ['everybody, where the Service leads in from outside', { service: { type: 'NodePort' } }, [{ ports }]],
+      ['those that are named', { networkPolicy: { clients } }, [{ from: clients, ports }]],
+      [
+        'those that are named, from outside too',
+        { service: { type: 'LoadBalancer' }, networkPolicy: { clients } },
+        [{ from: clients, ports }],
+      ],
+      ['nobody', { networkPolicy: { clients: [] } }, []],
+      [
+        'clients on ports that values add',
+        {
+          networkPolicy: { clients },
+          postgresqlContainer: { extraPorts: [{ name: 'wal', containerPort: 9000 }] },
+          podSpec: { containers: [{ name: 'exporter', ports: [{ containerPort: 9187 }] }] },
+          coordinator: { podSpec: { containers: [{ name: 'pool', ports: [{ containerPort: 53, protocol: 'UDP' }] }] } },
+        },
+        [
+          {
+            from: clients,
+            ports: [
+              ...ports,
+              { port: 9000, protocol: 'TCP' },
+              { port: 9187, protocol: 'TCP' },
+              { port: 53, protocol: 'UDP' },
+            ],
+          },
+        ],
+      ],
+      [
+        "those that read Patroni's metrics",
+        { networkPolicy: { clients: [], patroniClients: clients } },
+        [{ from: clients, ports: [patroni] }],
+      ],
+    ])('lets in, besides servers and Jobs: %s', (_, values, expected) => {
+      expect(ingress(values)).toEqual([own, ...expected]);
+    });
+
+    it('is left out where values say so', () => {
+      expect(ofKind(render({ values: { networkPolicy: { enabled: false } } }), 'NetworkPolicy')).toEqual([]);
+    });
+  });
+
+  it("has a Service for the coordinator's standbys where values ask for it, whose name is in the certificate", () => {
+    expect(ofKind(render(), 'Service').map(({ metadata }) => metadata.name)).not.toContain('citusdemo-0-read');
+    const objects = render({ values: { service: { readOnly: true } } });
+    expect(at(named(objects, 'Service', 'citusdemo-0-read'), 'spec')).toEqual({
+      selector: { application: 'patroni', 'cluster-name': 'citusdemo', 'citus-group': '0', role: 'replica' },
+      ports: [{ name: 'postgresql', port: 5432, targetPort: 'postgresql' }],
+    });
+    expect(named(objects, 'ConfigMap', 'citusdemo-prepare').data?.['prepare.json']).toContain('"citusdemo-0-read"');
+  });
+
+  it('has a policy for what Roles cannot restrict where values ask for it', () => {
+    expect(ofKind(render(), 'ValidatingAdmissionPolicy')).toEqual([]);
+    const objects = render({ values: { rbac: { admissionPolicy: true }, serviceAccount: { name: 'dba' } } });
+    const policy = named(objects, 'ValidatingAdmissionPolicy', 'shop-citusdemo');
+    expect(at(policy, 'spec.matchConditions.0.expression')).toBe(
+      'request.userInfo.username in ["system:serviceaccount:shop:dba","system:serviceaccount:shop:citusdemo-jobs","system:serviceaccount:shop:citusdemo-prepare"]',
     );
-    expect(at(policy, 'spec.ingress.1')).toEqual({ from: clients, ports: [{ port: 'postgresql' }] });
-    expect(at(policy, 'spec.ingress.0.ports')).toEqual([{ port: 'postgresql' }, { port: 'patroni' }]);
+    expect(at(named(objects, 'ValidatingAdmissionPolicyBinding', 'shop-citusdemo'), 'spec')).toEqual({
+      policyName: 'shop-citusdemo',
+      validationActions: ['Deny'],
+    });
   });
 
   it('leaves out what exists already', () => {

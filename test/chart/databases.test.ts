@@ -260,6 +260,7 @@ describe('the Job of an entry', () => {
     expect(at(pod, 'containers.0.volumeMounts')).toEqual([
       { name: 'spec', mountPath: '/etc/citus-databases/spec.yaml', subPath: 'spec.yaml', readOnly: true },
       { name: 'superuser', mountPath: '/etc/citus-databases/superuser', readOnly: true },
+      { name: 'ssl', mountPath: '/etc/citus-databases/ssl', readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
     ]);
     expect(at(pod, 'volumes.0.secret.secretName')).toBe('citusdemo-create-db-orders');

@@ -69,7 +69,7 @@ describe('the guard of the image', () => {
   });
 
   it('does not run before an upgrade that switches TLS as well, for certificates may not be there yet', async () => {
-    const switched = { ...other, ssl: { enabled: true, createSecret: true } };
+    const switched = { ...other, ssl: { enabled: false } };
     expect(hooksOf(await renderAgainst(await running(), switched))).toBe('pre-rollback');
   });
 

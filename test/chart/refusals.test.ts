@@ -48,7 +48,10 @@ describe('values that contradict each other or the cluster', () => {
     [{ workers: [{ citusGroup: '1' }, { citusGroup: 1 }] }, 'workers[1].citusGroup: group 1 is declared twice.'],
     [{ clusterName: 'Citus_Demo' }, 'clusterName: "Citus_Demo" cannot name Services.'],
     [{ clusterName: 'c'.repeat(41) }, 'cannot name Services.'],
-    [{ ssl: { createSecret: true } }, 'ssl.createSecret: true has no effect while ssl.enabled is false.'],
+    [
+      { ssl: { enabled: false, createSecret: true } },
+      'ssl.createSecret: true has no effect while ssl.enabled is false.',
+    ],
     [
       { patroni: { postgresql: { parameters: { 'citus.node_conninfo': 'sslmode=require' } } } },
       'patroni.postgresql.parameters.citus.node_conninfo: cannot be set here: the chart derives it from ssl.',

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { issue, makeAuthority } from '../../src/certificates/certificate.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, type Manifest, named, ofKind, render } from '../support/chart.ts';
 import { prepared } from '../support/memoryKubernetes.ts';
@@ -42,6 +43,7 @@ describe('pg_hba.conf', () => {
   it.each([
     [{ enabled: false }, open],
     [{ enabled: false, mode: 'verify-full' }, open],
+    [{}, certified],
     [{ enabled: true, mode: 'disable' }, open],
     [{ enabled: true, mode: 'prefer' }, open],
     [{ enabled: true, mode: 'require' }, encrypted],
@@ -53,7 +55,7 @@ describe('pg_hba.conf', () => {
 
   it('asks the user first', () => {
     const pgHba = ['hostssl all dba 10.0.0.0/8 scram-sha-256'];
-    expect(access({ patroni: { postgresql: { pgHba } } })).toEqual([...pgHba, ...open]);
+    expect(access({ patroni: { postgresql: { pgHba } } })).toEqual([...pgHba, ...certified]);
   });
 
   it('makes nobody but CN=postgres the superuser', () => {
@@ -114,7 +116,7 @@ describe('certificates', () => {
   });
 
   it('are not looked for where TLS is off', () => {
-    const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
+    const objects = render({ values: { ssl: { enabled: false }, additionalDatabases: [{ name: 'orders' }] } });
     expect(JSON.stringify(objects)).not.toContain('ssl-certs');
     expect(parseSpec(decoded(named(objects, 'Secret', 'citusdemo-databases'), 'spec.yaml'), 'spec').ssl.enabled).toBe(
       false,
@@ -180,6 +182,32 @@ describe('certificates', () => {
     expect(decoded(named(after, 'Secret', 'citusdemo-ssl-certs'), 'ca.crt')).toBe(
       decoded(named(before, 'Secret', 'citusdemo-ssl-certs'), 'ca.crt'),
     );
+  });
+
+  it('are made unless values say otherwise, or name a Secret of somebody else', async () => {
+    expect(serverOf(await prepared(render())).subject).toBe('CN=postgres');
+    for (const ssl of [{ enabled: false }, { createSecret: false }, { secretName: 'issued' }]) {
+      expect(ofKind(await prepared(render({ values: { ssl } })), 'Secret')).not.toContainEqual(
+        expect.objectContaining({ metadata: expect.objectContaining({ name: expect.stringMatching(/ssl|issued/) }) }),
+      );
+    }
+  });
+
+  it('that somebody else made stay, whatever they name', async () => {
+    const foreign = issue(
+      { commonName: 'postgres', names: ['citusdemo-0'], days: 20 },
+      makeAuthority('another', 20, new Date()),
+      new Date(),
+    );
+    const data = { 'ca.crt': foreign.certificate, 'server.crt': foreign.certificate, 'server.key': foreign.key };
+    const present: Manifest = {
+      kind: 'Secret',
+      metadata: { name: 'citusdemo-ssl-certs', labels: {}, annotations: {} },
+      data: Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
+    };
+    const objects = await prepared(render(), [present]);
+    expect(named(objects, 'Secret', 'citusdemo-ssl-certs')).toEqual(present);
+    expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).not.toContain('citusdemo-ssl-ca');
   });
 
   it('are refused a new authority behind the back of those who know the old one', async () => {

@@ -122,7 +122,8 @@ function source(name: string, key: string, file: string | undefined) {
 
 describe('the Secret to connect with', () => {
   it('has the layout of Service Binding and of libpq, and a password of 64 hex digits', async () => {
-    const [secret, ...others] = connections(await preparedUsers(app));
+    const values = { ssl: { enabled: false }, additionalDatabases: [{ name: 'orders', users: [app] }] };
+    const [secret, ...others] = connections(await preparedValues(values));
     expect(others).toEqual([]);
     if (secret === undefined) throw new Error('There is no Secret');
     const password = decoded(secret, 'password');
@@ -236,6 +237,8 @@ describe('the Secret to connect with', () => {
         verbs: ['get', 'patch'],
         resourceNames: [
           'citusdemo-credentials',
+          'citusdemo-ssl-certs',
+          'citusdemo-ssl-ca',
           'citusdemo-user-orders-app-708a9106',
           expect.stringMatching(/^citusdemo-user-orders-app-orders-/),
         ],

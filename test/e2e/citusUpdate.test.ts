@@ -25,6 +25,8 @@ function values(image: string): Values {
   const patience = { maxAttempts: 120, retryDelaySeconds: 5 };
   return {
     ...smallCluster({ replicas: [2, 1] }),
+    // The writer is the superuser with its password.
+    ssl: { enabled: false },
     image: { repository, tag },
     additionalDatabases: { shop: { initSQL, ...patience }, legacy: patience },
   };

@@ -35,6 +35,8 @@ function firstValues() {
   };
   return {
     ...small,
+    // The writers are the superuser with its password.
+    ssl: { enabled: false },
     coordinator: { replicas: 2, resources, parameters: { work_mem: '16MB' } },
     workers: [{ citusGroup: '1', replicas: 2, resources, parameters: { maintenance_work_mem: '48MB' } }],
     patroni: { postgresql: { parameters } },
