@@ -14,7 +14,7 @@ import {
 import { CHANGES } from './plan.ts';
 import type { Runner } from './runner.ts';
 
-interface ApplyFlags extends CommonOptions, ApplyOptions {
+interface ApplyFlags extends Omit<CommonOptions, 'output'>, ApplyOptions {
   readonly dryRun: boolean;
 }
 

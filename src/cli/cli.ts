@@ -8,6 +8,7 @@ import { addGuard } from './guard.ts';
 import { addInit } from './init.ts';
 import { addPlan } from './plan.ts';
 import { addPrepare } from './prepare.ts';
+import { addRestorePoint } from './restorePoint.ts';
 import { Runner } from './runner.ts';
 import type { Surroundings } from './surroundings.ts';
 import { addValidate } from './validate.ts';
@@ -24,6 +25,7 @@ const COMMANDS = [
   addApply,
   addVerify,
   addWait,
+  addRestorePoint,
   addDrop,
   addConfigure,
   addPrepare,

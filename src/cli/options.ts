@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly color?: boolean;
   readonly terminationLog: string;
   /** Only some commands have a report. */
-  readonly output?: 'text' | 'json';
+  readonly output?: 'text' | 'json' | 'prometheus';
 }
 
 /** Of every command that reads a spec. */
@@ -55,8 +55,9 @@ export function addLogOptions(command: Command): Command {
     .option('--termination-log <file>', 'where the last message goes, if the file exists', '/dev/termination-log');
 }
 
-export function addOutputOption(command: Command): Command {
-  return command.addOption(new Option('--output <format>', 'of the report').choices(['text', 'json']).default('text'));
+export function addOutputOption(command: Command, more: readonly string[] = []): Command {
+  const formats = ['text', 'json', ...more];
+  return command.addOption(new Option('--output <format>', 'of the report').choices(formats).default('text'));
 }
 
 export function addDatabaseOption(command: Command): Command {
@@ -112,7 +113,7 @@ function positive(text: string): number {
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
 /** In seconds. */
-function duration(text: string): number {
+export function duration(text: string): number {
   const [, number = '', unit = 's'] = /^([1-9]\d{0,5})([smh]?)$/.exec(text) ?? [];
   if (number === '') throw new InvalidArgumentError('It must be a number of seconds, or one with s, m or h: 30s, 5m.');
   return Number(number) * (UNITS[unit] ?? 1);

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../support/commandLine.ts';
 
 const { out: help } = await runCommandLine(['--help']);
-const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)]
+const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z][a-z-]*)/gm)]
   .map(([, name = '']) => name)
   .filter((name) => name !== 'help');
 

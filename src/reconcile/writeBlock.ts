@@ -1,0 +1,168 @@
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
+import { forAll } from '../concurrency/parallel.ts';
+import { beginBlocking, LET_GO } from '../objects/restorePoint.ts';
+import { ACTIVITY_OF, type Activity, describeWait } from '../postgres/activity.ts';
+import { MAINTENANCE_DATABASE, type QueryResult, type Session } from '../postgres/connection.ts';
+import type { Sessions } from '../postgres/sessions.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { Failure } from '../report/errors.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import type { Blocking } from './restorePointOrder.ts';
+
+export interface WriteBlockOptions {
+  /** Of the transactions with the locks: nothing else may use them. */
+  readonly sessions: Sessions;
+  /** Sessions that tell who holds a lock. */
+  readonly maintenance: Sessions;
+  readonly label: (node: NodeSpec) => string;
+  /** For all locks together. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+interface Held {
+  readonly blocking: Blocking;
+  readonly session: Session;
+}
+
+const HOLDERS_DEADLINE_MS = 2_000;
+const RELEASE_DEADLINE_MS = 5_000;
+
+/** Transactions that hold locks in several databases of several nodes until they are released, all at the same time. */
+export class WriteBlock {
+  readonly #options: WriteBlockOptions;
+  readonly #deadline: number;
+  readonly #held: Held[] = [];
+
+  constructor(options: WriteBlockOptions) {
+    this.#options = options;
+    this.#deadline = performance.now() + options.waitMs;
+  }
+
+  /** Opens what `take` would have to wait for otherwise, while writes still go on. */
+  async open(blockings: readonly Blocking[]): Promise<void> {
+    await forAll(blockings, (blocking) => this.#session(blocking));
+  }
+
+  /** Takes the locks of one statement for each of the blockings, in the transaction that it has or begins. */
+  async take(
+    blockings: readonly Blocking[],
+    statement: (blocking: Blocking) => string,
+  ): Promise<readonly (readonly QueryResult<Record<string, unknown>>[])[]> {
+    const { signal } = this.#options;
+    throwIfInterrupted(signal);
+    const giveUp = new AbortController();
+    const waiting = new Set<Held>();
+    const timer = setTimeout(
+      () => void this.#timedOut([...waiting]).then((failure) => giveUp.abort(failure)),
+      Math.max(0, this.#deadline - performance.now()),
+    );
+    try {
+      return await forAll(blockings, async (blocking) => {
+        const held = await this.#transactionOf(blocking);
+        waiting.add(held);
+        try {
+          return await held.session.script(statement(blocking), {
+            joinable: true,
+            signal: AbortSignal.any([signal, giveUp.signal]),
+          });
+        } catch (error) {
+          throwIfInterrupted(signal);
+          if (giveUp.signal.aborted) throw giveUp.signal.reason;
+          throw this.#lockFailure(blocking, error);
+        } finally {
+          waiting.delete(held);
+        }
+      });
+    } catch (error) {
+      throwIfInterrupted(signal);
+      throw giveUp.signal.aborted ? giveUp.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends the transactions. Fails when one of them was over before, so that its locks were not held until now. */
+  async release(): Promise<void> {
+    const held = this.#held.splice(0);
+    await forAll(held, async ({ blocking, session }) => {
+      try {
+        if (session.transactionStatus !== 'T') throw new Error('its transaction was over');
+        await session.script(LET_GO, { joinable: true, deadlineMs: RELEASE_DEADLINE_MS });
+      } catch (error) {
+        throw new Failure(
+          {
+            kind: 'failed',
+            what: 'The locks were not held until the end: the restore point may be of two moments',
+            ...this.#place(blocking),
+            cause: describe(error),
+            next: 'Do not restore to this point: run again with another name',
+          },
+          { cause: error },
+        );
+      }
+    });
+  }
+
+  async #session({ node, database }: Blocking): Promise<Session> {
+    return await this.#options.sessions.get(node, database);
+  }
+
+  async #transactionOf(blocking: Blocking): Promise<Held> {
+    const { node, database } = blocking;
+    const known = this.#held.find((held) => held.blocking.node === node && held.blocking.database === database);
+    if (known !== undefined) return known;
+    const held = { blocking, session: await this.#session(blocking) };
+    this.#held.push(held);
+    await held.session.script(beginBlocking(this.#options.waitMs), { joinable: true });
+    return held;
+  }
+
+  #place({ node, database }: Blocking): { readonly node: string; readonly database: string } {
+    return { node: this.#options.label(node), database };
+  }
+
+  #lockFailure(blocking: Blocking, error: unknown): unknown {
+    const code = codeOf(error);
+    return new Failure(
+      {
+        kind: 'failed',
+        what: 'Failed to lock the metadata of Citus for the restore point',
+        ...this.#place(blocking),
+        cause: describe(error),
+        next:
+          code === SQLSTATE.deadlockDetected || code === SQLSTATE.lockNotAvailable
+            ? 'Nothing is locked any more, and there is no point: run again'
+            : 'Nothing is locked any more, and there is no point. Remove the cause and run again',
+      },
+      { cause: error },
+    );
+  }
+
+  /** Asked before the waiting statements are cancelled: afterwards nobody knows what they waited for. */
+  async #timedOut(waiting: readonly Held[]): Promise<Failure> {
+    const told = await Promise.all(
+      waiting.map(async ({ blocking, session }) => {
+        const { node, database } = this.#place(blocking);
+        const wait = await this.#waitOf(blocking, session).catch(() => undefined);
+        return `${node}, database ${database}: ${wait ?? 'no answer'}`;
+      }),
+    );
+    return new Failure({
+      kind: 'failed',
+      what: `The locks for the restore point could not be had within ${this.#options.waitMs / 1000} s`,
+      cause: `\n${told.join('\n')}`,
+      next: 'Nothing is locked any more, and there is no point. End the transaction that stands in the way, or wait longer: --lock-timeout',
+    });
+  }
+
+  async #waitOf({ node, database }: Blocking, session: Session): Promise<string | undefined> {
+    const asked = await this.#options.maintenance.get(node, MAINTENANCE_DATABASE);
+    const { rows } = await asked.query<Activity>(ACTIVITY_OF, [session.backendPid, database], {
+      deadlineMs: HOLDERS_DEADLINE_MS,
+    });
+    const [activity] = rows;
+    return activity === undefined || activity.lock === null ? undefined : describeWait(activity);
+  }
+}
