@@ -33,6 +33,19 @@ test.each(['Dockerfile.citus', 'Dockerfile.job'])('%s starts from the images of 
   for (const [, from] of text(file).matchAll(/^FROM (\S+)/gm)) expect(from).toMatch(/^\$\{\w+_IMAGE\}$|^scratch$/);
 });
 
+test('compose keeps the data in its volume, whatever PostgreSQL the image has', () => {
+  const { services } = parse(text('compose.yaml'), { merge: true }) as {
+    readonly services: Readonly<
+      Record<string, { readonly environment?: { readonly PGDATA?: string }; readonly volumes: readonly string[] }>
+    >;
+  };
+  const nodes = Object.entries(services).filter(([name]) => name.startsWith('citus_'));
+  expect(nodes).toHaveLength(3);
+  for (const [name, { environment, volumes }] of nodes) {
+    expect(volumes.map((volume) => volume.split(':').slice(0, 2))).toContainEqual([name, environment?.PGDATA]);
+  }
+});
+
 test('Patroni and what it needs are pinned to exact versions', () => {
   const requirements = (versions()['PATRONI_REQUIREMENTS'] ?? '').split(/\s+/);
   expect(requirements).toContainEqual(expect.stringMatching(/^patroni==4\./));
