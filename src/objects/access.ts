@@ -1,108 +1,9 @@
 import { quoteIdentifier } from '../postgres/quote.ts';
-import type { DatabaseSpec, NodeSpec, UserAccess, UserSpec } from '../spec/types.ts';
-import type { ObservedAccess, ObservedDatabaseGrants, ObservedRelation } from './accessObserved.ts';
+import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
+import type { ObservedAccess, ObservedRelation } from './accessObserved.ts';
 import type { Change } from './change.ts';
-import { type Wording, wording } from './wording.ts';
-
-/**
- * What a user may do, in PostgreSQL's privileges. Grants that are missing come back with every run; others stay as they
- * are. Objects that belong to an extension keep the rights that its author chose.
- */
-
-type Kind = 'database' | 'schema' | 'table' | 'sequence';
-
-const READ_ONLY: Readonly<Record<Kind, readonly string[]>> = {
-  database: ['CONNECT'],
-  schema: ['USAGE'],
-  table: ['SELECT'],
-  sequence: ['SELECT'],
-};
-const READ_WRITE: Readonly<Record<Kind, readonly string[]>> = {
-  database: ['CONNECT', 'TEMPORARY'],
-  schema: ['USAGE'],
-  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
-  sequence: ['SELECT', 'UPDATE', 'USAGE'],
-};
-const ALL: Readonly<Record<Kind, readonly string[]>> = {
-  database: ['CONNECT', 'CREATE', 'TEMPORARY'],
-  schema: ['CREATE', 'USAGE'],
-  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'],
-  sequence: ['SELECT', 'UPDATE', 'USAGE'],
-};
-/** An owner gets the same as `all` on what others made: owning the database gives no right on their tables. */
-const PRIVILEGES: Readonly<Record<UserAccess, Readonly<Record<Kind, readonly string[]>>>> = {
-  owner: ALL,
-  all: ALL,
-  readWrite: READ_WRITE,
-  readOnly: READ_ONLY,
-};
-
-/** VACUUM, ANALYZE, REINDEX and the like on what others own (PostgreSQL 17 documentation, "Privileges"). */
-const MAINTAIN = { since: 170_000, name: 'MAINTAIN' } as const;
-
-function privilegesOf(access: UserAccess, kind: Kind, serverVersion: number): readonly string[] {
-  const privileges = PRIVILEGES[access][kind];
-  const maintains = PRIVILEGES[access] === ALL && kind === 'table' && serverVersion >= MAINTAIN.since;
-  return maintains ? [...privileges, MAINTAIN.name] : privileges;
-}
-
-/** What every database gives to everybody until it is taken away (PostgreSQL documentation, "Privileges"). */
-const PUBLIC_DEFAULT = ['CONNECT', 'TEMPORARY'] as const;
-
-/**
- * On one server: nothing for PUBLIC on the database, and what the users need. Where PUBLIC may not connect, neither may
- * the temporary role that Citus moves shards with: it is a member of the table's owner and has what that role was
- * granted, not what a superuser may do besides (Citus: replication/multi_logical_replication.c, CreateSubscriptions()).
- */
-export function diffDatabaseAccess(
-  database: DatabaseSpec,
-  /** undefined: the database is not there yet. */
-  observed: ObservedDatabaseGrants | undefined,
-  node: NodeSpec,
-  /** Owners of distributed tables, present and future ones; without Citus there are none. */
-  tableOwners: readonly string[],
-): readonly Change[] {
-  const name = quoteIdentifier(database.name);
-  const restricted = database.users.length > 0;
-  const forPublic = observed === undefined ? PUBLIC_DEFAULT : observed.forPublic;
-  const revoked = restricted ? forPublic : [];
-  const grants = [
-    ...database.users
-      .filter((user) => user.name !== database.owner)
-      .map((user) => ({ role: user.name, missing: lacking(user, PRIVILEGES[user.access].database, observed?.grants) })),
-    ...(restricted || !forPublic.includes('CONNECT') ? ownersToConnect(database, observed, tableOwners) : []),
-  ]
-    .filter(({ missing }) => missing.length > 0)
-    .map(({ role, missing }) => ({ role: quoteIdentifier(role), missing: missing.join(', ') }));
-  if (grants.length === 0 && revoked.length === 0) return [];
-  const parts = [
-    ...grants.map(({ role, missing }) => `${missing} to ${role}`),
-    ...(revoked.length === 0 ? [] : ['nothing to PUBLIC']),
-  ];
-  return [
-    change({
-      ...{ node, scope: 'server' },
-      ...wording('grant', `on database ${name}: ${parts.join('; ')}`),
-      statements: [
-        ...grants.map(({ role, missing }) => `GRANT ${missing} ON DATABASE ${name} TO ${role}`),
-        ...(revoked.length === 0 ? [] : [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`]),
-      ],
-      failure: `Failed to grant rights on database '${database.name}'`,
-      batch: 'database rights',
-    }),
-  ];
-}
-
-function ownersToConnect(
-  database: DatabaseSpec,
-  observed: ObservedDatabaseGrants | undefined,
-  tableOwners: readonly string[],
-): readonly { readonly role: string; readonly missing: readonly string[] }[] {
-  const known = new Set([database.owner, ...database.users.map((user) => user.name)]);
-  return [...new Set(tableOwners)]
-    .filter((role) => !known.has(role) && observed?.grants[role]?.includes('CONNECT') !== true)
-    .map((role) => ({ role, missing: ['CONNECT'] }));
-}
+import { accessChange, lacking, PRIVILEGES, privilegesOf } from './privileges.ts';
+import { wording } from './wording.ts';
 
 /** Roles whose new objects the users get rights on: everybody who may make some. */
 export function creators(database: DatabaseSpec, superuser: string): readonly string[] {
@@ -148,7 +49,7 @@ export function diffDefaultPrivileges(
   if (statements.length === 0) return [];
   const what = coordinator ? 'new schemas, tables and sequences' : 'new schemas';
   return [
-    change({
+    accessChange({
       ...{ node, scope: 'database', statements: statements.map(({ text }) => text) },
       ...wording('grant', `rights on ${what} to ${usersWithAccess(statements)}`),
       failure: 'Failed to set default privileges',
@@ -175,7 +76,7 @@ export function diffSchemaAccess(
   if (grants.length === 0) return [];
   const schemas = [...new Set(grants.map(({ schema }) => schema))];
   return [
-    change({
+    accessChange({
       ...{ node, scope: 'database' },
       ...wording('grant', `rights on ${listed(schemas, 'schema', 'schemas')} to ${usersWithAccess(grants)}`),
       // Each node is looked at by itself; on a worker Citus would refuse.
@@ -225,7 +126,7 @@ export function diffRelationAccess(
   if (grants.length === 0) return [];
   const names = [...new Set(grants.flatMap((grant) => grant.names))];
   return [
-    change({
+    accessChange({
       ...{ node, scope: 'database' },
       ...wording(
         'grant',
@@ -260,15 +161,6 @@ interface RelationContext {
   readonly superuser: string;
 }
 
-function lacking(
-  user: UserSpec,
-  privileges: readonly string[],
-  grants: Readonly<Record<string, readonly string[]>> | undefined,
-): readonly string[] {
-  const present = grants?.[user.name] ?? [];
-  return privileges.filter((privilege) => !present.includes(privilege));
-}
-
 function relationName({ schema, name }: ObservedRelation): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
@@ -286,17 +178,4 @@ function chunks<Item>(items: readonly Item[], size: number): readonly (readonly 
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
     items.slice(index * size, (index + 1) * size),
   );
-}
-
-interface Parts extends Wording {
-  readonly node: NodeSpec;
-  readonly scope: 'server' | 'database';
-  readonly statements: readonly string[];
-  readonly failure: string;
-  readonly batch?: string;
-}
-
-function change(parts: Parts): Change {
-  const { statements, ...rest } = parts;
-  return { kind: 'change', ...rest, statements: statements.map((text) => ({ text })), doneOnRetry: [], secret: false };
 }

@@ -8,14 +8,8 @@ import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNode.
 import { collationWarnings, templateProblems, unequalCollationWarnings } from '../objects/collationVersion.ts';
 import { copiesTemplate, databaseProblems, templateDaemonProblem, templateOf } from '../objects/database.ts';
 import { eventTriggerProblems } from '../objects/eventTrigger.ts';
-import {
-  type AvailableExtension,
-  availabilityProblems,
-  extensionProblems,
-  type MissingExtension,
-  packageProblems,
-  versionsLikeCoordinator,
-} from '../objects/extension.ts';
+import { type AvailableExtension, type MissingExtension, versionsLikeCoordinator } from '../objects/extension.ts';
+import { availabilityProblems, extensionProblems, packageProblems } from '../objects/extensionProblems.ts';
 import { harmfulParameterProblems, harmfulSettingProblems } from '../objects/harmfulSetting.ts';
 import { unknownOptionProblems } from '../objects/locale.ts';
 import { outputPluginWarnings } from '../objects/outputPlugins.ts';

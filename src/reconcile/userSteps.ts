@@ -1,8 +1,9 @@
 import { allNodes } from '../cluster/topology.ts';
-import { diffDatabaseAccess, diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../objects/access.ts';
+import { diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../objects/access.ts';
 import type { ObservedDatabaseGrants } from '../objects/accessObserved.ts';
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import type { Change, Problem } from '../objects/change.ts';
+import { diffDatabaseAccess } from '../objects/databaseAccess.ts';
 import { diffDistributedRoles } from '../objects/distributedRole.ts';
 import { diffRoleCopy } from '../objects/role.ts';
 import { diffUser, groupProblems, userProblems } from '../objects/user.ts';

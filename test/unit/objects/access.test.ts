@@ -1,13 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import {
-  creators,
-  diffDatabaseAccess,
-  diffDefaultPrivileges,
-  diffRelationAccess,
-  diffSchemaAccess,
-} from '../../../src/objects/access.ts';
+import { creators, diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../../../src/objects/access.ts';
 import type { ObservedAccess, ObservedRelation } from '../../../src/objects/accessObserved.ts';
 import type { Change } from '../../../src/objects/change.ts';
+import { diffDatabaseAccess } from '../../../src/objects/databaseAccess.ts';
 import type { NodeSpec } from '../../../src/spec/types.ts';
 import { database } from '../spec/support.ts';
 

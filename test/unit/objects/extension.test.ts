@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { citusProblems, diffCitus } from '../../../src/objects/citusExtension.ts';
 import {
-  availabilityProblems,
   diffExtensions,
   type ExtensionContext,
-  extensionProblems,
   type ObservedExtension,
   versionsLikeCoordinator,
 } from '../../../src/objects/extension.ts';
+import { availabilityProblems, extensionProblems } from '../../../src/objects/extensionProblems.ts';
 import type { ExtensionSpec } from '../../../src/spec/types.ts';
 import { COORDINATOR, shown, W1, wanted } from '../reconcile/situations.ts';
 
