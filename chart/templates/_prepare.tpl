@@ -67,10 +67,25 @@ generated has its Secret too: there has to be a place for the password.
     {{- range $role.databases -}}
       {{- $secrets = append $secrets (dict "name" . "secret" (include "citus-cluster.userSecret" (dict "cluster" $cluster "name" $role.name "database" .))) -}}
     {{- end -}}
-    {{- $users = append $users (dict "role" $role.name "secret" $role.connection "generate" (eq $role.source "generate") "databases" $secrets) -}}
+    {{- $users = append $users (dict "role" $role.name "secret" $role.connection "generate" (eq $role.source "generate") "databases" $secrets "namespaces" $role.namespaces) -}}
   {{- end -}}
 {{- end -}}
 {{- toRawJson $users -}}
+{{- end -}}
+
+{{/* Which Secrets `prepare` copies into which other namespace, as a map in JSON: namespace to names. */}}
+{{- define "citus-cluster.copiedSecrets" -}}
+{{- $copied := dict -}}
+{{- range $user := include "citus-cluster.userSecrets" . | fromJsonArray -}}
+  {{- $names := list $user.secret -}}
+  {{- range $user.databases -}}{{- $names = append $names .secret -}}{{- end -}}
+  {{- range $user.namespaces -}}
+    {{- if ne . $.Release.Namespace -}}
+      {{- $_ := set $copied . (concat (get $copied . | default list) $names | uniq) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toRawJson $copied -}}
 {{- end -}}
 
 {{/* Names of all Secrets that `prepare` makes, as a JSON list. */}}

@@ -53,7 +53,11 @@ agree wherever the role is declared.
   {{- $key = $existing.key | default "password" -}}
 {{- end -}}
 {{- $directory := include "citus-cluster.userDirectory" $name -}}
-{{- $spec := omit $user "generate" "existingSecret" -}}
+{{- $namespaces := $user.secretNamespaces | default list | uniq | sortAlpha -}}
+{{- if and $namespaces (eq $source "none") -}}
+  {{- fail (printf "%s.secretNamespaces: without generate and existingSecret there is no Secret to copy." $path) -}}
+{{- end -}}
+{{- $spec := omit $user "generate" "existingSecret" "secretNamespaces" -}}
 {{- if ne $source "none" -}}
   {{- $_ := set $spec "passwordFile" (printf "/etc/citus-databases/users/%s/password" $directory) -}}
 {{- end -}}
@@ -68,8 +72,9 @@ agree wherever the role is declared.
   "password" (list $source $secret $key)
   "login" $login
   "connectionLimit" ($user.connectionLimit | toString)
-  "memberOf" ($user.memberOf | default list | uniq | sortAlpha) -}}
-{{- $role := dict "name" $name "path" $path "source" $source "secret" $secret "key" $key "directory" $directory "login" $login "same" $same -}}
+  "memberOf" ($user.memberOf | default list | uniq | sortAlpha)
+  "secretNamespaces" $namespaces -}}
+{{- $role := dict "namespaces" $namespaces "name" $name "path" $path "source" $source "secret" $secret "key" $key "directory" $directory "login" $login "same" $same -}}
 {{- dict "spec" $spec "role" $role | toRawJson -}}
 {{- end -}}
 

@@ -187,6 +187,13 @@ const passwordSources = {
     description:
       "The Secret that holds the password: its name, and the key in it (default: password). A password changed there is the role's from the next upgrade on.",
   },
+  secretNamespaces: {
+    type: ['array', 'null'],
+    items: { type: 'string', maxLength: 63, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' },
+    default: [],
+    description:
+      'Existing namespaces that get a copy of the Secret to connect with, under the same name; each upgrade brings the copies up to date.',
+  },
 };
 
 function section() {

@@ -10,6 +10,8 @@ const userSecrets = z.strictObject({
   /** false: the password is in a Secret of somebody else's, and is not copied. */
   generate: z.boolean(),
   databases: z.array(z.strictObject({ name: z.string(), secret: z.string() })),
+  /** Where copies of these Secrets go. */
+  namespaces: z.optional(z.array(z.string())),
 });
 
 const certificates = z.strictObject({

@@ -55,10 +55,37 @@ async function makeSecrets(making: Making): Promise<void> {
   const names = users.flatMap(({ secret, databases }) => [secret, ...databases.map((database) => database.secret)]);
   const found = await readSecrets(making, [...new Set([...authority, ...names])]);
   for (const user of users) {
-    for (const secret of connectionSecrets(user, connection, (name) => found.get(name))) {
-      await put(making, secret, found.get(secret.name));
-    }
+    const made = connectionSecrets(user, connection, (name) => found.get(name));
+    for (const secret of made) await put(making, secret, found.get(secret.name));
+    for (const namespace of user.namespaces ?? []) await copyInto(making, namespace, made, connection.host);
   }
+}
+
+/** Copies what applications connect with into their own namespace: pods mount Secrets of no other. */
+async function copyInto(
+  making: Making,
+  namespace: string,
+  secrets: readonly WantedSecret[],
+  host: string,
+): Promise<void> {
+  const { kubernetes } = making;
+  if (namespace === kubernetes.namespace) return;
+  const there = { ...making, kubernetes: { namespace, call: kubernetes.call } };
+  making.log.line(`In namespace ${namespace}:`);
+  for (const secret of secrets) {
+    const found = await readSecret(there, secret.name);
+    if (found !== undefined && found['host'] !== host) throw ofAnotherCluster(secret.name, namespace, found['host']);
+    await put(there, secret, found);
+  }
+}
+
+function ofAnotherCluster(secret: string, namespace: string, host: string | undefined): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `The Secret ${secret} in namespace ${namespace} is not a copy of this cluster's`,
+    cause: `Its key host says ${host ?? 'nothing'}`,
+    next: `Delete it if nobody needs it, or take ${namespace} out of secretNamespaces`,
+  });
 }
 
 /** New passwords for a cluster that has data would lock everybody out. */

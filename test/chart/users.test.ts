@@ -247,6 +247,69 @@ describe('the Secret to connect with', () => {
   });
 });
 
+describe('copies of the Secret to connect with', () => {
+  const values = {
+    additionalDatabases: [{ name: 'orders', users: [{ ...app, secretNamespaces: ['web', 'shop', 'web'] }] }],
+  };
+  const inWeb = (objects: readonly Manifest[]) =>
+    objects.filter(({ kind, metadata }) => kind === 'Secret' && metadata['namespace'] === 'web');
+  const own = (objects: readonly Manifest[]) =>
+    objects.filter(({ kind, metadata }) => kind === 'Secret' && metadata['namespace'] === undefined);
+
+  it('are in each namespace that is named, the same as the Secret itself, and follow it', async () => {
+    const rendered = render({ values });
+    const before = await prepared(rendered);
+    const [secret] = connections(own(before));
+    expect(inWeb(before).map(contents)).toEqual([secret === undefined ? undefined : contents(secret)]);
+    const copies = inWeb(before);
+    const rotated = await prepared(rendered, copies);
+    const [next] = connections(own(rotated));
+    expect(next?.data?.['password']).not.toBe(secret?.data?.['password']);
+    expect(inWeb(rotated).map(contents)).toEqual([next === undefined ? undefined : contents(next)]);
+  });
+
+  it('are all that the Job may read and change there', () => {
+    const objects = render({ values });
+    const roles = ofKind(objects, 'Role').filter(({ metadata }) => metadata['namespace'] === 'web');
+    expect(roles.map((role) => at(role, 'rules'))).toEqual([
+      [
+        { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+        {
+          apiGroups: [''],
+          resources: ['secrets'],
+          resourceNames: [
+            'citusdemo-user-orders-app-708a9106',
+            expect.stringMatching(/^citusdemo-user-orders-app-orders-/),
+          ],
+          verbs: ['get', 'patch'],
+        },
+      ],
+    ]);
+    const bindings = ofKind(objects, 'RoleBinding').filter(({ metadata }) => metadata['namespace'] === 'web');
+    expect(bindings.map((binding) => at(binding, 'subjects'))).toEqual([
+      [{ kind: 'ServiceAccount', name: 'citusdemo-prepare', namespace: 'shop' }],
+    ]);
+  });
+
+  it('never take the place of a Secret of another cluster', async () => {
+    const before = await prepared(render({ values }));
+    const foreign = inWeb(before).map((secret) => ({
+      ...secret,
+      data: { ...secret.data, host: Buffer.from('citusdemo-0.other.svc').toString('base64') },
+    }));
+    await expect(prepared(render({ values }), foreign)).rejects.toThrow(
+      /in namespace web is not a copy of this cluster's.*\n.*citusdemo-0\.other\.svc/,
+    );
+  });
+
+  it('need a Secret', () => {
+    const users = [{ name: 'x', access: 'all', secretNamespaces: ['web'] }];
+    expect(refusal({ additionalDatabases: { orders: { users } } })).toContain(
+      'users[0].secretNamespaces: without generate and existingSecret there is no Secret to copy',
+    );
+  });
+});
+
 describe('generated passwords over upgrades', () => {
   const database = (name: string, ...users: readonly object[]) => ({ name, users });
   const passwords = (objects: readonly Manifest[]) =>

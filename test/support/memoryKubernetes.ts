@@ -10,15 +10,20 @@ export interface MemoryKubernetes extends Kubernetes {
 
 export function memoryKubernetes(present: readonly Manifest[], namespace = 'shop'): MemoryKubernetes {
   const objects = present.map((object) => structuredClone(object));
-  function find(resource: string, name: string): Manifest | undefined {
-    return objects.find(({ kind, metadata }) => `${kind.toLowerCase()}s` === resource && metadata.name === name);
+  function find(place: string, resource: string, name: string): Manifest | undefined {
+    return objects.find(
+      ({ kind, metadata }) =>
+        `${kind.toLowerCase()}s` === resource &&
+        metadata.name === name &&
+        (metadata['namespace'] ?? namespace) === place,
+    );
   }
   return {
     namespace,
     objects,
     call: async (method, path, body): Promise<Reply> => {
       const url = new URL(path, 'http://localhost');
-      const [, resource = '', name] = /\/namespaces\/shop\/(\w+)(?:\/(.+))?$/.exec(url.pathname) ?? [];
+      const [, place = '', resource = '', name] = /\/namespaces\/([^/]+)\/(\w+)(?:\/(.+))?$/.exec(url.pathname) ?? [];
       if (method === 'GET' && name === undefined) {
         const wanted = (url.searchParams.get('labelSelector') ?? '').split(',').map((pair) => pair.split('='));
         const items = objects.filter(
@@ -30,11 +35,12 @@ export function memoryKubernetes(present: readonly Manifest[], namespace = 'shop
       }
       if (method === 'POST') {
         const object = structuredClone(body) as Manifest;
-        if (find(resource, object.metadata.name) !== undefined) return { status: 409, body: {} };
+        if (find(place, resource, object.metadata.name) !== undefined) return { status: 409, body: {} };
+        if (place !== namespace) object.metadata['namespace'] = place;
         objects.push(object);
         return { status: 201, body: object };
       }
-      const found = find(resource, name ?? '');
+      const found = find(place, resource, name ?? '');
       if (found === undefined) return { status: 404, body: {} };
       if (method === 'GET') return { status: 200, body: found };
       const patch = body as Manifest;
