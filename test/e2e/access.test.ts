@@ -35,6 +35,12 @@ describe('who gets in', () => {
     return Buffer.from(data, 'base64').toString();
   }
 
+  async function passwordOfUser(): Promise<string> {
+    const names = await release.kubectl('get', 'secrets', '-o', 'name');
+    const [, name = ''] = /^secret\/(citusdemo-user-shop-app-\S+)$/m.exec(names) ?? [];
+    return await secret(name, 'password');
+  }
+
   /** psql in a pod that has the files of a client alone: the authority's certificate. */
   async function psql(conninfo: string, password: string, statement: string): Promise<Outcome> {
     const command = `PGPASSWORD='${password}' PGSSLCERT=/none PGSSLKEY=/none psql -X -A -t -q -v ON_ERROR_STOP=1 "${conninfo}" -c "${statement}"`;
@@ -44,7 +50,7 @@ describe('who gets in', () => {
   }
 
   async function asUser(host: string, statement: string): Promise<Outcome> {
-    const password = await secret('citusdemo-user-shop-app', 'password');
+    const password = await passwordOfUser();
     const conninfo = `host=${host} user=shop_app dbname=shop sslmode=verify-full sslrootcert=${authority}`;
     return await psql(conninfo, password, statement);
   }
@@ -69,7 +75,7 @@ describe('who gets in', () => {
 
   step('a user with its password: with TLS, and only so', 60, async () => {
     expect(await asUser('citusdemo-0', 'SELECT count(*) FROM items')).toMatchObject({ code: 0, stdout: '100\n' });
-    const password = await secret('citusdemo-user-shop-app', 'password');
+    const password = await passwordOfUser();
     const plain = await psql('host=citusdemo-0 user=shop_app dbname=shop sslmode=disable', password, 'SELECT 1');
     expect(plain.code).not.toBe(0);
     expect(plain.stderr).toContain('no encryption');

@@ -147,6 +147,14 @@ describe('Jobs in Lists', () => {
     expect((await identities()).filter((uid) => before.includes(uid)).length).toBeGreaterThan(0);
   });
 
+  step('jobs.parallel: 1, Helm 4 prints the log of the Job that failed', 180, async (note) => {
+    const wrong = { name: 'fd5', initSQL: 'SELECT * FROM no_such_table;' };
+    const { code, stdout, stderr } = await apply(note, 'upgrade', [wrong], { jobs: { parallel: 1 } });
+    expect(code).not.toBe(0);
+    const version = await release.helmCommand('version', '--template', '{{.Version}}');
+    if (version.startsWith('v4')) expect(stdout + stderr).toMatch(/\n {2}Cause: .*no_such_table.*\(SQLSTATE 42P01\)/);
+  });
+
   step('a rollback runs the Jobs of the revision that it goes back to', 180, async (note) => {
     const before = await identities();
     const start = performance.now();
@@ -172,7 +180,7 @@ describe('Jobs in Lists', () => {
     180,
     async () => {
       await release.helmCommand('uninstall', release.name, '--timeout', '4m');
-      const left = entries(5).map(({ name }) => `job.batch/${jobName(`f${name}`)}`);
+      const left = entries(6).map(({ name }) => `job.batch/${jobName(`f${name}`)}`);
       await eventually('the Jobs of the release are gone', 60_000, async () => {
         const names = (await release.kubectl('get', 'jobs', '-o', 'name')).trim().split('\n').toSorted();
         return names.join() === left.join() ? true : undefined;

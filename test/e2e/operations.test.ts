@@ -79,7 +79,9 @@ describe('operations on a release', () => {
   async function objects(): Promise<string> {
     const fields = 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid}{"\\n"}{end}';
     const servers = await release.kubectl('get', 'pods', '-l', 'application=patroni', '-o', fields);
-    return servers + (await release.kubectl('get', 'statefulsets,pvc,secrets', '-l', 'cluster-name=ops', '-o', fields));
+    const others = await release.kubectl('get', 'statefulsets,pvc,secrets', '-l', 'cluster-name=ops', '-o', fields);
+    // Of the hook that refuses, which is made anew before the next one.
+    return servers + others.replace(/^Secret ops-guard-image .*\n/m, '');
   }
 
   async function write(database: string): Promise<void> {
@@ -182,6 +184,22 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
+  step('a certificate is renewed; a rollback does not bring the old one back', 420, async () => {
+    const before = revision;
+    const certificate = () =>
+      release.kubectl('get', 'secret', 'ops-ssl-certs', '-o', 'go-template={{index .data "server.crt"}}');
+    const old = await certificate();
+    await release.kubectl('delete', 'secret', 'ops-ssl-certs');
+    await apply('upgrade', values({ shop, crm }));
+    const renewed = await certificate();
+    expect(renewed).not.toBe(old);
+    await allIsWell();
+    const back = await rollback(before);
+    expect(back, back.output).toMatchObject({ code: 0 });
+    expect(await certificate()).toBe(renewed);
+    await allIsWell();
+  });
+
   step('a worker group is added, and a rollback that would delete it is refused', 420, async () => {
     const before = revision;
     await apply('upgrade', values({ shop, crm }, twoGroups));
@@ -208,6 +226,11 @@ describe('operations on a release', () => {
     expect(await refused(values({ shop, crm }, { ...twoGroups, patroni: { scope: 'other' } }))).toContain(
       'patroni.scope',
     );
+    for (const role of ['superuser', 'replication']) {
+      expect(
+        await refused(values({ shop, crm }, { ...twoGroups, patroni: { [role]: { username: 'someone' } } })),
+      ).toContain(`patroni.${role}.username`);
+    }
     expect(await refused(values({ shop, crm }, { ...twoGroups, storage: { size: '2Gi' } }))).toContain('size is 2Gi');
     const secret = await release.kubectl('get', 'secret', 'ops-credentials', '-o', 'json');
     await release.kubectl('delete', 'secret', 'ops-credentials');
@@ -329,6 +352,33 @@ describe('operations on a release', () => {
     );
     await release.ready({ 0: 1, 1: 1 });
     await allIsWell();
+  });
+
+  step('fewer replicas than the volumes that are kept need: refused, and said how many', 420, async () => {
+    const both = values({ shop, crm }, { coordinator: { replicas: 2, resources } });
+    await apply('upgrade', both);
+    await release.ready({ 0: 2, 1: 1 });
+    await release.kubectl(
+      ...['exec', 'ops-0-0', '-c', 'postgresql', '--', 'patronictl', 'switchover', '--group', '0', '--force'],
+    );
+    await eventually('the other one leads', 90_000, async () =>
+      (await release.leader(0)) === 'ops-0-1' ? true : undefined,
+    );
+    await uninstalled();
+    const { code, stderr } = await release.helm('install', [], values({ shop, crm }));
+    expect(code).not.toBe(0);
+    expect(stderr.replaceAll(/\s+/g, ' ')).toContain('Start with replicas: 2');
+    await apply('install', both);
+    await release.ready({ 0: 2, 1: 1 });
+    await allIsWell();
+    await release.kubectl(
+      ...['exec', 'ops-0-0', '-c', 'postgresql', '--', 'patronictl', 'switchover', '--group', '0', '--force'],
+    );
+    await eventually('the first one leads again', 90_000, async () =>
+      (await release.leader(0)) === 'ops-0-0' ? true : undefined,
+    );
+    await apply('upgrade', values({ shop, crm }));
+    await release.ready({ 0: 1, 1: 1 });
   });
 
   step('uninstall and install: the volumes, passwords and users are those of before', 420, async () => {
