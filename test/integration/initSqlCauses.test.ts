@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Statements of initSQL that fail for a reason which lies elsewhere: what passes, passes, and the rest is named. */
@@ -61,3 +63,73 @@ test('a deadlock is rolled back, and the statement runs again', async () => {
   }
   expect(await firstValue(cluster, 0, 'deadlock', 'SELECT count(*)::int FROM two')).toBe(1);
 });
+
+test('a row that another session changed meanwhile: a repeatable read runs again', async () => {
+  const first = 'CREATE TABLE counted (x int);\nINSERT INTO counted VALUES (1);';
+  expect(await apply('serial', first)).toMatchObject({ code: 0 });
+  const other: pg.Client = await connect(cluster, 0, 'serial');
+  try {
+    await other.query('SELECT pg_advisory_lock(1)');
+    const running = apply(
+      'serial',
+      `${first}
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM counted;
+SELECT pg_advisory_xact_lock(1);
+UPDATE counted SET x = x + 10;
+COMMIT;`,
+    );
+    await waitsForLock('serial');
+    await other.query('UPDATE counted SET x = x + 100');
+    await other.query('SELECT pg_advisory_unlock(1)');
+    const { code, log } = await running;
+    expect({ code, log }).toMatchObject({ code: 0 });
+    expect(log).toContain(
+      'could not serialize access due to concurrent update (SQLSTATE 40001); rolled back, trying again',
+    );
+  } finally {
+    await other.end();
+  }
+  expect(await firstValue(cluster, 0, 'serial', 'SELECT x FROM counted')).toBe(111);
+});
+
+test('a worker that takes no connection for a moment: the statement runs again', async () => {
+  if (cluster.kind !== 'real') return;
+  const first = 'CREATE TABLE spread (x int);';
+  expect(await apply('refusing', first)).toMatchObject({ code: 0 });
+  const allow = (yes: boolean) =>
+    query(cluster, 1, 'postgres', `UPDATE pg_database SET datallowconn = ${yes} WHERE datname = 'refusing'`);
+  const other: pg.Client = await connect(cluster, 0, 'refusing');
+  try {
+    await other.query('SELECT pg_advisory_lock(1)');
+    const running = apply(
+      'refusing',
+      `${first}\nSELECT pg_advisory_lock(1);\nSELECT create_distributed_table('spread', 'x', shard_count => 2);`,
+    );
+    await waitsForLock('refusing');
+    const before = await failures();
+    await allow(false);
+    await other.query('SELECT pg_advisory_unlock(1)');
+    while ((await failures()) === before) await setTimeout(50);
+    await allow(true);
+    const { code, log } = await running;
+    expect({ code, log }).toMatchObject({ code: 0 });
+    expect(log).toMatch(/\(SQLSTATE 08006\); rolled back, trying again/);
+  } finally {
+    await allow(true);
+    await other.end();
+  }
+  expect(await firstValue(cluster, 0, 'refusing', 'SELECT count(*)::int FROM pg_dist_shard')).toBe(2);
+});
+
+async function waitsForLock(database: string): Promise<void> {
+  const waiting = `SELECT count(*)::int FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND database = (
+    SELECT oid FROM pg_database WHERE datname = current_database())`;
+  while ((await firstValue(cluster, 0, database, waiting)) === 0) await setTimeout(50);
+}
+
+/** How often the coordinator could not connect to the worker. */
+async function failures(): Promise<number> {
+  const log = await readFile(nodeOf(cluster, 0).logFile, 'utf8');
+  return log.split('is not currently accepting connections').length;
+}
