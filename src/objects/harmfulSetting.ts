@@ -2,7 +2,9 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
-import { parameterName } from './parameter.ts';
+import { lookUp, parameterName } from './parameter.ts';
+import { LIBRARIES, MISSING } from './preloadLibraries.ts';
+import { isHealed } from './setting.ts';
 
 /**
  * Settings of a database, or of the superuser, with which Citus' own connections between the nodes no longer do what
@@ -21,48 +23,62 @@ export interface ObservedHarmfulSetting {
 interface Harm {
   readonly isHarmless: (value: string) => boolean;
   readonly why: string;
+  /** Of the superuser and the database; what a user of the database has is that user's own. */
+  readonly ofSuperuser?: true;
+  /** What to declare in its place. */
+  readonly instead?: string;
 }
 
 const IS_ON = (value: string) => /^(?:on|t(?:r(?:u(?:e)?)?)?|y(?:e(?:s)?)?|1)$/i.test(value);
+const IS_OFF = (value: string) => /^(?:off?|f(?:a(?:l(?:s(?:e)?)?)?)?|no?|0)$/i.test(value);
 const NEVER = () => false;
 const NOT_FOUND = 'extensions and libraries are looked for elsewhere than the server has them';
 
-const HARMFUL: ReadonlyMap<string, Harm> = new Map([
-  ['citus.enable_metadata_sync', { isHarmless: IS_ON, why: 'workers would not learn what the coordinator creates' }],
+/** Milliseconds in each unit (PostgreSQL documentation, "Parameter Names and Values"). */
+const UNITS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** 0 means no limit. A value that is not read here is left to the server. */
+function isLongEnough(value: string): boolean {
+  const [, digits = '', unit = ''] = /^\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*$/.exec(value) ?? [];
+  const milliseconds = Number.parseFloat(digits) * (UNITS[unit === '' ? 'ms' : unit] ?? Number.NaN);
+  return !(milliseconds > 0 && milliseconds < 1000);
+}
+
+const TOO_SHORT: Harm = {
+  isHarmless: isLongEnough,
+  why: 'those would be ended in the middle of what they do; a second is the least',
+};
+
+const READ_ONLY = 'default_transaction_read_only';
+
+const HARMFUL: ReadonlyMap<string, Harm> = new Map<string, Harm>([
+  [
+    'citus.enable_metadata_sync',
+    { isHarmless: IS_ON, why: 'workers would not learn what the coordinator creates', ofSuperuser: true },
+  ],
   [
     'citus.hide_citus_dependent_objects',
-    { isHarmless: (value) => !IS_ON(value), why: "Citus' own queries on the catalogs would fail" },
+    { isHarmless: IS_OFF, why: "Citus' own queries on the catalogs would fail", ofSuperuser: true },
   ],
-  // In milliseconds; the default is 30 seconds.
+  ['citus.node_connection_timeout', { isHarmless: isLongEnough, why: 'no connection is opened in so short a time' }],
   [
-    'citus.node_connection_timeout',
-    { isHarmless: (value) => !/^\d{1,3}(?:ms)?$/.test(value), why: 'no connection is opened in so short a time' },
+    READ_ONLY,
+    {
+      isHarmless: IS_OFF,
+      why: 'those would be read-only too',
+      ofSuperuser: true,
+      instead: 'set it for the users who are to read only (`users[].parameters`)',
+    },
   ],
-  ['extension_destdir', { isHarmless: (value) => value === '', why: NOT_FOUND }],
-  ['extension_control_path', { isHarmless: NEVER, why: NOT_FOUND }],
+  ['statement_timeout', TOO_SHORT],
+  ['transaction_timeout', TOO_SHORT],
+  ['idle_in_transaction_session_timeout', TOO_SHORT],
+  ['idle_session_timeout', TOO_SHORT],
+  ['extension_destdir', { isHarmless: (value) => value === '', why: NOT_FOUND, ofSuperuser: true }],
+  ['extension_control_path', { isHarmless: NEVER, why: NOT_FOUND, ofSuperuser: true }],
 ]);
 
-/** Without a superuser's word to the contrary, sessions load these when they start, or end. */
-const LIBRARIES: ReadonlyMap<string, string> = new Map([
-  ['session_preload_libraries', '/'],
-  // Below the folder of libraries (PostgreSQL documentation, local_preload_libraries).
-  ['local_preload_libraries', '/plugins/'],
-]);
-
-/** SET x TO '' stores one empty name (PostgreSQL: flatten_set_variable_args()). Names with a path are not judged, nor those that are looked for elsewhere than in the server's own folder. */
-const MISSING = `coalesce(pg_catalog.current_setting('dynamic_library_path') = '$libdir' AND EXISTS (
-        SELECT FROM pg_catalog.regexp_split_to_table(found.value, ',') item,
-             LATERAL (SELECT pg_catalog.btrim(item, ' "') AS name) library,
-             (SELECT setting || CASE pg_catalog.lower(found.name) ${[...LIBRARIES]
-               .map(([name, folder]) => `WHEN '${name}' THEN '${folder}'`)
-               .join(' ')} END AS folder FROM pg_catalog.pg_config WHERE name = 'PKGLIBDIR') place
-        WHERE pg_catalog.btrim(item) <> '' AND library.name !~ '/' AND place.folder IS NOT NULL
-          AND (library.name = ''
-            OR pg_catalog.pg_stat_file(place.folder || library.name || '.so', true) IS NULL
-              AND pg_catalog.pg_stat_file(place.folder || library.name || '.dylib', true) IS NULL
-              AND pg_catalog.pg_stat_file(place.folder || library.name, true) IS NULL)), false)`;
-
-export function observeHarmfulSettings(database: string): Fragment {
+export function observeHarmfulSettings(database: string, users: readonly string[]): Fragment {
   return {
     key: 'harmfulSettings',
     value: jsonRows(`
@@ -72,66 +88,114 @@ export function observeHarmfulSettings(database: string): Fragment {
       FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
       WHERE (s.setdatabase = 0 OR d.datname::pg_catalog.text = ${quoteLiteral(database)})
-        AND (s.setrole = 0 OR pg_catalog.pg_get_userbyid(s.setrole) = current_user)
+        AND (s.setrole = 0
+          OR pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)} || current_user::pg_catalog.text))
         AND pg_catalog.lower(pg_catalog.split_part(entry, '=', 1)) = ANY (${textArray([...HARMFUL.keys(), ...LIBRARIES.keys()])})
       ) found ORDER BY 1, 2, 3`),
   };
 }
 
-/** Declared settings of the database that let nobody in as they are: corrected before anything else is done inside. */
+/** Declared settings of the database with which nothing can be done inside as they are: corrected before all else. */
 export function lockingParameters(
-  { parameters }: DatabaseSpec,
+  database: DatabaseSpec,
   observed: readonly ObservedHarmfulSetting[],
 ): Readonly<Record<string, string>> {
-  const locking = observed.filter(({ role, inDatabase, missing }) => missing && inDatabase && role === null);
+  const locking = observed.filter(
+    (setting) =>
+      setting.inDatabase && setting.role === null && (setting.missing || harmOf(database, setting) !== undefined),
+  );
   return Object.fromEntries(
-    Object.entries(parameters).filter(([name]) => locking.some((setting) => setting.name === name.toLowerCase())),
+    Object.entries(database.parameters).filter(([name]) => locking.some((setting) => isNamed(setting, name))),
   );
 }
 
-/** Asked before anything is made. */
+function isNamed(setting: ObservedHarmfulSetting, name: string): boolean {
+  return setting.name.toLowerCase() === name.toLowerCase();
+}
+
+function harmOf({ users }: DatabaseSpec, { role, name, value }: ObservedHarmfulSetting): Harm | undefined {
+  const harm = HARMFUL.get(name.toLowerCase());
+  if (harm === undefined || harm.isHarmless(value)) return undefined;
+  return harm.ofSuperuser === true && users.some((user) => user.name === role) ? undefined : harm;
+}
+
+/** Asked before anything is made. On a worker, what is healed there (setting.ts) is left out. */
 export function harmfulSettingProblems(
   wanted: DatabaseSpec,
   observed: readonly ObservedHarmfulSetting[],
-  label: string,
+  node: { readonly label: string; readonly isWorker: boolean },
 ): readonly Problem[] {
-  const corrected = Object.keys(lockingParameters(wanted, observed)).map((name) => name.toLowerCase());
+  const corrected = Object.keys(lockingParameters(wanted, observed));
   return observed.flatMap((setting): readonly Problem[] => {
     const { role, inDatabase, name, value, missing } = setting;
+    if (inDatabase && role === null && corrected.some((parameter) => isNamed(setting, parameter))) return [];
     const place = placeOf(role, inDatabase, wanted.name);
-    if (missing && !(inDatabase && role === null && corrected.includes(name))) {
+    const next = `On that node: ALTER ${place.sql} RESET ${parameterName(name)}`;
+    const base = { kind: 'refused', node: node.label } as const;
+    if (missing) {
       return [
         {
-          kind: 'refused',
+          ...base,
           what: `Setting '${name}' of ${place.words} lets nobody log in: the server has no library for '${value}'`,
-          node: label,
-          next: `On that node: ALTER ${place.sql} RESET ${parameterName(name)}; or install the library`,
+          next: `${next}; or install the library`,
         },
       ];
     }
-    const harm = HARMFUL.get(name.toLowerCase());
-    if (harm === undefined || harm.isHarmless(value)) return [];
+    if (node.isWorker && isHealed(wanted, setting)) return [];
+    const harm = harmOf(wanted, setting);
+    if (harm !== undefined) {
+      return [
+        {
+          ...base,
+          what: `Setting '${name}' of ${place.words} is '${value}', which acts on connections between the nodes: ${harm.why}`,
+          next,
+        },
+      ];
+    }
+    if (!isReadOnlyUser(wanted, setting)) return [];
     return [
       {
-        kind: 'refused',
-        what: `Setting '${name}' of ${place.words} is '${value}', which acts on connections between the nodes: ${harm.why}`,
-        node: label,
-        next: `On that node: ALTER ${place.sql} RESET ${parameterName(name)}`,
+        ...base,
+        what: `Setting '${name}' of ${place.words} is '${value}': this user of the database could only read`,
+        next: `${next}; or declare it in \`users[].parameters\``,
       },
     ];
   });
 }
 
+function isReadOnlyUser({ users }: DatabaseSpec, { role, name, value }: ObservedHarmfulSetting): boolean {
+  const user = users.find((candidate) => candidate.name === role);
+  return (
+    user !== undefined &&
+    name.toLowerCase() === READ_ONLY &&
+    !IS_OFF(value) &&
+    lookUp(user.parameters, READ_ONLY) === undefined
+  );
+}
+
 /** The same of what the spec declares. */
-export function harmfulParameterProblems({ parameters }: DatabaseSpec): readonly Problem[] {
+export function harmfulParameterProblems({ parameters, users }: DatabaseSpec): readonly Problem[] {
+  return [
+    ...harmfulAmong(parameters, 'Take it out of `parameters`'),
+    ...users.flatMap((user) =>
+      harmfulAmong(user.parameters, 'Take it out of `users[].parameters`', (harm) => harm.ofSuperuser !== true),
+    ),
+  ];
+}
+
+function harmfulAmong(
+  parameters: Readonly<Record<string, string>>,
+  next: string,
+  concerns: (harm: Harm) => boolean = () => true,
+): readonly Problem[] {
   return Object.entries(parameters).flatMap(([name, value]): readonly Problem[] => {
     const harm = HARMFUL.get(name.toLowerCase());
-    if (harm === undefined || harm.isHarmless(value)) return [];
+    if (harm === undefined || harm.isHarmless(value) || !concerns(harm)) return [];
     return [
       {
         kind: 'invalid',
-        what: `Parameter '${name}' with the value '${value}' cannot belong to a database with Citus: ${harm.why}`,
-        next: 'Take it out of `parameters`',
+        what: `Parameter '${name}' with the value '${value}' cannot belong to a database with Citus, since it acts on connections between the nodes: ${harm.why}`,
+        next: [next, ...(harm.instead === undefined ? [] : [harm.instead])].join(', and '),
       },
     ];
   });

@@ -1,7 +1,5 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, LocaleProvider } from '../spec/types.ts';
-import type { Problem } from './change.ts';
-import type { Fragment } from './observe.ts';
 
 /**
  * What decides how a database sorts and compares text (PostgreSQL documentation, "Locale Support"). Nodes that differ in
@@ -86,60 +84,6 @@ export function localeOptions(wanted: DatabaseSpec, like: ObservedLocale | null)
     ...(provider === 'icu' ? option('ICU_RULES', wanted.icuRules ?? alike?.icuRules) : []),
     ...(provider === 'builtin' ? option('BUILTIN_LOCALE', wanted.builtinLocale ?? alike?.providerLocale) : []),
   ];
-}
-
-/** Declared, and unknown to a server. Absent: not declared. */
-export interface UnknownOptions {
-  readonly unknownLocale?: boolean;
-  readonly unknownEncoding?: boolean;
-}
-
-/**
- * CREATE DATABASE asks the C library for the locale, as lc_monetary does when it is set (PostgreSQL:
- * src/backend/utils/adt/pg_locale.c, check_locale()). No catalog lists them: pg_collation has those of the day of initdb.
- */
-export function observeUnknownOptions({ locale, encoding }: DatabaseSpec): readonly Fragment[] {
-  return [
-    ...(locale === undefined
-      ? []
-      : [
-          {
-            key: 'unknownLocale',
-            value: `pg_catalog.set_config('lc_monetary', ${quoteLiteral(locale)}, true) IS NULL`,
-            orElse: 'true',
-          },
-        ]),
-    ...(encoding === undefined
-      ? []
-      : [{ key: 'unknownEncoding', value: `pg_catalog.pg_char_to_encoding(${quoteLiteral(encoding)}) < 0` }]),
-  ];
-}
-
-/** `path`: of the database in the spec. */
-export function unknownOptionProblems(
-  { locale, encoding }: DatabaseSpec,
-  unknown: UnknownOptions,
-  path: string,
-  label: string,
-): readonly Problem[] {
-  const problems: Problem[] = [];
-  if (unknown.unknownLocale === true) {
-    problems.push({
-      kind: 'invalid',
-      what: `Locale '${locale}' (${path}.locale) is unknown to the server`,
-      node: label,
-      next: "Correct it, or add it to the nodes' image: `locale -a` lists what a node has",
-    });
-  }
-  if (unknown.unknownEncoding === true) {
-    problems.push({
-      kind: 'invalid',
-      what: `Encoding '${encoding}' (${path}.encoding) is unknown to the server`,
-      node: label,
-      next: 'Correct it: the documentation of PostgreSQL, "Character Set Support", lists them',
-    });
-  }
-  return problems;
 }
 
 /** The C library takes `en_US.UTF-8` and `en_US.utf8` for the same locale (glibc manual, "Locale Names"). */

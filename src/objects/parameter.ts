@@ -91,25 +91,10 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
 /** pg_settings does not show it, yet ALTER DATABASE and ALTER ROLE take it (PostgreSQL: guc_tables.c, GUC_NO_SHOW_ALL). */
 const UNLISTED: ReadonlySet<string> = new Set(['role']);
 
-const READ_ONLY = 'default_transaction_read_only';
-
 /** Parameters that a database cannot hold, and why; asked before anything is made. */
-export function parameterProblems(
-  wanted: DatabaseSpec,
-  known: readonly KnownParameter[],
-  citus = false,
-): readonly Problem[] {
-  return Object.entries(wanted.parameters).flatMap(([name, value]): Problem[] => {
+export function parameterProblems(wanted: DatabaseSpec, known: readonly KnownParameter[]): readonly Problem[] {
+  return Object.keys(wanted.parameters).flatMap((name): Problem[] => {
     if (isServerWide(name)) return [];
-    if (citus && name.toLowerCase() === READ_ONLY && !/^(?:off?|f(?:a(?:l(?:s(?:e)?)?)?)?|no?|0)$/i.test(value)) {
-      return [
-        {
-          kind: 'invalid',
-          what: `Parameter '${READ_ONLY}' cannot belong to a database with Citus: the connections between its nodes would be read-only too`,
-          next: 'Take it out of `parameters`, and set it for the users who are to read only (`users[].parameters`)',
-        },
-      ];
-    }
     const found = known.find((parameter) => parameter.name.toLowerCase() === name.toLowerCase());
     if (found === undefined) {
       // A name with a dot may belong to a library that is loaded later (PostgreSQL documentation, "Customized Options").

@@ -19,7 +19,7 @@ export interface ObservedSetting {
  * Settings that decide whether a session can do anything at all: read-only transactions, a limit that ends every
  * statement, a library that cannot be loaded, another role, another search_path.
  */
-const DECISIVE = [
+const DECISIVE: readonly string[] = [
   'default_transaction_read_only',
   'statement_timeout',
   'transaction_timeout',
@@ -27,7 +27,7 @@ const DECISIVE = [
   'local_preload_libraries',
   'role',
   'search_path',
-] as const;
+];
 
 export function observeSettings(database: string, users: readonly string[]): Fragment {
   return {
@@ -42,6 +42,11 @@ export function observeSettings(database: string, users: readonly string[]): Fra
         AND pg_catalog.split_part(entry, '=', 1) = ANY (${textArray(DECISIVE)})
       ORDER BY 1, 2, 3`),
   };
+}
+
+/** Whether such a setting of a worker becomes the coordinator's. */
+export function isHealed({ users }: DatabaseSpec, { role, name }: Pick<ObservedSetting, 'role' | 'name'>): boolean {
+  return DECISIVE.includes(name) && (role === null || users.some((user) => user.name === role));
 }
 
 /** A worker's decisive settings become the coordinator's, except those that the spec declares. */

@@ -15,10 +15,15 @@ const KEEPALIVES = {
 /** Whoever owns the database may name a library that is not there, and nobody would get in any more. */
 const NO_LIBRARIES = { local_preload_libraries: '' } as const;
 
-/** Made for Citus' own tests: what is made with other values is unknown on workers, or cannot be looked at any more. */
+/** With other values what is made is unknown on workers, takes a number that is taken, or cannot be looked at any more. */
 const REACHES_EVERY_NODE = {
   'citus.enable_metadata_sync': 'on',
+  'citus.enable_ddl_propagation': 'on',
   'citus.hide_citus_dependent_objects': 'off',
+  'citus.next_shard_id': '0',
+  'citus.next_placement_id': '0',
+  'citus.next_operation_id': '0',
+  'citus.next_cleanup_record_id': '0',
   exit_on_error: 'off',
 } as const;
 
@@ -50,7 +55,6 @@ const PINNED = {
   timezone: 'UTC',
   ...REACHES_EVERY_NODE,
   'citus.propagate_set_commands': 'none',
-  'citus.enable_ddl_propagation': 'on',
   'citus.enable_schema_based_sharding': 'off',
   'citus.use_citus_managed_tables': 'off',
   'citus.shard_replication_factor': '1',
@@ -60,10 +64,6 @@ const PINNED = {
   'citus.enable_manual_changes_to_shards': 'off',
   'citus.enable_local_execution': 'on',
   'citus.multi_task_query_log_level': 'off',
-  'citus.next_shard_id': '0',
-  'citus.next_placement_id': '0',
-  'citus.next_operation_id': '0',
-  'citus.next_cleanup_record_id': '0',
 } as const;
 
 /** The session of initSQL has the user's settings on purpose, save for those with which the ledger cannot be written. */
@@ -73,6 +73,8 @@ const FOR_LEDGER = {
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',
   standard_conforming_strings: 'on',
+  // The types of its columns are compared as format_type() writes them.
+  quote_all_identifiers: 'off',
 } as const;
 
 /** For sessions whose statements may hold a secret, failed ones included. A superuser may set these. */

@@ -18,6 +18,7 @@ import { type Leftovers, observeLeftovers } from '../objects/cleanup.ts';
 import { type ObservedCollationVersion, observeCollationVersions } from '../objects/collationVersion.ts';
 import { observeDaemon } from '../objects/daemon.ts';
 import { type ObservedDatabase, observeDatabase, observeTemplateDaemon, templateOf } from '../objects/database.ts';
+import { observeUnknownOptions, type UnknownOptions } from '../objects/databaseOptions.ts';
 import { observeDistributedRoles } from '../objects/distributedRole.ts';
 import { type ObservedTypes, observeDistributedTypes } from '../objects/distributedType.ts';
 import { type ForeignEventTrigger, observeForeignEventTriggers } from '../objects/eventTrigger.ts';
@@ -32,7 +33,6 @@ import { type ObservedHarmfulSetting, observeHarmfulSettings } from '../objects/
 import { type ObservedIdentities, observeIdentities } from '../objects/identity.ts';
 import { type InvalidIndexes, observeInvalidIndexes } from '../objects/invalidIndex.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
-import { observeUnknownOptions, type UnknownOptions } from '../objects/locale.ts';
 import { type ObservedMemberships, observeMemberships } from '../objects/membership.ts';
 import { type MetadataDigests, observeMetadataParts } from '../objects/metadataParts.ts';
 import {
@@ -48,6 +48,7 @@ import {
   observeKnownParameters,
   observeParameters,
 } from '../objects/parameter.ts';
+import { type MissingLibraries, observeMissingLibraries } from '../objects/preloadLibraries.ts';
 import { observePreparedTransactions, type PreparedTransaction } from '../objects/preparedTransaction.ts';
 import { type ObservedRole, observeRoles } from '../objects/role.ts';
 import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
@@ -59,7 +60,7 @@ import { type ObservedUserParameters, observeUserParameters } from '../objects/u
 import type { DatabaseSpec } from '../spec/types.ts';
 
 /** What a node's maintenance database tells about itself and about one database. */
-export interface ServerObservation extends UnknownOptions {
+export interface ServerObservation extends UnknownOptions, MissingLibraries {
   readonly settings: ServerSettings;
   readonly roles: readonly ObservedRole[];
   readonly memberships: ObservedMemberships;
@@ -143,7 +144,8 @@ export function serverScript(
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
     observeSettings(database.name, users),
-    observeHarmfulSettings(database.name),
+    observeHarmfulSettings(database.name, users),
+    ...observeMissingLibraries(database),
     observeDatabase(database.name),
     observeDatabase(templateOf(database), 'template'),
     observeTemplateDaemon(templateOf(database)),

@@ -7,13 +7,14 @@ import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNode.ts';
 import { collationWarnings, templateProblems, unequalCollationWarnings } from '../objects/collationVersion.ts';
 import { copiesTemplate, databaseProblems, templateDaemonProblem, templateOf } from '../objects/database.ts';
+import { tablespaceProblems, unknownOptionProblems } from '../objects/databaseOptions.ts';
 import { eventTriggerProblems } from '../objects/eventTrigger.ts';
 import { type AvailableExtension, type MissingExtension, versionsLikeCoordinator } from '../objects/extension.ts';
 import { availabilityProblems, extensionProblems, packageProblems } from '../objects/extensionProblems.ts';
 import { harmfulParameterProblems, harmfulSettingProblems } from '../objects/harmfulSetting.ts';
-import { unknownOptionProblems } from '../objects/locale.ts';
 import { outputPluginWarnings } from '../objects/outputPlugins.ts';
 import { parameterProblems } from '../objects/parameter.ts';
+import { missingLibraryProblems } from '../objects/preloadLibraries.ts';
 import { ownersOf } from '../objects/role.ts';
 import type { ServerSettings } from '../objects/server.ts';
 import { untriedVersionWarnings, versionProblems } from '../objects/versions.ts';
@@ -53,7 +54,8 @@ export function preflight(
     problems.push(...serverProblems(observed.settings, spec.cluster.citus, spec.cluster.user, name));
     problems.push(...databaseProblems(database, observed.database, name));
     if (spec.cluster.citus) {
-      problems.push(...harmfulSettingProblems(database, observed.harmfulSettings ?? [], name));
+      const isWorker = node !== topology.coordinator;
+      problems.push(...harmfulSettingProblems(database, observed.harmfulSettings ?? [], { label: name, isWorker }));
     }
     problems.push(...extensionProblems(database.extensions, inside(situation, node).extensions, name));
     problems.push(...citusProblems(inside(situation, node).extensions, observed.settings.citusVersion, name));
@@ -64,8 +66,9 @@ export function preflight(
     if (lacksDaemon(observed)) {
       problems.push(...capacityProblems(observed.settings, spec.cluster.citus, name));
     }
+    const path = `databases[${spec.databases.indexOf(database)}]`;
+    problems.push(...tablespaceProblems(database, observed, path, name), ...missingLibraryProblems(observed, name));
     if (observed.database === null) {
-      const path = `databases[${spec.databases.indexOf(database)}]`;
       problems.push(...unknownOptionProblems(database, observed, path, name));
       problems.push(...capacityProblems(observed.settings, spec.cluster.citus, name));
       warnings.push(...capacityWarnings(observed.settings, nodes.length, name));
@@ -98,7 +101,7 @@ export function preflight(
     );
   }
   if (spec.cluster.citus) problems.push(...harmfulParameterProblems(database));
-  problems.push(...parameterProblems(database, coordinator.knownParameters, situation.spec.cluster.citus));
+  problems.push(...parameterProblems(database, coordinator.knownParameters));
   problems.push(
     ...bookkeepingProblems(coordinator.bookkeeping, database.name, label(situation, topology.coordinator)),
     ...nodes.flatMap((node) => ledgerProblems(inside(situation, node).ledger, label(situation, node))),

@@ -23,7 +23,7 @@ import { differingParts } from '../objects/metadataParts.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
 import { diffSchemas } from '../objects/schema.ts';
-import { diffSettings } from '../objects/setting.ts';
+import { diffSettings, type ObservedSetting } from '../objects/setting.ts';
 import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
 import { diffSuperuserSettings, isShared } from '../objects/superuserSetting.ts';
 import { wording } from '../objects/wording.ts';
@@ -321,26 +321,42 @@ export function schemaItems(situation: Situation): readonly Item[] {
   return diffSchemas(situation.database, inside(situation, coordinator).schemas, coordinator);
 }
 
-/** A library that is not there keeps every session out, those of Citus included: what is declared in its place comes first. */
+/**
+ * A library that is not there keeps every session out, and transactions that are read-only keep Citus from writing: what
+ * the database itself has of that kind is set right first.
+ */
 function lockingParameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { parameters, harmfulSettings = [] } = server(situation, node);
   const locking = lockingParameters(situation.database, harmfulSettings);
-  return diffParameters({ ...situation.database, parameters: locking }, parameters, node);
+  return [
+    ...healedSettings(situation, node, 'first'),
+    ...diffParameters({ ...situation.database, parameters: locking }, parameters, node),
+  ];
 }
 
 /** Step 8, on one node: ALTER DATABASE SET belongs to the server, so every node gets it. */
 export function parameterItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  const { parameters, decisiveSettings = [], harmfulSettings = [] } = server(situation, node);
+  const { parameters, harmfulSettings = [] } = server(situation, node);
   const early = lockingParameters(situation.database, harmfulSettings);
   const later = Object.fromEntries(
     Object.entries(situation.database.parameters).filter(([name]) => early[name] === undefined),
   );
-  const coordinator = server(situation, situation.topology.coordinator).decisiveSettings ?? [];
   return [
-    ...diffSettings(situation.database, coordinator, decisiveSettings, node),
+    ...healedSettings(situation, node, 'last'),
     ...diffParameters({ ...situation.database, parameters: later }, parameters, node),
     ...userParameterItems(situation, node),
   ];
+}
+
+/** First: what a worker has that all roles have there. Last: what it lacks, and what users have. */
+function healedSettings(situation: Situation, node: NodeSpec, when: 'first' | 'last'): readonly Change[] {
+  const { decisiveSettings = [] } = server(situation, node);
+  const comesFirst = ({ role, inDatabase, name }: ObservedSetting) =>
+    role === null &&
+    decisiveSettings.some((own) => own.role === null && own.inDatabase === inDatabase && own.name === name);
+  const { decisiveSettings: wanted = [] } = server(situation, situation.topology.coordinator);
+  const those = (setting: ObservedSetting) => comesFirst(setting) === (when === 'first');
+  return diffSettings(situation.database, wanted.filter(those), decisiveSettings.filter(those), node);
 }
 
 export function parameterWarningItems(situation: Situation): readonly Item[] {

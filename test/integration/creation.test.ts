@@ -168,9 +168,13 @@ describe('locale providers', () => {
 test('a template that does not exist', async () => {
   const { code, log } = await run('apply', { name: 'templated', template: 'no_such_template' });
   expect(log.slice(log.indexOf('ERROR'))).toMatchInlineSnapshot(`
-    "ERROR: Failed to create database 'templated' (node node1)
-      Cause: template database "no_such_template" does not exist (SQLSTATE 3D000)
-      Next: If the template database is in use, end the sessions in it; then run again
+    "ERROR: Database 'templated' cannot be made ready: 2 problems
+      Cause:
+        node0: Template database 'no_such_template' (databases[0].template) does not exist
+          Next: Correct its name, or create it on every node that is to hold the database
+        node1: Template database 'no_such_template' (databases[0].template) does not exist
+          Next: Correct its name, or create it on every node that is to hold the database
+      Next: Correct them and run again. Nothing was changed
     "
   `);
   expect(code).toBe(2);

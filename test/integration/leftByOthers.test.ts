@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, type LocalCluster, nodeOf, query, startLocalCluster, withCitus } from '../support/cluster.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** States that others leave behind, and what the program says of them: before it makes or closes anything. */
@@ -117,6 +117,35 @@ test('a schema that an extension brings along belongs to the declared owner, fro
   expect(await run('plan', document)).toEqual({ code: 0, log: expect.any(String) });
 });
 
+test('a database made by hand whose nodes are called localhost: their new names, and nothing about dropping it', async () => {
+  if (cluster.kind !== 'real') return;
+  await withCitus(cluster, 'by_hand');
+  const setUp = [
+    'CREATE TABLE held (id bigint)',
+    "SELECT create_distributed_table('held', 'id', shard_count => 2)",
+    'INSERT INTO held SELECT generate_series(1, 100)',
+    "SELECT citus_update_node(nodeid, 'localhost', nodeport) FROM pg_dist_node WHERE groupid = 1",
+    "SELECT citus_set_coordinator_host('localhost', nodeport) FROM pg_dist_node WHERE groupid = 0",
+  ];
+  for (const statement of setUp) await query(cluster, 0, 'by_hand', statement);
+  const advised: string[] = [];
+  for (const command of ['plan', 'apply']) {
+    const refused = await run(command, { name: 'by_hand' });
+    expect(refused).toEqual(ending(3, 'Group 1 is registered as'));
+    expect(refused.log).not.toMatch(/\bdrop (?:it|the database)/i);
+    expect(refused.log).not.toContain('DROP');
+    advised.push(...[...refused.log.matchAll(/SELECT citus_\w+\([^)]*\)/g)].map(([statement]) => statement));
+  }
+  expect(advised.length).toBeGreaterThan(0);
+  for (const statement of new Set(advised)) {
+    // The log of a test has names in the place of addresses.
+    const address = (_: string, group: string) => `'127.0.0.1', ${nodeOf(cluster, Number(group)).port}`;
+    await query(cluster, 0, 'by_hand', statement.replaceAll(/'node(\d)'/g, address));
+  }
+  expect(await run('apply', { name: 'by_hand' })).toEqual(READY);
+  expect(await firstValue(cluster, 0, 'by_hand', 'SELECT count(*)::int FROM held')).toBe(100);
+});
+
 test('an older version of an extension is refused', async () => {
   expect(await run('apply', { name: 'downgrade', extensions: ['hstore'] })).toEqual(READY);
   const version = await firstValue(
@@ -156,6 +185,52 @@ test('an unknown locale or encoding, before anything is made', async () => {
     await list(cluster, 0, 'postgres', "SELECT 1 FROM citus_databases.managed_database WHERE name = 'unknown'"),
   ).toEqual([]);
   expect(await run('apply', { name: 'known', locale: 'C', encoding: 'UTF8' })).toEqual(READY);
+});
+
+describe('unknown to a server, before anything is made', () => {
+  const icu = { localeProvider: 'icu' };
+  test.each<readonly [string, Document, string]>([
+    ['language of an ICU locale', { ...icu, icuLocale: 'xx-YY' }, "ICU locale 'xx-YY' (databases[0].icuLocale)"],
+    [
+      'builtin locale',
+      { localeProvider: 'builtin', builtinLocale: 'de-DE' },
+      "Builtin locale 'de-DE' (databases[0].builtinLocale)",
+    ],
+    ['template', { template: 'nowhere' }, "Template database 'nowhere' (databases[0].template)"],
+    [
+      'tablespace',
+      { parameters: { default_tablespace: 'fast' } },
+      "Tablespace 'fast' (databases[0].parameters.default_tablespace) does not exist",
+    ],
+    [
+      'tablespaces for what is temporary',
+      { parameters: { temp_tablespaces: 'pg_default, Slow' } },
+      "Tablespace 'slow' (databases[0].parameters.temp_tablespaces) does not exist",
+    ],
+  ])('%s', async (_, document, says) => {
+    const users = [{ name: 'not_made', access: 'readWrite', login: false }];
+    const named = { name: 'unknown', users, ...document };
+    for (const command of ['plan', 'apply']) expect(await run(command, named)).toEqual(ending(2, says, 'node1'));
+    expect(await exists('unknown')).toEqual([]);
+    for (const { group } of cluster.nodes) {
+      expect(await list(cluster, group, 'postgres', "SELECT 1 FROM pg_roles WHERE rolname = 'not_made'")).toEqual([]);
+    }
+  });
+
+  test.each(['deu', 'de-u-co-phonebk', 'und-u-kn-true'])('known as ICU writes it: %s', async (icuLocale) => {
+    expect((await run('plan', { name: 'unknown', ...icu, icuLocale })).code).toBe(10);
+  });
+
+  test('a tablespace that one node alone lacks', async () => {
+    await query(cluster, 0, 'postgres', 'ALTER ROLE postgres SET allow_in_place_tablespaces = on');
+    await query(cluster, 0, 'postgres', "CREATE TABLESPACE here LOCATION ''");
+    await query(cluster, 0, 'postgres', 'ALTER ROLE postgres RESET allow_in_place_tablespaces');
+    const { code, log } = await run('plan', { name: 'unknown', parameters: { default_tablespace: 'here' } });
+    expect(code).toBe(2);
+    expect(log).toContain(
+      "Tablespace 'here' (databases[0].parameters.default_tablespace) does not exist (node node1, database unknown)",
+    );
+  });
 });
 
 test('a role whose password has expired', async () => {

@@ -77,7 +77,7 @@ test('what would keep Citus from writing is refused before anything is made', as
   const { code, log } = await run('apply', document);
   expect({ code, log }).toEqual({
     code: 2,
-    log: expect.stringContaining("'default_transaction_read_only' cannot belong to a database"),
+    log: expect.stringContaining("'default_transaction_read_only' with the value 'true' cannot belong to a database"),
   });
   expect(await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'read_only'")).toEqual([]);
 });
