@@ -40,6 +40,9 @@ const PINNED = {
   default_transaction_deferrable: 'off',
   default_tablespace: '',
   default_table_access_method: 'heap',
+  // What the catalogs say is sorted in memory, whatever temp_file_limit allows.
+  work_mem: '16MB',
+  hash_mem_multiplier: '2',
   row_security: 'on',
   check_function_bodies: 'on',
   client_min_messages: 'notice',

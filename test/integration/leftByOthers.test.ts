@@ -162,6 +162,17 @@ test('an older version of an extension is refused', async () => {
   }
 });
 
+test('a function in the way of an extension: the advice does not speak of packages', async () => {
+  expect(await run('apply', { name: 'occupied' })).toEqual(READY);
+  const taken = "CREATE FUNCTION public.soundex(text) RETURNS text LANGUAGE sql AS 'SELECT $1'";
+  await query(cluster, 0, 'occupied', taken);
+  const { code, log } = await run('apply', { name: 'occupied', extensions: ['fuzzystrmatch'] });
+  const error = log.slice(log.indexOf('ERROR'));
+  expect({ code, error }).toEqual({ code: 1, error: expect.stringContaining('(SQLSTATE 42723)') });
+  expect(error).toMatch(/Next: \w+/);
+  expect(error).not.toMatch(/package/i);
+});
+
 test('a name with other capitals', async () => {
   expect(await run('apply', { name: 'capitals', extensions: ['HStore'] })).toEqual(
     ending(2, "Extension 'HStore' is called 'hstore'"),

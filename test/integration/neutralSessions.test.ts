@@ -122,6 +122,32 @@ test("what acts on Citus' connections between the nodes is refused, declared or 
   expect(await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'other'")).toEqual([]);
 });
 
+test('what keeps Citus from working is set right first: as declared, and as on the coordinator', async (context) => {
+  if (cluster.kind !== 'real') return context.skip();
+  const document = (initSQL: string, parameters: Document = {}) => ({ name: 'set_right', initSQL, parameters });
+  const distributed = (table: string) =>
+    `CREATE TABLE ${table} (id bigint); SELECT create_distributed_table('${table}', 'id', shard_count => 2);\n`;
+  expect(await run('apply', document(distributed('one')))).toEqual(PASSED);
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'postgres', 'ALTER DATABASE set_right SET statement_timeout = 1');
+  }
+  const undeclared = await run('apply', document(distributed('one') + distributed('two')));
+  expect(undeclared).toEqual({
+    code: 3,
+    log: expect.stringContaining("Setting 'statement_timeout' of database 'set_right' is '1'"),
+  });
+  expect(undeclared.log).toContain('ALTER DATABASE "set_right" RESET "statement_timeout"');
+  const declared = document(distributed('one') + distributed('two'), { statement_timeout: '60s' });
+  expect(await run('apply', declared)).toEqual(PASSED);
+  expect(await firstValue(cluster, 1, 'set_right', 'SHOW statement_timeout')).toBe('1min');
+
+  await query(cluster, 1, 'postgres', 'ALTER DATABASE set_right SET default_transaction_read_only = on');
+  const appended = { ...declared, initSQL: distributed('one') + distributed('two') + distributed('three') };
+  expect(await run('apply', appended)).toEqual(PASSED);
+  expect(await firstValue(cluster, 1, 'set_right', 'SHOW default_transaction_read_only')).toBe('off');
+  expect(await run('plan', appended)).toEqual(PASSED);
+});
+
 test('the session of initSQL has the declared parameters from the first run on', async () => {
   const name = 'first_parameters';
   const initSQL = `CREATE SCHEMA analytics;
