@@ -102,7 +102,7 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
 {{- end -}}
 {{- range .present -}}
   {{- if and (not (has .group $declared)) (not (has .group $retired)) -}}
-    {{- fail (printf "workers: group %s is not in the list, but its StatefulSet %s runs: Helm would delete it, and queries would miss its shards. Put the group back. To remove it: move its shards away and unregister it in every database (SELECT citus_drain_node('%s', 5432); SELECT citus_remove_node('%s', 5432);), then take it out of the list and set retiredWorkerGroups: [%s]." .group .name .name .name .group) -}}
+    {{- fail (printf "workers: group %s is not in the list, but its StatefulSet %s runs: Helm would delete it, and queries would miss its shards. Put the group back. To remove it: move its shards away and unregister it in every database (scripts/run-in-cluster %s drain %s), then take it out of the list and set retiredWorkerGroups: [%s]." .group .name $.root.Release.Name .group .group) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

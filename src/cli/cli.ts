@@ -3,11 +3,13 @@ import { addApply } from './apply.ts';
 import { addCompletion } from './completion.ts';
 import { addConfigure } from './configure.ts';
 import { addDemo } from './demo.ts';
+import { addDrain } from './drain.ts';
 import { addDrop } from './drop.ts';
 import { addGuard } from './guard.ts';
 import { addInit } from './init.ts';
 import { addPlan } from './plan.ts';
 import { addPrepare } from './prepare.ts';
+import { addRebalance } from './rebalance.ts';
 import { addRestorePoint } from './restorePoint.ts';
 import { Runner } from './runner.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -26,6 +28,8 @@ const COMMANDS = [
   addVerify,
   addWait,
   addRestorePoint,
+  addRebalance,
+  addDrain,
   addDrop,
   addConfigure,
   addPrepare,

@@ -19,6 +19,7 @@ import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
+import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rememberCluster } from '../reconcile/rememberCluster.ts';
 import type { Run } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
@@ -166,7 +167,20 @@ async function applyOne(
         observe: (what, nodes, seen, within) =>
           observeAgain(what, nodes, seen, { run: within, passwords, redactor: context.access.redactor }),
         withRegistrationLock: (body) => withRegistrationLock(context, joined, database, body),
-        execute: (_, within, to) => runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
+        execute: async (procedure, within, to) => {
+          if (procedure.name !== 'rebalance') {
+            return await runInitSql(situation, { run: within, log: to, open: openInitSqlSession });
+          }
+          const { coordinator } = joined;
+          const tools = {
+            sessions: joined.sessions,
+            coordinator,
+            database: database.name,
+            signal: context.signal,
+            log: to,
+          };
+          return (await inTurn(tools, () => rebalance(tools, database.rebalance.options, 'rebalance'))) ? 1 : 0;
+        },
       });
       if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, passwords);
       return { kind: 'done', changes } as const;

@@ -68,7 +68,7 @@ export interface Warning {
 /** Work that is more than a list of statements, because what comes next depends on what a node answers. */
 export interface Procedure {
   readonly kind: 'procedure';
-  readonly name: 'initSql' | 'dropDatabase';
+  readonly name: 'initSql' | 'dropDatabase' | 'rebalance';
   readonly node: NodeSpec;
   /** For `plan`, as a change's. */
   readonly summaries: readonly string[];

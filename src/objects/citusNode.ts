@@ -16,6 +16,7 @@ export interface ObservedCitusNode {
   readonly isactive: boolean;
   readonly hasmetadata: boolean;
   readonly metadatasynced: boolean;
+  readonly shouldhaveshards?: boolean;
 }
 
 /** What one node knows of the Citus cluster, in one database. */
@@ -41,7 +42,7 @@ export function observeMetadata(): Fragment {
 export function metadataValue(): string {
   return `pg_catalog.jsonb_build_object(
     'nodes', ${jsonRows(`
-      SELECT nodeid, groupid, nodename, nodeport, noderole, isactive, hasmetadata, metadatasynced
+      SELECT nodeid, groupid, nodename, nodeport, noderole, isactive, hasmetadata, metadatasynced, shouldhaveshards
       FROM pg_catalog.pg_dist_node ORDER BY nodeid`)},
     'localGroup', (SELECT groupid FROM pg_catalog.pg_dist_local_group),
     'tables', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(

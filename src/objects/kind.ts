@@ -11,20 +11,27 @@ export interface Kind<Observed> {
   readonly key: string;
   /** server: of every server, whether or not it has the database. database: of what the database holds. */
   readonly scope: 'server' | 'database';
-  /** SQL of type jsonb (observe.ts). */
-  readonly observe: (database: DatabaseSpec) => string;
+  /** Condition under which its tables exist (observe.ts). */
+  readonly when?: string;
+  /** SQL of type jsonb (observe.ts). undefined: nobody asks. */
+  readonly observe: (database: DatabaseSpec) => string | undefined;
   /** undefined: there is no database yet. */
   readonly diff: (database: DatabaseSpec, observed: Observed | undefined, node: NodeSpec) => readonly Change[];
 }
 
-export type AnyKind = Pick<Kind<unknown>, 'key' | 'scope' | 'observe'>;
+export type AnyKind = Pick<Kind<unknown>, 'key' | 'scope' | 'when' | 'observe'>;
 
 export function fragmentsOf(
   kinds: readonly AnyKind[],
   scope: Kind<unknown>['scope'],
   database: DatabaseSpec,
 ): readonly Fragment[] {
-  return kinds.filter((kind) => kind.scope === scope).map(({ key, observe }) => ({ key, value: observe(database) }));
+  return kinds
+    .filter((kind) => kind.scope === scope)
+    .flatMap(({ key, when, observe }): readonly Fragment[] => {
+      const value = observe(database);
+      return value === undefined ? [] : [{ key, value, ...(when === undefined ? {} : { when }) }];
+    });
 }
 
 /** The shape is held by the kind's own SQL, as that of every observation. */

@@ -1,5 +1,6 @@
-import { quoteIdentifier } from '../postgres/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import type { FailureDetails } from '../report/errors.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item } from './change.ts';
 import { note } from './change.ts';
@@ -17,6 +18,75 @@ export function observeSchemas(names: readonly string[]): Fragment {
     value: jsonRows(`
       SELECT nspname AS name, pg_catalog.pg_get_userbyid(nspowner) AS owner
       FROM pg_catalog.pg_namespace WHERE nspname::pg_catalog.text = ANY (${textArray(names)})`),
+  };
+}
+
+export interface ObservedTenantSchema {
+  readonly name: string;
+  readonly distributed: boolean;
+  /** There are tables or other relations in it. */
+  readonly filled: boolean;
+}
+
+/** Of those that are to be tenant schemas. */
+export function observeTenantSchemas({ schemas }: DatabaseSpec): readonly Fragment[] {
+  const names = schemas.filter(({ distributed }) => distributed).map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [
+    {
+      key: 'tenantSchemas',
+      when: "pg_catalog.to_regclass('pg_catalog.pg_dist_schema') IS NOT NULL",
+      value: jsonRows(`
+        SELECT n.nspname AS name, EXISTS (SELECT FROM pg_catalog.pg_dist_schema d WHERE d.schemaid = n.oid) AS distributed,
+          EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid) AS filled
+        FROM pg_catalog.pg_namespace n WHERE n.nspname::pg_catalog.text = ANY (${textArray(names)})`),
+    },
+  ];
+}
+
+/**
+ * A schema with tables of others is not converted here: Citus copies their rows, which runs their owner's code (indexes on
+ * expressions, checks) as whoever asks for it.
+ */
+export function diffTenantSchemas(
+  wanted: DatabaseSpec,
+  observed: readonly ObservedSchema[],
+  tenants: readonly ObservedTenantSchema[],
+  superuser: string,
+  coordinator: NodeSpec,
+): readonly Item[] {
+  return wanted.schemas.flatMap((schema): readonly Item[] => {
+    if (!schema.distributed) return [];
+    const there = tenants.find(({ name }) => name === schema.name);
+    if (there?.distributed === true) return [];
+    const owner = observed.find(({ name }) => name === schema.name)?.owner ?? schema.owner ?? wanted.owner;
+    const call = `SELECT pg_catalog.citus_schema_distribute(${quoteLiteral(quoteIdentifier(schema.name))}::pg_catalog.regnamespace)`;
+    if (there?.filled === true && owner !== superuser) {
+      return [{ kind: 'refusal', failure: tablesOfOthers(wanted.name, schema.name, owner, call) }];
+    }
+    return [
+      {
+        kind: 'change',
+        node: coordinator,
+        scope: 'database',
+        ...wording('make', `schema ${quoteIdentifier(schema.name)} a tenant schema`),
+        statements: [{ text: call }],
+        starting: `Distributing schema: ${schema.name}`,
+        failure: `Failed to make schema '${schema.name}' a tenant schema`,
+        doneOnRetry: [],
+        secret: false,
+      },
+    ];
+  });
+}
+
+function tablesOfOthers(database: string, schema: string, owner: string, call: string): FailureDetails {
+  return {
+    kind: 'refused',
+    what: `Schema '${schema}' holds tables of others, and is not made a tenant schema here`,
+    database,
+    cause: 'Citus copies their rows, and code of their owner (indexes on expressions, checks) would run as superuser',
+    next: `Let its owner do it, on the coordinator, in this database: SET ROLE ${quoteIdentifier(owner)}; ${call}; and run again`,
   };
 }
 

@@ -11,8 +11,10 @@ export interface ObservedShards {
   readonly placed: Readonly<Record<string, string>>;
   /** Digest of owner, rights and row security of each distributed table and of its shards on this node. */
   readonly rights: string;
-  /** On the coordinator: groups with shards of distributed tables and without a copy of any reference table. */
+  /** On the coordinator: workers, and groups with shards of distributed tables, without a copy of any reference table. */
   readonly withoutCopies: readonly number[];
+  /** On the coordinator: there are reference tables. */
+  readonly references?: boolean;
 }
 
 /** A shard that the coordinator places on a node. */
@@ -162,10 +164,14 @@ export function observeShards(): Fragment {
       SELECT pg_catalog.jsonb_build_object(
         'present', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.name, ',' ORDER BY r.shardid), ''))
            FROM relations r WHERE r.shardid IS NOT NULL),
-        'withoutCopies', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT l.groupid), '[]') FROM ${PLACEMENTS}
-           WHERE ${LOCAL_GROUP} = 0 AND p.partmethod = 'h'
+        'references', ${LOCAL_GROUP} = 0 AND EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE ${REFERENCE}),
+        'withoutCopies', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT g.groupid), '[]') FROM (
+             SELECT l.groupid FROM ${PLACEMENTS} WHERE p.partmethod = 'h'
+             UNION ALL SELECT n.groupid FROM pg_catalog.pg_dist_node n
+               WHERE n.groupid <> 0 AND n.noderole = 'primary' AND n.isactive) g
+           WHERE ${LOCAL_GROUP} = 0
              AND EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE ${REFERENCE})
-             AND l.groupid NOT IN (SELECT r.groupid FROM pg_catalog.pg_dist_placement r
+             AND g.groupid NOT IN (SELECT r.groupid FROM pg_catalog.pg_dist_placement r
                JOIN pg_catalog.pg_dist_shard s ON s.shardid = r.shardid
                JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = s.logicalrelid WHERE ${REFERENCE})),
         'placed', (SELECT coalesce(pg_catalog.jsonb_object_agg(groupid, digest), '{}') FROM placed),

@@ -25,6 +25,11 @@ export function registrationLock(): LockKey {
   return { key: keyOf('worker-registration'), subject: 'The lock of worker registration' };
 }
 
+/** Moving shards loads nodes that all databases share: one database at a time in the cluster. */
+export function rebalanceLock(): LockKey {
+  return { key: keyOf('rebalance'), subject: 'The lock of rebalancing' };
+}
+
 /** `configure` changes all groups of a cluster, and restarts one server at a time: one run in the cluster. */
 export function configureLock(): LockKey {
   return { key: keyOf('configure'), subject: 'The lock of configure' };

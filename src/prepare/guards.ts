@@ -37,7 +37,7 @@ export function lostGroup(wanted: Preparation, present: readonly PresentGroup[])
         cause: 'The group would be deleted with its shards, and queries would miss them',
         next:
           `Put the group back. To remove it: move its shards away and unregister it in every database ` +
-          `(SELECT citus_drain_node('${name}', 5432); SELECT citus_remove_node('${name}', 5432);), ` +
+          `(scripts/run-in-cluster ${wanted.release} drain ${group}), ` +
           `then upgrade with retiredWorkerGroups: [${group}]`,
       });
     }

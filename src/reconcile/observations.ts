@@ -51,7 +51,12 @@ import {
 import { type MissingLibraries, observeMissingLibraries } from '../objects/preloadLibraries.ts';
 import { observePreparedTransactions, type PreparedTransaction } from '../objects/preparedTransaction.ts';
 import { type ObservedRole, observeRoles } from '../objects/role.ts';
-import { type ObservedSchema, observeSchemas } from '../objects/schema.ts';
+import {
+  type ObservedSchema,
+  type ObservedTenantSchema,
+  observeSchemas,
+  observeTenantSchemas,
+} from '../objects/schema.ts';
 import { observeServer, type ServerSettings } from '../objects/server.ts';
 import { type ObservedSetting, observeSettings } from '../objects/setting.ts';
 import { type ObservedShards, observeShards, observeTableRights, type TableRights } from '../objects/shard.ts';
@@ -102,6 +107,8 @@ export interface ServerObservation extends UnknownOptions, MissingLibraries {
 export interface DatabaseObservation {
   readonly extensions: readonly ObservedExtension[];
   readonly schemas: readonly ObservedSchema[];
+  /** Absent: none is declared, or there is no Citus. */
+  readonly tenantSchemas?: readonly ObservedTenantSchema[];
   readonly metadata?: ObservedMetadata;
   readonly metadataParts?: MetadataDigests;
   readonly distributedTypes?: ObservedTypes;
@@ -170,6 +177,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
   return observationScript([
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),
+    ...observeTenantSchemas(database),
     observeMetadata(),
     ...observeMetadataParts(),
     observeDistributedTypes(),

@@ -1,9 +1,11 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
 import { databaseComment } from '../objects/comment.ts';
 import { type Kind, observedOf } from '../objects/kind.ts';
+import { rebalancing } from '../objects/rebalance.ts';
 import { isDue } from './executeItems.ts';
 import { damageItems } from './findings.ts';
 import { initSqlItems } from './initSqlItems.ts';
+import { rebalanceItems } from './rebalance.ts';
 import { inside, isPlain, type Situation, server } from './situation.ts';
 import {
   authenticationNotes,
@@ -23,6 +25,7 @@ import {
   roleItems,
   schemaItems,
   shardRightsItems,
+  shouldHaveShardsItems,
   workerInsideItems,
   workerServerItems,
 } from './steps.ts';
@@ -156,6 +159,13 @@ const registration: DatabaseWork = {
     `${workers.length} ${workers.length === 1 ? 'worker is' : 'workers are'} already registered`,
 };
 
+const shouldHaveShards: DatabaseWork = {
+  name: 'nodes that take shards',
+  nodes: onCoordinator,
+  items: shouldHaveShardsItems,
+  log: 'lines',
+};
+
 const referenceCopies: DatabaseWork = {
   name: 'copies of reference tables',
   nodes: onCoordinator,
@@ -270,6 +280,15 @@ function everywhere<Observed>(name: string, kind: Kind<Observed>): DatabaseWork 
   };
 }
 
+/** The last thing of all: it may take hours, and everything else is done by then. */
+const rebalance: DatabaseWork = {
+  name: 'rebalance',
+  nodes: onCoordinator,
+  kind: rebalancing,
+  items: rebalanceItems,
+  log: 'lines',
+};
+
 const comment = everywhere('comment', databaseComment);
 
 function declaresParameters({ database }: Situation): boolean {
@@ -333,7 +352,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       title: () => 'Adding worker nodes to Citus metadata...',
       planned: () => 'Add worker nodes to Citus metadata',
     },
-    works: [citusUpgrade, managedRoles, registration, referenceCopies, damage, privileges, schemas],
+    works: [citusUpgrade, managedRoles, registration, shouldHaveShards, referenceCopies, damage, privileges, schemas],
   },
   {
     heading: {
@@ -345,7 +364,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
   },
   {
     heading: { number: 8, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },
-    works: [parameterWarnings, parameters, comment],
+    works: [parameterWarnings, parameters, comment, rebalance],
   },
 ];
 

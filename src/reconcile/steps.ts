@@ -1,3 +1,4 @@
+import { databaseNodes } from '../cluster/topology.ts';
 import { authinfoOf, diffAuthinfo } from '../objects/authinfo.ts';
 import { bindToOid, recordIntent, recordOpening } from '../objects/bookkeeping.ts';
 import { assertingNothingCarried } from '../objects/carriedCode.ts';
@@ -20,9 +21,10 @@ import { conflictingTypes } from '../objects/distributedType.ts';
 import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../objects/extension.ts';
 import { lockingParameters } from '../objects/harmfulSetting.ts';
 import { differingParts } from '../objects/metadataParts.ts';
+import { diffShouldHaveShards } from '../objects/nodeShards.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
-import { diffSchemas } from '../objects/schema.ts';
+import { diffSchemas, diffTenantSchemas } from '../objects/schema.ts';
 import { diffSettings, type ObservedSetting } from '../objects/setting.ts';
 import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
 import { diffSuperuserSettings, isShared } from '../objects/superuserSetting.ts';
@@ -237,7 +239,7 @@ export function registrationItems(situation: Situation): readonly Item[] {
   for (const surplus of surplusWorkers(topology.workers, metadata)) {
     items.push(
       warning(
-        `Worker ${surplus.nodename}:${surplus.nodeport} (group ${surplus.groupid}) is registered and no longer declared; it stays. To remove it: SELECT citus_drain_node('${surplus.nodename}', ${surplus.nodeport}); SELECT citus_remove_node('${surplus.nodename}', ${surplus.nodeport})`,
+        `Worker ${surplus.nodename}:${surplus.nodeport} (group ${surplus.groupid}) is registered and no longer declared; it stays. To move its shards away and remove it, in every database: citus-databases drain ${surplus.groupid}`,
       ),
     );
   }
@@ -286,7 +288,10 @@ export function typesInConflict(situation: Situation, worker: NodeSpec): readonl
 export function referenceCopyItems(situation: Situation): readonly Change[] {
   const { coordinator, workers } = situation.topology;
   const lost = uncopiedGroups(situation.shardFaults);
-  const without = inside(situation, coordinator).shards?.withoutCopies ?? [];
+  const { shards, metadata } = inside(situation, coordinator);
+  // Those that this run registers get them at once: Citus itself leaves that to the first use.
+  const joining = shards?.references === true && metadata !== undefined ? missingWorkers(workers, metadata) : [];
+  const without = [...(shards?.withoutCopies ?? []), ...joining.map(({ group }) => group)];
   const nodes = [coordinator, ...workers].filter(({ group }) => lost.includes(group) || without.includes(group));
   const names = nodes.map((node) => label(situation, node));
   return [
@@ -318,7 +323,18 @@ export function shardRightsItems(situation: Situation): readonly Change[] {
 
 export function schemaItems(situation: Situation): readonly Item[] {
   const { coordinator } = situation.topology;
-  return diffSchemas(situation.database, inside(situation, coordinator).schemas, coordinator);
+  const { schemas, tenantSchemas = [] } = inside(situation, coordinator);
+  return [
+    ...diffSchemas(situation.database, schemas, coordinator),
+    ...diffTenantSchemas(situation.database, schemas, tenantSchemas, situation.spec.cluster.user, coordinator),
+  ];
+}
+
+/** Step 6, on the coordinator, once the workers are registered. */
+export function shouldHaveShardsItems(situation: Situation): readonly Change[] {
+  const { topology, database } = situation;
+  const { metadata } = inside(situation, topology.coordinator);
+  return diffShouldHaveShards(database, databaseNodes(topology), metadata, topology.coordinator);
 }
 
 /**

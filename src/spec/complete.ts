@@ -70,11 +70,26 @@ function completeDatabase(name: string, document: Omit<DatabaseDocument, 'name'>
     workerGroups: citus ? database.workerGroups?.map(Number) : undefined,
     extensions: database.extensions.map(completeExtension).filter((extension) => extension.name !== 'citus'),
     schemas: database.schemas.map((schema) =>
-      typeof schema === 'string' ? { name: schema, owner: undefined } : schema,
+      typeof schema === 'string' ? { name: schema, owner: undefined, distributed: false } : schema,
     ),
     users: database.users.map(completeUser),
     parameters: completeParameters(database.parameters),
+    rebalance: completeRebalance(database.rebalance),
     initSQL: initSQL === undefined || initSQL.trim() === '' ? undefined : initSQL,
+  };
+}
+
+function completeRebalance(given: DatabaseDocument['rebalance']): DatabaseSpec['rebalance'] {
+  const { when, ...options } = typeof given === 'object' ? given : { when: given ?? 'never' };
+  return {
+    when,
+    options: {
+      strategy: undefined,
+      transferMode: undefined,
+      parallelReferenceTables: false,
+      parallelColocatedShards: false,
+      ...options,
+    },
   };
 }
 

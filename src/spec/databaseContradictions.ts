@@ -31,6 +31,7 @@ export function databaseContradictions(
       ...repeatedNames(entry, 'schemas'),
       ...parameterProblems(entry),
       ...localeProblems(entry),
+      ...shardProblems(entry, cluster),
       ...initSqlContradictions(entry, cluster),
     ]),
   ];
@@ -112,6 +113,38 @@ function parameterProblems({ path, fields }: DatabaseEntry): readonly SpecProble
     })),
     (key) => `names the parameter ${key} a second time (PostgreSQL does not tell case apart)`,
   );
+}
+
+/** What plain PostgreSQL has not. */
+function shardProblems({ path, fields }: DatabaseEntry, cluster: PlainMapping): readonly SpecProblem[] {
+  const groups = Object.keys(mappingOr(fields['shouldHaveShards']));
+  if (cluster['citus'] === false) {
+    const message = 'must be left out where cluster.citus is false: plain PostgreSQL has no shards';
+    const schemas = isList(fields['schemas']) ? fields['schemas'].map(mappingOr) : [];
+    return [
+      ...(['rebalance', 'shouldHaveShards'] as const)
+        .filter((field) => !isAbsent(fields[field]))
+        .map((field) => ({ path: [...path, field], message })),
+      ...schemas.flatMap(({ distributed }, index) =>
+        distributed === true ? [{ path: [...path, 'schemas', index, 'distributed'], message }] : [],
+      ),
+    ];
+  }
+  const wrong = groups.filter((group) => !/^(0|[1-9]\d{0,8})$/.test(group));
+  if (wrong.length > 0) {
+    const message = 'is no group: 0 is the coordinator, the others are those of cluster.workers';
+    return wrong.map((group) => ({ path: [...path, 'shouldHaveShards', group], message }));
+  }
+  const workers = isList(cluster['workers'])
+    ? cluster['workers'].map((worker) => groupOf(mappingOr(worker)['group']))
+    : [];
+  if (workers.length === 0 || workers.includes(undefined)) return [];
+  return groups
+    .filter((group) => group !== '0' && !workers.includes(group))
+    .map((group) => ({
+      path: [...path, 'shouldHaveShards', group],
+      message: `there is no worker group ${group}; the groups are ${workers.join(', ')}`,
+    }));
 }
 
 /** Each provider takes a locale of its own, and none that belongs to another (PostgreSQL documentation, CREATE DATABASE). */

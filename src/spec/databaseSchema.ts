@@ -46,9 +46,14 @@ const schemaEntry = anyOf(
     z.strictObject({
       name: required(name(names.schema), "The schema's name."),
       owner: optional(name(names.role), "The role that owns it. Default: the database's owner."),
+      distributed: defaulted(
+        z.boolean(),
+        false,
+        'true: a tenant schema, whose tables Citus keeps together on one node. false: left as it is.',
+      ),
     }),
   ],
-  "must be a schema's name, or a mapping with name and owner",
+  "must be a schema's name, or a mapping with name, owner and distributed",
 );
 
 const userPassword = 'The file that holds its password. Without it the password, if there is one, stays as it is.';
@@ -74,6 +79,33 @@ const user = described(
     ),
   }),
   { id: 'user', description: 'A role that uses the database.' },
+);
+
+const rebalanceWhen = z.enum(['never', 'afterJoin']);
+
+const rebalance = anyOf(
+  [
+    rebalanceWhen,
+    z.strictObject({
+      when: required(rebalanceWhen, 'never, or afterJoin: when a worker takes shards and has none.'),
+      strategy: optional(name(names.identifier), 'A strategy of pg_dist_rebalance_strategy. Default: that of Citus.'),
+      transferMode: optional(
+        z.enum(['auto', 'force_logical', 'block_writes']),
+        'How shards move. block_writes: writes to a shard wait meanwhile. Default: auto.',
+      ),
+      parallelReferenceTables: defaulted(
+        z.boolean(),
+        false,
+        'Copy reference tables to several nodes at a time; Citus 13.2 and later.',
+      ),
+      parallelColocatedShards: defaulted(
+        z.boolean(),
+        false,
+        'Move shards of colocated tables at the same time; Citus 13.2 and later.',
+      ),
+    }),
+  ],
+  'must be never or afterJoin, or a mapping with when and options',
 );
 
 const scriptFile = described(
@@ -128,6 +160,15 @@ const databaseFields = {
     z.record(text(names.parameter), parameterValue),
     {},
     'Settings of the database, as by ALTER DATABASE ... SET. Names are compared in lower case.',
+  ),
+  rebalance: optional(
+    rebalance,
+    'afterJoin: after a worker has joined the database, shards move to it, and the run waits for the end of that. Default: never.',
+  ),
+  shouldHaveShards: defaulted(
+    z.record(z.string(), z.boolean()),
+    {},
+    'Whether nodes take shards, by group: { "0": true } lets the coordinator have some. Shards that are there stay. Default: left as it is.',
   ),
   encoding: optional(text(names.encoding), 'The character encoding. Default: that of the template.'),
   locale: optional(text(names.locale), 'The locale of the C library. Default: that of the template.'),

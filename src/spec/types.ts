@@ -58,6 +58,18 @@ export interface SchemaSpec {
   readonly name: string;
   /** undefined: the database's owner. */
   readonly owner: string | undefined;
+  /** A tenant schema: its tables are kept together on one node. false: left as it is. */
+  readonly distributed: boolean;
+}
+
+export type TransferMode = 'auto' | 'force_logical' | 'block_writes';
+
+/** Of citus_rebalance_start(); undefined: Citus' own default. */
+export interface RebalanceOptions {
+  readonly strategy: string | undefined;
+  readonly transferMode: TransferMode | undefined;
+  readonly parallelReferenceTables: boolean;
+  readonly parallelColocatedShards: boolean;
 }
 
 /** What a declared user may do in the database; owner: it owns it, or is a member of the role that does. */
@@ -101,6 +113,9 @@ export interface DatabaseSpec {
   readonly users: readonly UserSpec[];
   readonly schemas: readonly SchemaSpec[];
   readonly parameters: Readonly<Record<string, string>>;
+  readonly rebalance: { readonly when: 'never' | 'afterJoin'; readonly options: RebalanceOptions };
+  /** By group, 0 being the coordinator; a group that is not named is left as it is. */
+  readonly shouldHaveShards: Readonly<Record<string, boolean>>;
   readonly encoding: string | undefined;
   readonly locale: string | undefined;
   readonly localeProvider: LocaleProvider | undefined;

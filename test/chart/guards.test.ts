@@ -127,7 +127,7 @@ describe('upgrade', () => {
       [
         'workers: group 2 is not in the list',
         'Put the group back.',
-        "citus_drain_node('ops-2', 5432)",
+        'scripts/run-in-cluster citusdemo drain 2',
         'retiredWorkerGroups: [2]',
       ],
     ],

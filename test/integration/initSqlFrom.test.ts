@@ -110,7 +110,7 @@ INSERT INTO keys VALUES ('two', 'twice-${canary}');`;
     const secret = await file('secret.sql', sql);
     const fields = { name: 'secrets', initSQLFrom: [{ file: secret, secret: true }] };
     const failed = await apply(fields, ['--log-level', 'debug']);
-    expect(failed.code).toBe(1);
+    expect(failed.code).toBe(2);
     expect(failed.log).toContain(`initSQL failed at line 4 (${secret}): INSERT INTO keys VALUES ('***', '***')`);
     expect(failed.log).toContain('SQLSTATE 23514');
     await file('secret.sql', `${sql.slice(0, sql.lastIndexOf('\n'))}\nSELECT '${canary}'::int;`);

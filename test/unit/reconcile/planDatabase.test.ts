@@ -150,7 +150,7 @@ describe('a database that is ready', () => {
     });
     expect(text(given)).toMatchInlineSnapshot(`
       "Database 'skymap'
-        WARNING: Worker w3:5432 (group 3) is registered and no longer declared; it stays. To remove it: SELECT citus_drain_node('w3', 5432); SELECT citus_remove_node('w3', 5432)
+        WARNING: Worker w3:5432 (group 3) is registered and no longer declared; it stays. To move its shards away and remove it, in every database: citus-databases drain 3
 
       Step 1: Create database 'skymap' on worker nodes first
         + w1: create database "skymap" owned by "postgres"

@@ -175,7 +175,7 @@ describe('registration', () => {
         'note: Adding worker: w1:5432',
         'note: Worker already registered: w2:5432',
         'register w1:5432 (group 1)',
-        "warning: Worker w7:5432 (group 7) is registered and no longer declared; it stays. To remove it: SELECT citus_drain_node('w7', 5432); SELECT citus_remove_node('w7', 5432)",
+        'warning: Worker w7:5432 (group 7) is registered and no longer declared; it stays. To move its shards away and remove it, in every database: citus-databases drain 7',
       ],
     ],
   ] as const)('%s', (_, nodes, expected) => {

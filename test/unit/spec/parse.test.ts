@@ -45,6 +45,16 @@ describe('a good spec', () => {
           template: undefined,
           connectionLimit: undefined,
           comment: undefined,
+          rebalance: {
+            when: 'never',
+            options: {
+              strategy: undefined,
+              transferMode: undefined,
+              parallelReferenceTables: false,
+              parallelColocatedShards: false,
+            },
+          },
+          shouldHaveShards: {},
           initSQLFrom: [],
           initSQLPolicy: 'once',
           initSQLRunsCodeOfOthers: false,
@@ -121,8 +131,8 @@ databases:
           { name: 'pg_partman', version: '4.7.2', schema: 'partman' },
         ],
         schemas: [
-          { name: 'raw', owner: undefined },
-          { name: 'analytics', owner: 'app' },
+          { name: 'raw', owner: undefined, distributed: false },
+          { name: 'analytics', owner: 'app', distributed: false },
         ],
         parameters: {
           timezone: 'UTC',
@@ -135,6 +145,16 @@ databases:
         locale: 'en_US.UTF-8',
         template: 'template0',
         connectionLimit: -1,
+        rebalance: {
+          when: 'never',
+          options: {
+            strategy: undefined,
+            transferMode: undefined,
+            parallelReferenceTables: false,
+            parallelColocatedShards: false,
+          },
+        },
+        shouldHaveShards: {},
         initSQLFrom: [],
         initSQLPolicy: 'always',
         initSQLRunsCodeOfOthers: false,

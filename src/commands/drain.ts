@@ -1,0 +1,155 @@
+import { type Joined, joinCluster } from '../cluster/join.ts';
+import type { Context } from '../context.ts';
+import { CITUS_VERSION } from '../objects/citusExtension.ts';
+import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '../objects/nodeShards.ts';
+import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
+import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { describe } from '../postgres/sqlstate.ts';
+import { inTurn, type RebalanceTools, rebalance } from '../reconcile/rebalance.ts';
+import { Failure } from '../report/errors.ts';
+import type { StepLog } from '../report/stepLog.ts';
+import type { RebalanceOptions } from '../spec/types.ts';
+import { refusePlain } from './rebalance.ts';
+
+export interface DrainOptions {
+  readonly group: number;
+  readonly transferMode: RebalanceOptions['transferMode'];
+}
+
+/** Moves every shard away from a worker group, in every database, and removes it from their pg_dist_node. */
+export async function drain(context: Context, { group, transferMode }: DrainOptions): Promise<void> {
+  refusePlain(context);
+  if (group === 0) {
+    throw new Failure({
+      kind: 'invalid',
+      what: 'Group 0 is the coordinator, which stays',
+      next: 'Name a worker group. shouldHaveShards keeps shards away from the coordinator',
+    });
+  }
+  const { log, spec } = context;
+  log.frame(`Draining worker group: ${group}`);
+  const joined = await joinCluster(context);
+  try {
+    const options = {
+      strategy: undefined,
+      transferMode,
+      parallelReferenceTables: false,
+      parallelColocatedShards: false,
+    };
+    const places = await placesOf(joined, group);
+    refuseLast(places, group);
+    for (const database of places.keys()) {
+      await drainOne(context, joined, { database, group, options, log: log.about({ database }) });
+    }
+    const left = [...(await placesOf(joined, group)).keys()].filter((name) => name !== spec.cluster.database);
+    if (left.length > 0) throw stillThere(group, left);
+    log.frame(`No database has shards on group ${group} any more: it may leave the declared workers`);
+    log.line(`Take it out of \`workers\` before the next apply, which would register it again.`);
+    log.line(`In the chart's values, name it in \`retiredWorkerGroups\` as well. Its volumes stay.`);
+  } finally {
+    await joined.sessions.close();
+  }
+}
+
+/** Every database of the servers in which the group is registered, declared or not. */
+async function placesOf(joined: Joined, group: number): Promise<ReadonlyMap<string, PlacedOnGroup>> {
+  const maintenance = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
+  const [row] = (await maintenance.script<{ readonly observed: string }>(serverSettingsScript())).at(-1)?.rows ?? [];
+  const places = new Map<string, PlacedOnGroup>();
+  for (const name of row === undefined ? [] : readServerSettings(row.observed).databases) {
+    const session = await joined.sessions.get(joined.coordinator, name);
+    const place = await placeIn(session, group);
+    if (place !== undefined) places.set(name, place);
+    if (name !== MAINTENANCE_DATABASE) await joined.sessions.closeDatabase(name, joined.coordinator);
+  }
+  return places;
+}
+
+async function placeIn(session: Session, group: number): Promise<PlacedOnGroup | undefined> {
+  if ((await session.query(CITUS_VERSION)).rows.length === 0) return undefined;
+  return (await session.query<PlacedOnGroup>(placedOn(group))).rows[0];
+}
+
+/** Before anything is moved. */
+function refuseLast(places: ReadonlyMap<string, PlacedOnGroup>, group: number): void {
+  const stuck = [...places].filter(([, { others, placed }]) => others === 0 && tablesOf(placed).length > 0);
+  if (stuck.length === 0) return;
+  throw new Failure({
+    kind: 'refused',
+    what: `No other node takes the shards of group ${group}`,
+    cause: stuck.map(([name, { placed }]) => `database '${name}': ${tablesOf(placed).join(', ')}`).join('\n'),
+    next: 'Add a worker group to these databases, or let the coordinator have shards (shouldHaveShards), and run again. Nothing was moved',
+  });
+}
+
+interface Draining {
+  readonly database: string;
+  readonly group: number;
+  readonly options: RebalanceOptions;
+  readonly log: StepLog;
+}
+
+async function drainOne(context: Context, joined: Joined, draining: Draining): Promise<void> {
+  const { database, group, options, log } = draining;
+  const { sessions, coordinator } = joined;
+  const session = await sessions.get(coordinator, database);
+  const tools: RebalanceTools = { sessions, coordinator, database, signal: context.signal, log };
+  log.line(`Database '${database}':`);
+  await inTurn(tools, async () => {
+    const place = await placeIn(session, group);
+    if (place === undefined) return;
+    if (place.takes) await session.query(setShouldHaveShards(place.name, place.port, false));
+    if (tablesOf(place.placed).length > 0) await rebalance(tools, options, 'drain');
+    const left = tablesOf((await placeIn(session, group))?.placed ?? '[]');
+    if (left.length > 0) throw stillPlaced(draining, left);
+    // Patroni registers its groups in its own database as long as they run.
+    if (database === context.spec.cluster.database) {
+      log.line(`✓ holds no shards on group ${group}; Patroni keeps it registered here`, 1);
+      return;
+    }
+    await remove(session, place, draining);
+    log.line(`✓ group ${group} (${place.name}:${place.port}) is no longer registered`, 1);
+  });
+  await sessions.closeDatabase(database, coordinator);
+}
+
+async function remove(session: Session, place: PlacedOnGroup, { database, group }: Draining): Promise<void> {
+  try {
+    // What moves have left behind on the node would be out of reach afterwards.
+    await session.script('CALL pg_catalog.citus_cleanup_orphaned_resources()');
+    await session.query(removeNode(place));
+  } catch (error) {
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `Failed to remove group ${group} from the metadata of database '${database}'`,
+        database,
+        cause: describe(error),
+        next: 'Its shards are moved. Remove the cause and run again',
+      },
+      { cause: error },
+    );
+  }
+}
+
+function stillPlaced({ database, group }: Draining, tables: readonly string[]): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `Tables still have shards on group ${group}, which stays registered`,
+    database,
+    cause: tables.join('\n'),
+    next: 'Citus does not move them by itself (append- and range-distributed tables, a strategy that forbids it). Move them with citus_move_shard_placement(), or drop them, and run again',
+  });
+}
+
+function stillThere(group: number, databases: readonly string[]): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `Group ${group} was registered again meanwhile, in: ${databases.join(', ')}`,
+    next: 'Another apply still declares it. Let it end, and run again',
+  });
+}
+
+function tablesOf(placed: string): readonly string[] {
+  return JSON.parse(placed) as readonly string[];
+}

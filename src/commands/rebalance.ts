@@ -1,0 +1,47 @@
+import { joinCluster } from '../cluster/join.ts';
+import type { Context } from '../context.ts';
+import { inTurn, type RebalanceTools, rebalance } from '../reconcile/rebalance.ts';
+import { Failure } from '../report/errors.ts';
+import type { RebalanceOptions } from '../spec/types.ts';
+
+export interface RebalanceCommandOptions {
+  readonly names: readonly string[];
+  /** In place of those of the entry. */
+  readonly options: Partial<RebalanceOptions>;
+}
+
+/** Spreads the shards of databases over the nodes that take shards, and follows Citus until they are there. */
+export async function rebalanceDatabases(context: Context, { names, options }: RebalanceCommandOptions): Promise<void> {
+  refusePlain(context);
+  const joined = await joinCluster(context);
+  try {
+    for (const name of names) {
+      const log = context.log.about({ database: name });
+      log.frame(`Rebalancing database: ${name}`);
+      const declared = context.spec.databases.find((database) => database.name === name)?.rebalance.options;
+      const { sessions, coordinator } = joined;
+      const tools: RebalanceTools = { sessions, coordinator, database: name, signal: context.signal, log };
+      await inTurn(tools, () => rebalance(tools, { ...NO_OPTIONS, ...declared, ...options }, 'rebalance'));
+      log.frame(`The shards of database '${name}' are balanced`);
+      await sessions.closeDatabase(name);
+    }
+  } finally {
+    await joined.sessions.close();
+  }
+}
+
+const NO_OPTIONS: RebalanceOptions = {
+  strategy: undefined,
+  transferMode: undefined,
+  parallelReferenceTables: false,
+  parallelColocatedShards: false,
+};
+
+export function refusePlain({ spec }: Context): void {
+  if (spec.cluster.citus) return;
+  throw new Failure({
+    kind: 'invalid',
+    what: 'Plain PostgreSQL has no shards (cluster.citus is false)',
+    next: 'Run this on a Citus cluster',
+  });
+}

@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
+import { firstValue, list } from '../support/catalog.ts';
+import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { onlinePlugins } from '../support/plugins.ts';
+import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
+
+/**
+ * A worker joins, takes its share, and leaves: shards, reference tables, tenant schemas. The stand-in has no shards that
+ * could move and no tenant schemas.
+ */
+
+const real = await findRealCitus();
+
+const SQL = `SET citus.shard_count TO 8;
+CREATE TABLE events (id bigint PRIMARY KEY, note text);
+SELECT create_distributed_table('events', 'id');
+INSERT INTO events SELECT g, 'x' FROM generate_series(1, 1000) g;
+CREATE TABLE kinds (id int PRIMARY KEY);
+SELECT create_reference_table('kinds');
+`;
+
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 3, serverSettings: { wal_level: 'logical' } });
+  if (cluster.kind === 'real') await onlinePlugins(cluster);
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+const MORE = { maxAttempts: 60, retryDelaySeconds: 2 };
+
+async function run(command: readonly string[], database: Document, groups: readonly number[]): Promise<Outcome> {
+  return await runProgram(cluster, command, specOf(cluster, [{ ...MORE, ...database }], { groups }));
+}
+
+async function applied(database: Document, groups: readonly number[]): Promise<string> {
+  const { code, log } = await run(['apply'], database, groups);
+  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${database['name']}' is ready!`) });
+  return log;
+}
+
+async function nothingLeft(database: Document, groups: readonly number[]): Promise<void> {
+  const { code, stdout } = await run(['plan'], database, groups);
+  expect({ code, stdout }).toMatchObject({ code: 0 });
+}
+
+/** `group number` of shards that are no copies of reference tables. */
+async function shards(name: string): Promise<readonly string[]> {
+  return await list(
+    cluster,
+    0,
+    name,
+    `SELECT concat_ws(' ', groupid, count(*)) FROM pg_dist_placement JOIN pg_dist_shard USING (shardid)
+     JOIN pg_dist_partition USING (logicalrelid) WHERE repmodel <> 't' GROUP BY groupid ORDER BY groupid`,
+  );
+}
+
+describe.skipIf(real === undefined)('scale out', () => {
+  test('never, the default: a worker that joins gets copies of reference tables at once, and no shards', async () => {
+    const database = { name: 'still', initSQL: SQL };
+    await applied(database, [1]);
+    const plan = await run(['plan'], database, [1, 2]);
+    expect(plan.stdout).toMatch(/copy reference tables to/);
+    const log = await applied(database, [1, 2]);
+    expect(log).toMatch(/Copying reference tables to/);
+    const copies = `SELECT groupid::text FROM pg_dist_placement JOIN pg_dist_shard USING (shardid)
+      WHERE logicalrelid = 'kinds'::regclass ORDER BY groupid`;
+    expect(await list(cluster, 0, 'still', copies)).toEqual(['0', '1', '2']);
+    expect(await shards('still')).toEqual(['1 8']);
+    await nothingLeft(database, [1, 2]);
+  });
+
+  test('rebalance: the command moves shards, says how far it is, and then has nothing to do', async () => {
+    const database = { name: 'still', initSQL: SQL };
+    const first = await run(['rebalance', 'still'], database, [1, 2]);
+    expect(first.code, first.log).toBe(0);
+    expect(first.log).toMatch(/Moving shards \(job \d+\)/);
+    expect(first.log).toMatch(/4 of 4 tasks done/);
+    expect(await shards('still')).toEqual(['1 4', '2 4']);
+    const second = await run(['rebalance', 'still'], database, [1, 2]);
+    expect({ code: second.code, log: second.log }).toEqual({
+      code: 0,
+      log: expect.stringContaining('No shard has to move'),
+    });
+    await nothingLeft(database, [1, 2]);
+  });
+
+  test('afterJoin: plan and apply agree, and the next run has nothing to do', async () => {
+    const options = { when: 'afterJoin', strategy: 'by_shard_count', transferMode: 'block_writes' };
+    const database = { name: 'joined', initSQL: SQL, rebalance: options };
+    await applied(database, [1]);
+    await nothingLeft(database, [1]);
+    const plan = await run(['plan'], database, [1, 2]);
+    expect(plan.stdout).toContain('rebalance shards, since a worker has none');
+    const log = await applied(database, [1, 2]);
+    expect(log).toMatch(/Moving shards \(job \d+\)/);
+    expect(await shards('joined')).toEqual(['1 4', '2 4']);
+    expect(await applied(database, [1, 2])).toContain('Nothing was changed');
+    await nothingLeft(database, [1, 2]);
+
+    const wrong = await run(['apply'], { ...database, rebalance: { when: 'afterJoin', strategy: 'no_such' } }, [1, 2]);
+    expect({ code: wrong.code, log: wrong.log }).toEqual({
+      code: 2,
+      log: expect.stringContaining("There is no rebalance strategy 'no_such'"),
+    });
+  });
+
+  test('afterJoin: a job that somebody else began, or a run that was cut off left behind, is followed', async () => {
+    const database = { name: 'followed', initSQL: SQL, rebalance: 'afterJoin' };
+    await applied({ ...database, rebalance: 'never' }, [1]);
+    await applied({ ...database, rebalance: 'never' }, [1, 2]);
+    // Nothing moves before this lock is given up, so the run meets the job under way.
+    const started = await query(
+      cluster,
+      0,
+      'followed',
+      "SELECT citus_rebalance_start(shard_transfer_mode => 'block_writes') AS job",
+    );
+    const log = await applied(database, [1, 2]);
+    const own = String(started[0]?.['job']);
+    // Either it was still under way, or it was done before the run looked: then there is nothing to follow.
+    const followed = log.includes(`A rebalance is under way (job ${own}) and is followed`);
+    const states = await list(
+      cluster,
+      0,
+      'followed',
+      `SELECT state::text FROM pg_dist_background_job WHERE job_id = ${own}`,
+    );
+    expect(followed || log.includes('Database parameters') || log.includes('parameters')).toBe(true);
+    if (followed) expect(states).toEqual(['finished']);
+    expect(await shards('followed')).toEqual(['1 4', '2 4']);
+  });
+
+  test('shouldHaveShards keeps nodes free, and lets the coordinator have some', async () => {
+    const database = { name: 'chosen', shouldHaveShards: { 0: true, 2: false }, initSQL: SQL };
+    await applied(database, [1, 2]);
+    expect(await shards('chosen')).toEqual(['0 4', '1 4']);
+    await nothingLeft(database, [1, 2]);
+    const plan = await run(['plan'], { ...database, shouldHaveShards: { 0: false } }, [1, 2]);
+    expect(plan.stdout).toMatch(/set shouldhaveshards of \S+ \(group 0\) to false/);
+    await applied({ ...database, shouldHaveShards: { 0: false, 2: true } }, [1, 2]);
+    const flags = "SELECT concat_ws(' ', groupid, shouldhaveshards) FROM pg_dist_node ORDER BY groupid";
+    for (const group of [0, 1, 2]) expect(await list(cluster, group, 'chosen', flags)).toEqual(['0 f', '1 t', '2 t']);
+  });
+
+  test('tenant schemas are made, adopted, and left alone where their tables belong to others', async () => {
+    const schemas = [
+      { name: 'tenant one', distributed: true },
+      { name: 'tenant2', distributed: true },
+    ];
+    const database = { name: 'tenants', schemas, initSQL: 'CREATE TABLE "tenant one".t (id int);' };
+    await applied(database, [1, 2]);
+    const tenants = 'SELECT schemaid::regnamespace::text FROM pg_dist_schema ORDER BY 1';
+    expect(await list(cluster, 0, 'tenants', tenants)).toEqual(['"tenant one"', 'tenant2']);
+    expect(await shards('tenants')).toHaveLength(1);
+    await nothingLeft(database, [1, 2]);
+
+    await query(
+      cluster,
+      0,
+      'tenants',
+      'CREATE SCHEMA plain; CREATE TABLE plain.t (id int); INSERT INTO plain.t VALUES (7)',
+    );
+    const more = { ...database, schemas: [...schemas, { name: 'plain', distributed: true }] };
+    await applied(more, [1, 2]);
+    expect(await firstValue(cluster, 1, 'tenants', 'SELECT id FROM plain.t')).toBe(7);
+    await nothingLeft(more, [1, 2]);
+
+    await query(
+      cluster,
+      0,
+      'tenants',
+      'CREATE ROLE tenant_owner; CREATE SCHEMA theirs AUTHORIZATION tenant_owner; CREATE TABLE theirs.t (id int)',
+    );
+    const theirs = { name: 'theirs', owner: 'tenant_owner', distributed: true };
+    const { code, log } = await run(['apply'], { ...more, schemas: [...more.schemas, theirs] }, [1, 2]);
+    expect({ code, log }).toEqual({ code: 3, log: expect.stringContaining("Schema 'theirs' holds tables of others") });
+  });
+
+  test('drain: every database lets go of the group, which may then leave; what cannot move is named', async () => {
+    const database = { name: 'still', initSQL: SQL };
+    const { code, log } = await run(['drain', '2'], database, [1, 2]);
+    expect(code, log).toBe(0);
+    expect(log).toContain('No database has shards on group 2 any more: it may leave the declared workers');
+    for (const name of ['still', 'joined', 'followed', 'chosen', 'tenants']) {
+      expect(await list(cluster, 0, name, 'SELECT groupid::text FROM pg_dist_node ORDER BY 1')).toEqual(['0', '1']);
+      expect(await firstValue(cluster, 1, name, 'SELECT count(*)::int FROM pg_dist_node')).toBe(2);
+    }
+    expect(await shards('still')).toEqual(['1 8']);
+    expect(await firstValue(cluster, 0, 'still', 'SELECT count(*)::int FROM events')).toBe(1000);
+    await nothingLeft(database, [1]);
+    expect(await applied(database, [1])).toContain('Nothing was changed');
+
+    const last = await run(['drain', '1'], database, [1]);
+    expect({ code: last.code, log: last.log }).toEqual({
+      code: 3,
+      log: expect.stringMatching(/No other node takes the shards of group 1[\s\S]*database 'still': events \(8\)/),
+    });
+    const again = await run(['drain', '2'], database, [1]);
+    expect({ code: again.code, log: again.log }).toMatchObject({ code: 0 });
+    const zero = await run(['drain', '0'], database, [1]);
+    expect(zero.code).toBe(2);
+  });
+});
