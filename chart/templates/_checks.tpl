@@ -91,7 +91,7 @@ puts it into Patroni's local file, which outweighs the configuration of the grou
     {{- fail (printf "jobs.labels.%s: Services, Patroni and the documentation select by this label; the chart sets it." .) -}}
   {{- end -}}
 {{- end -}}
-{{- if and (not .Values.workers) (include "citus-cluster.databases" . | fromJsonArray) -}}
+{{- if and (not .Values.workers) (not (include "citus-cluster.external" .)) (include "citus-cluster.databases" . | fromJsonArray) -}}
   {{- fail "workers: the list is empty, yet additionalDatabases declares databases, which need at least one worker group." -}}
 {{- end -}}
 {{- if and .Values.ssl.createSecret (not .Values.ssl.enabled) -}}

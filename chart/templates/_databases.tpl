@@ -34,7 +34,7 @@ digits and hyphens. A name that had to change gets a hash of the whole name, so 
 
 {{/*
 The entry as the spec has it, parameters as strings; fails where it cannot be right, before Helm touches the cluster. Takes
-{entry, key, workerGroups, patroniDatabase}. The program checks all of it again, and more.
+{entry, key, workerGroups, mainDatabase, external}. The program checks all of it again, and more.
 */}}
 {{- define "citus-cluster.entry" -}}
 {{- $entry := deepCopy .entry -}}
@@ -49,7 +49,10 @@ The entry as the spec has it, parameters as strings; fails where it cannot be ri
 {{- if has $name (list "postgres" "template0" "template1") -}}
   {{- fail (printf "%s: %q belongs to PostgreSQL itself and cannot be declared." $path $name) -}}
 {{- end -}}
-{{- if eq $name .patroniDatabase -}}
+{{- if eq $name .mainDatabase -}}
+  {{- if .external -}}
+    {{- fail (printf "%s: %q is cluster.database, which is there already and belongs to whoever runs the cluster." $path $name) -}}
+  {{- end -}}
   {{- fail (printf "%s: %q is patroni.database, which Patroni makes and manages." $path $name) -}}
 {{- end -}}
 {{- if hasPrefix "pg_" (toString $entry.owner) -}}
@@ -73,7 +76,7 @@ The entry as the spec has it, parameters as strings; fails where it cannot be ri
     {{- $wanted := list -}}
     {{- range $index, $group := $entry.workerGroups -}}
       {{- $group = include "citus-cluster.scalar" $group -}}
-      {{- if not (has $group $.workerGroups) -}}
+      {{- if and (not (has $group $.workerGroups)) (or $.workerGroups (not $.external)) -}}
         {{- fail (printf "%s.workerGroups[%d]: there is no worker group %s. `workers` declares: %s." $path $index $group (join ", " $.workerGroups | default "none")) -}}
       {{- end -}}
       {{- $wanted = append $wanted $group -}}
@@ -103,10 +106,7 @@ entry that is null counts as absent: a values file further on can take one away 
 */}}
 {{- define "citus-cluster.databases" -}}
 {{- $cluster := include "citus-cluster.name" . -}}
-{{- $workerGroups := list -}}
-{{- range include "citus-cluster.groups" . | fromJsonArray -}}
-  {{- if eq .type "worker" -}}{{- $workerGroups = append $workerGroups (include "citus-cluster.scalar" .group) -}}{{- end -}}
-{{- end -}}
+{{- $workerGroups := include "citus-cluster.workerGroups" . | fromJsonArray -}}
 {{- $result := list -}}
 {{- $pathOfName := dict -}}
 {{- $nameOfJob := dict -}}
@@ -116,7 +116,7 @@ entry that is null counts as absent: a values file further on can take one away 
     {{- if and (kindIs "string" $key) (kindIs "invalid" $declared.name) -}}
       {{- $declared = set (deepCopy $declared) "name" $key -}}
     {{- end -}}
-    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups "patroniDatabase" $.Values.patroni.database) | fromJson -}}
+    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups "mainDatabase" (include "citus-cluster.mainDatabase" $) "external" (include "citus-cluster.external" $)) | fromJson -}}
     {{- if hasKey $pathOfName $entry.name -}}
       {{- fail (printf "%s: database %q is declared twice, first in %s." $path $entry.name (get $pathOfName $entry.name)) -}}
     {{- end -}}
@@ -142,21 +142,20 @@ or a date on the way.
 */}}
 {{- define "citus-cluster.spec" -}}
 {{- $root := .root -}}
-{{- $coordinator := dict -}}
-{{- $workers := list -}}
-{{- range include "citus-cluster.groups" $root | fromJsonArray -}}
-  {{- $node := dict "group" .group "host" .name "port" 5432 -}}
-  {{- if eq .type "coordinator" -}}{{- $coordinator = $node -}}{{- else -}}{{- $workers = append $workers $node -}}{{- end -}}
-{{- end -}}
+{{- $nodes := include "citus-cluster.nodes" $root | fromJson -}}
+{{- $superuser := include "citus-cluster.superuser" $root | fromJson -}}
+{{- $external := include "citus-cluster.external" $root -}}
 {{- $cluster := dict
   "name" (include "citus-cluster.name" $root)
   "citus" true
-  "user" $root.Values.patroni.superuser.username
-  "passwordFile" "/etc/citus-databases/superuser/password"
-  "database" $root.Values.patroni.database
-  "image" (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root))
-  "coordinator" $coordinator
-  "workers" $workers -}}
+  "user" $superuser.username
+  "database" (include "citus-cluster.mainDatabase" $root)
+  "coordinator" $nodes.coordinator -}}
+{{- if $superuser.secret -}}{{- $_ := set $cluster "passwordFile" "/etc/citus-databases/superuser/password" -}}{{- end -}}
+{{- /* Without workers the program discovers them. */ -}}
+{{- if or $nodes.workers (not $external) -}}{{- $_ := set $cluster "workers" $nodes.workers -}}{{- end -}}
+{{- /* Jobs wait until every pod has it, where there are pods of the chart's. */ -}}
+{{- if not $external -}}{{- $_ := set $cluster "image" (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root)) -}}{{- end -}}
 {{- if $root.Values.acceptUndeclaredNodes -}}{{- $_ := set $cluster "acceptUndeclaredNodes" true -}}{{- end -}}
 {{- $ssl := dict
   "enabled" $root.Values.ssl.enabled
@@ -165,7 +164,7 @@ or a date on the way.
   "ca" "ca.crt"
   "certificate" "server.crt"
   "key" "server.key"
-  "nodeDirectory" (include "citus-cluster.sslDirectory" $root) -}}
+  "nodeDirectory" ($external | empty | ternary (include "citus-cluster.sslDirectory" $root) (($root.Values.cluster | default dict).nodeSslDirectory | default (include "citus-cluster.sslDirectory" $root))) -}}
 {{- $spec := dict "cluster" $cluster "ssl" $ssl "databases" .databases -}}
 {{- with .patroni -}}{{- $_ := set $spec "patroni" . -}}{{- end -}}
 {{- toPrettyJson $spec -}}

@@ -72,9 +72,18 @@ cluster-name: {{ include "citus-cluster.scope" . }}
 {{- end -}}
 
 {{/*
-The groups as a JSON list of {group, type, replicas, resources, parameters, storage, name}, coordinator first, workers by group.
+The groups as a JSON list of {group, type, replicas, resources, parameters, storage, name}, coordinator first, workers by group. None where
+something else runs the cluster.
 */}}
 {{- define "citus-cluster.groups" -}}
+{{- if include "citus-cluster.external" . -}}
+[]
+{{- else -}}
+{{- include "citus-cluster.ownGroups" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "citus-cluster.ownGroups" -}}
 {{- $name := include "citus-cluster.name" . -}}
 {{- $groups := list (dict "group" 0 "type" "coordinator" "values" .Values.coordinator) -}}
 {{- $byGroup := dict -}}

@@ -22,15 +22,19 @@ helm.sh/hook-output-log-policy: hook-failed
 {{- end -}}
 
 {{/*
-When `configure` runs: "never" after an install with the chart's own parameters, "before" the databases' Jobs where there may be something
+When `configure` runs: "absent" where something else runs the servers, "never" after an install with the chart's own parameters, "before" the databases' Jobs where there may be something
 to configure, "beside" them where nothing changed since the last release: then it only proves and mends.
 */}}
 {{- define "citus-cluster.configureRuns" -}}
+{{- if include "citus-cluster.external" . -}}
+absent
+{{- else -}}
 {{- $seeded := lookup "v1" "ConfigMap" .Release.Namespace (printf "%s-parameters" (include "citus-cluster.name" .)) -}}
 {{- $before := index (($seeded.metadata | default dict).annotations | default dict) "citus-databases/configuration" | default "" -}}
 {{- if .Release.IsInstall -}}
 {{- include "citus-cluster.parametersChosen" . | empty | ternary "never" "beside" -}}
 {{- else -}}
 {{- eq $before (include "citus-cluster.configuration" .) | ternary "beside" "before" -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -13,6 +13,8 @@ the right to see pods and Events, to leave an Event and to remember which cluste
 {{- /* Modes are decimal, because YAML 1.1 and 1.2 read 0440 differently: 288 is 0440. */ -}}
 {{- $values := .root.Values -}}
 {{- $users := include "citus-cluster.userSources" (.roles | default list) | trim -}}
+{{- $superuser := include "citus-cluster.superuser" .root | fromJson -}}
+{{- $restApi := and .restApi (empty (include "citus-cluster.external" .root)) -}}
 restartPolicy: Never
 serviceAccountName: {{ include "citus-cluster.jobsAccount" .root }}
 enableServiceLinks: false
@@ -38,14 +40,16 @@ containers:
       {{- toYaml $values.jobs.resources | nindent 6 }}
     volumeMounts:
       - { name: spec, mountPath: /etc/citus-databases/spec.yaml, subPath: spec.yaml, readOnly: true }
+      {{- if $superuser.secret }}
       - { name: superuser, mountPath: /etc/citus-databases/superuser, readOnly: true }
+      {{- end }}
       {{- if $users }}
       - { name: users, mountPath: /etc/citus-databases/users, readOnly: true }
       {{- end }}
       {{- if .scripts }}
       - { name: sql, mountPath: /etc/citus-databases/sql, readOnly: true }
       {{- end }}
-      {{- if .restApi }}
+      {{- if $restApi }}
       - { name: restapi, mountPath: /etc/citus-databases/restapi, readOnly: true }
       {{- end }}
       {{- if $values.ssl.enabled }}
@@ -55,11 +59,13 @@ containers:
 volumes:
   - name: spec
     secret: { secretName: {{ .secret }}, defaultMode: 288 }
+  {{- if $superuser.secret }}
   - name: superuser
     secret:
-      secretName: {{ include "citus-cluster.credentialsSecret" .root }}
+      secretName: {{ $superuser.secret }}
       defaultMode: 288
-      items: [{ key: {{ $values.secret.keys.superuserPassword | quote }}, path: password }]
+      items: [{ key: {{ $superuser.key | quote }}, path: password }]
+  {{- end }}
   {{- if $users }}
   - name: users
     projected:
@@ -74,7 +80,7 @@ volumes:
       sources:
         {{- include "citus-cluster.scriptSources" . | trim | nindent 8 }}
   {{- end }}
-  {{- if .restApi }}
+  {{- if $restApi }}
   - name: restapi
     secret:
       secretName: {{ include "citus-cluster.credentialsSecret" .root }}

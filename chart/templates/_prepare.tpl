@@ -30,12 +30,16 @@ the cluster, once. So a rollback brings no old ones back, and tools that only re
     "app.kubernetes.io/managed-by" "citus-databases"
     "cluster-name" (include "citus-cluster.scope" .))
   "users" (include "citus-cluster.userSecrets" . | fromJsonArray) -}}
-{{- if .Values.secret.create -}}
+{{- if and .Values.secret.create (not (include "citus-cluster.external" .)) -}}
   {{- $_ := set $secrets "credentials" (dict "secret" (include "citus-cluster.credentialsSecret" .) "keys" (values .Values.secret.keys | uniq | sortAlpha)) -}}
 {{- end -}}
 {{- $connection := dict
   "host" (printf "%s-0.%s.svc" (include "citus-cluster.name" .) .Release.Namespace)
   "sslmode" (.Values.ssl.enabled | ternary .Values.ssl.mode "prefer") -}}
+{{- if include "citus-cluster.external" . -}}
+  {{- $_ := set $connection "host" .Values.cluster.coordinator.host -}}
+  {{- $_ := set $connection "port" (int (.Values.cluster.coordinator.port | default 5432)) -}}
+{{- end -}}
 {{- if .Values.ssl.enabled -}}
   {{- $_ := set $connection "ca" (dict "secret" (include "citus-cluster.sslSecret" .) "key" .Values.ssl.keys.ca) -}}
 {{- end -}}

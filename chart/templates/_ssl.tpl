@@ -6,7 +6,7 @@
 {{- define "citus-cluster.sslCreated" -}}
 {{- $create := .Values.ssl.createSecret -}}
 {{- if kindIs "invalid" $create -}}{{- $create = not .Values.ssl.secretName -}}{{- end -}}
-{{- if and .Values.ssl.enabled $create -}}true{{- end -}}
+{{- if and .Values.ssl.enabled $create (not (include "citus-cluster.external" .)) -}}true{{- end -}}
 {{- end -}}
 
 {{/* "true" when servers refuse connections without TLS. */}}

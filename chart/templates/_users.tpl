@@ -80,18 +80,19 @@ agree wherever the role is declared.
 
 {{/* The users of an entry, as JSON {spec, roles}: the list for the program, and what the chart needs. Takes {entry, path, root}. */}}
 {{- define "citus-cluster.entryUsers" -}}
-{{- $patroni := .root.Values.patroni -}}
+{{- $superuser := (include "citus-cluster.superuser" .root | fromJson).username -}}
+{{- $replication := include "citus-cluster.external" .root | empty | ternary .root.Values.patroni.replication.username "" -}}
 {{- $cluster := include "citus-cluster.name" .root -}}
 {{- $specs := list -}}
 {{- $roles := list -}}
 {{- $seen := list -}}
 {{- range $index, $declared := .entry.users | default list -}}
   {{- $path := printf "%s.users[%d]" $.path $index -}}
-  {{- $user := include "citus-cluster.user" (dict "user" $declared "path" $path "superuser" $patroni.superuser.username "replication" $patroni.replication.username "cluster" $cluster) | fromJson -}}
+  {{- $user := include "citus-cluster.user" (dict "user" $declared "path" $path "superuser" $superuser "replication" $replication "cluster" $cluster) | fromJson -}}
   {{- if has $user.role.name $seen -}}
     {{- fail (printf "%s.name: %q is listed twice." $path $user.role.name) -}}
   {{- end -}}
-  {{- if and (eq $user.spec.access "owner") (eq (toString $.entry.owner) $patroni.superuser.username) -}}
+  {{- if and (eq $user.spec.access "owner") (eq (toString $.entry.owner) $superuser) -}}
     {{- fail (printf "%s.access: is owner, but the database's owner is %q, the superuser. Name this user as owner, or leave owner out." $path $.entry.owner) -}}
   {{- end -}}
   {{- $seen = append $seen $user.role.name -}}

@@ -20,8 +20,25 @@ const storage = {
 const parameters = { type: 'object', additionalProperties: scalar };
 const replicas = { type: 'integer', minimum: 1 };
 
+const host = { type: 'string', minLength: 1 };
+const port = { type: ['integer', 'null'], minimum: 1, maximum: 65535 };
+const place = { host, port, nodeName: { type: ['string', 'null'] }, nodePort: port };
+
 /** What the type of a default does not say. */
 const known = {
+  'cluster.coordinator': { type: 'object', additionalProperties: false, properties: place },
+  'cluster.workers': {
+    type: 'array',
+    items: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['citusGroup', 'host'],
+      properties: { citusGroup: { type: ['string', 'integer'], pattern: '^[0-9]{1,6}$' }, ...place },
+    },
+  },
+  'cluster.database': { type: 'string', minLength: 1, maxLength: 63 },
+  'cluster.superuser.username': { type: 'string', minLength: 1, maxLength: 63 },
+  'cluster.superuser.key': { type: 'string', pattern: '^[-._a-zA-Z0-9]+$' },
   'coordinator.replicas': replicas,
   'coordinator.resources': freeMap,
   'coordinator.parameters': parameters,

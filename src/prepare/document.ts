@@ -39,6 +39,8 @@ const document = z.strictObject({
       certificates: z.optional(certificates),
       connection: z.strictObject({
         host: z.string(),
+        /** Default 5432. */
+        port: z.optional(z.number()),
         sslmode: z.string(),
         /** The Secret, and the key in it, with the certificate of the authority. */
         ca: z.optional(z.strictObject({ secret: z.string(), key: z.string() })),

@@ -115,6 +115,7 @@ export function connectionSecrets(
   const kept = present(user.secret);
   const password = user.generate ? (kept?.['password'] ?? newUserPassword()) : undefined;
   const ca = connection.ca === undefined ? undefined : present(connection.ca.secret)?.[connection.ca.key];
+  const port = String(connection.port ?? 5432);
   // The database that the Secret names stays, even if the role is declared in one before it later.
   const first = user.databases.find(({ name }) => name === kept?.['database']) ?? user.databases[0];
   return user.databases.map((database) => ({
@@ -124,19 +125,23 @@ export function connectionSecrets(
     data: {
       type: 'postgresql',
       host: connection.host,
-      port: '5432',
+      port,
       database: database.name,
       username: user.role,
       sslmode: connection.sslmode,
       PGHOST: connection.host,
-      PGPORT: '5432',
+      PGPORT: port,
       PGDATABASE: database.name,
       PGUSER: user.role,
       PGSSLMODE: withoutFile(connection.sslmode),
       ...(ca === undefined ? {} : { 'ca.crt': ca }),
       ...(password === undefined
         ? {}
-        : { password, PGPASSWORD: password, uri: uri(user.role, password, connection.host, database.name) }),
+        : {
+            password,
+            PGPASSWORD: password,
+            uri: uri(user.role, password, `${connection.host}:${port}`, database.name),
+          }),
     },
   }));
 }
@@ -147,7 +152,7 @@ function withoutFile(sslmode: string): string {
 }
 
 function uri(role: string, password: string, host: string, database: string): string {
-  return `postgresql://${part(role)}:${part(password)}@${host}:5432/${part(database)}`;
+  return `postgresql://${part(role)}:${part(password)}@${host}/${part(database)}`;
 }
 
 /** RFC 3986, 2.3: encodeURIComponent leaves some reserved characters alone. */
