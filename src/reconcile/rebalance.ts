@@ -119,7 +119,7 @@ async function start(
         what: 'Failed to start moving shards',
         database,
         cause: describe(error),
-        next: 'Nothing was moved. A table without primary key or replica identity moves with transferMode (--transfer-mode) block_writes, during which writes to it wait; options that this version of Citus does not have are to be left out',
+        next: 'Nothing of this database was moved. A table without primary key or replica identity moves with transferMode (--transfer-mode) block_writes, during which writes to it wait; options that this version of Citus does not have are to be left out',
       },
       { cause: error },
     );
