@@ -11,6 +11,7 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
 {{- include "citus-cluster.guardVolumes" (dict "root" . "present" $present) -}}
 {{- include "citus-cluster.guardCredentials" (dict "root" . "present" $present "volumes" $volumes) -}}
 {{- include "citus-cluster.guardReplicas" (dict "root" . "present" $present "volumes" $volumes) -}}
+{{- include "citus-cluster.guardTls" (dict "root" . "present" $present) -}}
 {{- include "citus-cluster.guardOwnedSecrets" . -}}
 {{- end -}}
 
@@ -83,6 +84,18 @@ What an install or upgrade would do to a cluster that is there already. `lookup`
   {{- if and .scope (ne .scope $scope) -}}
     {{- fail (printf "patroni.scope: the values say %q, but the volume %s holds data of the scope %q, whose record Patroni would not find. Set patroni.scope: %s." $scope .name .scope .scope) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A new standby that demands TLS of a leader without it never gets ready, and the rollout stops there. */}}
+{{- define "citus-cluster.guardTls" -}}
+{{- if include "citus-cluster.sslRequired" .root -}}
+{{- $mode := .root.Values.ssl.mode -}}
+{{- range .present -}}
+  {{- if eq (index .env "SSL_ENABLED" | default "") "false" -}}
+    {{- fail (printf "ssl.mode: is %s, but the servers of %s run without TLS, and new ones could not reach them while pods are replaced. Upgrade with ssl.mode: prefer first; when all pods are new (kubectl -n %s rollout status statefulset/%s), upgrade with ssl.mode: %s. To leave TLS off, set ssl.enabled: false." $mode .name $.root.Release.Namespace .name $mode) -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -17,7 +17,8 @@ the cluster, once. So a rollback brings no old ones back, and tools that only re
   "cluster" (include "citus-cluster.name" .)
   "scope" (include "citus-cluster.scope" .)
   "groups" $groups
-  "retired" $retired | toRawJson -}}
+  "retired" $retired
+  "tlsRequired" (include "citus-cluster.sslRequired" . | empty | not) | toRawJson -}}
 {{- end -}}
 
 {{/* The same, and the Secrets that there shall be (src/prepare/document.ts). */}}

@@ -31,6 +31,8 @@ const document = z.strictObject({
   scope: z.string(),
   groups: z.array(z.strictObject({ group: z.number(), replicas: z.number() })),
   retired: z.array(z.number()),
+  /** The servers of this revision demand TLS of each other. */
+  tlsRequired: z.optional(z.boolean()),
   secrets: z.optional(
     z.strictObject({
       /** On every Secret that is made. */

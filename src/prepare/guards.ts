@@ -6,6 +6,8 @@ export interface PresentGroup {
   readonly name: string;
   readonly group: string;
   readonly created: string;
+  /** Whether its servers speak TLS; undefined where the StatefulSet does not say. */
+  readonly tls?: boolean | undefined;
 }
 
 export interface PresentVolume {
@@ -43,6 +45,18 @@ export function lostGroup(wanted: Preparation, present: readonly PresentGroup[])
     }
   }
   return undefined;
+}
+
+/** A new standby that demands TLS of a leader without it never gets ready, and the rollout stops there. */
+export function tlsTooSoon(wanted: Preparation, present: readonly PresentGroup[]): Failure | undefined {
+  const plain = wanted.tlsRequired === true ? present.find(({ tls }) => tls === false) : undefined;
+  if (plain === undefined) return undefined;
+  return new Failure({
+    kind: 'refused',
+    what: `This revision demands TLS between servers, and those of the StatefulSet ${plain.name} run without`,
+    cause: 'New servers could not reach them while pods are replaced',
+    next: 'Upgrade with ssl.mode: prefer first, and to this revision when all pods are new; or set ssl.enabled: false',
+  });
 }
 
 /** What shows that the cluster has data, whose roles have passwords of their own; undefined when nothing does. */

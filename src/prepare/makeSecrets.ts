@@ -2,7 +2,7 @@ import { itemsOf, type Kubernetes, refusedByKubernetes, textAt, valueAt } from '
 import { Failure } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import type { Preparation, SecretsWanted } from './document.ts';
-import { lostGroup, type PresentGroup, passwordsAreGone, signOfData } from './guards.ts';
+import { lostGroup, type PresentGroup, passwordsAreGone, signOfData, tlsTooSoon } from './guards.ts';
 import {
   certificateSecrets,
   connectionSecrets,
@@ -21,8 +21,8 @@ export interface Preparing {
 /** Checks that nothing would be lost, and makes the Secrets that are wanted. Throws a Failure where it may not go on. */
 export async function makePreparations(preparing: Preparing, wanted: Preparation): Promise<void> {
   const present = await presentGroups(preparing.kubernetes, wanted);
-  const lost = lostGroup(wanted, present);
-  if (lost !== undefined) throw lost;
+  const refused = lostGroup(wanted, present) ?? tlsTooSoon(wanted, present);
+  if (refused !== undefined) throw refused;
   if (wanted.secrets === undefined) preparing.log.line('Nothing that runs would be lost');
   else await makeSecrets({ ...preparing, wanted, present, secrets: wanted.secrets });
 }
@@ -116,8 +116,21 @@ async function presentGroups(
   const sets = await list(kubernetes, path, 'StatefulSets');
   return sets
     .filter((set) => valueAt(set, 'metadata', 'deletionTimestamp') === undefined)
-    .map(described)
+    .map((set) => ({ ...described(set), tls: speaksTls(set) }))
     .filter(({ group }) => group !== '');
+}
+
+/** What the chart tells the servers' container (templates/_pod.tpl). */
+function speaksTls(set: unknown): boolean | undefined {
+  const containers = valueAt(set, 'spec', 'template', 'spec', 'containers');
+  for (const container of Array.isArray(containers) ? containers : []) {
+    const variables = valueAt(container, 'env');
+    const setting = (Array.isArray(variables) ? variables : []).find(
+      (variable) => textAt(variable, 'name') === 'SSL_ENABLED',
+    );
+    if (setting !== undefined) return textAt(setting, 'value') === 'true';
+  }
+  return undefined;
 }
 
 function described(object: unknown): PresentGroup {

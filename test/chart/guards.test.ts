@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { at, type Manifest, named, ofKind } from '../support/chart.ts';
+import { preparedBy } from '../support/memoryKubernetes.ts';
 import { refusalAgainst, renderAgainst } from './fakeKubernetes.ts';
 
 /** What an install or upgrade refuses because of the cluster that is there already. */
@@ -154,6 +155,40 @@ describe('upgrade', () => {
   ])('refuses %s', async (_, now, messages) => {
     const message = await refusalAgainst(await running(), now);
     for (const part of messages) expect(message).toContain(part);
+  });
+
+  describe('with TLS for servers that run without', () => {
+    const plain = { ...values, ssl: { enabled: false } };
+    const soft = { ...values, ssl: { mode: 'prefer' } };
+
+    it('is refused, and the way in two steps named', async () => {
+      const message = await refusalAgainst(await running(plain), values);
+      expect(message).toContain('ssl.mode: is verify-ca, but the servers of ops-0 run without TLS');
+      expect(message).toContain('Upgrade with ssl.mode: prefer first');
+      expect(message).toContain('To leave TLS off, set ssl.enabled: false.');
+    });
+
+    it('goes on by these steps, and without TLS', async () => {
+      for (const [before, now] of [
+        [plain, soft],
+        [soft, values],
+        [plain, plain],
+        [values, plain],
+      ] as const) {
+        expect(ofKind(await renderAgainst(await running(before), now), 'StatefulSet')).toHaveLength(3);
+      }
+    });
+
+    it('is refused by the Job too, for tools that look nothing up and for rollbacks', async () => {
+      const rendered = await renderAgainst([], values, 'install');
+      const sets = async (of: Values) => ofKind(await running(of), 'StatefulSet');
+      for (const job of ['ops-prepare', 'ops-guard'] as const) {
+        await expect(preparedBy(job, rendered, await sets(plain))).rejects.toThrow(
+          /demands TLS between servers, and those of the StatefulSet ops-0 run without/,
+        );
+        await preparedBy(job, rendered, await sets(soft));
+      }
+    });
   });
 
   it.each([['2'], [2]])('lets a worker group go that is retired, as %j', async (group) => {

@@ -57,8 +57,17 @@ export async function prepared(
   present: readonly Manifest[] = [],
   clusterName = 'citusdemo',
 ): Promise<readonly Manifest[]> {
+  return await preparedBy(`${clusterName}-prepare`, rendered, present);
+}
+
+/** The same for the document of any ConfigMap of the chart's: that of the guard makes nothing. */
+export async function preparedBy(
+  configMap: string,
+  rendered: readonly Manifest[],
+  present: readonly Manifest[],
+): Promise<readonly Manifest[]> {
   const kubernetes = memoryKubernetes(present);
-  const document = named(rendered, 'ConfigMap', `${clusterName}-prepare`).data?.['prepare.json'] ?? '';
+  const document = named(rendered, 'ConfigMap', configMap).data?.['prepare.json'] ?? '';
   await makePreparations({ kubernetes, log: { line: () => {} }, hide: () => {} }, parsePreparation(document));
   return [...rendered, ...kubernetes.objects];
 }
