@@ -77,7 +77,7 @@ The entry as the spec has it, parameters as strings; fails where it cannot be ri
     {{- range $index, $group := $entry.workerGroups -}}
       {{- $group = include "citus-cluster.scalar" $group -}}
       {{- if and (not (has $group $.workerGroups)) (or $.workerGroups (not $.external)) -}}
-        {{- fail (printf "%s.workerGroups[%d]: there is no worker group %s. `workers` declares: %s." $path $index $group (join ", " $.workerGroups | default "none")) -}}
+        {{- fail (printf "%s.workerGroups[%d]: there is no worker group %s. `%s` declares: %s." $path $index $group ($.external | empty | ternary "workers" "cluster.workers") (join ", " $.workerGroups | default "none")) -}}
       {{- end -}}
       {{- $wanted = append $wanted $group -}}
     {{- end -}}

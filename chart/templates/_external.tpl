@@ -27,8 +27,17 @@
 {{- $workers := list -}}
 {{- if include "citus-cluster.external" . -}}
   {{- $coordinator = include "citus-cluster.externalNode" (dict "group" 0 "node" .Values.cluster.coordinator) | fromJson -}}
-  {{- range .Values.cluster.workers -}}
-    {{- $workers = append $workers (include "citus-cluster.externalNode" (dict "group" (int .citusGroup) "node" .) | fromJson) -}}
+  {{- $seen := list -}}
+  {{- range $index, $worker := .Values.cluster.workers -}}
+    {{- $group := int .citusGroup -}}
+    {{- if lt $group 1 -}}
+      {{- fail (printf "cluster.workers[%d].citusGroup: %v is not a worker group. Group 0 is the coordinator's; workers count from 1." $index .citusGroup) -}}
+    {{- end -}}
+    {{- if has $group $seen -}}
+      {{- fail (printf "cluster.workers[%d].citusGroup: group %d is declared twice." $index $group) -}}
+    {{- end -}}
+    {{- $seen = append $seen $group -}}
+    {{- $workers = append $workers (include "citus-cluster.externalNode" (dict "group" $group "node" .) | fromJson) -}}
   {{- end -}}
 {{- else -}}
   {{- range include "citus-cluster.groups" . | fromJsonArray -}}
@@ -63,17 +72,6 @@
 {{- end -}}
 {{- if not $cluster.coordinator.host -}}
   {{- fail "cluster.coordinator.host: with cluster.create: false, name the coordinator of the cluster that is there." -}}
-{{- end -}}
-{{- $seen := list -}}
-{{- range $index, $worker := $cluster.workers -}}
-  {{- $group := int $worker.citusGroup -}}
-  {{- if lt $group 1 -}}
-    {{- fail (printf "cluster.workers[%d].citusGroup: %v is not a worker group. Group 0 is the coordinator's; workers count from 1." $index $worker.citusGroup) -}}
-  {{- end -}}
-  {{- if has $group $seen -}}
-    {{- fail (printf "cluster.workers[%d].citusGroup: group %d is declared twice." $index $group) -}}
-  {{- end -}}
-  {{- $seen = append $seen $group -}}
 {{- end -}}
 {{- if and .Values.ssl.enabled (not .Values.ssl.secretName) -}}
   {{- fail "ssl.secretName: with cluster.create: false, name the Secret with the certificates of the cluster that is there, or set ssl.enabled: false (ssl.mode: require still demands TLS)." -}}
