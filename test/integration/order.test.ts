@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import type { DatabasePlan } from '../../src/reconcile/planDatabase.ts';
 import type { ReportedStep } from '../../src/reconcile/workReport.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
@@ -9,6 +10,7 @@ import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** What `plan` lists is what `apply` then does, and what a failed `apply` says that it did not reach. */
 
+const real = await findRealCitus();
 let cluster: LocalCluster;
 let plain: LocalCluster;
 let folder: string;
@@ -183,6 +185,20 @@ describe('on a cluster', () => {
     expect(await comments()).toEqual([comment, comment, comment]);
     await compared(cluster, { name: 'noted', comment: '' });
     expect(await comments()).toEqual([null, null, null]);
+  });
+
+  test.skipIf(real === undefined)('shards that move to a worker that joins, and tenant schemas', async () => {
+    const initSQL =
+      "SET citus.shard_count TO 4;\nCREATE TABLE spread (id int PRIMARY KEY);\nSELECT create_distributed_table('spread', 'id');";
+    const database = {
+      ...{ name: 'spread', initSQL, schemas: [{ name: 'tenant', distributed: true }] },
+      ...{ shouldHaveShards: { 0: false }, rebalance: { when: 'afterJoin', transferMode: 'block_writes' } },
+    };
+    expectEqual(await compared(cluster, database, [1]));
+    const grown = await compared(cluster, { ...database, shouldHaveShards: { 0: true } });
+    expectEqual(grown);
+    expect(grown.doneBy.get('rebalance')).toHaveLength(1);
+    expect(grown.doneBy.get('nodes that take shards')).toHaveLength(1);
   });
 
   test('a half-made database: the coordinator has none yet', async () => {

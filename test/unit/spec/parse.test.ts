@@ -307,6 +307,11 @@ databases:
       ["databases[0].schemas[0]: 'pg_x' is a reserved name (schemas that begin with pg_ belong to PostgreSQL)"],
     ],
     ['{ name: a, schemas: [x, { name: x }] }', ["databases[0].schemas[1]: 'x' is listed twice"]],
+    [
+      '{ name: a, shouldHaveShards: { x: true } }',
+      ['databases[0].shouldHaveShards.x: is no group: 0 is the coordinator, the others are those of cluster.workers'],
+    ],
+    ['{ name: a, rebalance: now }', ["databases[0].rebalance: 'now' is none of never, afterJoin"]],
     ['{ name: a, parameters: { work_mem: } }', ['databases[0].parameters.work_mem: is empty']],
     [
       '{ name: a, parameters: { "a b": 1 } }',
