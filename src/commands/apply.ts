@@ -175,6 +175,7 @@ async function applyOne(
           const tools = {
             sessions: joined.sessions,
             coordinator,
+            label: run.coordinator,
             database: database.name,
             signal: context.signal,
             log: to,

@@ -91,9 +91,10 @@ interface Draining {
 
 async function drainOne(context: Context, joined: Joined, draining: Draining): Promise<void> {
   const { database, group, options, log } = draining;
-  const { sessions, coordinator } = joined;
+  const { sessions, coordinator, labels } = joined;
+  const label = labels.get(0) ?? 'coordinator';
   const session = await sessions.get(coordinator, database);
-  const tools: RebalanceTools = { sessions, coordinator, database, signal: context.signal, log };
+  const tools: RebalanceTools = { sessions, coordinator, label, database, signal: context.signal, log };
   log.line(`Database '${database}':`);
   await inTurn(tools, async () => {
     const place = await placeIn(session, group);

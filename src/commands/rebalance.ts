@@ -19,8 +19,9 @@ export async function rebalanceDatabases(context: Context, { names, options }: R
       const log = context.log.about({ database: name });
       log.frame(`Rebalancing database: ${name}`);
       const declared = context.spec.databases.find((database) => database.name === name)?.rebalance.options;
-      const { sessions, coordinator } = joined;
-      const tools: RebalanceTools = { sessions, coordinator, database: name, signal: context.signal, log };
+      const { sessions, coordinator, labels } = joined;
+      const label = labels.get(0) ?? 'coordinator';
+      const tools: RebalanceTools = { sessions, coordinator, label, database: name, signal: context.signal, log };
       await inTurn(tools, () => rebalance(tools, { ...NO_OPTIONS, ...declared, ...options }, 'rebalance'));
       log.frame(`The shards of database '${name}' are balanced`);
       await sessions.closeDatabase(name);

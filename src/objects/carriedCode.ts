@@ -59,8 +59,11 @@ const FOUND = `
 
 /** On the coordinator, whose catalogs Citus carries over. */
 export function observeCarriedCode(): Fragment {
-  return { key: 'carriedCode', when: HAS_CITUS, value: jsonRows(`${FOUND} ORDER BY 1, 2`) };
+  return { key: 'carriedCode', when: HAS_CITUS, value: jsonRows(CARRIED_CODE) };
 }
+
+/** The same, as a query with the columns of CarriedCode. */
+export const CARRIED_CODE = `${FOUND} ORDER BY 1, 2`;
 
 /** `due`: what Citus is about to do, as in "Registering node w2". */
 export function carriedCodeProblems(

@@ -1,4 +1,5 @@
 import { pause } from '../concurrency/interrupt.ts';
+import { CARRIED_CODE, type CarriedCode, carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Item } from '../objects/change.ts';
 import { missingWorkers } from '../objects/citusNode.ts';
 import { observedOf } from '../objects/kind.ts';
@@ -17,6 +18,7 @@ import { describe, meetsItAgain } from '../postgres/sqlstate.ts';
 import { Failure, type FailureDetails, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { NodeSpec, RebalanceOptions } from '../spec/types.ts';
+import { problemsFailure } from './problemsFailure.ts';
 import { inside, isPlain, type Situation } from './situation.ts';
 
 /** Step 8: the shards of a database that a worker has joined; also what an earlier run began and did not see the end of. */
@@ -49,6 +51,8 @@ function unknownStrategy(database: string, strategy: string): FailureDetails {
 export interface RebalanceTools {
   readonly sessions: Sessions;
   readonly coordinator: NodeSpec;
+  /** What the log calls the coordinator. */
+  readonly label: string;
   readonly database: string;
   readonly signal: AbortSignal;
   readonly log: LineLog;
@@ -87,6 +91,7 @@ export async function rebalance(
     await follow(tools, session, running);
     // That one may have been another kind, or begun before a node joined.
   }
+  await refuseCarriedCode(tools, session);
   const job = await start(tools, session, options, kind);
   if (job === undefined) {
     tools.log.line('No shard has to move', 1);
@@ -95,6 +100,17 @@ export async function rebalance(
   tools.log.line(`Moving shards (job ${job})...`, 1);
   await follow(tools, session, job);
   return true;
+}
+
+/** Citus copies rows as whoever asks for it: checks of the target table then run with a superuser's rights. */
+async function refuseCarriedCode({ database, label }: RebalanceTools, session: Session): Promise<void> {
+  const { rows } = await session.query<CarriedCode>(CARRIED_CODE);
+  if (rows.length === 0) return;
+  throw problemsFailure(carriedCodeProblems(rows, 'Moving shards', label), {
+    database,
+    what: `Shards of database '${database}' are not moved`,
+    after: 'Nothing of this database was moved',
+  });
 }
 
 async function unfinished(session: Session): Promise<string | undefined> {

@@ -31,6 +31,7 @@ import { diffSuperuserSettings, isShared } from '../objects/superuserSetting.ts'
 import { wording } from '../objects/wording.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { identityItems } from './identity.ts';
+import { rebalanceItems } from './rebalance.ts';
 import { tablesWithOtherRights, uncopiedGroups } from './shardFaults.ts';
 import { closedFor, inside, label, origin, type Situation, server } from './situation.ts';
 import { databaseAccessItems, isDeclared, userAuthinfoItems, userParameterItems } from './userSteps.ts';
@@ -254,7 +255,8 @@ export function carryingStep(situation: Situation): string | undefined {
   if (missing.length > 0) return `Registering ${names(missing)}`;
   const stale = staleWorkers(situation).map(({ worker }) => worker);
   if (stale.length > 0) return `Syncing metadata to ${names(stale)}`;
-  return referenceCopyItems(situation).length > 0 ? 'Copying reference tables' : undefined;
+  if (referenceCopyItems(situation).length > 0) return 'Copying reference tables';
+  return rebalanceItems(situation).some(({ kind }) => kind === 'procedure') ? 'Moving shards' : undefined;
 }
 
 /** Step 6, when every node has the new version. */

@@ -141,6 +141,22 @@ describe.skipIf(real === undefined)('scale out', () => {
     for (const group of [0, 1, 2]) expect(await list(cluster, group, 'chosen', flags)).toEqual(['0 f', '1 t', '2 t']);
   });
 
+  test("an owner's function that would run as superuser is named, and nothing moves", async () => {
+    const database = { name: 'chosen', shouldHaveShards: { 0: false, 2: true }, initSQL: SQL };
+    const plant = `CREATE ROLE planter; CREATE FUNCTION planted(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+      CREATE TABLE plants (id int PRIMARY KEY, CHECK (planted(id))); SELECT create_distributed_table('plants', 'id');
+      ALTER FUNCTION planted OWNER TO planter`;
+    for (const text of plant.split(';')) await query(cluster, 0, 'chosen', text);
+    const { code, log } = await run(['rebalance', 'chosen'], database, [1, 2]);
+    expect({ code, log }).toEqual({
+      code: 3,
+      log: expect.stringMatching(/Moving shards would run .*planted.* of 'planter' as superuser/),
+    });
+    expect(await shards('chosen')).not.toContain('2 2');
+    await query(cluster, 0, 'chosen', 'DROP TABLE plants');
+    await query(cluster, 0, 'chosen', 'DROP FUNCTION planted(int)');
+  });
+
   test('tenant schemas are made, adopted, and left alone where their tables belong to others', async () => {
     const schemas = [
       { name: 'tenant one', distributed: true },
