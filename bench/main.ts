@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type LocalCluster, startLocalCluster } from '../src/localCluster/localCluster.ts';
 import { findPsql } from './baseline.ts';
+import { type InitSqlMeasured, initSqlTable, measureInitSql, type ScriptSize } from './initSql.ts';
 import { type ManyMeasured, manyTable, measureMany, settingsForMany } from './many.ts';
 import { type Measured, measure } from './measure.ts';
 import { plot } from './plot.ts';
@@ -16,6 +17,7 @@ import { median } from './statistics.ts';
  *     npm run bench -- --workers 2,8,16,32 --rounds 5 --latency 5 --plots docs/performance
  *     npm run bench -- --durable no          # servers as the tests have them, which never wait for a disk
  *     npm run bench -- --node /usr/local/bin/node24      # another Node for the program, such as the image's
+ *     npm run bench -- --statements 1000,10000 --megabytes 100 --latency 5      # initSQL against psql -f
  *     npm run bench -- --databases 1,10,100 --at-once 4,8 --workers 8 --durable no      # one run for many databases
  */
 const { values } = parseArgs({
@@ -28,6 +30,8 @@ const { values } = parseArgs({
     node: { type: 'string', default: process.execPath },
     plots: { type: 'string' },
     databases: { type: 'string' },
+    statements: { type: 'string' },
+    megabytes: { type: 'string' },
     'at-once': { type: 'string', default: '4' },
   },
 });
@@ -40,10 +44,37 @@ const nodeVersion = (await timed(values.node, ['--version'])).output.trim();
 const measured: Measured[] = [];
 let description = '';
 try {
-  if (values.databases === undefined) await measureOne();
+  if (values.statements !== undefined || values.megabytes !== undefined) await measureScripts();
+  else if (values.databases === undefined) await measureOne();
   else await measureSeveral(values.databases.split(',').map(Number), values['at-once'].split(',').map(Number));
 } finally {
   await program.remove();
+}
+
+/** initSQL against psql, on a coordinator and one worker. */
+async function measureScripts(): Promise<void> {
+  const sizes: ScriptSize[] = [
+    ...(values.statements ?? '')
+      .split(',')
+      .filter(Boolean)
+      .map((count) => ({ kind: 'statements' as const, count: Number(count) })),
+    ...(values.megabytes ?? '')
+      .split(',')
+      .filter(Boolean)
+      .map((count) => ({ kind: 'megabytes' as const, count: Number(count) })),
+  ];
+  const all: InitSqlMeasured[] = [];
+  const cluster = await startLocalCluster({ workers: 1, serverSettings: settingsFor(1) });
+  try {
+    for (const size of sizes) {
+      for (const latency of latencyMs > 0 ? [0, latencyMs] : [0]) {
+        all.push(await measureInitSql(cluster, program, { size, latencyMs: latency, rounds: Number(values.rounds) }));
+        console.log(`\n${describeMachine(cluster)}\n\ninitSQL\n\n${initSqlTable(all)}`);
+      }
+    }
+  } finally {
+    await cluster.stop();
+  }
 }
 
 /** One run for many databases. */

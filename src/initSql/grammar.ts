@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Node } from 'libpg-query';
-import { type Token, tokenize } from './lexer.ts';
+import { isBlank, type Token, tokenize } from './lexer.ts';
 import { offsetOfCharacter } from './place.ts';
 
 /** PostgreSQL's own grammar (libpg-query: the parser of PostgreSQL 18), with offsets in UTF-16 units. */
@@ -62,21 +62,36 @@ interface RawStatement {
 /** The parser counts bytes of UTF-8; an absent length means up to the end. */
 function withOffsets(sql: string, raw: readonly RawStatement[]): ParsedStatement[] {
   const bytes = Buffer.from(sql, 'utf8');
+  const isAscii = bytes.length === sql.length;
   const statements: ParsedStatement[] = [];
   let byte = 0;
   let offset = 0;
   for (const { stmt, stmt_location: location = 0, stmt_len: length } of raw) {
     if (stmt === undefined) continue;
-    offset += bytes.toString('utf8', byte, location).length;
-    const text = bytes.toString('utf8', location, length === undefined ? bytes.length : location + length);
+    const end = length === undefined ? bytes.length : location + length;
+    offset = isAscii ? location : offset + bytes.toString('utf8', byte, location).length;
+    const text = isAscii ? sql.slice(location, end) : bytes.toString('utf8', location, end);
     byte = location;
-    const tokens = tokenize(text).filter(isSubstance);
-    const first = tokens[0];
-    const last = tokens.at(-1);
-    if (first === undefined || last === undefined) continue;
-    statements.push({ node: stmt, start: offset + first.start, end: offset + last.end });
+    const substance = substanceOf(text);
+    if (substance === undefined) continue;
+    statements.push({ node: stmt, start: offset + substance.start, end: offset + substance.end });
   }
   return statements;
+}
+
+/** Where the text begins and ends without comments and blanks around it. */
+function substanceOf(text: string): { readonly start: number; readonly end: number } | undefined {
+  if (!text.includes('--') && !text.includes('/*')) {
+    let start = 0;
+    let end = text.length;
+    while (start < end && isBlank(text, start)) start += 1;
+    while (end > start && isBlank(text, end - 1)) end -= 1;
+    return start === end ? undefined : { start, end };
+  }
+  const tokens = tokenize(text).filter(isSubstance);
+  const first = tokens[0];
+  const last = tokens.at(-1);
+  return first === undefined || last === undefined ? undefined : { start: first.start, end: last.end };
 }
 
 function isSubstance(token: Token): boolean {

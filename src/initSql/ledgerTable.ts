@@ -2,14 +2,18 @@ import type { Change, Problem } from '../objects/change.ts';
 import { type Fragment, jsonRows } from '../objects/observe.ts';
 import {
   AS_OURSELVES,
+  asOurselvesUnchanged,
   assertTrusted,
   distrust,
   distrustProblem,
+  FIRE_CONSTRAINTS,
   OWN_SCHEMA,
   type OwnTable,
+  type OwnTableVersion,
   qualified,
   REVOKE_FROM_OTHERS,
   trusted,
+  versionOf,
 } from '../objects/ownTable.ts';
 import { wording } from '../objects/wording.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
@@ -134,6 +138,7 @@ export const CREATE_LEDGER = [
     executed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (hash, occurrence))`,
   REVOKE_FROM_OTHERS,
+  versionOf(LEDGER),
   assertTrusted(LEDGER),
   sayWhere(`${COMMENT} IS NULL`),
 ] as const;
@@ -153,6 +158,27 @@ const BEFORE_WRITING = [...AS_OURSELVES, assertTrusted(LEDGER)].join(';\n');
 /** The row of a unit, for the end of its transaction. */
 export function recordDone(entry: LedgerEntry): string {
   return `${BEFORE_WRITING};\n${insertRow(entry, 'done')}`;
+}
+
+/** The version of the ledger, for {@link recordingSteps}; fails when the ledger is not to be trusted. */
+export const CHECK_LEDGER = ['BEGIN', ...AS_OURSELVES, versionOf(LEDGER), assertTrusted(LEDGER), 'COMMIT'].join(';\n');
+
+export type LedgerVersion = OwnTableVersion;
+
+/**
+ * What {@link recordDone} does, statement by statement and without a plan to be made for each row. A row that is there
+ * already fails it (23505): somebody else has executed the unit.
+ */
+export function recordingSteps(version: LedgerVersion) {
+  return {
+    fireConstraints: FIRE_CONSTRAINTS,
+    becomeOurselves: asOurselvesUnchanged(version),
+    insert: `INSERT INTO ${LEDGER_TABLE} (hash, occurrence, line, statement, state) VALUES ($1, $2, $3, $4, 'done')`,
+  } as const;
+}
+
+export function recordValues({ hash, occurrence, line, text }: LedgerEntry): readonly string[] {
+  return [hash, String(occurrence), String(line), text];
 }
 
 /** The intent, in a transaction of its own before a statement that cannot run in this one. */

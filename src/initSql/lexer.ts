@@ -50,9 +50,10 @@ export function tokenize(sql: string): Token[] {
 /** The token at or after `position`; `previous` matters because a string may go on after a line end. */
 export function nextToken(sql: string, position: number, previous?: Token): Token | undefined {
   let start = position;
-  // \u0080 and above are identifier characters to PostgreSQL, so only ASCII blanks separate.
-  while (start < sql.length && ' \t\n\r\f\v'.includes(sql.charAt(start))) start += 1;
+  while (start < sql.length && isBlank(sql, start)) start += 1;
   if (start >= sql.length) return undefined;
+  const common = commonToken(sql, start);
+  if (common !== undefined) return common;
   const here = sql.slice(start, start + 2);
   if (here === '--') return plain('comment', start, endOfLine(sql, start), 2);
   if (here === '/*') return blockComment(sql, start);
@@ -71,6 +72,28 @@ export function nextToken(sql: string, position: number, previous?: Token): Toke
   if (number !== undefined) return plain('number', start, start + number.length, 0);
   const operator = match(OPERATOR, sql, start);
   return plain('operator', start, start + (operator === undefined ? 1 : operatorLength(operator)), 0);
+}
+
+/** \u0080 and above are identifier characters to PostgreSQL, so only ASCII blanks separate. */
+export function isBlank(sql: string, at: number): boolean {
+  const code = sql.charCodeAt(at);
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+}
+
+/** What most tokens are, told by their first characters: words, numbers, parentheses, commas and semicolons. */
+function commonToken(sql: string, start: number): Token | undefined {
+  const code = sql.charCodeAt(start);
+  if (code === 0x28 || code === 0x29 || code === 0x2c || code === 0x3b) return plain('operator', start, start + 1, 0);
+  if (code >= 0x30 && code <= 0x39) return plain('number', start, start + (match(NUMBER, sql, start)?.length ?? 1), 0);
+  if (!isLetter(code)) return undefined;
+  const next = sql.charCodeAt(start + 1);
+  // What begins like a prefix: E'…', U&"…"
+  if (next === 0x27 || next === 0x26) return undefined;
+  return plain('word', start, start + (match(WORD, sql, start)?.length ?? 1), 0);
+}
+
+function isLetter(code: number): boolean {
+  return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f;
 }
 
 /** scan.l: an operator ends before a comment, and before a trailing + or - unless it holds one of ~ ! @ # % ^ & | ` ?. */

@@ -112,11 +112,40 @@ function findUnreadable(script: string): ScriptProblem[] {
   }));
 }
 
+/** The parser's tree takes some hundred times the memory of its text, so a long script is parsed in parts. */
+const PARSED_AT_ONCE = 32_768;
+
 function read(script: string, grammar: Grammar): Draft {
-  const whole = grammar.parse(script);
   const placeOf = placesOf(script);
+  const inParts = script.length <= PARSED_AT_ONCE ? undefined : readInParts(script, grammar, placeOf);
+  if (inParts !== undefined) return { script, statements: inParts, problems: [], doubts: [] };
+  const whole = grammar.parse(script);
   if (whole.kind === 'error') return readPiecewise(script, grammar, placeOf);
   return { script, statements: locate(script, placeOf, whole.statements, 0), problems: [], doubts: [] };
+}
+
+/**
+ * Cuts where semicolons end statements by a rule that needs no grammar. undefined: a part does not parse, so the script
+ * has an error, or the rule is wrong about it. Parts that parse are the whole's statements, as a semicolon is between them.
+ */
+function readInParts(
+  script: string,
+  grammar: Grammar,
+  placeOf: (offset: number) => Place,
+): readonly ReadStatement[] | undefined {
+  const { pieces, metaCommands } = cutIntoPieces(script);
+  if (metaCommands.length > 0) return undefined;
+  const statements: ReadStatement[] = [];
+  let start = 0;
+  for (const [index, { end }] of pieces.entries()) {
+    const isLast = index === pieces.length - 1;
+    if (end - start < PARSED_AT_ONCE && !isLast) continue;
+    const parsed = grammar.parse(script.slice(start, isLast ? script.length : end));
+    if (parsed.kind === 'error') return undefined;
+    statements.push(...locate(script, placeOf, parsed.statements, start));
+    start = end;
+  }
+  return statements;
 }
 
 /**

@@ -71,6 +71,40 @@ export function trusted(table: OwnTable): string {
   return `pg_catalog.to_regclass('${qualified(table)}') IS NOT NULL AND ${distrust(table)} IS NULL`;
 }
 
+/**
+ * One row: which versions of their catalog rows the schema and the table have. As long as both stay, owner and rights of
+ * both are the same, so nobody but a superuser can have changed anything about the table, and what {@link distrust} found
+ * holds. GRANT, ALTER, CREATE RULE, CREATE TRIGGER, and whatever takes the name for another object, make new versions;
+ * ANALYZE and VACUUM write in place (PostgreSQL: access/heap/heapam.c, heap_inplace_update).
+ */
+export interface OwnTableVersion {
+  readonly schema: string;
+  readonly schema_version: string;
+  readonly table: string;
+  readonly table_version: string;
+}
+
+export function versionOf(table: OwnTable): string {
+  return `SELECT n.oid::pg_catalog.text AS schema, n.xmin::pg_catalog.text AS schema_version,
+      c.oid::pg_catalog.text AS "table", c.xmin::pg_catalog.text AS table_version
+    FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+    WHERE n.nspname OPERATOR(pg_catalog.=) '${OWN_SCHEMA}' AND c.relname OPERATOR(pg_catalog.=) '${table.name}'`;
+}
+
+/**
+ * The rest of the transaction is ours, as with {@link AS_OURSELVES}, and fails here (22023) when one of the versions has
+ * changed: no role has an empty name. Names and operators are all qualified, so that it means the same under any
+ * search_path; what comes behind it must be written that way too.
+ */
+export function asOurselvesUnchanged(version: OwnTableVersion): string {
+  const unchanged = (catalog: string, oid: string, xmin: string) =>
+    `(SELECT c.xmin OPERATOR(pg_catalog.=) '${xmin}'::pg_catalog.xid FROM pg_catalog.${catalog} c
+      WHERE c.oid OPERATOR(pg_catalog.=) '${oid}'::pg_catalog.oid)`;
+  return `SELECT pg_catalog.set_config('session_authorization', NULL, true),
+    pg_catalog.set_config('role', CASE WHEN ${unchanged('pg_namespace', version.schema, version.schema_version)}
+      AND ${unchanged('pg_class', version.table, version.table_version)} THEN 'none' ELSE '' END, true)`;
+}
+
 export function distrustProblem(reason: string, node: string): Problem {
   return {
     kind: 'refused',
@@ -87,6 +121,9 @@ function harmful(acl: string, owner: string): string {
       AND x.privilege_type = ANY (${textArray(HARMFUL)}))`;
 }
 
+/** Has to come before the session is ours again; see {@link AS_OURSELVES}. */
+export const FIRE_CONSTRAINTS = 'SET CONSTRAINTS ALL IMMEDIATE';
+
 /**
  * Whoever logged in, whatever ALTER DATABASE … SET role says or the transaction did so far; and names of PostgreSQL's
  * own. Constraint triggers that are due come first, as the user whose statement they belong to. For the rest of the
@@ -95,7 +132,7 @@ function harmful(acl: string, owner: string): string {
  */
 export const AS_OURSELVES = [
   'SET LOCAL citus.propagate_set_commands = none',
-  'SET CONSTRAINTS ALL IMMEDIATE',
+  FIRE_CONSTRAINTS,
   'SET LOCAL SESSION AUTHORIZATION DEFAULT',
   'SET LOCAL ROLE none',
   'SET LOCAL search_path = pg_catalog',

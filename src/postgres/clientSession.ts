@@ -2,7 +2,9 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import { type Activity, describeWait } from './activity.ts';
 import type { Statement } from './connectOptions.ts';
+import type { Step } from './extendedMessages.ts';
 import { asError, NoAnswer } from './limit.ts';
+import { AheadQuery, type Group, type SendAhead } from './sendAhead.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import {
   ConnectionLost,
@@ -130,6 +132,52 @@ class ClientSession implements Session {
         onDone?.(index);
       });
     }, options);
+  }
+
+  async sendAhead({ groups, onAnswer }: SendAhead, options: QueryOptions = {}) {
+    await this.#inTurn(async () => {
+      await this.#sendPrelude();
+      const report = this.#reportSteps();
+      this.#settled.forget();
+      this.#settled = settledBy(this.#parts.client);
+      const ahead = new AheadQuery({
+        groups: report === undefined ? groups : report.seen(groups),
+        onAnswer: (answered) => {
+          this.#warnings = [];
+          report?.answered();
+          onAnswer(answered);
+        },
+      });
+      this.#parts.client.query(ahead);
+      await ahead.done.catch((error: unknown) => {
+        report?.failed(error);
+        throw error;
+      });
+    }, options);
+  }
+
+  /** undefined: nobody wants to know. */
+  #reportSteps() {
+    const { onStatement } = this.#parts;
+    if (onStatement === undefined) return undefined;
+    const { node, database } = this;
+    const texts: string[] = [];
+    let since = performance.now();
+    function report(failedWith: string | undefined): void {
+      const text = texts.shift() ?? '';
+      onStatement?.({ node, database, text, milliseconds: performance.now() - since, failedWith });
+      since = performance.now();
+    }
+    return {
+      *seen(groups: Iterator<Group>): Iterator<Group> {
+        for (let next = groups.next(); next.done !== true; next = groups.next()) {
+          texts.push(...next.value.steps.flatMap(textOf));
+          yield next.value;
+        }
+      },
+      answered: () => report(undefined),
+      failed: (error: unknown) => report(codeOf(error) ?? 'an error'),
+    };
   }
 
   async #sendPrelude(): Promise<void> {
@@ -296,6 +344,11 @@ class ClientSession implements Session {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
     return new ConnectionLost(`The connection to ${placeOf(this.node)} was lost${reason}`, { cause });
   }
+}
+
+function textOf(step: Step): readonly string[] {
+  if (step.kind === 'parse') return [];
+  return [step.kind === 'statement' ? step.sql : `EXECUTE ${step.name}`];
 }
 
 function isCancelled(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import type { SendAhead } from './sendAhead.ts';
 import type { ServerAddress } from './serverAddress.ts';
 
 export interface QueryResult<Row> {
@@ -60,6 +61,11 @@ export interface Session {
    * the server has answered all of them.
    */
   pipeline(messages: readonly string[], options?: PipelineOptions): Promise<void>;
+  /**
+   * Groups of steps by the extended protocol, sent ahead of their answers. Nothing behind the first error takes effect;
+   * fails with that error, once the server has answered.
+   */
+  sendAhead(task: SendAhead, options?: QueryOptions): Promise<void>;
   /** Cancels the statement under way, over a connection of its own; without one it does nothing. */
   cancel(): Promise<void>;
   /** Never throws, never hangs. */

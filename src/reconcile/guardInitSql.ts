@@ -16,17 +16,26 @@ import { closedFor, type Situation } from './situation.ts';
  * of others is refused before it is sent. While nobody else is let in (closedDatabase.ts) there is nothing to keep it from.
  */
 export interface Guard {
-  /** Throws a Failure when one of these statements could run somebody else's code. */
-  readonly check: (parts: readonly SqlPart[]) => Promise<void>;
+  /**
+   * - nobodyElse: there is no code of others that initSQL could run.
+   * - accepted: there may be, and the spec accepts that it runs.
+   * - checked: there may be, and a statement that could run it is refused.
+   */
+  readonly kind: 'nobodyElse' | 'accepted' | 'checked';
+  /** Throws a Failure when the unit must not be executed. */
+  readonly check: (unit: RecordedUnit) => Promise<void>;
 }
 
-/** undefined: initSQL may touch whatever there is. */
+export const NOBODY_ELSE: Guard = { kind: 'nobodyElse', check: async () => undefined };
+const ACCEPTED: Guard = { ...NOBODY_ELSE, kind: 'accepted' };
+
 export async function guardInitSql(
   situation: Situation,
   { run, session, log }: { readonly run: Run; readonly session: Session; readonly log: LineLog },
-): Promise<Guard | undefined> {
+): Promise<Guard> {
   const { database, spec, topology } = situation;
-  if (database.initSQLRunsCodeOfOthers || closedFor(situation) !== undefined) return undefined;
+  if (closedFor(situation) !== undefined) return NOBODY_ELSE;
+  if (database.initSQLRunsCodeOfOthers) return ACCEPTED;
   const ask = async <Row>(text: string): Promise<Row | undefined> => {
     const own = await run.session({ node: topology.coordinator, scope: 'database' });
     const results = await run.interruptible(own, () => own.script<Row>(text, { lockDeadline: run.deadline() }));
@@ -34,7 +43,7 @@ export async function guardInitSql(
   };
   if (!isShared(database, spec.cluster.user)) {
     const found = await ask<{ readonly others: boolean }>(OTHERS_OWN_SOMETHING);
-    if (found?.others !== true) return undefined;
+    if (found?.others !== true) return NOBODY_ELSE;
   }
   const grammar = await loadGrammar();
   const path = (await ask<{ readonly path: string }>(closedPath(await schemasOf(session))))?.path ?? "''";
@@ -54,18 +63,14 @@ export async function guardInitSql(
   }
 
   return {
-    check: async (parts) => {
-      for (const part of parts) {
+    kind: 'checked',
+    check: async (unit) => {
+      for (const part of unit.kind === 'block' ? unit.statements : [unit]) {
         const reason = await whatFor(part);
         if (reason !== undefined) throw refusedFor(run, part, reason);
       }
     },
   };
-}
-
-/** The parts of a unit whose code somebody else could have placed: BEGIN and COMMIT have none. */
-export function guardedParts(unit: RecordedUnit): readonly SqlPart[] {
-  return unit.kind === 'block' ? unit.statements : [unit];
 }
 
 async function schemasOf(session: Session): Promise<readonly string[]> {

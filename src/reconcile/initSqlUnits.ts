@@ -1,4 +1,10 @@
-import { CREATE_LEDGER, LEDGER_TABLE, type LedgerEntry } from '../initSql/ledgerTable.ts';
+import {
+  CHECK_LEDGER,
+  CREATE_LEDGER,
+  LEDGER_TABLE,
+  type LedgerEntry,
+  type LedgerVersion,
+} from '../initSql/ledgerTable.ts';
 import { lineOf } from '../initSql/place.ts';
 import type { Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
@@ -28,24 +34,41 @@ export async function executeEach(
   { run, session, log }: { readonly run: Run; readonly session: Session; readonly log: LineLog },
   units: readonly Unit[],
   execute: (unit: RecordedUnit) => Promise<void>,
+  /** Their lines are in the log already. */
+  announced = false,
 ): Promise<number> {
-  let executed = 0;
   for (const unit of units) {
     if (unit.kind === 'session') {
       await send(run, session, unit.sql, unit);
       continue;
     }
     await run.assertLock();
-    log.line(`Line ${lineOf(unit)}: ${unit.display}`, 1);
+    if (!announced) log.line(announcementOf(unit), 1);
     await execute(unit);
-    executed += 1;
   }
-  return executed;
+  return units.filter(({ kind }) => kind !== 'session').length;
 }
 
-export async function prepareLedger(run: Run, session: Session, more: readonly string[] = []): Promise<void> {
+/** In the log, before the unit is executed. */
+export function announcementOf(unit: RecordedUnit): string {
+  return `Line ${lineOf(unit)}: ${unit.display}`;
+}
+
+export async function prepareLedger(run: Run, session: Session, more: readonly string[] = []): Promise<LedgerVersion> {
+  return await ledgerVersion(run, session, ['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n'));
+}
+
+/** The same for a ledger that was there a moment ago. */
+export async function checkLedger(run: Run, session: Session): Promise<LedgerVersion> {
+  return await ledgerVersion(run, session, CHECK_LEDGER);
+}
+
+async function ledgerVersion(run: Run, session: Session, statements: string): Promise<LedgerVersion> {
   try {
-    await run.interruptible(session, () => session.script(['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n')));
+    const results = await run.interruptible(session, () => session.script<LedgerVersion>(statements));
+    const version = results.flatMap(({ rows }) => rows).find((row) => 'table_version' in row);
+    if (version === undefined) throw new Error('it is not there');
+    return version;
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
     throw new Failure(
@@ -88,4 +111,8 @@ export async function lookUpOutcome(session: Session, lookup: Lookup): Promise<L
 
 export function entryOf(unit: RecordedUnit): LedgerEntry {
   return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
+}
+
+export function firstLine(text: string): string {
+  return text.split('\n')[0] ?? text;
 }

@@ -12,7 +12,8 @@
  *     proxy.silence();                                                  // accept and take everything, answer nothing
  *     await proxy.stop();
  *
- * A message carries a statement when it is Query, Parse or Sync: with Sync an extended query is executed for good.
+ * A message carries a statement when it is Query, Parse or Sync: with Sync an extended query is executed for good. Flush
+ * counts too: what is sent ahead has no Sync behind each statement.
  */
 import net from 'node:net';
 
@@ -48,10 +49,12 @@ export interface FaultProxy {
 }
 
 export const SYNC = 'Sync';
+export const FLUSH = 'Flush';
 const STATEMENT_TYPES = new Map<string, (body: Buffer) => string>([
   ['Q', (body) => body.toString('utf8', 0, body.length - 1)],
   ['P', (body) => body.toString('utf8', body.indexOf(0) + 1, body.indexOf(0, body.indexOf(0) + 1))],
   ['S', () => SYNC],
+  ['H', () => FLUSH],
 ]);
 const READY_FOR_QUERY = 'Z';
 

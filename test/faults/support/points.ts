@@ -1,5 +1,5 @@
 /** The points at which a conversation can be broken, and which of them a run tries. */
-import { MOMENTS, type Moment, SYNC } from '../../support/faultProxy.ts';
+import { FLUSH, MOMENTS, type Moment, SYNC } from '../../support/faultProxy.ts';
 import { everything, sampleOf, seed } from './sample.ts';
 
 export interface Point {
@@ -14,7 +14,7 @@ export interface Point {
 export function pointsOf(group: number, messages: readonly string[]): readonly Point[] {
   return messages.flatMap((text, index) => {
     const parse = messages[index + 1] === SYNC && text !== SYNC;
-    const of = text === SYNC ? `${SYNC} of ${messages[index - 1] ?? 'nothing'}` : text;
+    const of = text === SYNC || text === FLUSH ? `${text} of ${messages[index - 1] ?? 'nothing'}` : text;
     return MOMENTS.filter((moment) => !parse || moment === 'before').map((moment) => ({
       group,
       at: index + 1,

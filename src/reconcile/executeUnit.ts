@@ -1,0 +1,132 @@
+import { assertExtensions, nameDroppedCitus } from '../initSql/keptExtensions.ts';
+import { type LedgerEntry, recordDone, recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
+import type { BlockUnit, RecordedUnit, SqlPart, StatementUnit } from '../initSql/types.ts';
+import type { Session } from '../postgres/connection.ts';
+import { retryTransient } from '../postgres/retry.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
+import type { LineLog } from '../report/stepLog.ts';
+import type { Guard } from './guardInitSql.ts';
+import { statementFailure } from './initSqlFailure.ts';
+import { endsFailure, entryOf, firstLine, lookUpOutcome, RUN_IT_ALONE, rollBack, send } from './initSqlUnits.ts';
+import type { Run } from './run.ts';
+
+export interface Executor {
+  readonly run: Run;
+  readonly session: Session;
+  readonly log: LineLog;
+  readonly extensions: readonly string[];
+  readonly guard: Guard;
+}
+
+/** recorded: with its row in the ledger. */
+export type Mode = 'recorded' | 'unrecorded';
+
+/** Executes one unit as superuser, by itself. */
+export async function executeUnit(executor: Executor, unit: RecordedUnit, mode: Mode): Promise<void> {
+  await executor.guard.check(unit);
+  if (unit.kind === 'block') await executeBlock(executor, unit, mode);
+  else await executeStatement(executor, unit, mode);
+}
+
+async function executeStatement(executor: Executor, unit: StatementUnit, mode: Mode): Promise<void> {
+  const { run, session } = executor;
+  if (mode === 'unrecorded') return await send(run, session, unit.sql, unit);
+  if (unit.expectation === 'alone') return await executeAlone(run, session, unit);
+  const begin = { sql: 'BEGIN', line: unit.line, column: unit.column };
+  try {
+    await executeTransaction(executor, unit, [begin, unit]);
+  } catch (error) {
+    if (!RUN_IT_ALONE.has(codeOf(error) ?? '')) throw error;
+    await executeAlone(run, session, unit);
+  }
+}
+
+async function executeBlock(executor: Executor, unit: BlockUnit, mode: Mode): Promise<void> {
+  const { run, session } = executor;
+  const parts = [unit.begin, ...unit.statements];
+  if (mode === 'recorded' && !parts.some(endsFailure)) return await executeTransaction(executor, unit, parts);
+  try {
+    for (const part of parts) await send(run, session, part.sql, part);
+    await send(run, session, mode === 'recorded' ? endOf(executor, unit) : 'COMMIT', unit);
+  } catch (error) {
+    await rollBack(session);
+    throw error;
+  }
+}
+
+/**
+ * The statement by itself: Citus hands the text of the whole message to its workers, which take one command only
+ * (Citus: commands/utility_hook.c, queryString). All messages go out at once, since a failed statement fails the ones
+ * behind it, COMMIT included. What is rolled back for a reason that passes runs again.
+ */
+async function executeTransaction(executor: Executor, unit: RecordedUnit, parts: readonly SqlPart[]): Promise<void> {
+  const { run, session, log } = executor;
+  const messages = [...parts.map(({ sql }) => sql), endOf(executor, unit)];
+  await retryTransient(
+    async () => {
+      let succeeded = 0;
+      const onDone = () => {
+        succeeded += 1;
+      };
+      try {
+        await run.interruptible(session, () => session.pipeline(messages, { onDone }));
+      } catch (error) {
+        await rollBack(session);
+        const part = parts[succeeded] ?? unit;
+        throw statementFailure(run, part, nameDroppedCitus(error), { located: succeeded < parts.length });
+      }
+    },
+    {
+      deadline: run.deadline(),
+      signal: run.signal,
+      // A read-only session stays one, and after a lost connection the ledger has to be asked first.
+      unless: (error) => !session.isAlive || codeOf(error) === SQLSTATE.readOnlySqlTransaction,
+      onRetry: ({ error }) => log.line(`${firstLine(describe(error.cause ?? error))}; rolled back, trying again`, 2),
+    },
+  );
+}
+
+/** The last message of a unit's transaction. */
+function endOf({ extensions }: Executor, unit: RecordedUnit): string {
+  // What has no such word in it is looked at when all of initSQL is through.
+  const kept = /\bdrop\b/i.test(unit.text) ? assertExtensions(extensions) : [];
+  return [recordDone(entryOf(unit)), ...kept, 'COMMIT'].join(';\n');
+}
+
+/**
+ * Outside a transaction nothing ties the statement to its row: an intent goes before it, and a run that finds the intent
+ * without an end has to look up what became of it.
+ */
+async function executeAlone(run: Run, session: Session, unit: StatementUnit): Promise<void> {
+  const entry = entryOf(unit);
+  await send(run, session, recordRunning(entry), unit);
+  try {
+    await run.interruptible(session, () => session.script(unit.sql));
+  } catch (error) {
+    const leftovers = await leftBehind(session, unit, entry);
+    throw statementFailure(run, unit, error, { located: true, next: leftovers });
+  }
+  await send(run, session, recordOutcome(entry, 'done'), unit);
+}
+
+/**
+ * Such a statement may fail and yet leave something (CREATE INDEX CONCURRENTLY an invalid index, a procedure what it had
+ * committed). Only when it is certain that nothing is left does its intent go; returns what to say otherwise.
+ */
+async function leftBehind(session: Session, unit: StatementUnit, entry: LedgerEntry): Promise<string | undefined> {
+  const { lookup } = unit;
+  const unknown =
+    lookup.kind === 'query'
+      ? `${lookup.whenUnclear} Then run again.`
+      : 'It ran outside a transaction, so part of it may have taken effect: look at the database';
+  if (!session.isAlive) return unknown;
+  try {
+    const outcome = await lookUpOutcome(session, lookup);
+    if (outcome !== 'notDone') return unknown;
+    await session.script(recordOutcome(entry, 'failed'));
+    return undefined;
+  } catch {
+    return unknown;
+  }
+}
