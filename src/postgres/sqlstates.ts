@@ -9,6 +9,7 @@ export const SQLSTATE = {
   activeSqlTransaction: '25001',
   readOnlySqlTransaction: '25006',
   inFailedSqlTransaction: '25P02',
+  invalidSqlStatementName: '26000',
   invalidAuthorizationSpecification: '28000',
   invalidPassword: '28P01',
   invalidTransactionTermination: '2D000',

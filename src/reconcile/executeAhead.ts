@@ -119,7 +119,9 @@ export async function executeAhead(
     const step = part === undefined ? AFTERWARDS[answered - parts.length] : 'statement';
     const code = codeOf(error) ?? '';
     if (step === 'record' && code === SQLSTATE.uniqueViolation) throw executedElsewhere(run, unit, error);
-    const ours = preparing || step === 'role' || step === 'record';
+    // Whoever deallocates all prepared statements takes ours along.
+    const gone = step !== 'statement' && code === SQLSTATE.invalidSqlStatementName;
+    const ours = preparing || step === 'role' || step === 'record' || gone;
     const again = isWorthAnotherAttempt(error);
     if (session.isAlive && (ours || RUN_IT_ALONE.has(code) || again)) {
       if (again) log.line(`${firstLine(describe(error))}; rolled back, trying again`, 2);
