@@ -162,9 +162,10 @@ export function followLogin(
     exchange.channelBound = stream.encrypted && mechanisms.includes('SCRAM-SHA-256-PLUS');
     judge();
   });
-  // RFC 5802, section 5.1: r=nonce,s=salt,i=iterations
+  // RFC 5802, section 5.1: r=nonce,s=salt,i=iterations. pg takes the last one where a server says it twice.
   connection.on('authenticationSASLContinue', ({ data }: { readonly data: string }) => {
-    exchange.iterations = Number(/(?:^|,)i=(\d+)/.exec(data)?.[1] ?? 1);
+    const said = [...data.matchAll(/(?:^|,)i=(\d+)/g)].map(([, count]) => Number(count));
+    exchange.iterations = Math.min(...(said.length === 0 ? [1] : said));
     judge();
   });
   connection.on('authenticationSASLFinal', () => {
