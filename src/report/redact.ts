@@ -70,6 +70,23 @@ function lowerCaseEscapes(text: string): string {
   return text.replaceAll(/%[0-9A-F]{2}/g, (sequence) => sequence.toLowerCase());
 }
 
+/** So long a run of characters stands in no ordinary word by chance. */
+const SURELY_A_SECRET = 16;
+
+/** `secret12` in `mysecret12`: hidden there, it would show what it is by what is left. Escape sequences end a word. */
+function isPartOfWord(text: string, start: number, end: number): boolean {
+  const before = text.slice(Math.max(0, start - 6), start);
+  const continued = LETTER_AT_END.test(before) && !ESCAPE_AT_END.test(before);
+  return (
+    (continued && LETTER_AT_START.test(text.slice(start, end))) ||
+    (LETTER_AT_END.test(text.slice(start, end)) && LETTER_AT_START.test(text.slice(end, end + 2)))
+  );
+}
+
+const ESCAPE_AT_END = /(?:%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\[a-z])$/i;
+const LETTER_AT_END = /[\p{L}\p{N}]$/u;
+const LETTER_AT_START = /^[\p{L}\p{N}]/u;
+
 /**
  * All occurrences are found before any is replaced, and overlapping ones become one: replacing secret after secret
  * would leave the rest of a longer secret readable, and could match inside a replacement.
@@ -77,7 +94,10 @@ function lowerCaseEscapes(text: string): string {
 function blotOut(text: string, forms: ReadonlySet<string>): string {
   const spans: [start: number, end: number][] = [];
   for (const form of forms) {
-    for (let at = text.indexOf(form); at !== -1; at = text.indexOf(form, at + 1)) spans.push([at, at + form.length]);
+    for (let at = text.indexOf(form); at !== -1; at = text.indexOf(form, at + 1)) {
+      if (form.length < SURELY_A_SECRET && isPartOfWord(text, at, at + form.length)) continue;
+      spans.push([at, at + form.length]);
+    }
   }
   if (spans.length === 0) return text;
   spans.sort((a, b) => a[0] - b[0] || b[1] - a[1]);

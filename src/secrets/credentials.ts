@@ -21,6 +21,9 @@ export async function loadAccess(
   return { user, password, tls: await loadTls(spec.ssl), acceptServerWithoutProof, redactor, onStatement };
 }
 
+/** The least that PostgreSQL's own module for passwords accepts. */
+const SHORTEST_PASSWORD = 8;
+
 /**
  * The file's content is the password, save for one newline at its end, which editors and `echo` leave there. Several
  * lines are refused: a password with a newline in it is almost always the wrong file.
@@ -32,6 +35,13 @@ export async function readPasswordFile(path: string, redactor: Redactor): Promis
   if (password === '') throw new Failure({ kind: 'invalid', what: `The password file ${path} is empty`, next });
   if (/[\r\n\0]/.test(password)) {
     throw new Failure({ kind: 'invalid', what: `The password file ${path} holds more than one line`, next });
+  }
+  if ([...password].length < SHORTEST_PASSWORD) {
+    throw new Failure({
+      kind: 'invalid',
+      what: `The password in the file ${path} has fewer than ${SHORTEST_PASSWORD} characters`,
+      next: 'Choose a longer one: so short a password is soon guessed, and hiding it in the log would hide ordinary words',
+    });
   }
   return password;
 }

@@ -18,7 +18,7 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bad-input-'));
-  await writeFile(path.join(folder, 'password'), 'secret\n', { mode: 0o600 });
+  await writeFile(path.join(folder, 'password'), 'secret of this test\n', { mode: 0o600 });
 });
 
 afterAll(async () => {

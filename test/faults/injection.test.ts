@@ -92,7 +92,8 @@ const strings: fc.Arbitrary<Strings> = fc.record({
 
 async function apply(cluster: LocalCluster, given: Strings): Promise<Outcome> {
   const passwordFile = path.join(path.dirname(cluster.passwordFile), 'injection-password');
-  await writeFile(passwordFile, given.password);
+  // Shorter ones are refused.
+  await writeFile(passwordFile, given.password.padEnd(8, '-'));
   const database: Document = {
     name: given.name,
     owner: given.owner,

@@ -28,7 +28,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-configure-'));
     await writeFile(path.join(folder, 'superuser'), lab.password);
     await writeFile(path.join(folder, 'restapi'), lab.restPassword);
-    await writeFile(path.join(folder, 'wrong'), 'wrong');
+    await writeFile(path.join(folder, 'wrong'), 'wrong password');
   });
 
   afterAll(async () => {

@@ -133,11 +133,11 @@ test('a password that was changed in Vault changes one verifier, no other', asyn
     return new Map(rows.map(({ rolname, rolpassword }) => [rolname, rolpassword]));
   };
   const before = await verifiers();
-  const again = await run('apply', await rendered({ ...vault(), 'secret/data/postgres/gitea': 'rotated' }));
+  const again = await run('apply', await rendered({ ...vault(), 'secret/data/postgres/gitea': 'rotated secret' }));
   expect(again.code).toBe(0);
   const after = await verifiers();
   expect([...after.keys()].filter((name) => after.get(name) !== before.get(name))).toEqual(['gitea']);
-  await (await connect(cluster, 0, 'gitea', { name: 'gitea', password: 'rotated' })).end();
+  await (await connect(cluster, 0, 'gitea', { name: 'gitea', password: 'rotated secret' })).end();
 });
 
 test('one more service: its entry, its secret, and the template with which the service reads it', async () => {

@@ -27,23 +27,44 @@ describe('redact', () => {
 
   test('a secret that holds another one goes as a whole', () => {
     const redactor = createRedactor();
-    redactor.add('pass');
-    redactor.add('password1');
-    expect(redactor.redact('password1 pass')).toBe(`${REDACTED} ${REDACTED}`);
+    redactor.add('passport');
+    redactor.add('passport-and-visa');
+    expect(redactor.redact('passport-and-visa passport')).toBe(`${REDACTED} ${REDACTED}`);
   });
 
   test('overlapping secrets leave nothing of each other', () => {
     const redactor = createRedactor();
-    redactor.add('abcd');
-    redactor.add('cdef');
-    expect(redactor.redact('-abcdef-')).toBe(`-${REDACTED}-`);
+    redactor.add('0123456789abcdef');
+    redactor.add('cdef0123456789ab');
+    expect(redactor.redact('-0123456789abcdef0123456789ab-')).toBe(`-${REDACTED}-`);
   });
 
   test('the replacement is not searched again', () => {
     const redactor = createRedactor();
-    redactor.add('e');
-    redactor.add('x');
-    expect(redactor.redact('xy')).toBe(`${REDACTED}y`);
+    redactor.add('redacted');
+    redactor.add('a secret');
+    expect(redactor.redact('a secret')).toBe(REDACTED);
+  });
+
+  test.each([
+    ['postgresql.conf', 'postgresql.conf'],
+    ['the role postgres_exporter', `the role ${REDACTED}_exporter`],
+    ['password=postgres', `password=${REDACTED}`],
+    ["'postgres'", `'${REDACTED}'`],
+    [JSON.stringify('\npostgres\n'), `"\\n${REDACTED}\\n"`],
+    ['a%20postgres%20b', `a%20${REDACTED}%20b`],
+    ['\\x1bpostgres\\x1b', `\\x1b${REDACTED}\\x1b`],
+    ['postgres', REDACTED],
+  ])('a short secret is no part of a longer word: %j', (text, expected) => {
+    const redactor = createRedactor();
+    redactor.add('postgres');
+    expect(redactor.redact(text)).toBe(expected);
+  });
+
+  test('a long secret is hidden wherever it stands', () => {
+    const redactor = createRedactor();
+    redactor.add('0123456789abcdef');
+    expect(redactor.redact('x0123456789abcdefx')).toBe(`x${REDACTED}x`);
   });
 
   test('an empty secret is ignored, and without a secret nothing changes', () => {

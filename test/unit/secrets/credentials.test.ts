@@ -20,9 +20,9 @@ describe('readPasswordFile', () => {
   }
 
   test.each([
-    ['secret', 'secret'],
-    ['secret\n', 'secret'],
-    ['secret\r\n', 'secret'],
+    ['a secret', 'a secret'],
+    ['a secret\n', 'a secret'],
+    ['a secret\r\n', 'a secret'],
     [' blanks stay ', ' blanks stay '],
     ['pässwörd', 'pässwörd'],
   ])('%j is %j', async (content, expected) => {
@@ -41,6 +41,15 @@ describe('readPasswordFile', () => {
   ])('%s is refused', async (_, content, what) => {
     await expect(read(content)).rejects.toMatchObject({
       details: { kind: 'invalid', what: `The password file ${join(directory, 'password')} ${what}` },
+    });
+  });
+
+  test.each(['1234567', 'postgre\n', 'ü'.repeat(7)])('%j is too short', async (content) => {
+    await expect(read(content)).rejects.toMatchObject({
+      details: {
+        kind: 'invalid',
+        what: `The password in the file ${join(directory, 'password')} has fewer than 8 characters`,
+      },
     });
   });
 
