@@ -22,9 +22,17 @@ export function observeMarkedSessions(database: DatabaseSpec): Fragment {
   return { key: 'initSqlSessions', value: `(SELECT pg_catalog.count(*) ${marked(database)})` };
 }
 
-/** Ends marked sessions; to be asked in any database, by whoever holds the database's lock. Returns how many there are. */
+/** What endMarkedSessions() answers. */
+export interface MarkedSessions {
+  readonly sessions: number;
+  /** Whose they are, where they are no superuser's: then it may be any client that has taken the lock. */
+  readonly users: string | null;
+}
+
+/** Ends marked sessions; to be asked in any database, by whoever holds the database's lock. */
 export function endMarkedSessions(database: DatabaseSpec): string {
-  return `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(l.pid))::pg_catalog.int4 AS sessions ${marked(database)}`;
+  return `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(l.pid))::pg_catalog.int4 AS sessions,
+      pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(r.rolname), ', ') FILTER (WHERE NOT r.rolsuper) AS users ${marked(database)}`;
 }
 
 /** With initSQLRole those who may log in for it count as well: they hold up nothing but their own database. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { markSession } from '../../src/initSql/marker.ts';
 import { splitScript } from '../../src/initSql/splitScript.ts';
 import { firstValue } from '../support/catalog.ts';
 import { connect, query } from '../support/cluster.ts';
@@ -338,6 +339,40 @@ describe('initSQLRole', () => {
       text: expect.stringContaining('division by zero'),
     });
     expect(await firstValue(laboratory.cluster, 0, 'owned', "SELECT to_regclass('public.half')")).toBeNull();
+  });
+
+  test('a loop of hers on the lock that marks the session: it is called what it is', async () => {
+    const stop = new AbortController();
+    const loop = async () => {
+      while (!stop.signal.aborted) {
+        const client = await connect(laboratory.cluster, 0, 'owned', { name: MALLORY, password: PASSWORD });
+        client.on('error', () => undefined);
+        await client.query(markSession(7)).catch(() => undefined);
+        await client.query('SELECT pg_sleep(60)').catch(() => undefined);
+        await client.end().catch(() => undefined);
+      }
+    };
+    const loops = [loop(), loop()];
+    try {
+      const { code, stdout, stderr } = await own.run(['apply'], {
+        ...owned(`${FIRST_OF_OWNER}; CREATE TABLE looped (a int)`),
+        initSQLPolicy: 'always',
+        maxAttempts: 1,
+      });
+      const text = stdout + stderr;
+      expect(text).toContain(`A session of ${MALLORY} says that it executes initSQL: it is ended`);
+      expect(text).not.toContain('An earlier run was killed');
+      if (code !== 0) expect(text).toContain(`Sessions of ${MALLORY} keep coming that say they execute initSQL`);
+    } finally {
+      stop.abort();
+      await query(
+        laboratory.cluster,
+        0,
+        'postgres',
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${MALLORY}'`,
+      );
+      await Promise.all(loops);
+    }
   });
 });
 
