@@ -137,3 +137,49 @@ export function diffSchemas(
     return note(`Schema '${schema.name}' already exists`);
   });
 }
+
+/**
+ * On a worker, where the coordinator has the schema as declared and Citus did not carry it over: it was made with
+ * citus.enable_ddl_propagation off, or changed on the worker alone.
+ */
+export function diffWorkerSchemas(
+  wanted: DatabaseSpec,
+  coordinator: readonly ObservedSchema[],
+  observed: readonly ObservedSchema[],
+  worker: NodeSpec,
+): readonly Change[] {
+  return wanted.schemas.flatMap((schema): Change[] => {
+    const owner = schema.owner ?? wanted.owner;
+    const is = ({ name }: ObservedSchema) => name === schema.name;
+    if (coordinator.find(is)?.owner !== owner) return [];
+    const existing = observed.find(is);
+    if (existing?.owner === owner) return [];
+    const name = quoteIdentifier(schema.name);
+    const role = quoteIdentifier(owner);
+    const change = { kind: 'change', node: worker, scope: 'database', secret: false, doneOnRetry: [] } as const;
+    const alone = { text: 'SET LOCAL citus.enable_ddl_propagation = off' };
+    if (existing === undefined) {
+      return [
+        {
+          ...change,
+          creates: true,
+          ...wording('create', `schema ${name} owned by ${role}, as on the coordinator`),
+          statements: [alone, { text: `CREATE SCHEMA ${name} AUTHORIZATION ${role}` }],
+          failure: `Failed to create schema '${schema.name}'`,
+          doneOnRetry: [SQLSTATE.duplicateSchema],
+        },
+      ];
+    }
+    return [
+      {
+        ...change,
+        ...wording(
+          'change',
+          `the owner of schema ${name} from ${quoteIdentifier(existing.owner)} to ${role}, as on the coordinator`,
+        ),
+        statements: [alone, { text: `ALTER SCHEMA ${name} OWNER TO ${role}` }],
+        failure: `Failed to change the owner of schema '${schema.name}'`,
+      },
+    ];
+  });
+}

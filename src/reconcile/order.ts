@@ -27,6 +27,7 @@ import {
   shardRightsItems,
   shouldHaveShardsItems,
   workerInsideItems,
+  workerSchemaItems,
   workerServerItems,
 } from './steps.ts';
 import { privilegeItems, rightsItems, tableOwnerItems, userItems } from './userSteps.ts';
@@ -207,6 +208,15 @@ const schemas: DatabaseWork = {
   },
 };
 
+/** What the coordinator has and a worker lacks, or has from somebody else: initSQL relies on it. */
+const workerSchemas: DatabaseWork = {
+  name: 'schemas on workers',
+  nodes: onDatabaseNodes,
+  items: workerSchemaItems,
+  log: 'once',
+  observe: ({ database }, { changed }) => (changed && database.schemas.length > 0 ? 'contentsAgain' : undefined),
+};
+
 const initSql: DatabaseWork = { name: 'initSQL', nodes: onCoordinator, items: initSqlItems, log: 'lines' };
 
 /** Before that nobody but superusers gets in. */
@@ -352,7 +362,17 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       title: () => 'Adding worker nodes to Citus metadata...',
       planned: () => 'Add worker nodes to Citus metadata',
     },
-    works: [citusUpgrade, managedRoles, registration, shouldHaveShards, referenceCopies, damage, privileges, schemas],
+    works: [
+      citusUpgrade,
+      managedRoles,
+      registration,
+      shouldHaveShards,
+      referenceCopies,
+      damage,
+      privileges,
+      schemas,
+      workerSchemas,
+    ],
   },
   {
     heading: {

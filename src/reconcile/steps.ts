@@ -10,6 +10,7 @@ import {
   missingWorkers,
   type ObservedMetadata,
   registerWorkers,
+  registration,
   staleReason,
   surplusWorkers,
 } from '../objects/citusNode.ts';
@@ -24,7 +25,7 @@ import { differingParts } from '../objects/metadataParts.ts';
 import { diffShouldHaveShards } from '../objects/nodeShards.ts';
 import { diffParameters, parameterWarnings } from '../objects/parameter.ts';
 import { diffRoleCopy, ownersOf } from '../objects/role.ts';
-import { diffSchemas, diffTenantSchemas } from '../objects/schema.ts';
+import { diffSchemas, diffTenantSchemas, diffWorkerSchemas } from '../objects/schema.ts';
 import { diffSettings, type ObservedSetting } from '../objects/setting.ts';
 import { copyReferenceTables, forgetCopies, repeatRights } from '../objects/shard.ts';
 import { diffSuperuserSettings, isShared } from '../objects/superuserSetting.ts';
@@ -337,6 +338,14 @@ export function shouldHaveShardsItems(situation: Situation): readonly Change[] {
   const { topology, database } = situation;
   const { metadata } = inside(situation, topology.coordinator);
   return diffShouldHaveShards(database, databaseNodes(topology), metadata, topology.coordinator);
+}
+
+/** On a worker: what Citus should have carried there. Not before it is registered: then it may still do so. */
+export function workerSchemaItems(situation: Situation, node: NodeSpec): readonly Change[] {
+  const { coordinator } = situation.topology;
+  const { metadata = NO_METADATA, schemas } = inside(situation, coordinator);
+  if (node.group === coordinator.group || registration(node, metadata) === undefined) return [];
+  return diffWorkerSchemas(situation.database, schemas, inside(situation, node).schemas, node);
 }
 
 /**

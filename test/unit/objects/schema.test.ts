@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { diffSchemas } from '../../../src/objects/schema.ts';
-import { COORDINATOR, shown, wanted } from '../reconcile/situations.ts';
+import { diffSchemas, diffWorkerSchemas } from '../../../src/objects/schema.ts';
+import { COORDINATOR, shown, W1, wanted } from '../reconcile/situations.ts';
 
 test.each([
   ['none declared', '', [{ name: 'public', owner: 'postgres' }], []],
@@ -56,4 +56,45 @@ test.each([
     .map((item) => (item.includes('{') ? item : `{ name: ${item} }`));
   const database = wanted(`{ name: skymap, owner: app, schemas: [${schemas.join(', ')}] }`);
   expect(diffSchemas(database, observed, COORDINATOR).map(shown)).toEqual(expected);
+});
+
+const OFF = 'SET LOCAL citus.enable_ddl_propagation = off';
+const OWN = [{ name: 'analytics', owner: 'app' }];
+
+test.each([
+  ['as declared', OWN, OWN, []],
+  ['still to be made on the coordinator, from which Citus carries it', [], [], []],
+  [
+    'still to be given to its owner on the coordinator',
+    [{ name: 'analytics', owner: 'postgres' }],
+    [{ name: 'analytics', owner: 'postgres' }],
+    [],
+  ],
+  [
+    'missing on the worker alone',
+    OWN,
+    [],
+    [
+      {
+        on: 'w1',
+        summary: 'create schema "analytics" owned by "app", as on the coordinator',
+        sql: [OFF, 'CREATE SCHEMA "analytics" AUTHORIZATION "app"'],
+      },
+    ],
+  ],
+  [
+    "somebody else's on the worker",
+    OWN,
+    [{ name: 'analytics', owner: 'mallory' }],
+    [
+      {
+        on: 'w1',
+        summary: 'change the owner of schema "analytics" from "mallory" to "app", as on the coordinator',
+        sql: [OFF, 'ALTER SCHEMA "analytics" OWNER TO "app"'],
+      },
+    ],
+  ],
+] as const)('a worker: %s', (_, coordinator, worker, expected) => {
+  const database = wanted('{ name: skymap, owner: app, schemas: [{ name: analytics }] }');
+  expect(diffWorkerSchemas(database, coordinator, worker, W1).map(shown)).toEqual(expected);
 });
