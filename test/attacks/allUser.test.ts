@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../support/cluster.ts';
+import type { Outcome } from '../support/program.ts';
+import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
+import { overloads, shadows } from './support/names.ts';
+import { BAITS } from './support/objects.ts';
+import { didSomething, refusedToAll } from './support/refused.ts';
+
+/** A user with access: all makes objects in a database that belongs to the superuser, beside those of the superuser. */
+
+let laboratory: Laboratory;
+let scene: Scene;
+let powers: unknown;
+
+beforeAll(async () => {
+  laboratory = await startLaboratory();
+  scene = await laboratory.scene('shop', {
+    access: 'all',
+    more: { schemas: [{ name: 'app' }], initSQL: 'CREATE TABLE app.theirs (a int);\nCREATE TABLE app.more (a int);' },
+  });
+  powers = await laboratory.powers();
+});
+
+afterAll(async () => {
+  await laboratory?.close();
+});
+
+test.each(refusedToAll(MALLORY, 'shop'))('%s', async (attempt) => {
+  for (const { group } of laboratory.cluster.nodes) {
+    const client = await connect(laboratory.cluster, group, 'shop', { name: MALLORY, password: PASSWORD });
+    try {
+      await client.query('SET citus.enable_ddl_propagation = off');
+      await client.query('BEGIN');
+      const outcome = await client.query(attempt).then(
+        ({ rows }) => !attempt.startsWith('SELECT') || didSomething(rows),
+        () => false,
+      );
+      expect({ group, worked: outcome }).toEqual({ group, worked: false });
+      await client.query('ROLLBACK');
+    } finally {
+      await client.end();
+    }
+  }
+});
+
+test('traps among the objects of the superuser: no command springs one', async () => {
+  const trap = (name: string) => scene.trap(name);
+  for (const { name, plant } of BAITS) await scene.asMallory(0, plant(trap(name.replaceAll(/\W+/g, '_'))));
+  for (const group of [0, 1, 2]) {
+    await scene.asMallory(group, overloads(trap('overload')));
+    await scene.asMallory(group, shadows('evil', trap('shadow')));
+    // In the superuser's own schema as well, where `all` may create.
+    await scene.asMallory(
+      group,
+      `CREATE TABLE app.pg_roles (a int); CREATE VIEW app.pg_dist_node AS SELECT 1 AS nodeid WHERE ${trap('view')}`,
+    );
+  }
+  const runs: Outcome[] = [];
+  for (const args of [['wait'], ['plan'], ['verify']]) runs.push(await scene.run(args));
+  runs.push(await scene.run(['apply'], { parameters: { work_mem: '8MB' }, comment: 'with traps' }));
+  runs.push(await scene.run(['verify'], { parameters: { work_mem: '8MB' }, comment: 'with traps' }));
+  // A round of Citus' daemons.
+  await sleep(3_000);
+  expect(await scene.sprung()).toEqual([]);
+  expect(runs.map(({ code, stdout, stderr }) => ({ code, text: stdout + stderr }))).toEqual(
+    runs.map(() => ({ code: 0, text: expect.any(String) })),
+  );
+});
+
+test('a trigger on a table of the superuser: not hers to make', async () => {
+  await scene.asMallory(
+    0,
+    `CREATE FUNCTION public.on_theirs() RETURNS trigger LANGUAGE plpgsql AS
+    $f$ BEGIN PERFORM ${scene.trap('theirs')}; RETURN NEW; END $f$`,
+  );
+  await expect(
+    scene.asMallory(0, 'CREATE TRIGGER t BEFORE INSERT ON app.theirs FOR EACH ROW EXECUTE FUNCTION public.on_theirs()'),
+  ).rejects.toMatchObject({ code: '42501' });
+  await expect(scene.asMallory(0, 'CREATE TABLE app.child (a int REFERENCES app.theirs (a))')).rejects.toMatchObject({
+    code: '42501',
+  });
+  const { code, stdout, stderr } = await scene.run(['apply'], {
+    parameters: { work_mem: '8MB' },
+    comment: 'with traps',
+    initSQL: 'CREATE TABLE app.theirs (a int);\nCREATE TABLE app.more (a int);\nINSERT INTO app.theirs VALUES (1);',
+  });
+  // She may create in that schema: what a statement names there may be hers by the time it runs.
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining('this statement could run code of others as superuser'),
+  });
+  expect(await scene.sprung()).toEqual([]);
+});
+
+test('a flood of connections to every node: never a false word', async () => {
+  const flood = (group: number) =>
+    Array.from({ length: 60 }, () =>
+      connect(laboratory.cluster, group, 'shop', { name: MALLORY, password: PASSWORD }).then((client) => {
+        client.on('error', () => undefined);
+        return client;
+      }),
+    );
+  const settled = await Promise.allSettled([0, 1, 2].flatMap(flood));
+  const clients = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  expect(clients.length).toBeGreaterThan(60);
+  try {
+    const { code, stdout, stderr, milliseconds } = await scene.run(['plan'], { comment: 'flooded' });
+    expect({ code, text: stdout + stderr }).toEqual({ code: 10, text: expect.any(String) });
+    expect(milliseconds).toBeLessThan(100_000);
+  } finally {
+    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+  }
+});
+
+test('nobody gained anything', async () => {
+  expect(await laboratory.powers()).toEqual(powers);
+});
