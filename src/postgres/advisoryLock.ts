@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { poll } from '../concurrency/poll.ts';
-import { Failure } from '../report/errors.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
 import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
 import { placeOf } from './stream.ts';
 
@@ -85,7 +85,8 @@ export async function withLock<T>(
   try {
     return await body(held);
   } finally {
-    if (options.endsWithSession !== true) await release(session, lock);
+    // After a signal the sessions are closed at once, and the lock is free with them.
+    if (options.endsWithSession !== true && options.signal?.aborted !== true) await release(session, lock);
   }
 }
 
@@ -190,6 +191,7 @@ async function assertHeld(session: Session, lock: LockKey): Promise<void> {
     );
     held = rows[0]?.held === true;
   } catch (error) {
+    if (error instanceof Interrupted) throw error;
     throw lost(session, lock, error);
   }
   if (!held) throw lost(session, lock);

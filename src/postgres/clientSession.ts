@@ -17,7 +17,7 @@ import {
 import { NOTHING_SENT, settledBy } from './settled.ts';
 import { attachWarnings, codeOf } from './sqlstate.ts';
 import { SQLSTATE } from './sqlstates.ts';
-import { newStopper } from './stopper.ts';
+import { newStopper, type Stopper } from './stopper.ts';
 import { placeOf } from './stream.ts';
 import { type Probe, watch } from './watch.ts';
 
@@ -27,6 +27,8 @@ export interface SessionParts
   readonly tcp: Socket;
   /** A statement that has to come before all others; it shares the first message where that is possible. */
   readonly prelude: string | undefined;
+  /** Of the whole program: once it aborts, no statement goes on for longer than a moment. */
+  readonly signal: AbortSignal | undefined;
   readonly probeAfterMs: number;
   readonly probe: () => Promise<Probe>;
   /** As the last probe saw it. */
@@ -36,7 +38,9 @@ export interface SessionParts
 }
 
 const QUERY_DEADLINE_MS = 30 * 60_000;
-const CLOSE_GRACE_MS = 2_000;
+const CLOSE_GRACE_MS = 1_000;
+/** How long a statement may go on after the program's signal, and how long it may take to be cancelled then. */
+const SIGNAL_GRACE_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 interface ExtendedQuery extends pg.QueryConfig<unknown[]> {
@@ -261,7 +265,8 @@ class ClientSession implements Session {
       try {
         return await this.#execute(send, options);
       } finally {
-        await this.#cancelling?.catch(() => undefined);
+        // Only a session that goes on could be hit by a request that comes late.
+        if (this.isAlive) await this.#cancelling?.catch(() => undefined);
         this.#cancelling = undefined;
         this.#open -= 1;
       }
@@ -281,6 +286,7 @@ class ClientSession implements Session {
     });
     const onAbort = () => stop.now(asError(signal?.reason));
     signal?.addEventListener('abort', onAbort, { once: true });
+    const forgetSignal = this.#endAfterSignal(stop);
     const timer = this.#deadlineTimer(deadlineMs, stop.now);
     const watching = this.#watch((activity) => {
       if (activity.lock === null || lockDeadline === undefined || performance.now() < lockDeadline) return;
@@ -306,6 +312,7 @@ class ClientSession implements Session {
       watching.stop();
       stop.done();
       clearTimeout(timer);
+      forgetSignal();
       signal?.removeEventListener('abort', onAbort);
     }
   }
@@ -315,6 +322,21 @@ class ClientSession implements Session {
     const requests = Promise.all([this.#cancelling, this.#parts.sendCancel()]).then(() => undefined);
     this.#cancelling = requests;
     requests.catch(() => undefined);
+  }
+
+  /** Also of a statement that begins after the signal, to clean up: its server may not answer any more. */
+  #endAfterSignal(stop: Stopper): () => void {
+    const { signal } = this.#parts;
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      timer = setTimeout(() => stop.now(asError(signal?.reason), SIGNAL_GRACE_MS), SIGNAL_GRACE_MS);
+    };
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
   }
 
   #deadlineTimer(deadlineMs: number | undefined, stop: (reason: Error) => void): NodeJS.Timeout | undefined {

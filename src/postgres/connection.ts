@@ -29,7 +29,7 @@ export type { QueryOptions, QueryResult, ScriptOptions, Session } from './sessio
 export const MAINTENANCE_DATABASE = 'postgres';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const CANCEL_TIMEOUT_MS = 5_000;
+const CANCEL_TIMEOUT_MS = 2_000;
 const PROBE_AFTER_MS = 30_000;
 
 /** Opens a session. Throws PostgreSQL's or the system's error (sqlstate.ts reads both), or a Failure about TLS. */
@@ -159,6 +159,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     inRecovery: login.inRecovery,
     // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
     prelude: options.pinned !== false && login.serverMajor >= 17 ? 'SET transaction_timeout = 0' : undefined,
+    signal: options.signal,
     probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
     probe: probeOf({
       open: () =>

@@ -3,7 +3,7 @@ const CANCEL_GRACE_MS = 5_000;
 
 /** Ends one statement. */
 export interface Stopper {
-  now(reason: Error): void;
+  now(reason: Error, graceMs?: number): void;
   /** Why it was to stop; undefined: it was not. */
   reason(): Error | undefined;
   /** The statement is over. */
@@ -16,13 +16,13 @@ export function newStopper({ requestCancel, destroy }: StopperParts): Stopper {
   let timer: NodeJS.Timeout | undefined;
   let again: NodeJS.Timeout | undefined;
   return {
-    now: (reason) => {
+    now: (reason, graceMs = CANCEL_GRACE_MS) => {
       if (why !== undefined) return;
       why = reason;
       requestCancel();
       // a request that comes before the server has begun the statement finds nothing to cancel
       again = setInterval(requestCancel, CANCEL_AGAIN_MS);
-      timer = setTimeout(() => destroy(reason), CANCEL_GRACE_MS);
+      timer = setTimeout(() => destroy(reason), graceMs);
     },
     reason: () => why,
     done: () => {

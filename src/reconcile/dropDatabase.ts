@@ -38,7 +38,7 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
         const obstacles = await observeObstaclesOf(run, node);
         if (obstacles.database === null) return;
         const server = await run.session({ node, scope: 'server' });
-        const dropIt = () => run.interruptible(server, () => server.query(dropDatabase(run.database)));
+        const dropIt = () => run.interruptible(() => server.query(dropDatabase(run.database)));
         if (obstacles.database.invalid) {
           await dropIt();
           return;

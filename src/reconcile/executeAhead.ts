@@ -93,7 +93,7 @@ export async function executeAhead(
   }
 
   try {
-    await run.interruptible(session, () =>
+    await run.interruptible(() =>
       session.sendAhead(
         {
           groups: groups(),
@@ -131,7 +131,7 @@ export async function executeAhead(
   } finally {
     lock.stop();
   }
-  await run.interruptible(session, async () => undefined);
+  await run.interruptible(async () => undefined);
   if (lock.lost.aborted) throw lock.lost.reason;
   return { kind: 'done', executed };
 }

@@ -46,7 +46,7 @@ export async function executeAsRole(
 
   const outcome =
     (await outcomeOfAttempt(run, ledger, work.unit)) ??
-    (await run.interruptible(session, () => lookUpOutcome(session, work.lookup)));
+    (await run.interruptible(() => lookUpOutcome(session, work.lookup)));
   const resolved = resolveOutcome(work, outcome, run.database);
   if (resolved.kind === 'failure') throw resolved.failure;
   await send(run, ledger, recordOutcome(entryOf(work.unit), outcome === 'done' ? 'done' : 'failed'), work.unit);
@@ -108,7 +108,7 @@ async function executeTransaction(
         const attempt = recordAttempt(unit, rows[0]?.transaction ?? '');
         await send(run, ledger, recordRunning(entryOf(unit), attempt), unit);
         const messages = [...statements.map(({ sql }) => sql), 'COMMIT'];
-        await run.interruptible(session, () =>
+        await run.interruptible(() =>
           parts.some(endsFailure) ? oneByOne(session, messages, onDone) : session.pipeline(messages, { onDone }),
         );
       } catch (error) {
@@ -139,7 +139,7 @@ async function executeAlone({ run, session, ledger }: Executor, unit: StatementU
   const entry = entryOf(unit);
   await send(run, ledger, recordRunning(entry), unit);
   try {
-    await run.interruptible(session, () => session.script(unit.sql));
+    await run.interruptible(() => session.script(unit.sql));
   } catch (error) {
     const notDone =
       session.isAlive && (await lookUpOutcome(session, unit.lookup).catch(() => 'unclear' as const)) === 'notDone';

@@ -25,7 +25,7 @@ export async function executeChange(
       async (attempt) => {
         const session = await run.session(change);
         await run
-          .interruptible(session, () => executeStatements(session, change, deadline))
+          .interruptible(() => executeStatements(session, change, deadline))
           .catch((error: unknown) => {
             if (attempt > 1 && change.doneOnRetry.includes(codeOf(error) ?? '')) return;
             throw error;

@@ -51,7 +51,6 @@ export async function executeInitSql(
 
   const outcome = await run
     .interruptible(
-      session,
       // initSQLRole may have been another one then.
       async () => (await outcomeOfAttempt(run, session, work.unit)) ?? (await lookUpOutcome(session, work.lookup)),
     )
@@ -123,7 +122,7 @@ async function kept(executor: Executor, units: readonly Unit[]): Promise<number>
 async function assertKept({ run, session, extensions }: Executor): Promise<void> {
   if (extensions.length === 0) return;
   try {
-    await run.interruptible(session, () => session.script(assertExtensions(extensions).join(';\n')));
+    await run.interruptible(() => session.script(assertExtensions(extensions).join(';\n')));
   } catch (error) {
     if (codeOf(error) !== EXTENSION_DROPPED) throw error;
     throw new Failure(

@@ -70,7 +70,7 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
         succeeded += 1;
       };
       try {
-        await run.interruptible(session, () => session.pipeline(messages, { onDone }));
+        await run.interruptible(() => session.pipeline(messages, { onDone }));
       } catch (error) {
         await rollBack(session);
         const part = parts[succeeded] ?? unit;
@@ -102,7 +102,7 @@ async function executeAlone(run: Run, session: Session, unit: StatementUnit): Pr
   const entry = entryOf(unit);
   await send(run, session, recordRunning(entry), unit);
   try {
-    await run.interruptible(session, () => session.script(unit.sql));
+    await run.interruptible(() => session.script(unit.sql));
   } catch (error) {
     const leftovers = await leftBehind(session, unit, entry);
     throw statementFailure(run, unit, error, { located: true, next: leftovers });

@@ -38,7 +38,7 @@ export async function guardInitSql(
   if (database.initSQLRunsCodeOfOthers) return ACCEPTED;
   const ask = async <Row>(text: string): Promise<Row | undefined> => {
     const own = await run.session({ node: topology.coordinator, scope: 'database' });
-    const results = await run.interruptible(own, () => own.script<Row>(text, { lockDeadline: run.deadline() }));
+    const results = await run.interruptible(() => own.script<Row>(text, { lockDeadline: run.deadline() }));
     return results.at(-1)?.rows[0];
   };
   if (!isShared(database, spec.cluster.user)) {

@@ -65,7 +65,7 @@ export async function checkLedger(run: Run, session: Session): Promise<LedgerVer
 
 async function ledgerVersion(run: Run, session: Session, statements: string): Promise<LedgerVersion> {
   try {
-    const results = await run.interruptible(session, () => session.script<LedgerVersion>(statements));
+    const results = await run.interruptible(() => session.script<LedgerVersion>(statements));
     const version = results.flatMap(({ rows }) => rows).find((row) => 'table_version' in row);
     if (version === undefined) throw new Error('it is not there');
     return version;
@@ -92,7 +92,7 @@ export function endsFailure({ sql }: SqlPart): boolean {
 
 export async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
   try {
-    await run.interruptible(session, () => session.script(sql));
+    await run.interruptible(() => session.script(sql));
   } catch (error) {
     throw statementFailure(run, part, error, { located: sql === part.sql });
   }

@@ -107,7 +107,7 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
     return await retryTransient(
       async () => {
         const session = await run.session({ node, scope });
-        return await run.interruptible(session, async () => {
+        return await run.interruptible(async () => {
           const result = await session.script(script, { joinable: true, lockDeadline: deadline });
           const row = result.at(-1)?.rows[0] as { readonly observed: string } | undefined;
           if (row === undefined) throw new Error('the observation returned no row');

@@ -104,7 +104,7 @@ export async function probeDistributedTable(run: Run, situation: Situation): Pro
   const tag = randomBytes(8).toString('hex');
   const session = await run.session({ node: coordinator, scope: 'database' });
   try {
-    const results = await run.interruptible(session, () =>
+    const results = await run.interruptible(() =>
       session.script(probeScript(workers.length, rows, tag), { lockDeadline: run.deadline() }),
     );
     const read = (results.at(-1)?.rows[0] as { readonly rows: number } | undefined)?.rows;

@@ -1,13 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoginAs } from '../cluster/join.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
-
-/** How long a statement may go on after a signal before it is cancelled, and so rolled back. */
-const GRACE_MILLISECONDS = 5000;
 
 /** What executing steps for one database needs: sessions, the lock, the signal, the deadline. */
 export interface Run {
@@ -26,8 +22,8 @@ export interface Run {
   /** A session of its own as a declared user, with that role's settings. */
   loginAs(place: { readonly node: NodeSpec; readonly user: string; readonly password: string }): Promise<Session>;
   session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
-  /** Runs one statement so that a signal lets it end or cancels it, and then throws Interrupted. */
-  interruptible<Result>(session: Session, action: () => Promise<Result>): Promise<Result>;
+  /** Runs something that a signal cuts short, and then throws Interrupted; sessions end their statements themselves. */
+  interruptible<Result>(action: () => Promise<Result>): Promise<Result>;
 }
 
 export interface RunOptions {
@@ -54,7 +50,7 @@ export function createRun(options: RunOptions): Run {
     deadline: () => retryDeadline(database),
     loginAs: (place) => options.loginAs({ ...place, database: database.name }),
     session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
-    interruptible: (session, action) => interruptible(session, signal, action),
+    interruptible: (action) => interruptible(signal, action),
   };
 }
 
@@ -78,26 +74,13 @@ export function withOneLockCheck(run: Run): Run {
   };
 }
 
-async function interruptible<Result>(
-  session: Session,
-  signal: AbortSignal,
-  action: () => Promise<Result>,
-): Promise<Result> {
+/** The session itself ends the statement after a signal (clientSession.ts). */
+async function interruptible<Result>(signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
   throwIfInterrupted(signal);
-  const finished = new AbortController();
-  const onAbort = () => {
-    void sleep(GRACE_MILLISECONDS, undefined, { signal: finished.signal })
-      .then(() => session.cancel())
-      .catch(() => undefined);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
   try {
     return await action();
   } catch (error) {
     throwIfInterrupted(signal);
     throw error;
-  } finally {
-    finished.abort();
-    signal.removeEventListener('abort', onAbort);
   }
 }

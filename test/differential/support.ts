@@ -149,7 +149,7 @@ export async function codeOfInitSql(cluster: LocalCluster, database: string, sql
     deadline: () => performance.now(),
     session: async () => session,
     loginAs: () => Promise.reject(new Error('not used')),
-    interruptible: (_, action) => action(),
+    interruptible: (action) => action(),
   };
   const log = { line: () => undefined, warn: () => undefined };
   try {
