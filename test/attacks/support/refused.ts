@@ -110,9 +110,8 @@ export function refusedToAll(me: string, database: string): readonly string[] {
   ];
 }
 
-/** Whether a result says that something was done; functions of Citus report a refusal of the other node as a row. */
+/** Whether a result says that something was done; master_run_on_worker() reports a refusal as `(host,port,f,…)`. */
 export function didSomething(rows: readonly unknown[]): boolean {
-  return rows.some((row) =>
-    Object.values(Object(row)).some((value) => value !== null && value !== false && value !== ''),
-  );
+  const nothing = (value: unknown) => value === null || value === false || value === '' || /,f,/.test(String(value));
+  return rows.some((row) => Object.values(Object(row)).some((value) => !nothing(value)));
 }
