@@ -50,7 +50,7 @@ test('wait draws one line for each node on a terminal, and takes them away', asy
   const ports = await freePorts(2);
   try {
     const spec = join(folder, 'spec.yaml');
-    writeFileSync(join(folder, 'password'), 'x');
+    writeFileSync(join(folder, 'password'), 'a secret');
     const cluster = {
       passwordFile: join(folder, 'password'),
       coordinator: { group: 0, host: '127.0.0.1', port: ports[0] },
