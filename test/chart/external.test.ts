@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, named, refusal, render } from '../support/chart.ts';
-import { notesOf, refusalAgainst } from './fakeKubernetes.ts';
+import { notesOf, refusalAgainst, renderAgainst } from './fakeKubernetes.ts';
 
 /** cluster.create: false: the Jobs alone, on a cluster that something else runs. */
 
@@ -103,6 +103,21 @@ describe('cluster.create: false', () => {
   it('refuses to take the place of a cluster that the release runs', async () => {
     const own = render({ values: { clusterName: 'citusdemo' } }).filter(({ kind }) => kind === 'StatefulSet');
     expect(await refusalAgainst(own, values)).toContain('which Helm would delete');
+  });
+
+  it('takes along on uninstall what is its own, where Helm sees the cluster', async () => {
+    const account = { name: 'default', namespace: 'shop', labels: {}, annotations: {} };
+    const gone = async (of: Readonly<Record<string, unknown>>) =>
+      (await renderAgainst([{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: account }], of))
+        .filter(({ metadata }) => metadata.annotations['helm.sh/hook'] === 'post-delete')
+        .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(await gone(values)).toEqual(['Job citusdemo-verify', `Job ${job}`]);
+    expect(await gone({ additionalDatabases: [{ name: 'orders' }] })).toEqual(
+      expect.arrayContaining([
+        ...['ConfigMap citusdemo-guard', 'Secret citusdemo-guard-image', 'Job citusdemo-verify', `Job ${job}`],
+        ...['Job citusdemo-configure', 'Job citusdemo-guard', 'Job citusdemo-guard-image'],
+      ]),
+    );
   });
 
   it('says in the notes whose databases they are', async () => {
