@@ -1,5 +1,5 @@
-// Writes schema/spec.schema.json and docs/SPEC.md from the zod schema in src/spec/schema.ts, schema/plan.schema.json and
-// schema/verify.schema.json from src/report/reportSchemas.ts.
+// Writes schema/spec.schema.json and docs/SPEC.md from the zod schema in src/spec/schema.ts, and the schemas of the
+// reports of apply, plan and verify from src/report/reportSchemas.ts.
 // Bundled first, because Node 20 cannot run TypeScript.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -22,10 +22,11 @@ async function load(entryPoint) {
 }
 
 const { specJsonSchema } = await load('src/spec/jsonSchema.ts');
-const { planJsonSchema, verifyJsonSchema } = await load('src/report/reportSchemas.ts');
+const { applyJsonSchema, planJsonSchema, verifyJsonSchema } = await load('src/report/reportSchemas.ts');
 await mkdir(new URL('schema/', root), { recursive: true });
 for (const [name, schema] of [
   ['spec', specJsonSchema()],
+  ['apply', applyJsonSchema()],
   ['plan', planJsonSchema()],
   ['verify', verifyJsonSchema()],
 ]) {

@@ -11,7 +11,7 @@ import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
-import { remarks } from '../reconcile/findings.ts';
+import { findingsOf, remarks, reported } from '../reconcile/findings.ts';
 import { locked, withRegistrationLock } from '../reconcile/locked.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
 import { check, observeSituation, type Passwords, withInitSql } from '../reconcile/observeSituation.ts';
@@ -147,6 +147,7 @@ async function applyOne(
       if (patient && mixedVersions(observed).length > 0) {
         return { kind: 'mixed', nodes: databaseNodes(observed.topology) } as const;
       }
+      report.observed(findingsOf(observed).map(reported));
       const { warnings } = await check(run, observed);
       await rememberCluster(observed, log);
       for (const text of [...warnings, ...remarks(observed)]) log.warn(text);

@@ -1,3 +1,4 @@
+import type { ReportedFinding } from '../reconcile/finding.ts';
 import { type ReportedStep, WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
@@ -7,6 +8,8 @@ export interface AppliedDatabase {
   readonly database: string;
   readonly ready: boolean;
   readonly steps: readonly ReportedStep[];
+  /** What was wrong before anything was changed, what the run then healed included. */
+  readonly findings: readonly ReportedFinding[];
   readonly problem?: string;
 }
 
@@ -24,10 +27,13 @@ export class ApplyReport {
     const report = new WorkReport();
     try {
       await work(report);
-      this.#applied.set(name, { database: name, ready: true, steps: report.steps });
+      this.#applied.set(name, { database: name, ready: true, steps: report.steps, findings: report.findings });
     } catch (error) {
       const problem = error instanceof Failure ? { problem: error.message } : {};
-      this.#applied.set(name, { database: name, ready: false, steps: report.steps, ...problem });
+      this.#applied.set(name, {
+        ...{ database: name, ready: false, steps: report.steps, findings: report.findings },
+        ...problem,
+      });
       throw error;
     }
   }
@@ -35,7 +41,7 @@ export class ApplyReport {
   json(): string {
     // A database that was never begun has no steps.
     const databases = this.#databases.map(
-      ({ name }) => this.#applied.get(name) ?? { database: name, ready: false, steps: [] },
+      ({ name }) => this.#applied.get(name) ?? { database: name, ready: false, steps: [], findings: [] },
     );
     return `${JSON.stringify({ ready: databases.every(({ ready }) => ready), databases }, undefined, 2)}\n`;
   }

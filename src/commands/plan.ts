@@ -1,7 +1,8 @@
 import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { assess } from '../reconcile/assess.ts';
-import { refuseDamage } from '../reconcile/findings.ts';
+import type { ReportedFinding } from '../reconcile/finding.ts';
+import { findingsOf, refuseDamage, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import {
   managedElsewhere,
@@ -20,7 +21,9 @@ import {
 } from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
+import { origin } from '../reconcile/situation.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
+import { Failure } from '../report/errors.ts';
 import { inOrder } from '../report/inOrder.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import { forEachDatabase, type ReportOptions } from './forEachDatabase.ts';
@@ -32,6 +35,11 @@ export interface PlanOptions extends ReportOptions {
   readonly allDatabases?: boolean;
 }
 
+/** A plan as the report has it; `problem`: why apply could not carry it out. */
+interface ReportedPlan extends DatabasePlan {
+  readonly problem?: string;
+}
+
 /** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
 export async function plan(
   context: Context,
@@ -41,6 +49,7 @@ export async function plan(
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const plans: DatabasePlan[] = [];
+  const reports = new Map<string, ReportedPlan>();
   let changes = false;
   let leftAlone: readonly string[] = [];
   const tell = inOrder((planned: DatabasePlan) => {
@@ -58,13 +67,23 @@ export async function plan(
       context,
       async (database, own) => {
         let planned: DatabasePlan | undefined;
+        let seen: { readonly absent: boolean; readonly findings: readonly ReportedFinding[] } | undefined;
         try {
           const run = createRun({ ...joined, database, signal: context.signal });
           const given = { passwords, script: scripts.get(database.name) };
-          const { situation, plan } = await assess(own, joined, run, database, given);
+          const { situation, plan } = await assess(own, joined, run, database, given, (observed) => {
+            seen = { absent: origin(observed) === 'absent', findings: findingsOf(observed).map(reported) };
+          });
           planned = plan;
+          reports.set(database.name, plan);
           changes ||= hasChanges(planned, runsAlways(situation.initSql));
           refuseDamage(situation, 'Nothing was changed');
+        } catch (error) {
+          if (error instanceof Failure) {
+            const known = planned ?? { ...NOTHING_PLANNED, database: database.name, ...seen };
+            reports.set(database.name, { ...known, problem: error.message });
+          }
+          throw error;
         } finally {
           tell(databases.indexOf(database), planned);
           // With many databases, each node's connections would be used up.
@@ -77,16 +96,22 @@ export async function plan(
     const isUpdated = ({ name }: OutdatedDatabase) => allDatabases || name === context.spec.cluster.database;
     for (const text of outdatedWarnings(undeclared.filter((database) => !isUpdated(database)))) context.log.warn(text);
     for (const [index, { name }] of undeclared.filter(isUpdated).entries()) {
-      tell(databases.length + index, planDatabase(await observeUndeclared(context, joined, name), [], UPDATE_ORDER));
+      const planned = planDatabase(await observeUndeclared(context, joined, name), [], UPDATE_ORDER);
+      tell(databases.length + index, planned);
+      reports.set(name, planned);
       changes = true;
     }
   } finally {
     await joined.sessions.close();
-  }
-  if (output === 'json') {
-    context.print(`${JSON.stringify({ changes, databases: plans, undeclared: leftAlone }, undefined, 2)}\n`);
+    if (output === 'json') {
+      const names = new Set([...databases.map(({ name }) => name), ...reports.keys()]);
+      const found = [...names].flatMap((name) => reports.get(name) ?? []);
+      context.print(`${JSON.stringify({ changes, databases: found, undeclared: leftAlone }, undefined, 2)}\n`);
+    }
   }
   const total = formatTotal(plans);
   if (output === 'text' && total !== undefined) context.print(`\n${total}\n`);
   return changes;
 }
+
+const NOTHING_PLANNED = { absent: false, steps: [], differences: 0, warnings: [], findings: [] } as const;

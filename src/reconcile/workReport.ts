@@ -1,4 +1,5 @@
 import type { NodeSpec } from '../spec/types.ts';
+import type { ReportedFinding } from './finding.ts';
 import type { Step, Work } from './work.ts';
 
 export interface ReportedNode {
@@ -18,10 +19,20 @@ export interface ReportedStep {
 /** For each piece of work and node whether it is done, failed or was never reached: what a failed run leaves open. */
 export class WorkReport {
   #steps: readonly ReportedStep[] = [];
+  #findings: readonly ReportedFinding[] = [];
 
   /** Empty as long as nobody knows what there would be to do. */
   get steps(): readonly ReportedStep[] {
     return this.#steps;
+  }
+
+  /** What was wrong when the run began. */
+  get findings(): readonly ReportedFinding[] {
+    return this.#findings;
+  }
+
+  observed(findings: readonly ReportedFinding[]): void {
+    this.#findings = findings;
   }
 
   expect<State>(order: readonly Step<State>[], state: State, label: (node: NodeSpec) => string): void {

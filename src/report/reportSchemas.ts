@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * What `plan --output json` and `verify --output json` print. schema/plan.schema.json and
+ * What `apply`, `plan` and `verify` print with `--output json`. schema/apply.schema.json, schema/plan.schema.json and
  * schema/verify.schema.json are generated from here (scripts/generate-spec-schema.mjs), and tests check real output
  * against it. No command loads this file.
  */
@@ -52,9 +52,10 @@ export const planReport = z.strictObject({
         differences: z.int().describe('Number of changes beside initSQL'),
         findings,
         warnings: z.array(z.string()).describe('As in the log'),
+        problem: z.string().optional().describe('Why apply could not carry the plan out, as the log says it'),
       }),
     )
-    .describe('Databases that could be observed, in the order of the spec'),
+    .describe('In the order of the spec'),
   undeclared: z
     .array(z.string())
     .describe('Databases that this program created and that are not in this spec; empty with --database'),
@@ -75,6 +76,46 @@ export const verifyReport = z.strictObject({
     )
     .describe('In the order of the spec'),
 });
+
+const reportedNode = z.strictObject({
+  node: text('What the log calls the node'),
+  status: z.enum(['done', 'failed', 'notReached']).describe('Nothing to do counts as done'),
+  changes: z.array(z.string()).describe('What was changed, in the words of plan'),
+});
+
+export const applyReport = z.strictObject({
+  ready: z.boolean().describe('Whether every declared database is ready'),
+  databases: z
+    .array(
+      z.strictObject({
+        database: text('Name of the database'),
+        ready: z.boolean().describe('Whether it is ready'),
+        steps: z
+          .array(
+            z.strictObject({
+              step: z.int().optional().describe('Number of the step in the log'),
+              title: z.string().optional().describe('Title of the step in the log'),
+              work: z
+                .array(
+                  z.strictObject({
+                    name: text('Name of the piece of work'),
+                    nodes: z.array(reportedNode).describe('In the order in which they are worked on'),
+                  }),
+                )
+                .describe('In the order in which it is done'),
+            }),
+          )
+          .describe('Empty where the run ended before there was an order of work'),
+        findings: findings.describe('What was wrong before anything was changed, what was healed included'),
+        problem: z.string().optional().describe('Why it is not ready, as the log says it'),
+      }),
+    )
+    .describe('In the order of the spec'),
+});
+
+export function applyJsonSchema(): unknown {
+  return z.toJSONSchema(applyReport);
+}
 
 export function planJsonSchema(): unknown {
   return z.toJSONSchema(planReport);

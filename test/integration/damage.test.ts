@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
+import { applyReport, planReport, verifyReport } from '../../src/report/reportSchemas.ts';
 import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
-import { runProgram, specOf } from '../support/program.ts';
+import { runProgram, specOf, stable } from '../support/program.ts';
 import { backUp, DATABASE, declaration, makeTables } from './support/damagedDatabase.ts';
 import { DAMAGES, type Damage, type Verdict } from './support/damages.ts';
 
@@ -22,9 +23,14 @@ const real = await findRealCitus();
 const spec = declaration();
 let cluster: LocalCluster;
 
+const REPORTS = { plan: planReport, apply: applyReport, verify: verifyReport } as const;
+
+/** What the log says, and what the report says for other programs. */
 async function run(command: 'plan' | 'apply' | 'verify') {
-  const { code, log, stderr } = await runProgram(cluster, [command], specOf(cluster, [spec]));
-  return { command, code, text: `${log}${stderr}` };
+  const { code, stdout, stderr } = await runProgram(cluster, [command, '--output', 'json'], specOf(cluster, [spec]));
+  const [report] = REPORTS[command].parse(JSON.parse(stdout)).databases;
+  const blocked = report?.problem !== undefined || report?.findings.some(({ blocks, healable }) => blocks && !healable);
+  return { command, code, text: stable(cluster, stderr), blocked };
 }
 
 async function expectReady(): Promise<void> {
@@ -82,13 +88,14 @@ describe.skipIf(real === undefined)('on real Citus', () => {
     let last = '';
     // The two that change nothing may run side by side.
     const looking = await Promise.all([run('plan'), run('verify')]);
-    for (const { command, code, text } of [...looking, await run('apply')]) {
+    for (const { command, code, text, blocked } of [...looking, await run('apply')]) {
       expect({ command, code, text }).toEqual({
         command,
         code: EXIT_CODES[verdict][command],
         text: expect.stringMatching(says),
       });
       last = text;
+      expect({ command, blocked }).toEqual({ command, blocked: ![0, 10].includes(code ?? 1) });
       if (verdict === 'named') expect(text).not.toContain(`'${DATABASE}' is ready!`);
     }
     if (mend === 'restore') await restore();

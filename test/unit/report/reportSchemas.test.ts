@@ -1,11 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { planDatabase } from '../../../src/reconcile/planDatabase.ts';
-import { planJsonSchema, planReport, verifyJsonSchema, verifyReport } from '../../../src/report/reportSchemas.ts';
+import {
+  applyJsonSchema,
+  planJsonSchema,
+  planReport,
+  verifyJsonSchema,
+  verifyReport,
+} from '../../../src/report/reportSchemas.ts';
 import { situation } from '../reconcile/situations.ts';
 
 describe('schemas of reports', () => {
   test.each([
+    ['apply', applyJsonSchema()],
     ['plan', planJsonSchema()],
     ['verify', verifyJsonSchema()],
   ])('schema/%s.schema.json is up to date (node scripts/generate-spec-schema.mjs)', (name, schema) => {
