@@ -112,8 +112,8 @@ export class Runner {
   /** A command with a log. */
   async withLog(options: LogOptions, body: (own: OwnLog) => Promise<number>): Promise<void> {
     const { stdout, stderr } = this.surroundings;
-    // A report in JSON has standard output to itself.
-    const stream = options.output === 'json' ? stderr : stdout;
+    // A report for another program has standard output to itself.
+    const stream = isForPrograms(options) ? stderr : stdout;
     const level = options.quiet === true && isLouder(options.logLevel, 'warn') ? 'warn' : options.logLevel;
     const color = stream === stdout && this.#paints(options);
     const drawn = this.surroundings.terminal === true && stream === stdout && options.logFormat === 'text';
@@ -129,8 +129,8 @@ export class Runner {
     });
   }
 
-  #paints({ color, output }: LogOptions): boolean {
-    return color !== false && output !== 'json' && this.surroundings.color === true;
+  #paints(options: LogOptions): boolean {
+    return options.color !== false && !isForPrograms(options) && this.surroundings.color === true;
   }
 
   /** A command that answers with a few lines, without a log. */
@@ -151,6 +151,13 @@ export class Runner {
     });
   }
 
+  /** What a Job ended with, where Kubernetes shows it. */
+  async leaveMessage(message: string, terminationLog: string): Promise<void> {
+    await writeTerminationMessage(terminationLog, message);
+    const { leaveEvent } = await import('../kubernetes/event.ts');
+    await leaveEvent(message);
+  }
+
   /** Turns whatever is thrown into one message and an exit code, and a signal into an abort. */
   async guarded(body: (signal: AbortSignal) => Promise<number>, destination?: Destination): Promise<void> {
     try {
@@ -169,13 +176,15 @@ export class Runner {
         }
       }
       if (destination !== undefined) {
-        await writeTerminationMessage(destination.terminationLog, message);
-        const { leaveEvent } = await import('../kubernetes/event.ts');
-        await leaveEvent(message);
+        await this.leaveMessage(message, destination.terminationLog);
       }
       this.#exitCode = exitCode(error);
     }
   }
+}
+
+function isForPrograms({ output }: LogOptions): boolean {
+  return output === 'json' || output === 'prometheus';
 }
 
 function selectedSpec(spec: Spec, { database, timeout, mostPatience }: CommonOptions): Spec {

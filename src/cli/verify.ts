@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VerifyOptions } from '../commands/verify.ts';
 import { addHelp } from './help.ts';
 import {
@@ -21,7 +21,10 @@ export function addVerify(program: Command, runner: Runner): void {
       .choices(['all', 'sample'])
       .default('all'),
   );
-  addDatabasesAtOnce(addOutputOption(command)).action((options: CommonOptions & VerifyOptions) =>
+  command.addOption(
+    new Option('--push-to <url>', 'a Prometheus Pushgateway: the metrics go there too').argParser(webAddress),
+  );
+  addDatabasesAtOnce(addOutputOption(command, ['prometheus'])).action((options: CommonOptions & VerifyOptions) =>
     runner.withSpec('verify', { ...options, mostPatience: REPORT_TIMEOUT_SECONDS }, async (context) => {
       const { verify } = await import('../commands/verify.ts');
       await verify(context, options);
@@ -32,7 +35,18 @@ export function addVerify(program: Command, runner: Runner): void {
     examples: [
       ['verify -f spec.yaml', 'every database, from every node'],
       ['verify -f spec.yaml --database skymap --output json', 'one database, for another program'],
+      ['verify -f spec.yaml --output prometheus', 'metrics of each database and node, for a textfile collector'],
     ],
     exitCodes: [0, 1, 2, 3, 130],
   });
+}
+
+/** Command lines are no place for a password: everybody on the machine reads them. */
+function webAddress(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new InvalidArgumentError('It must be an address with http:// or https://.');
+  }
+  if (url.username !== '' || url.password !== '') throw new InvalidArgumentError('It must have no user and password.');
+  return text;
 }

@@ -9,6 +9,7 @@ import { assess } from '../reconcile/assess.ts';
 import type { ReportedFinding } from '../reconcile/finding.ts';
 import { findingsOf, refuseDamage, remarks, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
+import type { VerifiedFacts } from '../reconcile/metrics.ts';
 import type { Passwords } from '../reconcile/observeSituation.ts';
 import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases.ts';
 import { type DatabasePlan, hasChanges } from '../reconcile/planDatabase.ts';
@@ -25,8 +26,12 @@ import { readUserPasswords } from '../secrets/userPasswords.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import { certificateWarnings } from './certificateWarnings.ts';
 import { forEachDatabase, type ReportOptions } from './forEachDatabase.ts';
+import { reportMetrics } from './verifyMetrics.ts';
 
-export interface VerifyOptions extends ReportOptions {
+export interface VerifyOptions extends Omit<ReportOptions, 'output'> {
+  readonly output: 'text' | 'json' | 'prometheus';
+  /** Where the metrics go besides: the address of a Pushgateway. */
+  readonly pushTo?: string;
   /** Which of the declared users log in where. Default all. */
   readonly users?: UsersToProve;
 }
@@ -45,9 +50,22 @@ export interface VerifiedDatabase {
  * table of its own (rolled back), and the login of every declared user. No table that somebody else could have made is
  * read: a shard that was replaced by a view would run its functions as superuser.
  */
-export async function verify(
+export async function verify(context: Context, options: VerifyOptions): Promise<void> {
+  const facts = new Map<string, VerifiedFacts>();
+  try {
+    await verifyAll(context, options, (found) => facts.set(found.database, { ...facts.get(found.database), ...found }));
+  } finally {
+    const { output, pushTo } = options;
+    if (output === 'prometheus' || pushTo !== undefined) {
+      await reportMetrics(context, facts, { printed: output === 'prometheus', pushTo });
+    }
+  }
+}
+
+async function verifyAll(
   context: Context,
   { output, databasesAtOnce, users = 'all' }: VerifyOptions,
+  onFacts: (facts: VerifiedFacts) => void,
 ): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
@@ -70,8 +88,10 @@ export async function verify(
               script: scripts.get(database.name),
               users,
               onFindings: (found) => findings.set(database, found),
+              onFacts: (found) => onFacts({ database: database.name, ready: false, ...found }),
             }),
           );
+          onFacts({ database: database.name, ready: true });
         } catch (error) {
           if (error instanceof Failure) {
             results.set(database, {
@@ -111,12 +131,14 @@ async function verifyOne(
     readonly script: Script | undefined;
     readonly users: UsersToProve;
     readonly onFindings: (findings: readonly ReportedFinding[]) => void;
+    readonly onFacts: (facts: Pick<VerifiedFacts, 'situation' | 'plan' | 'reports'>) => void;
   },
 ): Promise<VerifiedDatabase> {
   const log = context.log.about({ database: database.name });
   log.line(`Verifying database '${database.name}' from every node...`);
   const run = createRun({ ...joined, database, signal: context.signal });
   const { situation, plan } = await assess(context, joined, run, database, given, (seen) => {
+    given.onFacts({ situation: seen });
     const mixed = mixedVersions(seen);
     if (mixed.length > 0) {
       throw problemsFailure(mixed, {
@@ -129,9 +151,10 @@ async function verifyOne(
     missingDatabase(seen);
     outdatedCitus(seen);
   });
+  given.onFacts({ situation, plan });
   for (const text of [...serverWarnings(situation), ...remarks(situation)]) log.warn(text, 1);
   unlikeDeclared(plan, runsAlways(situation.initSql));
-  const proof = await verifyNodes(run, situation, false);
+  const proof = await verifyNodes(run, situation, false, (reports) => given.onFacts({ reports }));
   if (context.spec.cluster.citus) {
     await checkHealth(run, situation);
     log.line(`✓ ${proof.nodes} nodes, ${proof.links} of ${proof.nodes ** 2} connections between them work`, 1);

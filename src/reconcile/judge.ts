@@ -80,13 +80,13 @@ function isProof({ success, result }: Link): boolean {
   return success && result !== 'on';
 }
 
-/** Number of links between nodes of the database that the reports proved; nodes no longer declared do not count. */
+/** Number of links between nodes of the database that the reports proved. */
 export function provedLinks(situation: Situation, reports: ReadonlyMap<number, VerificationReport>): number {
-  const nodes = databaseNodes(situation.topology);
-  let links = 0;
-  for (const report of reports.values()) {
-    const declared = nodes.map((node) => registration(node, report.metadata)?.nodeid);
-    links += report.links.filter((link) => isProof(link) && declared.includes(link.nodeid)).length;
-  }
-  return links;
+  return [...reports.values()].reduce((sum, report) => sum + provedLinksFrom(situation, report), 0);
+}
+
+/** Those of one node; nodes no longer declared do not count. */
+export function provedLinksFrom(situation: Situation, report: VerificationReport): number {
+  const declared = databaseNodes(situation.topology).map((node) => registration(node, report.metadata)?.nodeid);
+  return report.links.filter((link) => isProof(link) && declared.includes(link.nodeid)).length;
 }

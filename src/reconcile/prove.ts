@@ -33,10 +33,17 @@ export interface Proof {
  * Asks every node of the database at the same time; throws a Failure that lists all that is wrong. After a change the
  * nodes are compared again in the same message, as they were before it.
  */
-export async function verifyNodes(run: Run, situation: Situation, afterChange: boolean): Promise<Proof> {
+export async function verifyNodes(
+  run: Run,
+  situation: Situation,
+  afterChange: boolean,
+  /** What each node reported, also when that is no proof. */
+  onReports: (reports: ReadonlyMap<number, VerificationReport>) => void = () => undefined,
+): Promise<Proof> {
   const nodes = databaseNodes(situation.topology);
   const script = situation.spec.cluster.citus ? verificationScript({ afterChange }) : plainVerificationScript();
   const reports = await byGroup(nodes, (node) => run.proofs.take(() => observeVerificationOf(run, node, script)));
+  onReports(reports);
   const changed = afterChange ? await withReports(run, situation, reports) : situation;
   refuseDamage(changed, 'What was done before stays done');
   const wrong = [

@@ -37,6 +37,8 @@ describe.each(commands)('%s --help', (command) => {
 test('wrong usage: exit code 2', async () => {
   for (const args of [
     ['plan', '--timeout', 'soon'],
+    ['verify', '--push-to', 'pushgateway:9091'],
+    ['verify', '--push-to', 'http://user:canary@pushgateway:9091'],
     ['plan', '--no-such-option'],
     ['nothing'],
     ['demo', '--port', '0'],
