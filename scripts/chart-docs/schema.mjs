@@ -7,6 +7,8 @@ const freeMaps = { type: 'array', items: { type: 'object' } };
 const strings = { type: 'array', items: { type: 'string', minLength: 1 } };
 const pullPolicy = { enum: ['Always', 'IfNotPresent', 'Never'] };
 const digest = { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' };
+/** Five fields, or a name such as @daily; Kubernetes checks the rest. */
+const cron = { type: 'string', pattern: '^(@[a-z]+|[^ ]+( [^ ]+){4})?$' };
 const seconds = { type: 'integer', minimum: 1 };
 const storage = {
   type: 'object',
@@ -122,6 +124,14 @@ const known = {
   'jobs.annotations': stringMap,
   'jobs.tolerations': freeMaps,
   'jobs.nodeSelector': stringMap,
+  'schedule.verify.cron': cron,
+  'schedule.plan.cron': cron,
+  'schedule.pushgateway': { type: 'string', pattern: '^(https?://[^ @]+)?$' },
+  'monitoring.podMonitor.interval': { type: 'string', pattern: '^[0-9]+(ms|s|m|h)$' },
+  'monitoring.podMonitor.labels': stringMap,
+  'monitoring.prometheusRule.labels': stringMap,
+  'monitoring.prometheusRule.runbookUrl': { type: 'string', pattern: '^(https?://[^ #]+)?$' },
+  'monitoring.dashboard.labels': stringMap,
 };
 
 /** Let through here, so that templates/_checks.tpl can say the key's new name. */

@@ -23,7 +23,12 @@ export function addPlan(program: Command, runner: Runner): void {
   addAllDatabases(addDatabasesAtOnce(addOutputOption(command))).action((options: CommonOptions & PlanOptions) =>
     runner.withSpec('plan', { ...options, mostPatience: REPORT_TIMEOUT_SECONDS }, async (context) => {
       const { plan } = await import('../commands/plan.ts');
-      return (await plan(context, options)) ? CHANGES : 0;
+      if (!(await plan(context, options))) return 0;
+      await runner.leaveMessage(
+        'The databases are not as declared: the log says what apply would change',
+        options.terminationLog,
+      );
+      return CHANGES;
     }),
   );
   addHelp(command, {
