@@ -151,7 +151,7 @@ describe('Jobs in Lists', () => {
     const { code, stdout, stderr } = await apply(note, 'upgrade', [wrong], { jobs: { parallel: 1 } });
     expect(code).not.toBe(0);
     const version = await release.helmCommand('version', '--template', '{{.Version}}');
-    if (version.startsWith('v4')) expect(stdout + stderr).toMatch(/\n {2}Cause: .*no_such_table.*\(SQLSTATE 42P01\)/);
+    if (version.startsWith('v4')) expect(stdout + stderr).toMatch(/Cause: .*no_such_table.*\(SQLSTATE 42P01\)/);
   });
 
   step('a rollback runs the Jobs of the revision that it goes back to', 180, async (note) => {
