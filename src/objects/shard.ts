@@ -34,6 +34,8 @@ export interface PlacedShard {
   readonly reference: boolean;
   /** Other groups that have a copy of it. */
   readonly others: readonly number[];
+  /** Where a table of its name is, though nothing is placed there. */
+  readonly elsewhere?: readonly number[];
 }
 
 /** What one relation of a distributed table, itself or a shard, lets whom do, and what it holds its rows to. */

@@ -37,7 +37,7 @@ export function metadataFindings(situation: Situation): readonly Finding[] {
 export function shardFindings(situation: Situation): readonly Finding[] {
   const tables = new Map<string, PlacedShard[]>();
   for (const shard of situation.shardFaults.missing) {
-    const key = `${shard.group} ${shard.table} ${shard.others.length > 0}`;
+    const key = `${shard.group} ${shard.table} ${shard.others.length > 0} ${shard.elsewhere?.join(' ')}`;
     tables.set(key, [...(tables.get(key) ?? []), shard]);
   }
   const healed = uncopiedGroups(situation.shardFaults);
@@ -61,6 +61,17 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[], heal
       effect: heals ? 'heal' : 'refuse',
       found: `${count} ${names.length === 1 ? 'has' : 'have'} no table on this node (${which}); ${others} ${first.others.length === 1 ? 'has' : 'have'} a copy`,
       next: heals ? APPLY : copyByHand(situation, shards),
+    };
+  }
+  const { elsewhere = [] } = first;
+  if (elsewhere.length > 0) {
+    const holders = elsewhere.map((group) => labelOf(situation, group)).join(', ');
+    return {
+      ...place,
+      kind: 'lostShard',
+      effect: 'refuse',
+      found: `${count} ${names.length === 1 ? 'is' : 'are'} not on this node but on ${holders}, where nothing of the kind belongs (${which})`,
+      next: `If ${node} and ${holders} have got each other's volumes or addresses, give each its own back. If not, that is what a move of shards left behind: restore ${node} from a backup that has them`,
     };
   }
   const statements = shards.map(emptyShard).join(' ');

@@ -16,14 +16,11 @@ export async function observeShardFaults(
   if (suspect.length === 0 && !differ) return NO_SHARD_FAULTS;
   const placed = suspect.length === 0 ? [] : await observePlacedShardsOf(run, topology.coordinator, suspect);
   const nodes = databaseNodes(topology).filter(({ group }) => inside.has(group));
+  // Of each other's shards too: nodes may have got each other's volumes.
+  const names = [...new Set(placed.map(({ name }) => name))];
   const existing = await byGroup(
     nodes.filter(({ group }) => suspect.includes(group)),
-    (node) =>
-      observeExistingShardsOf(
-        run,
-        node,
-        placed.filter(({ group }) => group === node.group).map(({ name }) => name),
-      ),
+    (node) => observeExistingShardsOf(run, node, names),
   );
   const details = differ
     ? await byGroup(

@@ -49,6 +49,9 @@ export function missingShards(
     missing: missing.map((shard) => ({
       ...shard,
       others: shard.others.filter((group) => !gone.has(`${group} ${shard.shardid}`)),
+      elsewhere: [...existing.keys()].filter(
+        (group) => group !== shard.group && !shard.others.includes(group) && existing.get(group)?.has(shard.name),
+      ),
     })),
     partlyCopied: [...new Set(copies.map(({ group }) => group))],
   };

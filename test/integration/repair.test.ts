@@ -1,3 +1,4 @@
+import { rename } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
 import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
@@ -205,4 +206,44 @@ test('another server behind the name of a worker is refused before anything is m
   await applied('swapped');
   expect(await firstValue(cluster, 0, 'postgres', recorded)).toBe(own);
   await sound('swapped');
+});
+
+/** As if each pod had got the other's volume. */
+async function swapWorkers(): Promise<void> {
+  const workers = cluster.nodes.filter(({ group }) => group !== 0);
+  const [first, second] = workers.map(({ dataDirectory }) => dataDirectory);
+  if (first === undefined || second === undefined) throw new Error('two workers are needed');
+  await Promise.all(workers.map((worker) => worker.stop()));
+  await rename(first, `${first}.aside`);
+  await rename(second, first);
+  await rename(`${first}.aside`, second);
+  await Promise.all(workers.map((worker) => worker.start()));
+}
+
+test('two workers swapped: refused on both, and ready with all rows once each has its own volume again', async () => {
+  if (cluster.kind !== 'real') return;
+  const declared = { name: 'crossed', initSQL: INIT_SQL };
+  await applied('crossed');
+  await swapWorkers();
+  // Here all servers have one system identifier, as physical copies have: what is left are the groups and the shards.
+  const says = {
+    plan: [
+      'node1: The database on this worker is that of group 2, not of group 1',
+      'node2: The database on this worker is that of group 1, not of group 2',
+    ],
+    verify: [
+      'shards of public.t are not on this node but on node2',
+      'shards of public.t are not on this node but on node1',
+      "each other's volumes",
+    ],
+  };
+  for (const [command, texts] of Object.entries({ ...says, apply: says.plan })) {
+    const { code, log } = await runProgram(cluster, [command], specOf(cluster, [declared]));
+    expect({ command, code, log }).toEqual({ command, code: 3, log: expect.any(String) });
+    for (const text of texts) expect(log).toContain(text);
+    expect(log).not.toContain('may be lost');
+  }
+  await swapWorkers();
+  await sound('crossed');
+  expect(await firstValue(cluster, 0, 'crossed', 'SELECT count(*)::int FROM t')).toBe(60);
 });
