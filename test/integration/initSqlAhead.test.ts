@@ -49,7 +49,7 @@ function numbers(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
-test('300 statements take as many round trips as 30, each in a transaction of its own', async () => {
+test('300 statements take hardly more round trips than 30, each in a transaction of its own', async () => {
   const counts: number[] = [];
   for (const [name, count] of [
     ['few', 29],
@@ -66,7 +66,9 @@ test('300 statements take as many round trips as 30, each in a transaction of it
     const together = `SELECT count(*)::int FROM t JOIN citus_databases.init_sql i ON i.xmin::text = t.xmin::text AND i.line = t.id + 1`;
     expect(await firstValue(cluster, 0, name, together)).toBe(count);
   }
-  expect(counts[1]).toBe(counts[0]);
+  // One by one they would take four each. While they are under way, the lock is looked at once a second.
+  const [few = 0, many = Number.NaN] = counts;
+  expect(many).toBeLessThan(few + 60);
 });
 
 /** What stands in line 21 fails; nothing behind it may take effect, whatever of its transaction fails. */
