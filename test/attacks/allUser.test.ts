@@ -17,7 +17,10 @@ beforeAll(async () => {
   laboratory = await startLaboratory();
   scene = await laboratory.scene('shop', {
     access: 'all',
-    more: { schemas: [{ name: 'app' }], initSQL: 'CREATE TABLE app.theirs (a int);\nCREATE TABLE app.more (a int);' },
+    more: {
+      schemas: [{ name: 'app' }],
+      initSQL: 'CREATE TABLE app.theirs (a int PRIMARY KEY);\nCREATE TABLE app.more (a int);',
+    },
   });
   powers = await laboratory.powers();
 });
@@ -83,7 +86,8 @@ test('a trigger on a table of the superuser: not hers to make', async () => {
   const { code, stdout, stderr } = await scene.run(['apply'], {
     parameters: { work_mem: '8MB' },
     comment: 'with traps',
-    initSQL: 'CREATE TABLE app.theirs (a int);\nCREATE TABLE app.more (a int);\nINSERT INTO app.theirs VALUES (1);',
+    initSQL:
+      'CREATE TABLE app.theirs (a int PRIMARY KEY);\nCREATE TABLE app.more (a int);\nINSERT INTO app.theirs VALUES (1);',
   });
   // She may create in that schema: what a statement names there may be hers by the time it runs.
   expect({ code, text: stdout + stderr }).toEqual({

@@ -74,7 +74,8 @@ const WAITS: readonly Wait[] = [
       laboratory.proxy(1).silence();
       return async () => laboratory.proxy(1).reset();
     },
-    waits: async () => true,
+    // The other node has let it in.
+    waits: () => isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS})`),
   },
   {
     name: 'apply, for another run',
