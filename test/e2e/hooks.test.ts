@@ -182,7 +182,8 @@ describe('Jobs in Lists', () => {
       const left = entries(6).map(({ name }) => `job.batch/${jobName(`f${name}`)}`);
       await eventually('the Jobs of the release are gone', 60_000, async () => {
         const names = (await release.kubectl('get', 'jobs', '-o', 'name')).trim().split('\n').toSorted();
-        return names.join() === left.join() ? true : undefined;
+        expect(names).toEqual(left);
+        return true;
       });
     },
   );
