@@ -26,20 +26,29 @@ export interface ObservedTenantSchema {
   readonly distributed: boolean;
   /** There are tables or other relations in it. */
   readonly filled: boolean;
+  /** Some of them belong to roles that are no superusers, whoever owns the schema. */
+  readonly ofOthers: boolean;
 }
 
 /** Of those that are to be tenant schemas. */
 export function observeTenantSchemas({ schemas }: DatabaseSpec): readonly Fragment[] {
   const names = schemas.filter(({ distributed }) => distributed).map(({ name }) => name);
   if (names.length === 0) return [];
+  const found = (distributed: string) =>
+    jsonRows(`
+        SELECT n.nspname AS name, ${distributed} AS distributed,
+          EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid) AS filled,
+          EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+            WHERE c.relnamespace = n.oid AND NOT r.rolsuper) AS "ofOthers"
+        FROM pg_catalog.pg_namespace n WHERE n.nspname::pg_catalog.text = ANY (${textArray(names)})`);
+  const key = 'tenantSchemas';
   return [
+    // An existing database without Citus may hold tables of others just as well.
+    { key, value: found('false') },
     {
-      key: 'tenantSchemas',
+      key,
       when: "pg_catalog.to_regclass('pg_catalog.pg_dist_schema') IS NOT NULL",
-      value: jsonRows(`
-        SELECT n.nspname AS name, EXISTS (SELECT FROM pg_catalog.pg_dist_schema d WHERE d.schemaid = n.oid) AS distributed,
-          EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid) AS filled
-        FROM pg_catalog.pg_namespace n WHERE n.nspname::pg_catalog.text = ANY (${textArray(names)})`),
+      value: found('EXISTS (SELECT FROM pg_catalog.pg_dist_schema d WHERE d.schemaid = n.oid)'),
     },
   ];
 }
@@ -61,8 +70,9 @@ export function diffTenantSchemas(
     if (there?.distributed === true) return [];
     const owner = observed.find(({ name }) => name === schema.name)?.owner ?? schema.owner ?? wanted.owner;
     const call = `SELECT pg_catalog.citus_schema_distribute(${quoteLiteral(quoteIdentifier(schema.name))}::pg_catalog.regnamespace)`;
-    if (there?.filled === true && owner !== superuser) {
-      return [{ kind: 'refusal', failure: tablesOfOthers(wanted.name, schema.name, owner, call) }];
+    if (there?.filled === true && (owner !== superuser || there.ofOthers)) {
+      const next = owner === superuser ? doItYourself(call) : letOwnerDoIt(owner, call);
+      return [{ kind: 'refusal', failure: tablesOfOthers(wanted.name, schema.name, next) }];
     }
     return [
       {
@@ -80,13 +90,24 @@ export function diffTenantSchemas(
   });
 }
 
-function tablesOfOthers(database: string, schema: string, owner: string, call: string): FailureDetails {
+function letOwnerDoIt(owner: string, call: string): string {
+  return `Let its owner do it, on the coordinator, in this database: SET ROLE ${quoteIdentifier(owner)}; ${call}; and run again`;
+}
+
+function doItYourself(call: string): string {
+  return (
+    'Read the indexes and checks of these tables and what they call, then give the tables to the superuser (ALTER TABLE … OWNER TO) ' +
+    `and run again; or do it yourself, on the coordinator, in this database, which runs that code: ${call}`
+  );
+}
+
+function tablesOfOthers(database: string, schema: string, next: string): FailureDetails {
   return {
     kind: 'refused',
     what: `Schema '${schema}' holds tables of others, and is not made a tenant schema here`,
     database,
-    cause: 'Citus copies their rows, and code of their owner (indexes on expressions, checks) would run as superuser',
-    next: `Let its owner do it, on the coordinator, in this database: SET ROLE ${quoteIdentifier(owner)}; ${call}; and run again`,
+    cause: 'Citus copies their rows, and code of their owners (indexes on expressions, checks) would run as superuser',
+    next,
   };
 }
 

@@ -189,6 +189,20 @@ describe.skipIf(real === undefined)('scale out', () => {
     const theirs = { name: 'theirs', owner: 'tenant_owner', distributed: true };
     const { code, log } = await run(['apply'], { ...more, schemas: [...more.schemas, theirs] }, [1, 2]);
     expect({ code, log }).toEqual({ code: 3, log: expect.stringContaining("Schema 'theirs' holds tables of others") });
+
+    await query(
+      cluster,
+      0,
+      'tenants',
+      'CREATE SCHEMA shared; CREATE TABLE shared.t (id int); ALTER TABLE shared.t OWNER TO tenant_owner',
+    );
+    const shared = { name: 'shared', distributed: true };
+    const mixed = await run(['apply'], { ...more, schemas: [...more.schemas, shared] }, [1, 2]);
+    expect({ code: mixed.code, log: mixed.log }).toEqual({
+      code: 3,
+      log: expect.stringContaining("Schema 'shared' holds tables of others"),
+    });
+    expect(await list(cluster, 0, 'tenants', tenants)).not.toContain('shared');
   });
 
   test('drain: every database lets go of the group, which may then leave; what cannot move is named', async () => {

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { diffSchemas, diffWorkerSchemas } from '../../../src/objects/schema.ts';
+import {
+  diffSchemas,
+  diffTenantSchemas,
+  diffWorkerSchemas,
+  observeTenantSchemas,
+} from '../../../src/objects/schema.ts';
 import { COORDINATOR, shown, W1, wanted } from '../reconcile/situations.ts';
 
 test.each([
@@ -97,4 +102,25 @@ test.each([
 ] as const)('a worker: %s', (_, coordinator, worker, expected) => {
   const database = wanted('{ name: skymap, owner: app, schemas: [{ name: analytics }] }');
   expect(diffWorkerSchemas(database, coordinator, worker, W1).map(shown)).toEqual(expected);
+});
+
+test.each([
+  ['empty, whoever owns it', 'bob', { filled: false, ofOthers: false }, undefined],
+  ['tables of the superuser', 'postgres', { filled: true, ofOthers: false }, undefined],
+  ["tables in another's schema", 'bob', { filled: true, ofOthers: true }, /^Let its owner do it.* SET ROLE "bob";/],
+  ["another's tables in the superuser's schema", 'postgres', { filled: true, ofOthers: true }, /^Read the indexes/],
+] as const)('a tenant schema, %s', (_, owner, found, refused) => {
+  const database = wanted('{ name: skymap, schemas: [{ name: shop, distributed: true }] }');
+  const tenants = [{ name: 'shop', distributed: false, ...found }];
+  const [item, ...more] = diffTenantSchemas(database, [{ name: 'shop', owner }], tenants, 'postgres', COORDINATOR);
+  expect(more).toEqual([]);
+  if (refused === undefined) return expect(item?.kind).toBe('change');
+  expect(item).toMatchObject({ kind: 'refusal', failure: { kind: 'refused', next: expect.stringMatching(refused) } });
+});
+
+test('what is in a schema is observed without Citus too: the run that creates it there would copy its tables', () => {
+  const fragments = observeTenantSchemas(wanted('{ name: skymap, schemas: [{ name: shop, distributed: true }] }'));
+  expect(fragments[0]).toMatchObject({ key: 'tenantSchemas', value: expect.stringContaining('ofOthers') });
+  expect(fragments[0]?.when).toBeUndefined();
+  expect(fragments[0]?.value).not.toContain('pg_dist_schema');
 });
