@@ -13,15 +13,15 @@ import {
   WAL_SETTINGS,
   type WalSettings,
 } from '../objects/restorePoint.ts';
-import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { archivePoints, type PointOnNode } from '../reconcile/archivePoint.ts';
+import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { type BlockedDatabase, restorePointOrder, unreachableNodeProblems } from '../reconcile/restorePointOrder.ts';
 import { WriteBlock } from '../reconcile/writeBlock.ts';
-import { Failure } from '../report/errors.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { ReportOptions } from './forEachDatabase.ts';
 
@@ -36,8 +36,8 @@ export interface RestorePointOptions extends Pick<ReportOptions, 'output'> {
 interface Blocked {
   readonly points: readonly PointOnNode[];
   /** Milliseconds, from the first lock that they wait for. */
-  readonly ddlStood: number;
-  readonly writesStood: number;
+  readonly ddlBlocked: number;
+  readonly writesBlocked: number;
 }
 
 const CREATE_DEADLINE_MS = 5_000;
@@ -63,9 +63,9 @@ export async function restorePoint(context: Context, options: RestorePointOption
     const databases = context.spec.cluster.citus ? await databasesWithCitus(joined, locks) : [];
     log.line(`Creating restore point '${name}' on ${count(nodes.length, 'node')}...`);
     log.line(`Databases with Citus: ${databases.length === 0 ? 'none' : databases.join(', ')}`, 1);
-    const { points, ddlStood, writesStood } = await createBlocked(context, joined, { options, databases, locks });
+    const { points, ddlBlocked, writesBlocked } = await createBlocked(context, joined, { options, databases, locks });
     for (const { node, lsn, walFile } of points) log.line(`✓ ${label(node)}: ${lsn} in ${walFile}`, 1);
-    log.line(`Writes waited for at most ${writesStood} ms, DDL for at most ${ddlStood} ms`, 1);
+    log.line(`Writes waited for at most ${writesBlocked} ms, DDL for at most ${ddlBlocked} ms`, 1);
     const archiving = points.filter(({ node }) => archives.has(node.group));
     const archived = await archivePoints(context, joined, archiving, options.archiveTimeout);
     if (archived.size === nodes.length) log.line('✓ its WAL is archived on every node', 1);
@@ -74,8 +74,8 @@ export async function restorePoint(context: Context, options: RestorePointOption
     const report = {
       name,
       databases,
-      ddlStoodMilliseconds: ddlStood,
-      writesStoodMilliseconds: writesStood,
+      ddlBlockedMilliseconds: ddlBlocked,
+      writesBlockedMilliseconds: writesBlocked,
       nodes: points.map(({ node, lsn, walFile }) => ({
         node: label(node),
         group: node.group,
@@ -115,16 +115,9 @@ async function checkWal(context: Context, joined: Joined, nodes: readonly NodeSp
   return new Set(nodes.filter((node) => !without.includes(node)).map(({ group }) => group));
 }
 
-async function connectable(joined: Joined): Promise<readonly string[]> {
-  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
-  const results = await session.script(serverSettingsScript(), { joinable: true });
-  const row = results.at(-1)?.rows[0] as { readonly observed: string } | undefined;
-  return row === undefined ? [] : readServerSettings(row.observed).databases.toSorted();
-}
-
 async function databasesWithCitus(joined: Joined, locks: Sessions): Promise<readonly string[]> {
   const having: string[] = [];
-  for (const name of await connectable(joined)) {
+  for (const name of await connectableDatabases(joined)) {
     const session = await locks.get(joined.coordinator, name);
     const row = (await session.script<{ readonly citus?: boolean }>(DATABASE_HAS_CITUS)).at(-1)?.rows[0];
     if (row?.citus === true) having.push(name);
@@ -148,7 +141,7 @@ async function createBlocked(
     waitMs: options.lockTimeout * 1000,
     signal: context.signal,
   });
-  const before = await connectable(joined);
+  const before = await connectableDatabases(joined);
   await block.open(databases.flatMap((database) => workers.map((node) => ({ node, database }))));
   const ddlFrom = performance.now();
   let writesFrom = ddlFrom;
@@ -171,15 +164,15 @@ async function createBlocked(
       if (step.lock === 'decisions') writesFrom = performance.now();
       await block.take(step.blockings, ({ node }) => blockWrites(step.lock, node === coordinator));
     } else if (step.kind === 'create') {
-      sameDatabases(before, await connectable(joined));
+      sameDatabases(before, await connectableDatabases(joined));
       throwIfInterrupted(context.signal);
-      points = await createPoints(joined, step.nodes, options.name);
+      points = await createPoints(context, joined, step.nodes, options.name);
     } else {
       await block.release();
     }
   }
   const until = performance.now();
-  return { points, ddlStood: Math.ceil(until - ddlFrom), writesStood: Math.ceil(until - writesFrom) };
+  return { points, ddlBlocked: Math.ceil(until - ddlFrom), writesBlocked: Math.ceil(until - writesFrom) };
 }
 
 /** A database that was made after the others were locked may be in the middle of a two-phase commit. */
@@ -194,7 +187,12 @@ function sameDatabases(before: readonly string[], now: readonly string[]): void 
   });
 }
 
-async function createPoints(joined: Joined, nodes: readonly NodeSpec[], name: string): Promise<readonly PointOnNode[]> {
+async function createPoints(
+  { log }: Context,
+  joined: Joined,
+  nodes: readonly NodeSpec[],
+  name: string,
+): Promise<readonly PointOnNode[]> {
   const text = createRestorePoint(name);
   return await forAll(nodes, async (node) => {
     try {
@@ -203,6 +201,10 @@ async function createPoints(joined: Joined, nodes: readonly NodeSpec[], name: st
       if (point === undefined) throw new Error('pg_create_restore_point() gave no row');
       return { node, ...point };
     } catch (error) {
+      if (error instanceof Interrupted) {
+        log.warn(`Some nodes may have a restore point '${name}' already: run again with another name`);
+        throw error;
+      }
       throw new Failure(
         {
           kind: 'failed',

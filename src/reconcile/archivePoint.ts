@@ -11,6 +11,8 @@ export interface PointOnNode extends CreatedPoint {
 }
 
 const POLL_MS = 200;
+const FIRST_WORD_MS = 10_000;
+const NEXT_WORD_MS = 30_000;
 
 /**
  * Sends the WAL of the points to the archives and waits for it: a point that is not archived is lost with its server.
@@ -26,26 +28,47 @@ export async function archivePoints(
   const archived = await forAll(points, async ({ node, walFile }) => {
     const session = await joined.sessions.get(node, MAINTENANCE_DATABASE);
     await session.query(SWITCH_WAL);
-    const state = await untilArchived(session, walFile, { deadline, signal: context.signal });
-    if (state.archived) return [node.group];
-    const failed = state.lastFailed === null ? '' : `; archiving ${state.lastFailed} failed`;
     const name = joined.labels.get(node.group) ?? node.nodeName;
-    context.log.warn(`${name}: segment ${walFile} was not archived within ${timeoutSeconds} s${failed}`);
+    const state = await untilArchived(session, walFile, {
+      deadline,
+      signal: context.signal,
+      onWait: (seen) => context.log.line(`${name}: waiting for segment ${walFile} to be archived${failed(seen)}`, 1),
+    });
+    if (state.archived) return [node.group];
+    context.log.warn(`${name}: segment ${walFile} was not archived within ${timeoutSeconds} s${failed(state)}`);
     return [];
   });
   return new Set(archived.flat());
 }
 
-async function untilArchived(
-  session: Session,
+function failed({ lastFailed }: ArchiverState): string {
+  return lastFailed === null ? '' : `; archiving ${lastFailed} failed`;
+}
+
+export interface ArchiveWait {
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+  /** Called now and then while it is not archived. */
+  readonly onWait: (state: ArchiverState) => void;
+  readonly firstWordMs?: number;
+}
+
+export async function untilArchived(
+  session: Pick<Session, 'query'>,
   walFile: string,
-  { deadline, signal }: { readonly deadline: number; readonly signal: AbortSignal },
+  { deadline, signal, onWait, firstWordMs = FIRST_WORD_MS }: ArchiveWait,
 ): Promise<ArchiverState> {
   let state: ArchiverState = { archived: false, lastFailed: null };
+  let nextWord = performance.now() + firstWordMs;
   await poll(
     async () => {
       state = (await session.query<ArchiverState>(observeArchived(walFile))).rows[0] ?? state;
-      return state.archived ? true : undefined;
+      if (state.archived) return true;
+      if (performance.now() >= nextWord) {
+        onWait(state);
+        nextWord = performance.now() + NEXT_WORD_MS;
+      }
+      return undefined;
     },
     { everyMs: POLL_MS, deadline, signal },
   );

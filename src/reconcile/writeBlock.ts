@@ -142,7 +142,7 @@ export class WriteBlock {
 
   /** Asked before the waiting statements are cancelled: afterwards nobody knows what they waited for. */
   async #timedOut(waiting: readonly Held[]): Promise<Failure> {
-    const told = await Promise.all(
+    const waits = await Promise.all(
       waiting.map(async ({ blocking, session }) => {
         const { node, database } = this.#place(blocking);
         const wait = await this.#waitOf(blocking, session).catch(() => undefined);
@@ -151,8 +151,8 @@ export class WriteBlock {
     );
     return new Failure({
       kind: 'failed',
-      what: `The locks for the restore point could not be had within ${this.#options.waitMs / 1000} s`,
-      cause: `\n${told.join('\n')}`,
+      what: `The locks for the restore point were not granted within ${this.#options.waitMs / 1000} s`,
+      cause: `\n${waits.join('\n')}`,
       next: 'Nothing is locked any more, and there is no point. End the transaction that stands in the way, or wait longer: --lock-timeout',
     });
   }

@@ -91,7 +91,7 @@ describe.skipIf(real === undefined)('restore-point', () => {
       expect({ code, log }).toEqual({
         code: 1,
         log: expect.stringMatching(
-          /The locks for the restore point could not be had within 1 s[\s\S]*node1, database second: waits for ExclusiveLock [\s\S]*in the way\) holds; to end it: SELECT pg_terminate_backend/,
+          /The locks for the restore point were not granted within 1 s[\s\S]*node1, database second: waits for ExclusiveLock [\s\S]*in the way\) holds; to end it: SELECT pg_terminate_backend/,
         ),
       });
       expect(milliseconds).toBeLessThan(20_000);
@@ -156,7 +156,7 @@ describe.skipIf(real === undefined)('restore-point', () => {
           const report = JSON.parse(stdout);
           expect(report).toMatchObject({ name: `round ${round}`, databases: DATABASES });
           expect(report.nodes.map(({ archived }: { archived: boolean }) => archived)).toEqual([true, true, true]);
-          stood.push(report.writesStoodMilliseconds);
+          stood.push(report.writesBlockedMilliseconds);
         }
         // What the command prevents: points that are made one after the other while the writers go on.
         for (const { group } of cluster.nodes) {
