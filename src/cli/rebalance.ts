@@ -38,6 +38,6 @@ export function addRebalance(program: Command, runner: Runner): void {
     );
   addHelp(command, {
     examples: [['rebalance skymap -f spec.yaml', 'moves shards to nodes that have fewer, and shows how far it is']],
-    exitCodes: [0, 1, 2, 130],
+    exitCodes: [0, 1, 2, 3, 130],
   });
 }

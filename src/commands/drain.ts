@@ -2,11 +2,11 @@ import { type Joined, joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '../objects/nodeShards.ts';
-import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { describe } from '../postgres/sqlstate.ts';
-import { inTurn, type RebalanceTools, rebalance } from '../reconcile/rebalance.ts';
-import { Failure } from '../report/errors.ts';
+import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
+import { inTurn, type RebalanceTools, rebalance, refuseCarriedCode } from '../reconcile/rebalance.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import type { RebalanceOptions } from '../spec/types.ts';
 import { refusePlain } from './rebalance.ts';
@@ -38,6 +38,7 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
     };
     const places = await placesOf(joined, group);
     refuseLast(places, group);
+    if (places.size === 0) log.line(`Group ${group} is not registered in any database`);
     for (const database of places.keys()) {
       await drainOne(context, joined, { database, group, options, log: log.about({ database }) });
     }
@@ -53,10 +54,8 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
 
 /** Every database of the servers in which the group is registered, declared or not. */
 async function placesOf(joined: Joined, group: number): Promise<ReadonlyMap<string, PlacedOnGroup>> {
-  const maintenance = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
-  const [row] = (await maintenance.script<{ readonly observed: string }>(serverSettingsScript())).at(-1)?.rows ?? [];
   const places = new Map<string, PlacedOnGroup>();
-  for (const name of row === undefined ? [] : readServerSettings(row.observed).databases) {
+  for (const name of await connectableDatabases(joined)) {
     const session = await joined.sessions.get(joined.coordinator, name);
     const place = await placeIn(session, group);
     if (place !== undefined) places.set(name, place);
@@ -99,8 +98,14 @@ async function drainOne(context: Context, joined: Joined, draining: Draining): P
   await inTurn(tools, async () => {
     const place = await placeIn(session, group);
     if (place === undefined) return;
-    if (place.takes) await session.query(setShouldHaveShards(place.name, place.port, false));
-    if (tablesOf(place.placed).length > 0) await rebalance(tools, options, 'drain');
+    const filled = tablesOf(place.placed).length > 0;
+    // What is refused has to be refused before the group stops taking shards, for that outlives this run.
+    if (filled) await refuseCarriedCode(tools, session);
+    if (place.takes) {
+      await takeNoShards(session, place, draining);
+      log.line(`✓ group ${group} takes no new shards (shouldhaveshards is false)`, 1);
+    }
+    if (filled) await rebalance(tools, options, 'drain');
     const left = tablesOf((await placeIn(session, group))?.placed ?? '[]');
     if (left.length > 0) throw stillPlaced(draining, left);
     // Patroni registers its groups in its own database as long as they run.
@@ -114,12 +119,32 @@ async function drainOne(context: Context, joined: Joined, draining: Draining): P
   await sessions.closeDatabase(database, coordinator);
 }
 
+async function takeNoShards(session: Session, { name, port }: PlacedOnGroup, { database }: Draining): Promise<void> {
+  const node = `${name}:${port}`;
+  try {
+    await session.query(setShouldHaveShards(name, port, false));
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `Failed to set shouldhaveshards of ${node}`,
+        database,
+        cause: describe(error),
+        next: 'Nothing of this database was moved. Remove the cause and run again',
+      },
+      { cause: error },
+    );
+  }
+}
+
 async function remove(session: Session, place: PlacedOnGroup, { database, group }: Draining): Promise<void> {
   try {
     // What moves have left behind on the node would be out of reach afterwards.
     await session.script('CALL pg_catalog.citus_cleanup_orphaned_resources()');
     await session.query(removeNode(place));
   } catch (error) {
+    if (error instanceof Interrupted) throw error;
     throw new Failure(
       {
         kind: 'failed',
@@ -139,7 +164,7 @@ function stillPlaced({ database, group }: Draining, tables: readonly string[]): 
     what: `Tables still have shards on group ${group}, which stays registered`,
     database,
     cause: tables.join('\n'),
-    next: 'Citus does not move them by itself (append- and range-distributed tables, a strategy that forbids it). Move them with citus_move_shard_placement(), or drop them, and run again',
+    next: 'Citus does not move them by itself (append- and range-distributed tables, a strategy that forbids it). Move them with citus_move_shard_placement() and run again',
   });
 }
 

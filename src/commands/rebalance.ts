@@ -1,5 +1,7 @@
-import { joinCluster } from '../cluster/join.ts';
+import { type Joined, joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
+import { CITUS_VERSION } from '../objects/citusExtension.ts';
+import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
 import { inTurn, type RebalanceTools, rebalance } from '../reconcile/rebalance.ts';
 import { Failure } from '../report/errors.ts';
 import type { RebalanceOptions } from '../spec/types.ts';
@@ -15,6 +17,7 @@ export async function rebalanceDatabases(context: Context, { names, options }: R
   refusePlain(context);
   const joined = await joinCluster(context);
   try {
+    await refuseWithoutShards(joined, names);
     for (const name of names) {
       const log = context.log.about({ database: name });
       log.frame(`Rebalancing database: ${name}`);
@@ -28,6 +31,28 @@ export async function rebalanceDatabases(context: Context, { names, options }: R
     }
   } finally {
     await joined.sessions.close();
+  }
+}
+
+/** Before anything is moved: names on the command line may be wrong. */
+async function refuseWithoutShards(joined: Joined, names: readonly string[]): Promise<void> {
+  const existing = await connectableDatabases(joined);
+  const unknown = names.find((name) => !existing.includes(name));
+  if (unknown !== undefined) {
+    throw new Failure({
+      kind: 'invalid',
+      what: `There is no database '${unknown}' to rebalance`,
+      next: 'Correct the name. Nothing was moved',
+    });
+  }
+  for (const database of names) {
+    const session = await joined.sessions.get(joined.coordinator, database);
+    if ((await session.query(CITUS_VERSION)).rows.length > 0) continue;
+    throw new Failure({
+      kind: 'invalid',
+      what: `Database '${database}' has no shards: the extension citus is not in it`,
+      next: 'Name a database with Citus. Nothing was moved',
+    });
   }
 }
 

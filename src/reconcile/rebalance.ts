@@ -60,6 +60,8 @@ export interface RebalanceTools {
 
 const POLL_MS = 1_000;
 const PROGRESS_MS = 10_000;
+/** A large shard, or a move that waits for a lock: it is said that nothing has changed. */
+const UNCHANGED_MS = 30_000;
 
 /** One database after the other in the whole cluster: a move takes disk, network and CPU of two nodes. */
 export async function inTurn<Result>(tools: RebalanceTools, body: () => Promise<Result>): Promise<Result> {
@@ -103,7 +105,7 @@ export async function rebalance(
 }
 
 /** Citus copies rows as whoever asks for it: checks of the target table then run with a superuser's rights. */
-async function refuseCarriedCode({ database, label }: RebalanceTools, session: Session): Promise<void> {
+export async function refuseCarriedCode({ database, label }: RebalanceTools, session: Session): Promise<void> {
   const { rows } = await session.query<CarriedCode>(CARRIED_CODE);
   if (rows.length === 0) return;
   throw problemsFailure(carriedCodeProblems(rows, 'Moving shards', label), {
@@ -142,6 +144,15 @@ async function start(
   }
 }
 
+export function progressIsDue(
+  { text, ended }: { readonly text: string; readonly ended: boolean },
+  shown: { readonly text: string; readonly at: number },
+  now: number,
+): boolean {
+  if (text === shown.text) return !ended && now - shown.at >= UNCHANGED_MS;
+  return ended || now - shown.at >= PROGRESS_MS;
+}
+
 async function follow({ database, signal, log }: RebalanceTools, session: Session, job: string): Promise<void> {
   let shown = { text: '', at: Number.NEGATIVE_INFINITY };
   const told = new Set<string>();
@@ -155,7 +166,7 @@ async function follow({ database, signal, log }: RebalanceTools, session: Sessio
         told.add(trouble);
       }
       const now = performance.now();
-      if (text !== shown.text && (end !== undefined || now - shown.at >= PROGRESS_MS)) {
+      if (progressIsDue({ text, ended: end !== undefined }, shown, now)) {
         log.line(text, 2);
         shown = { text, at: now };
       }

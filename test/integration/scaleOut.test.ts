@@ -88,6 +88,11 @@ describe.skipIf(real === undefined)('scale out', () => {
       log: expect.stringContaining('No shard has to move'),
     });
     await nothingLeft(database, [1, 2]);
+    const unknown = await run(['rebalance', 'still', 'no_such'], database, [1, 2]);
+    expect({ code: unknown.code, log: unknown.log }).toEqual({
+      code: 2,
+      log: expect.stringContaining("There is no database 'no_such' to rebalance"),
+    });
   });
 
   test('afterJoin: plan and apply agree, and the next run has nothing to do', async () => {
@@ -153,6 +158,13 @@ describe.skipIf(real === undefined)('scale out', () => {
       log: expect.stringMatching(/Moving shards would run .*planted.* of 'planter' as superuser/),
     });
     expect(await shards('chosen')).not.toContain('2 2');
+    const drained = await run(['drain', '2'], database, [1, 2]);
+    expect({ code: drained.code, log: drained.log }).toEqual({
+      code: 3,
+      log: expect.stringMatching(/Moving shards would run .*planted.* of 'planter' as superuser/),
+    });
+    const takes = 'SELECT shouldhaveshards FROM pg_dist_node WHERE groupid = 2';
+    expect(await firstValue(cluster, 0, 'chosen', takes)).toBe(true);
     await query(cluster, 0, 'chosen', 'DROP TABLE plants');
     await query(cluster, 0, 'chosen', 'DROP FUNCTION planted(int)');
   });
@@ -232,7 +244,10 @@ describe.skipIf(real === undefined)('scale out', () => {
       log: expect.stringMatching(/No other node takes the shards of group 1[\s\S]*database 'still': events \(4\)/),
     });
     const again = await run(['drain', '2'], database, [1]);
-    expect({ code: again.code, log: again.log }).toMatchObject({ code: 0 });
+    expect({ code: again.code, log: again.log }).toEqual({
+      code: 0,
+      log: expect.stringContaining('Group 2 is not registered in any database'),
+    });
     const zero = await run(['drain', '0'], database, [1]);
     expect(zero.code).toBe(2);
   });
