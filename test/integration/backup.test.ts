@@ -24,7 +24,7 @@ const block = (language: string, beginning: string) => {
 };
 const CONFIGURATION = block('ini', '[global]');
 const BACKUP = block('bash', 'for group in');
-const RESTORE = block('bash', 'pgbackrest --stanza="$STANZA"');
+const RESTORE = block('bash', 'set -e\n[ ! -e "$PGDATA.restored" ]');
 const AFTERWARDS = block('bash', 'citus-databases plan');
 
 const installed = spawnSync('pgbackrest', ['version']).error === undefined;
