@@ -60,19 +60,21 @@ export class WriteBlock {
     );
     try {
       return await forAll(blockings, async (blocking) => {
-        const held = await this.#transactionOf(blocking);
-        waiting.add(held);
+        let held: Held | undefined;
         try {
+          held = await this.#transactionOf(blocking);
+          waiting.add(held);
           return await held.session.script(statement(blocking), {
             joinable: true,
             signal: AbortSignal.any([signal, giveUp.signal]),
           });
         } catch (error) {
           throwIfInterrupted(signal);
-          if (giveUp.signal.aborted) throw giveUp.signal.reason;
-          throw this.#lockFailure(blocking, error);
+          // The others would go on waiting until the deadline, and writes with them.
+          if (!giveUp.signal.aborted) giveUp.abort(this.#lockFailure(blocking, error));
+          throw giveUp.signal.reason;
         } finally {
-          waiting.delete(held);
+          if (held !== undefined) waiting.delete(held);
         }
       });
     } catch (error) {
@@ -123,7 +125,8 @@ export class WriteBlock {
     return { node: this.#options.label(node), database };
   }
 
-  #lockFailure(blocking: Blocking, error: unknown): unknown {
+  #lockFailure(blocking: Blocking, error: unknown): Failure {
+    if (error instanceof Failure) return error;
     const code = codeOf(error);
     return new Failure(
       {
