@@ -34,6 +34,30 @@ export function blotOutStrings(sql: string): string {
   return applyBlots(sql, stringBlots(sql));
 }
 
+/** As PostgreSQL's translations (lc_messages) quote. */
+const QUOTES = '"„“”«»‹›「」『』';
+const QUOTED = new RegExp(`[${QUOTES}]([^${QUOTES}]*)[${QUOTES}]`, 'gu');
+const FROM_LAST_QUOTE = new RegExp(`[${QUOTES}][^${QUOTES}]*$`, 'u');
+const MAY_HOLD_QUOTES = new RegExp(`[${QUOTES}\\\\]`, 'u');
+
+/**
+ * What PostgreSQL says of a statement, without its values: what is quoted stays where the statement has it outside of its
+ * string constants. Where a constant may hold quotation marks itself, nobody knows where it ends in the message.
+ */
+export function hideValues(message: string, sql: string): string {
+  const shown = blotOutStrings(sql);
+  const isName = (text: string) => shown.includes(text.trim());
+  const constants = tokenize(sql).filter(({ kind }) => kind === 'string' || kind === 'dollarString');
+  if (!constants.some(({ start, end }) => MAY_HOLD_QUOTES.test(sql.slice(start, end)))) {
+    return message.replaceAll(QUOTED, (quotation, text: string) => (isName(text) ? quotation : '"***"'));
+  }
+  for (const { index, 1: text = '' } of message.matchAll(QUOTED)) {
+    if (isName(text)) continue;
+    return `${message.slice(0, index)}"***"${FROM_LAST_QUOTE.exec(message)?.[0].slice(1) ?? ''}`;
+  }
+  return message;
+}
+
 export function stringBlots(sql: string): readonly Blot[] {
   return tokenize(sql).flatMap(({ kind, start, end }): readonly Blot[] => {
     if (kind === 'string' || kind === 'dollarString') return [{ start, end, replacement: BLOT }];

@@ -1,8 +1,8 @@
+import { hideValues } from '../initSql/blotOut.ts';
 import { EXTENSION_DROPPED } from '../initSql/keptExtensions.ts';
 import { locateError } from '../initSql/locateError.ts';
 import { lineOf } from '../initSql/place.ts';
 import type { SqlPart } from '../initSql/types.ts';
-import { shownText } from '../initSql/units.ts';
 import { adviceOn } from '../postgres/advice.ts';
 import { ConnectionLost } from '../postgres/session.ts';
 import { codeOf, describe, meetsItAgain } from '../postgres/sqlstate.ts';
@@ -49,18 +49,17 @@ function kindOf(error: unknown): FailureKind {
 }
 
 /**
- * PostgreSQL's words about a statement of a Secret. They quote names, which help, and values, which must not be shown:
- * what is quoted stays where the statement has it outside of its string constants. RAISE says whatever its author wants.
+ * PostgreSQL's words about a statement of a Secret. They quote names, which help, and values, which must not be shown.
+ * RAISE says whatever its author wants.
  */
 function describeHidden(error: unknown, part: SqlPart): string {
-  const shown = shownText(part);
   if (codeOf(error)?.startsWith('P0') === true)
     return `SQLSTATE ${codeOf(error)}; its words are not shown: the file is a Secret's`;
-  return describe(error, { detail: false })
+  const said = describe(error, { detail: false })
     .split('\n')
     .filter((line) => !line.startsWith('HINT: '))
-    .join('\n')
-    .replaceAll(/"([^"]*)"/g, (quotation, text: string) => (shown.includes(text) ? quotation : '"***"'));
+    .join('\n');
+  return hideValues(said, part.sql);
 }
 
 function nextStep(error: unknown): string {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { blotOutPasswords } from '../../../src/initSql/blotOut.ts';
+import { blotOutPasswords, hideValues } from '../../../src/initSql/blotOut.ts';
 import { hashOf } from '../../../src/initSql/units.ts';
 import { quoteLiteral as quote, quoteConninfoValue } from '../../../src/postgres/quote.ts';
 
@@ -163,5 +163,37 @@ describe('blotOutPasswords', () => {
       ),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('values in what PostgreSQL says of a statement', () => {
+  const insert = (value: string) => `INSERT INTO keys VALUES ('${value}'::int)`;
+  test.each([
+    ['a value', insert('canary'), 'invalid input syntax for type integer: "canary"', 'type integer: "***"'],
+    [
+      'names stay',
+      'INSERT INTO absent VALUES (1)',
+      'relation "absent" does not exist',
+      'relation "absent" does not exist',
+    ],
+    [
+      'names behind a value stay',
+      insert('x'),
+      'new row for "k_1" violates check "keys"',
+      '"***" violates check "keys"',
+    ],
+    [
+      'a quotation mark in it',
+      insert('a"canary'),
+      'type integer: "a"canary" (SQLSTATE 22P02)',
+      '"***" (SQLSTATE 22P02)',
+    ],
+    ['two of them', insert('a"canary"b'), 'type integer: "a"canary"b"', 'type integer: "***"'],
+    ['one that is escaped', "SELECT E'a\\x22canary'::int", 'type integer: "a"canary"', 'type integer: "***"'],
+    ['German', insert('canary'), 'integer: »canary«', 'integer: "***"'],
+    ['French', insert('canary'), 'type integer : «\u00a0canary\u00a0»', 'type integer : "***"'],
+  ])('%s', (_, sql, message, shown) => {
+    expect(hideValues(message, sql)).toContain(shown);
+    expect(hideValues(message, sql)).not.toContain('canary');
   });
 });
