@@ -30,7 +30,7 @@ export function invalidScript(
     what: `${source === undefined ? 'initSQL' : `The file ${source.file} of initSQLFrom`} has ${ordered.length} ${ordered.length === 1 ? 'problem' : 'problems'}`,
     database,
     cause: shown.join('\n'),
-    next: 'Correct it and run again. None of its statements has been executed in this run.',
+    next: `Correct ${source === undefined ? 'initSQL' : 'the file'} and run again. None of its statements has been executed in this run.`,
   });
 }
 

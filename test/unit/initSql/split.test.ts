@@ -230,7 +230,7 @@ COMMIT`;
     line 12, column 1: COMMIT without BEGIN
       COMMIT
       ^
-  Next: Correct it and run again. None of its statements has been executed in this run.`);
+  Next: Correct initSQL and run again. None of its statements has been executed in this run.`);
   });
 
   test.each([
@@ -346,5 +346,5 @@ test("the seed's abridged example is refused at its dots", async () => {
   Cause: line 1, column 53: syntax error at or near ".."
       CREATE TABLE posts (post_id BIGINT, user_id BIGINT, ...);
                                                           ^
-  Next: Correct it and run again. None of its statements has been executed in this run.`);
+  Next: Correct initSQL and run again. None of its statements has been executed in this run.`);
 });
