@@ -148,11 +148,12 @@ function preparation(ledger: LedgerVersion): Group {
     { kind: 'parse', name: BEGIN, sql: 'BEGIN' },
     { kind: 'parse', name: FIRE_CONSTRAINTS, sql: fireConstraints },
     { kind: 'parse', name: BECOME_OURSELVES, sql: becomeOurselves },
-    { kind: 'parse', name: RECORD, sql: insert },
     { kind: 'parse', name: COMMIT, sql: 'COMMIT' },
     // Makes its plan, without what Citus adds to hide shards (Citus: worker/worker_shard_visibility.c).
     { kind: 'statement', sql: 'SET LOCAL citus.override_table_visibility = off' },
     named(BECOME_OURSELVES),
+    // Its name is looked up at once, and a role of SET ROLE has no right to use the schema.
+    { kind: 'parse', name: RECORD, sql: insert },
     { kind: 'statement', sql: 'COMMIT' },
   ];
   return { steps, quick: true };

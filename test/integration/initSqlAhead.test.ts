@@ -77,6 +77,23 @@ test('300 statements take hardly more round trips than 30, each in a transaction
   expect(many).toBeLessThan(few + 60);
 });
 
+test('under SET ROLE statements are sent ahead as well', async () => {
+  const role = `DO $$ BEGIN CREATE ROLE ahead_role; EXCEPTION WHEN duplicate_object THEN NULL; END $$;`;
+  const counts: number[] = [];
+  for (const [name, count] of [
+    ['few_of_role', 10],
+    ['many_of_role', 150],
+  ] as const) {
+    const script = [TABLE, role, 'GRANT ALL ON t TO ahead_role;', 'SET ROLE ahead_role;', ...inserts(5, count)];
+    const { code, log } = await applyCounted(name, script);
+    expect({ code, log }).toMatchObject({ code: 0 });
+    counts.push(proxy.take().reduce((sum, { messages }) => sum + messages, 0));
+    expect(await ids(name)).toEqual(numbers(5, count));
+  }
+  const [few = 0, many = Number.NaN] = counts;
+  expect(many).toBeLessThan(few + 60);
+});
+
 /** What stands in line 21 fails; nothing behind it may take effect, whatever of its transaction fails. */
 test.each([
   ['the statement', 'INSERT INTO t VALUES (1 / 0);', '22012'],
