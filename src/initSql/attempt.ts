@@ -7,6 +7,7 @@ import {
   trusted,
 } from '../objects/ownTable.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
+import { LEDGER_TABLE } from './ledgerTable.ts';
 import type { UnitKey } from './types.ts';
 
 /**
@@ -55,13 +56,18 @@ export function recordAttempt({ hash, occurrence }: UnitKey, transaction: string
 
 export const THERE_ARE_ATTEMPTS = `SELECT ${trusted(ATTEMPT)} AS attempts`;
 
-/** One row `status` if there was an attempt on this server: committed, aborted, in progress, or NULL (too long ago). */
+/**
+ * One row `status` if the intent in the ledger is that of an attempt on this server: committed, aborted, in progress, or
+ * NULL (too long ago). An intent of later, for the statement outside a transaction, has no number: it was not written by
+ * the transaction that wrote the attempt. The caller has made sure that the ledger is to be trusted.
+ */
 export function statusOfAttempt({ hash, occurrence }: UnitKey): string {
   return `BEGIN;
 ${AS_OURSELVES.join(';\n')};
 ${assertTrusted(ATTEMPT)};
 SELECT pg_catalog.pg_xact_status(a.transaction::pg_catalog.xid8) AS status
-FROM ${TABLE} a WHERE a.hash = ${quoteLiteral(hash)} AND a.occurrence = ${occurrence} AND a.server = ${SERVER};
+FROM ${TABLE} a JOIN ${LEDGER_TABLE} l ON l.hash = a.hash AND l.occurrence = a.occurrence AND l.xmin = a.xmin
+WHERE a.hash = ${quoteLiteral(hash)} AND a.occurrence = ${occurrence} AND a.server = ${SERVER};
 COMMIT`;
 }
 

@@ -341,6 +341,25 @@ describe('initSQLRole', () => {
     expect(await firstValue(laboratory.cluster, 0, 'owned', "SELECT to_regclass('public.half')")).toBeNull();
   });
 
+  test('a procedure that committed something before it failed is not called again', async () => {
+    const { cluster } = laboratory;
+    const procedure = `CREATE PROCEDURE public.halfway() LANGUAGE plpgsql AS $p$
+      BEGIN INSERT INTO public.halves VALUES (1); COMMIT; PERFORM 1 / 0; END $p$`;
+    const script = `${FIRST_OF_OWNER}; CREATE TABLE public.halves (a int); ${procedure}; CALL public.halfway()`;
+    const failed = await own.run(['apply'], owned(script));
+    expect({ code: failed.code, text: failed.stderr + failed.stdout }).toEqual({
+      code: 2,
+      text: expect.stringContaining('division by zero'),
+    });
+    const again = await own.run(['apply'], owned(script));
+    expect({ code: again.code, text: again.stderr + again.stdout }).toEqual({
+      code: 3,
+      text: expect.stringContaining('It is unknown whether line'),
+    });
+    expect(await firstValue(cluster, 0, 'owned', 'SELECT count(*)::text FROM public.halves')).toBe('1');
+    await query(cluster, 0, 'owned', "DELETE FROM citus_databases.init_sql WHERE state = 'running'");
+  });
+
   test('a loop of hers on the lock that marks the session: it is called what it is', async () => {
     const stop = new AbortController();
     const loop = async () => {
