@@ -9,7 +9,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { statementFailure } from './initSqlFailure.ts';
-import { announcementOf, endsFailure, entryOf, firstLine, RUN_IT_ALONE, rollBack } from './initSqlUnits.ts';
+import { announcementOf, endsFailure, entryOf, firstLine, losesMark, RUN_IT_ALONE, rollBack } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 /** Names that nobody else gives a statement of the session's. */
@@ -48,11 +48,11 @@ export type AheadOutcome =
 
 /**
  * Whether a unit can be sent without waiting for the ones before it. What may drop an extension is followed by another
- * check; the extended protocol takes `$1` for a parameter; and behind ROLLBACK TO a failed statement has no effect on
- * what follows.
+ * check, and what lets go of the session's mark by a new one; the extended protocol takes `$1` for a parameter; and
+ * behind ROLLBACK TO a failed statement has no effect on what follows.
  */
 export function goesAhead(unit: Unit): unit is RecordedUnit {
-  if (unit.kind === 'session' || /\bdrop\b/i.test(unit.text) || /\$\d/.test(unit.sql)) return false;
+  if (unit.kind === 'session' || /\bdrop\b/i.test(unit.text) || /\$\d/.test(unit.sql) || losesMark(unit)) return false;
   return unit.kind === 'block' ? !unit.statements.some(endsFailure) : unit.expectation === 'transaction';
 }
 

@@ -18,6 +18,7 @@ import {
   RUN_IT_ALONE,
   rollBack,
   send,
+  setUp,
 } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
@@ -41,7 +42,7 @@ export async function executeAsRole(
   const { run, session, ledger } = executor;
   if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
   await prepareLedger(run, ledger, CREATE_ATTEMPTS);
-  for (const part of work.replay) await send(run, session, part.sql, part);
+  for (const part of work.replay) await setUp(run, session, part);
   if (work.kind === 'run') return await executeUnits(executor, work.pending, 'recorded');
 
   const outcome =

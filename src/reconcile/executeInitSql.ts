@@ -12,7 +12,7 @@ import { executeAhead, goesAhead } from './executeAhead.ts';
 import { type Executor, executeUnit, type Mode } from './executeUnit.ts';
 import { type Guard, NOBODY_ELSE } from './guardInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
-import { checkLedger, entryOf, executeEach, lookUpOutcome, prepareLedger, send } from './initSqlUnits.ts';
+import { checkLedger, entryOf, executeEach, lookUpOutcome, prepareLedger, send, setUp } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 /** Decisions that execute or record something; the others were turned into failures or warnings before. */
@@ -46,7 +46,7 @@ export async function executeInitSql(
   }
   if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
   const ledger = await prepareLedger(run, session);
-  for (const part of work.replay) await send(run, session, part.sql, part);
+  for (const part of work.replay) await setUp(run, session, part);
   if (work.kind === 'run') return await executeRecorded(executor, work.pending, ledger);
 
   const outcome = await run

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import {
   CHECK_LEDGER,
   CREATE_LEDGER,
@@ -5,6 +6,7 @@ import {
   type LedgerEntry,
   type LedgerVersion,
 } from '../initSql/ledgerTable.ts';
+import { markSession } from '../initSql/marker.ts';
 import { lineOf } from '../initSql/place.ts';
 import type { Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
@@ -39,14 +41,31 @@ export async function executeEach(
 ): Promise<number> {
   for (const unit of units) {
     if (unit.kind === 'session') {
-      await send(run, session, unit.sql, unit);
+      await setUp(run, session, unit);
       continue;
     }
     await run.assertLock();
     if (!announced) log.line(announcementOf(unit), 1);
     await execute(unit);
+    if (losesMark(unit)) await send(run, session, newMark(), unit);
   }
   return units.filter(({ kind }) => kind !== 'session').length;
+}
+
+/** Sends a statement that sets the session up. */
+export async function setUp(run: Run, session: Session, part: SqlPart): Promise<void> {
+  await send(run, session, part.sql, part);
+  if (losesMark(part)) await send(run, session, newMark(), part);
+}
+
+/** Marks the session as one that executes initSQL (marker.ts). */
+export function newMark(): string {
+  return markSession(randomInt(2 ** 31));
+}
+
+/** What lets go of all advisory locks of the session lets go of the mark (PostgreSQL documentation, DISCARD). */
+export function losesMark({ sql }: SqlPart): boolean {
+  return /^discard\b|\bpg_advisory_unlock_all\b/i.test(sql);
 }
 
 /** In the log, before the unit is executed. */

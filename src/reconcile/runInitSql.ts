@@ -1,5 +1,3 @@
-import { randomInt } from 'node:crypto';
-import { markSession } from '../initSql/marker.ts';
 import { type InitSqlLogin, initSqlLogin } from '../objects/initSqlRole.ts';
 import { WRONG_VALUE } from '../objects/parameter.ts';
 import type { Session } from '../postgres/connection.ts';
@@ -9,6 +7,7 @@ import type { LineLog } from '../report/stepLog.ts';
 import { executeAsRole } from './executeAsRole.ts';
 import { executeInitSql, type InitSqlWork } from './executeInitSql.ts';
 import { guardInitSql } from './guardInitSql.ts';
+import { newMark } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
 
@@ -27,14 +26,14 @@ export async function runInitSql(
     throw openFailure(run, error);
   });
   try {
-    await session.script(markSession(randomInt(2 ** 31)));
+    await session.script(newMark());
     const extensions = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
     if (login !== undefined && initSql.kind !== 'record') {
       const own = await open(login).catch((error: unknown) => {
         throw openFailure(run, error);
       });
       try {
-        await own.script(markSession(randomInt(2 ** 31)));
+        await own.script(newMark());
         const executed = await executeAsRole({ run, log, session: own, ledger: session }, initSql);
         if (executed > 0) log.line(`Custom SQL executed successfully as ${login.role}!`, 1);
         return executed;

@@ -156,6 +156,17 @@ test('what cannot be sent ahead takes its turn, and the session is what it shoul
   expect(await apply('turns', script)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing was changed') });
 });
 
+test('the mark by which the next run finds the session of a killed one outlives DISCARD ALL', async () => {
+  const marks = `INSERT INTO marks SELECT count(*) FROM pg_locks
+    WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND objsubid = 2;`;
+  const head = ['CREATE TABLE marks (marks int);', 'DISCARD ALL;', marks, 'SELECT pg_advisory_unlock_all();', marks];
+  const { code, log } = await apply('marked', [...head, 'SELECT 1 / 0;']);
+  expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining('division by zero') });
+  // DISCARD ALL is replayed.
+  expect(await apply('marked', [...head, marks])).toMatchObject({ code: 0 });
+  expect(await list(cluster, 0, 'marked', 'SELECT marks FROM marks')).toEqual([1, 1, 1]);
+});
+
 test.each([
   ['owner', 1, '55000', 'ALTER TABLE citus_databases.init_sql OWNER TO ahead_thief;'],
   ['schema', 1, '55000', 'ALTER SCHEMA citus_databases OWNER TO ahead_thief;'],
