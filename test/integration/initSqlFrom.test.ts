@@ -127,6 +127,21 @@ INSERT INTO keys VALUES ('two', 'twice-${canary}');`;
       expect(text).not.toContain(canary);
   });
 
+  test('a DO block of a secret file that drops a declared extension is rolled back', async () => {
+    const drops = await file(
+      'drops.sql',
+      'CREATE TABLE kept (id int);\nINSERT INTO kept VALUES (1);\nDO $$BEGIN DROP EXTENSION hstore; END$$;\nSELECT 1;',
+    );
+    const { code, log } = await apply({
+      name: 'kept',
+      extensions: ['hstore'],
+      initSQLFrom: [{ file: drops, secret: true }],
+    });
+    expect({ code, log }).toEqual({ code: 3, log: expect.stringContaining('initSQL dropped the extension hstore') });
+    expect(log).toContain(`initSQL failed at line 3 (${drops})`);
+    expect(await list(cluster, 0, 'kept', "SELECT extname FROM pg_extension WHERE extname = 'hstore'")).toHaveLength(1);
+  });
+
   test('plan lists what would run', async () => {
     const more = await file('plan.sql', 'SELECT 5;');
     const fields = {
