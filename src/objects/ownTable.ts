@@ -72,21 +72,28 @@ export function trusted(table: OwnTable): string {
 }
 
 /**
- * One row: which versions of their catalog rows the schema and the table have. As long as both stay, owner and rights of
- * both are the same, so nobody but a superuser can have changed anything about the table, and what {@link distrust} found
- * holds. GRANT, ALTER, CREATE RULE, CREATE TRIGGER, and whatever takes the name for another object, make new versions;
- * ANALYZE and VACUUM write in place (PostgreSQL: access/heap/heapam.c, heap_inplace_update).
+ * One row: which versions of their catalog rows the schema, the table and its columns have. As long as all stay, owner and
+ * rights are the same, so nobody but a superuser can have changed anything about the table, and what {@link distrust} found
+ * holds. GRANT, ALTER, CREATE RULE, CREATE TRIGGER, and whatever takes the name for another object, make new versions (GRANT
+ * on columns of the columns alone); ANALYZE and VACUUM write in place (PostgreSQL: heapam.c, heap_inplace_update).
  */
 export interface OwnTableVersion {
   readonly schema: string;
   readonly schema_version: string;
   readonly table: string;
   readonly table_version: string;
+  readonly columns_version: string;
+}
+
+function columnsVersion(table: string): string {
+  return `ARRAY(SELECT a.xmin FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) ${table}
+      AND a.attnum OPERATOR(pg_catalog.>) 0 ORDER BY a.attnum)::pg_catalog.text`;
 }
 
 export function versionOf(table: OwnTable): string {
   return `SELECT n.oid::pg_catalog.text AS schema, n.xmin::pg_catalog.text AS schema_version,
-      c.oid::pg_catalog.text AS "table", c.xmin::pg_catalog.text AS table_version
+      c.oid::pg_catalog.text AS "table", c.xmin::pg_catalog.text AS table_version,
+      ${columnsVersion('c.oid')} AS columns_version
     FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
     WHERE n.nspname OPERATOR(pg_catalog.=) '${OWN_SCHEMA}' AND c.relname OPERATOR(pg_catalog.=) '${table.name}'`;
 }
@@ -102,7 +109,9 @@ export function asOurselvesUnchanged(version: OwnTableVersion): string {
       WHERE c.oid OPERATOR(pg_catalog.=) '${oid}'::pg_catalog.oid)`;
   return `SELECT pg_catalog.set_config('session_authorization', NULL, true),
     pg_catalog.set_config('role', CASE WHEN ${unchanged('pg_namespace', version.schema, version.schema_version)}
-      AND ${unchanged('pg_class', version.table, version.table_version)} THEN 'none' ELSE '' END, true)`;
+      AND ${unchanged('pg_class', version.table, version.table_version)}
+      AND ${columnsVersion(`'${version.table}'::pg_catalog.oid`)} OPERATOR(pg_catalog.=) '${version.columns_version}'
+      THEN 'none' ELSE '' END, true)`;
 }
 
 export function distrustProblem(reason: string, node: string): Problem {

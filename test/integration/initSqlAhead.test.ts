@@ -170,6 +170,7 @@ test('the mark by which the next run finds the session of a killed one outlives 
 test.each([
   ['owner', 1, '55000', 'ALTER TABLE citus_databases.init_sql OWNER TO ahead_thief;'],
   ['schema', 1, '55000', 'ALTER SCHEMA citus_databases OWNER TO ahead_thief;'],
+  ['column', 1, '55000', 'GRANT INSERT (hash) ON citus_databases.init_sql TO ahead_thief;'],
   ['rights', 1, '55000', 'GRANT INSERT ON citus_databases.init_sql TO ahead_thief;'],
   [
     'trigger',
