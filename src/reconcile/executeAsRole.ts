@@ -121,10 +121,18 @@ async function executeTransaction(
         const part = statements[succeeded] ?? unit;
         throw statementFailure(run, part, error, { located: succeeded < statements.length });
       }
-      await send(run, ledger, recordOutcome(entryOf(unit), 'done'), unit);
     },
     { deadline: run.deadline(), signal: run.signal, unless: () => !session.isAlive || !ledger.isAlive },
   );
+  // It is committed: whatever fails here must not execute it again.
+  try {
+    await run.interruptible(() => ledger.script(recordOutcome(entryOf(unit), 'done')));
+  } catch (error) {
+    throw statementFailure(run, unit, error, {
+      located: false,
+      next: 'Run again: the statement took effect, and the next run finds that out by the number of its transaction',
+    });
+  }
 }
 
 /** Where ROLLBACK TO would end a failure, what comes behind it must not be sent before the answer. */
