@@ -4,12 +4,12 @@ import type { RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import type { Step } from '../postgres/extendedMessages.ts';
 import type { Group } from '../postgres/sendAhead.ts';
-import { classify, codeOf, describe } from '../postgres/sqlstate.ts';
+import { classify, codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
-import { Failure } from '../report/errors.ts';
+import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
-import { statementFailure } from './initSqlFailure.ts';
-import { announcementOf, endsFailure, entryOf, firstLine, losesMark, RUN_IT_ALONE, rollBack } from './initSqlUnits.ts';
+import { statementFailure, triedAgain } from './initSqlFailure.ts';
+import { announcementOf, endsFailure, entryOf, losesMark, RUN_IT_ALONE, rollBack } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 /** Names that nobody else gives a statement of the session's. */
@@ -113,7 +113,7 @@ export async function executeAhead(
     await rollBack(session);
     if (lock.lost.aborted) throw lock.lost.reason;
     const unit = units[executed];
-    if (unit === undefined) throw error;
+    if (unit === undefined || error instanceof Interrupted) throw error;
     const parts = partsOf(unit);
     const part = parts[answered];
     const step = part === undefined ? AFTERWARDS[answered - parts.length] : 'statement';
@@ -124,7 +124,7 @@ export async function executeAhead(
     const ours = preparing || step === 'role' || step === 'record' || gone;
     const again = isWorthAnotherAttempt(error);
     if (session.isAlive && (ours || RUN_IT_ALONE.has(code) || again)) {
-      if (again) log.line(`${firstLine(describe(error))}; rolled back, trying again`, 2);
+      if (again) log.line(triedAgain(unit, error), 2);
       return { kind: 'stopped', executed, announced: announced > executed, ledgerChanged: ours };
     }
     throw statementFailure(run, part ?? unit, error, { located: part !== undefined });

@@ -3,12 +3,12 @@ import { type LedgerEntry, recordDone, recordOutcome, recordRunning } from '../i
 import type { BlockUnit, RecordedUnit, SqlPart, StatementUnit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
-import { codeOf, describe } from '../postgres/sqlstate.ts';
+import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Guard } from './guardInitSql.ts';
-import { statementFailure } from './initSqlFailure.ts';
-import { endsFailure, entryOf, firstLine, lookUpOutcome, RUN_IT_ALONE, rollBack, send } from './initSqlUnits.ts';
+import { statementFailure, triedAgain } from './initSqlFailure.ts';
+import { endsFailure, entryOf, lookUpOutcome, RUN_IT_ALONE, rollBack, send } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 export interface Executor {
@@ -82,7 +82,7 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
       signal: run.signal,
       // A read-only session stays one, and after a lost connection the ledger has to be asked first.
       unless: (error) => !session.isAlive || codeOf(error) === SQLSTATE.readOnlySqlTransaction,
-      onRetry: ({ error }) => log.line(`${firstLine(describe(error.cause ?? error))}; rolled back, trying again`, 2),
+      onRetry: ({ error }) => log.line(triedAgain(unit, error.cause ?? error), 2),
     },
   );
 }

@@ -35,7 +35,7 @@ export function statementFailure(run: Run, part: SqlPart, error: unknown, { loca
       what: `initSQL failed at line ${lineOf({ ...part, line: place?.line ?? part.line })}${display === undefined ? '' : `: ${display}`}`,
       node: run.coordinator,
       database: run.database,
-      cause: `${part.source?.secret === true ? describeHidden(error, part) : describe(error)}${where}`,
+      cause: `${wordsOf(part, error, located)}${where}`,
       next: next ?? nextStep(error),
     },
     { cause: error },
@@ -48,12 +48,23 @@ function kindOf(error: unknown): FailureKind {
   return meetsItAgain(error) ? 'invalid' : 'failed';
 }
 
+/** For the log, before the unit is executed again. */
+export function triedAgain(unit: SqlPart, error: unknown): string {
+  const [words = ''] = wordsOf(unit, error, true).split('\n');
+  return `${words}; rolled back, trying again`;
+}
+
+/** PostgreSQL's words, without what must not be shown. `ownWords`: the statement itself may have raised the error. */
+function wordsOf(part: SqlPart, error: unknown, ownWords: boolean): string {
+  return part.source?.secret === true ? describeHidden(error, part, ownWords) : describe(error);
+}
+
 /**
  * PostgreSQL's words about a statement of a Secret. They quote names, which help, and values, which must not be shown.
- * RAISE says whatever its author wants.
+ * RAISE says whatever its author wants, under any SQLSTATE (PostgreSQL: src/pl/plpgsql/src/pl_exec.c, exec_stmt_raise).
  */
-function describeHidden(error: unknown, part: SqlPart): string {
-  if (codeOf(error)?.startsWith('P0') === true)
+function describeHidden(error: unknown, part: SqlPart, ownWords: boolean): string {
+  if (codeOf(error)?.startsWith('P0') === true || (ownWords && routineOf(error) === 'exec_stmt_raise'))
     return `SQLSTATE ${codeOf(error)}; its words are not shown: the file is a Secret's`;
   const said = describe(error, { detail: false })
     .split('\n')
@@ -69,6 +80,11 @@ function nextStep(error: unknown): string {
   }
   const advice = adviceOn(error);
   return advice === undefined ? `Correct the statement and run again: ${NOTHING_LEFT}` : `${advice}: ${NOTHING_LEFT}`;
+}
+
+/** The function of the server's source that reported the error. */
+function routineOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null ? Reflect.get(error, 'routine') : undefined;
 }
 
 /** PostgreSQL's own position: characters from 1 (PostgreSQL documentation, "Error and Notice Message Fields"). */

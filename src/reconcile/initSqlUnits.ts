@@ -131,7 +131,3 @@ export async function lookUpOutcome(session: Session, lookup: Lookup): Promise<L
 export function entryOf(unit: RecordedUnit): LedgerEntry {
   return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
 }
-
-export function firstLine(text: string): string {
-  return text.split('\n')[0] ?? text;
-}

@@ -127,6 +127,22 @@ INSERT INTO keys VALUES ('two', 'twice-${canary}');`;
       expect(text).not.toContain(canary);
   });
 
+  test('what a secret file raises is not shown, whatever its SQLSTATE, and not before another attempt either', async () => {
+    const canary = 'canary-0815';
+    const raise = (code: string) => `RAISE EXCEPTION 'not ${canary}' USING ERRCODE = '${code}'`;
+    const raises = await file(
+      'raises.sql',
+      `CREATE SEQUENCE attempts;
+DO $$BEGIN IF nextval('attempts') < 3 THEN ${raise('40001')}; END IF; END$$;
+DO $$BEGIN ${raise('22023')}; END$$;`,
+    );
+    const { code, log, stderr } = await apply({ name: 'raises', initSQLFrom: [{ file: raises, secret: true }] });
+    expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining(`initSQL failed at line 3 (${raises})`) });
+    expect(log.match(/SQLSTATE 40001; its words are not shown.*; rolled back, trying again/g)).toHaveLength(2);
+    expect(log).toContain('SQLSTATE 22023; its words are not shown');
+    expect(log + stderr).not.toContain(canary);
+  });
+
   test('a DO block of a secret file that drops a declared extension is rolled back', async () => {
     const drops = await file(
       'drops.sql',
