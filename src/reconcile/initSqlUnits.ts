@@ -74,15 +74,27 @@ export function announcementOf(unit: RecordedUnit): string {
 }
 
 export async function prepareLedger(run: Run, session: Session, more: readonly string[] = []): Promise<LedgerVersion> {
-  return await ledgerVersion(run, session, ['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n'));
+  const statements = ['BEGIN', ...CREATE_LEDGER, ...more, 'COMMIT'].join(';\n');
+  return await ledgerVersion(run, session, statements, {
+    what: `Failed to make ${LEDGER_TABLE}, where executed statements of initSQL are noted`,
+    next: 'Remove the cause and run again: nothing of initSQL was executed by this run',
+  });
 }
 
 /** The same for a ledger that was there a moment ago. */
 export async function checkLedger(run: Run, session: Session): Promise<LedgerVersion> {
-  return await ledgerVersion(run, session, CHECK_LEDGER);
+  return await ledgerVersion(run, session, CHECK_LEDGER, {
+    what: `Failed to check ${LEDGER_TABLE}, where executed statements of initSQL are noted`,
+    next: 'Remove the cause and run again: what this run has executed is done and not repeated',
+  });
 }
 
-async function ledgerVersion(run: Run, session: Session, statements: string): Promise<LedgerVersion> {
+async function ledgerVersion(
+  run: Run,
+  session: Session,
+  statements: string,
+  words: { readonly what: string; readonly next: string },
+): Promise<LedgerVersion> {
   try {
     const results = await run.interruptible(() => session.script<LedgerVersion>(statements));
     const version = results.flatMap(({ rows }) => rows).find((row) => 'table_version' in row);
@@ -93,11 +105,10 @@ async function ledgerVersion(run: Run, session: Session, statements: string): Pr
     throw new Failure(
       {
         kind: 'failed',
-        what: `Failed to make ${LEDGER_TABLE}, where executed statements of initSQL are noted`,
         node: run.coordinator,
         database: run.database,
         cause: describe(error),
-        next: 'Remove the cause and run again: nothing of initSQL was executed by this run',
+        ...words,
       },
       { cause: error },
     );
