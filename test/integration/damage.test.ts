@@ -20,17 +20,29 @@ const EXIT_CODES: Readonly<
 };
 
 const real = await findRealCitus();
-const spec = declaration();
+const declared = declaration();
 let cluster: LocalCluster;
 
 const REPORTS = { plan: planReport, apply: applyReport, verify: verifyReport } as const;
 
-/** What the log says, and what the report says for other programs. */
+/** What a person reads, and whether the report for other programs says that something blocks. */
 async function run(command: 'plan' | 'apply' | 'verify') {
-  const { code, stdout, stderr } = await runProgram(cluster, [command, '--output', 'json'], specOf(cluster, [spec]));
-  const [report] = REPORTS[command].parse(JSON.parse(stdout)).databases;
+  const spec = specOf(cluster, [declared]);
+  const [json, plan] = await Promise.all([
+    runProgram(cluster, [command, '--output', 'json'], spec),
+    // The plan itself is the report, so the other form of it is another run.
+    command === 'plan' ? runProgram(cluster, ['plan'], spec) : undefined,
+  ]);
+  const [report] = REPORTS[command].parse(JSON.parse(json.stdout)).databases;
   const blocked = report?.problem !== undefined || report?.findings.some(({ blocks, healable }) => blocks && !healable);
-  return { command, code, text: stable(cluster, stderr), blocked };
+  const { code } = json;
+  if (plan !== undefined) expect(plan.code).toBe(code);
+  return {
+    command,
+    code,
+    text: plan === undefined ? stable(cluster, json.stderr) : `${plan.log}${plan.stderr}`,
+    blocked,
+  };
 }
 
 async function expectReady(): Promise<void> {
