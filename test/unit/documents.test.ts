@@ -174,6 +174,7 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
       'src/postgres/tls.ts', // the argument of invalid()
       'src/reconcile/executeChange.ts', // the change's `failure`
       'src/reconcile/executeItems.ts', // the refusal's `failure`
+      'src/reconcile/initSqlUnits.ts', // the argument `words`
       'src/reconcile/problemsFailure.ts', // the problem's `what`
     ]);
   });
