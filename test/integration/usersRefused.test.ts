@@ -11,7 +11,13 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-refused-'));
-  const passwords = { good: 'of good', other: 'of other', empty: '\n', lines: 'one\ntwo\n', binary: '\xff\xfe' };
+  const passwords = {
+    good: 'password of good',
+    other: 'password of other',
+    empty: '\n',
+    lines: 'one\ntwo\n',
+    binary: '\xff\xfe',
+  };
   for (const [name, content] of Object.entries(passwords)) {
     await writeFile(file(name), content, { encoding: 'latin1', mode: 0o600 });
   }
