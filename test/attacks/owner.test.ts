@@ -47,6 +47,7 @@ let scene: Scene;
 let powers: unknown;
 const provoked = new Map<string, readonly string[]>();
 const runs: Outcome[] = [];
+let joining: Outcome;
 let sprung: readonly string[] = [];
 
 function trapName(attack: Attack): string {
@@ -78,14 +79,11 @@ beforeAll(async () => {
   runs.push(await scene.run(['wait']));
   runs.push(await scene.run(['plan']));
   runs.push(await scene.run(['verify']));
-  runs.push(
-    await scene.run(['apply'], {
-      workerGroups: [1, 2],
-      schemas: [{ name: 'analytics' }],
-      parameters: { work_mem: '8MB' },
-    }),
-  );
-  runs.push(await scene.run(['verify'], { workerGroups: [1, 2] }));
+  const changed = { schemas: [{ name: 'analytics' }], parameters: { work_mem: '8MB' } };
+  runs.push(await scene.run(['apply'], { workerGroups: [1], ...changed }));
+  runs.push(await scene.run(['verify'], { workerGroups: [1] }));
+  // Citus would make her objects on the new worker as superuser, and run what they call (carried.test.ts).
+  joining = await scene.run(['apply'], { workerGroups: [1, 2], ...changed });
   // Two rounds of Citus' daemons, which look for deadlocks between nodes.
   await sleep(5_000);
   sprung = await scene.sprung();
@@ -105,6 +103,10 @@ test('nobody gained anything, and the program did its work', async () => {
   expect(await laboratory.powers()).toEqual(powers);
   const codes = runs.map(({ code, stdout, stderr }) => ({ code, text: stdout + stderr }));
   expect(codes).toEqual([0, 0, 0, 0, 0].map((code) => ({ code, text: expect.any(String) })));
+  expect({ code: joining.code, text: joining.stdout + joining.stderr }).toEqual({
+    code: 3,
+    text: expect.stringMatching(/give it to a superuser[\s\S]*Nothing was changed/),
+  });
 });
 
 test('a view in the place of a shard', async ({ skip }) => {

@@ -167,9 +167,20 @@ describe('settings of the role and of the databases', () => {
     await set('postgres', [...readOnly, ...timeouts]);
     try {
       expect(await apply({ name: 'hasty' })).toMatchObject(ready('hasty'));
-      // The timeouts would end the sessions of Citus between the nodes, which have the database's settings.
+      // The timeouts would end the sessions of Citus between the nodes, which have the database's settings, and nobody could
+      // write there while it is read only.
+      const more = { name: 'hasty', extensions: ['hstore'], schemas: ['app'] };
       await set('hasty', readOnly);
-      expect(await apply({ name: 'hasty', extensions: ['hstore'], schemas: ['app'] })).toMatchObject(ready('hasty'));
+      const refused = await apply(more);
+      expect({ code: refused.code, log: refused.log }).toEqual({
+        code: 3,
+        log: expect.stringMatching(
+          /ERROR: Setting 'default_transaction_read_only' of database 'hasty' is 'on'.*\n.*Nothing was changed/,
+        ),
+      });
+      // As the message says.
+      await query(cluster, 0, 'template1', 'ALTER DATABASE hasty RESET default_transaction_read_only');
+      expect(await apply(more)).toMatchObject(ready('hasty'));
     } finally {
       await query(cluster, 0, 'template1', 'ALTER DATABASE postgres RESET ALL');
       await query(cluster, 0, 'template1', 'ALTER DATABASE hasty RESET ALL');
