@@ -358,7 +358,7 @@ function lockingParameterItems(situation: Situation, node: NodeSpec): readonly C
   return [
     ...healedSettings(situation, node, 'first'),
     ...diffParameters({ ...situation.database, parameters: locking }, parameters, node),
-  ];
+  ].map((change) => ({ ...change, starting: change.underWay }));
 }
 
 /** Step 8, on one node: ALTER DATABASE SET belongs to the server, so every node gets it. */
