@@ -220,7 +220,8 @@ export function citusNodeProblems(
         node: label(worker),
         next: 'Compare pg_dist_node there with the one of the coordinator: what the database holds may be in use. If the nodes are the same ones under other names, correct the names with citus_update_node() and run again; otherwise declare another worker, or the database under another name',
       });
-    } else if (row === undefined && own !== undefined && own.tables !== NO_TABLES) {
+    } else if (row === undefined && sameGroup === undefined && own !== undefined && own.tables !== NO_TABLES) {
+      // Where the coordinator knows the group under another name, these tables are in use.
       problems.push({
         kind: 'refused',
         what: 'The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name',

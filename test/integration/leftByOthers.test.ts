@@ -135,8 +135,9 @@ test('a database made by hand whose nodes are called localhost: their new names,
   for (const command of ['plan', 'apply']) {
     const refused = await run(command, { name: 'by_hand' });
     expect(refused).toEqual(ending(3, 'Group 1 is registered as'));
-    expect(refused.log).not.toMatch(/\bdrop (?:it|the database)/i);
-    expect(refused.log).not.toContain('DROP');
+    // Other tests' databases, which this spec leaves out.
+    const said = refused.log.replaceAll(/^! Not in this spec.*$/gm, '');
+    expect(said).not.toMatch(/\bdrop\b/i);
     advised.push(...[...refused.log.matchAll(/SELECT citus_\w+\([^)]*\)/g)].map(([statement]) => statement));
   }
   expect(advised.length).toBeGreaterThan(0);

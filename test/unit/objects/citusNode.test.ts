@@ -151,6 +151,15 @@ describe('contradictions', () => {
       ['Group 1 is registered as old:5432, not as w1:5432'],
     ],
     [
+      'a group under another name, which holds tables',
+      [
+        metadata(0, { nodes: [citusNode(0), citusNode(1, { nodename: 'old' }), citusNode(2)] }),
+        metadata(1, { tables: 'something' }),
+        undefined,
+      ],
+      ['Group 1 is registered as old:5432, not as w1:5432'],
+    ],
+    [
       "a worker of another coordinator's cluster",
       [nothing, otherCluster, undefined],
       ['The database on this worker belongs to another Citus cluster, whose coordinator is other:5432 (l-w1)'],
