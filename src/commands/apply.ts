@@ -19,7 +19,7 @@ import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { mixedVersions } from '../reconcile/preflight.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
-import { inTurn, rebalance } from '../reconcile/rebalance.ts';
+import { inTurn, rebalance, rebalanceTools } from '../reconcile/rebalance.ts';
 import { rememberCluster } from '../reconcile/rememberCluster.ts';
 import type { Run } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
@@ -172,15 +172,7 @@ async function applyOne(
           if (procedure.name !== 'rebalance') {
             return await runInitSql(situation, { run: within, log: to, open: openInitSqlSession });
           }
-          const { coordinator } = joined;
-          const tools = {
-            sessions: joined.sessions,
-            coordinator,
-            label: run.coordinator,
-            database: database.name,
-            signal: context.signal,
-            log: to,
-          };
+          const tools = rebalanceTools(joined, database.name, { signal: context.signal, log: to });
           return (await inTurn(tools, () => rebalance(tools, database.rebalance.options, 'rebalance'))) ? 1 : 0;
         },
       });

@@ -5,9 +5,10 @@ import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '.
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
-import { inTurn, type RebalanceTools, rebalance, refuseCarriedCode } from '../reconcile/rebalance.ts';
+import { inTurn, rebalance, rebalanceTools, refuseCarriedCode } from '../reconcile/rebalance.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
+import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
 import type { RebalanceOptions } from '../spec/types.ts';
 import { refusePlain } from './rebalance.ts';
 
@@ -30,12 +31,7 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
   log.frame(`Draining worker group: ${group}`);
   const joined = await joinCluster(context);
   try {
-    const options = {
-      strategy: undefined,
-      transferMode,
-      parallelReferenceTables: false,
-      parallelColocatedShards: false,
-    };
+    const options = { ...REBALANCE_DEFAULTS, transferMode };
     const places = await placesOf(joined, group);
     refuseLast(places, group);
     if (places.size === 0) log.line(`Group ${group} is not registered in any database`);
@@ -90,10 +86,9 @@ interface Draining {
 
 async function drainOne(context: Context, joined: Joined, draining: Draining): Promise<void> {
   const { database, group, options, log } = draining;
-  const { sessions, coordinator, labels } = joined;
-  const label = labels.get(0) ?? 'coordinator';
+  const { sessions, coordinator } = joined;
   const session = await sessions.get(coordinator, database);
-  const tools: RebalanceTools = { sessions, coordinator, label, database, signal: context.signal, log };
+  const tools = rebalanceTools(joined, database, { signal: context.signal, log });
   log.line(`Database '${database}':`);
   await inTurn(tools, async () => {
     const place = await placeIn(session, group);

@@ -2,8 +2,9 @@ import { type Joined, joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
-import { inTurn, type RebalanceTools, rebalance } from '../reconcile/rebalance.ts';
+import { inTurn, rebalance, rebalanceTools } from '../reconcile/rebalance.ts';
 import { Failure } from '../report/errors.ts';
+import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
 import type { RebalanceOptions } from '../spec/types.ts';
 
 export interface RebalanceCommandOptions {
@@ -22,12 +23,10 @@ export async function rebalanceDatabases(context: Context, { names, options }: R
       const log = context.log.about({ database: name });
       log.frame(`Rebalancing database: ${name}`);
       const declared = context.spec.databases.find((database) => database.name === name)?.rebalance.options;
-      const { sessions, coordinator, labels } = joined;
-      const label = labels.get(0) ?? 'coordinator';
-      const tools: RebalanceTools = { sessions, coordinator, label, database: name, signal: context.signal, log };
-      await inTurn(tools, () => rebalance(tools, { ...NO_OPTIONS, ...declared, ...options }, 'rebalance'));
+      const tools = rebalanceTools(joined, name, { signal: context.signal, log });
+      await inTurn(tools, () => rebalance(tools, { ...REBALANCE_DEFAULTS, ...declared, ...options }, 'rebalance'));
       log.frame(`The shards of database '${name}' are balanced`);
-      await sessions.closeDatabase(name);
+      await joined.sessions.closeDatabase(name);
     }
   } finally {
     await joined.sessions.close();
@@ -55,13 +54,6 @@ async function refuseWithoutShards(joined: Joined, names: readonly string[]): Pr
     });
   }
 }
-
-const NO_OPTIONS: RebalanceOptions = {
-  strategy: undefined,
-  transferMode: undefined,
-  parallelReferenceTables: false,
-  parallelColocatedShards: false,
-};
 
 export function refusePlain({ spec }: Context): void {
   if (spec.cluster.citus) return;

@@ -18,6 +18,7 @@ import {
   RUN_IT_ALONE,
   rollBack,
   send,
+  sendBlock,
   setUp,
 } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
@@ -65,13 +66,7 @@ async function executeUnits(
 
 async function executeUnrecorded({ run, session }: Executor, unit: RecordedUnit): Promise<void> {
   if (unit.kind === 'statement') return await send(run, session, unit.sql, unit);
-  try {
-    for (const part of [unit.begin, ...unit.statements]) await send(run, session, part.sql, part);
-    await send(run, session, 'COMMIT', unit);
-  } catch (error) {
-    await rollBack(session);
-    throw error;
-  }
+  await sendBlock(run, session, unit, 'COMMIT');
 }
 
 async function executeRecorded(executor: Executor, unit: RecordedUnit): Promise<void> {

@@ -8,7 +8,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Guard } from './guardInitSql.ts';
 import { statementFailure, triedAgain } from './initSqlFailure.ts';
-import { endsFailure, entryOf, lookUpOutcome, RUN_IT_ALONE, rollBack, send } from './initSqlUnits.ts';
+import { endsFailure, entryOf, lookUpOutcome, RUN_IT_ALONE, rollBack, send, sendBlock } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 export interface Executor {
@@ -46,13 +46,7 @@ async function executeBlock(executor: Executor, unit: BlockUnit, mode: Mode): Pr
   const { run, session } = executor;
   const parts = [unit.begin, ...unit.statements];
   if (mode === 'recorded' && !parts.some(endsFailure)) return await executeTransaction(executor, unit, parts);
-  try {
-    for (const part of parts) await send(run, session, part.sql, part);
-    await send(run, session, mode === 'recorded' ? endOf(executor, unit) : 'COMMIT', unit);
-  } catch (error) {
-    await rollBack(session);
-    throw error;
-  }
+  await sendBlock(run, session, unit, mode === 'recorded' ? endOf(executor, unit) : 'COMMIT');
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 } from '../initSql/ledgerTable.ts';
 import { markSession } from '../initSql/marker.ts';
 import { lineOf } from '../initSql/place.ts';
-import type { Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
+import type { BlockUnit, Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -125,6 +125,17 @@ export async function send(run: Run, session: Session, sql: string, part: SqlPar
     await run.interruptible(() => session.script(sql));
   } catch (error) {
     throw statementFailure(run, part, error, { located: sql === part.sql });
+  }
+}
+
+/** A block without a retry: each of its statements is answered before the next one is sent. */
+export async function sendBlock(run: Run, session: Session, unit: BlockUnit, end: string): Promise<void> {
+  try {
+    for (const part of [unit.begin, ...unit.statements]) await send(run, session, part.sql, part);
+    await send(run, session, end, unit);
+  } catch (error) {
+    await rollBack(session);
+    throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Joined } from '../cluster/join.ts';
 import { pause } from '../concurrency/interrupt.ts';
 import { CARRIED_CODE, type CarriedCode, carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Item } from '../objects/change.ts';
@@ -56,6 +57,14 @@ export interface RebalanceTools {
   readonly database: string;
   readonly signal: AbortSignal;
   readonly log: LineLog;
+}
+
+export function rebalanceTools(
+  { sessions, coordinator, labels }: Joined,
+  database: string,
+  { signal, log }: Pick<RebalanceTools, 'signal' | 'log'>,
+): RebalanceTools {
+  return { sessions, coordinator, label: labels.get(coordinator.group) ?? 'coordinator', database, signal, log };
 }
 
 const POLL_MS = 1_000;

@@ -61,17 +61,22 @@ export const planReport = z.strictObject({
     .describe('Databases that this program created and that are not in this spec; empty with --database'),
 });
 
+const verdict = {
+  database: text('Name of the database'),
+  ready: z.boolean().describe('Whether it is ready'),
+} as const;
+const whyNotReady = z.string().optional().describe('Why it is not ready, as the log says it');
+
 export const verifyReport = z.strictObject({
   ready: z.boolean().describe('Whether every declared database is ready'),
   databases: z
     .array(
       z.strictObject({
-        database: text('Name of the database'),
-        ready: z.boolean().describe('Whether it is ready'),
+        ...verdict,
         nodes: z.int().describe('Number of nodes that were proved'),
         links: z.int().describe('Number of connections between nodes that were proved'),
         findings,
-        problem: z.string().optional().describe('Why it is not ready, as the log says it'),
+        problem: whyNotReady,
       }),
     )
     .describe('In the order of the spec'),
@@ -88,8 +93,7 @@ export const applyReport = z.strictObject({
   databases: z
     .array(
       z.strictObject({
-        database: text('Name of the database'),
-        ready: z.boolean().describe('Whether it is ready'),
+        ...verdict,
         steps: z
           .array(
             z.strictObject({
@@ -107,7 +111,7 @@ export const applyReport = z.strictObject({
           )
           .describe('Empty where the run ended before there was an order of work'),
         findings: findings.describe('What was wrong before anything was changed, what was healed included'),
-        problem: z.string().optional().describe('Why it is not ready, as the log says it'),
+        problem: whyNotReady,
       }),
     )
     .describe('In the order of the spec'),

@@ -1,7 +1,17 @@
 import { completePatroni } from './completePatroni.ts';
 import { type DatabaseDocument, databaseDocument } from './databaseSchema.ts';
 import { type SpecDocument, sslDocument } from './schema.ts';
-import type { ClusterSpec, DatabaseSpec, ExtensionSpec, NodeSpec, Spec, SslMode, SslSpec, UserSpec } from './types.ts';
+import type {
+  ClusterSpec,
+  DatabaseSpec,
+  ExtensionSpec,
+  NodeSpec,
+  RebalanceOptions,
+  Spec,
+  SslMode,
+  SslSpec,
+  UserSpec,
+} from './types.ts';
 
 type NodeDocument = SpecDocument['cluster']['coordinator'];
 
@@ -79,18 +89,16 @@ function completeDatabase(name: string, document: Omit<DatabaseDocument, 'name'>
   };
 }
 
+export const REBALANCE_DEFAULTS: RebalanceOptions = {
+  strategy: undefined,
+  transferMode: undefined,
+  parallelReferenceTables: false,
+  parallelColocatedShards: false,
+};
+
 function completeRebalance(given: DatabaseDocument['rebalance']): DatabaseSpec['rebalance'] {
   const { when, ...options } = typeof given === 'object' ? given : { when: given ?? 'never' };
-  return {
-    when,
-    options: {
-      strategy: undefined,
-      transferMode: undefined,
-      parallelReferenceTables: false,
-      parallelColocatedShards: false,
-      ...options,
-    },
-  };
+  return { when, options: { ...REBALANCE_DEFAULTS, ...options } };
 }
 
 function completeExtension(extension: DatabaseDocument['extensions'][number]): ExtensionSpec {
