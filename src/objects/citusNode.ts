@@ -31,6 +31,9 @@ export interface ObservedMetadata {
   readonly tables: string;
 }
 
+/** Of a database that does not have Citus yet. */
+export const NO_METADATA: ObservedMetadata = { nodes: [], localGroup: 0, tables: '' };
+
 export function observeMetadata(): Fragment {
   return {
     key: 'metadata',

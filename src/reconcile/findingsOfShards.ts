@@ -3,7 +3,7 @@ import { quoteLiteral } from '../postgres/quote.ts';
 import { APPLY, type Finding, labelOf } from './finding.ts';
 import { uncopiedGroups } from './shardFaults.ts';
 import { inside, label, type Situation } from './situation.ts';
-import { staleWorkers, typesInConflict } from './steps.ts';
+import { staleWorkers, typesInConflict } from './staleWorkers.ts';
 
 /** Workers whose metadata is not the coordinator's. */
 export function metadataFindings(situation: Situation): readonly Finding[] {

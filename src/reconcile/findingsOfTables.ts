@@ -3,7 +3,7 @@ import type { ShardGap } from '../objects/shardGap.ts';
 import { APPLY, at, type Finding, labelOf } from './finding.ts';
 import { tablesWithOtherRights } from './shardFaults.ts';
 import type { Situation } from './situation.ts';
-import { staleWorkers } from './steps.ts';
+import { staleWorkers } from './staleWorkers.ts';
 
 /** Distributed tables of which a node, in the table itself or in a shard, has something else than the coordinator. */
 export function tableFindings(situation: Situation): readonly Finding[] {
