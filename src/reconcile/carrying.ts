@@ -1,6 +1,6 @@
 import { carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Problem } from '../objects/change.ts';
-import { missingWorkers, NO_METADATA } from '../objects/citusNode.ts';
+import { missingWorkers, NO_METADATA } from '../objects/citusMetadata.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { rebalanceItems } from './rebalance.ts';
 import { inside, label, type Situation } from './situation.ts';

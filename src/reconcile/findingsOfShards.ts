@@ -1,4 +1,5 @@
-import { MANUAL, type PlacedShard } from '../objects/shard.ts';
+import type { PlacedShard } from '../objects/placedShard.ts';
+import { MANUAL } from '../objects/shardRepair.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { APPLY, type Finding, labelOf } from './finding.ts';
 import { uncopiedGroups } from './shardFaults.ts';

@@ -1,5 +1,6 @@
-import { MANUAL, repeatRights, type TableRights } from '../objects/shard.ts';
+import type { TableRights } from '../objects/shard.ts';
 import type { ShardGap } from '../objects/shardGap.ts';
+import { MANUAL, repeatRights } from '../objects/shardRepair.ts';
 import { APPLY, at, type Finding, labelOf } from './finding.ts';
 import { tablesWithOtherRights } from './shardFaults.ts';
 import type { Situation } from './situation.ts';

@@ -152,7 +152,7 @@ const PLAIN_ORDER: readonly Step<Situation>[] = [
   },
 ];
 
-/** What every run observes beside what observations.ts lists. */
+/** What every run observes beside what observationScripts.ts lists. */
 export const KINDS = kindsOf([...CLUSTER_ORDER, ...PLAIN_ORDER]);
 
 export function orderOf(situation: Situation): readonly Step<Situation>[] {

@@ -3,7 +3,7 @@ import { ledgerProblems } from '../initSql/ledgerTable.ts';
 import { bookkeepingProblems } from '../objects/bookkeeping.ts';
 import type { Problem } from '../objects/change.ts';
 import { citusProblems } from '../objects/citusExtension.ts';
-import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNode.ts';
+import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNodeProblems.ts';
 import { databaseProblems } from '../objects/database.ts';
 import { tablespaceProblems, unknownOptionProblems } from '../objects/databaseOptions.ts';
 import { eventTriggerProblems } from '../objects/eventTrigger.ts';

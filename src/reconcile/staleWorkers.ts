@@ -1,4 +1,4 @@
-import { NO_METADATA, staleReason } from '../objects/citusNode.ts';
+import { NO_METADATA, staleReason } from '../objects/citusMetadata.ts';
 import { conflictingTypes } from '../objects/distributedType.ts';
 import { differingParts } from '../objects/metadataParts.ts';
 import type { NodeSpec } from '../spec/types.ts';

@@ -1,14 +1,8 @@
 import { databaseNodes } from '../../cluster/topology.ts';
 import { assertingNothingCarried } from '../../objects/carriedCode.ts';
 import { type Change, type Item, isChange, note, warning } from '../../objects/change.ts';
-import {
-  activateWorker,
-  diffCoordinatorHost,
-  missingWorkers,
-  NO_METADATA,
-  registerWorkers,
-  surplusWorkers,
-} from '../../objects/citusNode.ts';
+import { missingWorkers, NO_METADATA, surplusWorkers } from '../../objects/citusMetadata.ts';
+import { activateWorker, diffCoordinatorHost, registerWorkers } from '../../objects/citusNode.ts';
 import { diffManagedRoles } from '../../objects/distributedRole.ts';
 import { diffShouldHaveShards } from '../../objects/nodeShards.ts';
 import { isShared } from '../../objects/superuserSetting.ts';

@@ -1,5 +1,5 @@
 import type { Change, Item } from '../../objects/change.ts';
-import { NO_METADATA, registration } from '../../objects/citusNode.ts';
+import { NO_METADATA, registration } from '../../objects/citusMetadata.ts';
 import { diffSchemas, diffTenantSchemas, diffWorkerSchemas } from '../../objects/schema.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, isPlain, type Situation } from '../situation.ts';

@@ -1,7 +1,7 @@
 import type { Change } from '../../objects/change.ts';
-import { missingWorkers } from '../../objects/citusNode.ts';
+import { missingWorkers } from '../../objects/citusMetadata.ts';
 import { rebalancing } from '../../objects/rebalance.ts';
-import { copyReferenceTables, forgetCopies, repeatRights } from '../../objects/shard.ts';
+import { copyReferenceTables, forgetCopies, repeatRights } from '../../objects/shardRepair.ts';
 import { wording } from '../../objects/wording.ts';
 import { damageItems } from '../findings.ts';
 import { rebalanceItems } from '../rebalance.ts';
