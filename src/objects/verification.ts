@@ -1,4 +1,4 @@
-import { metadataValue, type ObservedMetadata } from './citusMetadata.ts';
+import { metadataValue, type ObservedMetadata } from './citusNode.ts';
 import { observeOwnDaemon } from './daemon.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
 import { type MetadataDigests, observeMetadataParts } from './metadataParts.ts';
@@ -45,7 +45,7 @@ export function verificationScript({ afterChange }: { readonly afterChange: bool
     { key: 'metadata', value: metadataValue() },
     observeExtensions(),
     observeOwnDaemon(),
-    ...(afterChange ? [...observeMetadataParts(), observeShards()] : []),
+    ...(afterChange ? [...observeMetadataParts(), ...observeShards()] : []),
   ]);
 }
 
