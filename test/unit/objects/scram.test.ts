@@ -50,6 +50,7 @@ describe('isVerifierOf', () => {
     ['nothing', null],
     ['an md5 hash', `md5${createHash('md5').update('correct horseuser').digest('hex')}`],
     ['no iterations', stored.replace('$5000:', '$0:')],
+    ['iterations that would stall every run', scramVerifier('correct horse', Buffer.alloc(16), 100_001)],
     ['too many iterations', stored.replace('$5000:', '$9999999999:')],
     ['other iterations', stored.replace('$5000:', '$4096:')],
     ['a key cut short', stored.slice(0, -8)],
