@@ -136,6 +136,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   );
   try {
     await client.connect();
+    // Asked once more: one packet may have let us in and said that it is ready.
     const doubt = unproven(login.exchange, access, stream);
     if (doubt !== undefined) throw proofFailure(doubt, node);
   } catch (error) {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { Failure } from '../report/errors.ts';
 import type { ConnectOptions, ConnectTarget } from './connectOptions.ts';
 import type { Credentials } from './credentials.ts';
-import { type Exchange, newExchange, objection, proofFailure } from './proof.ts';
+import { type Exchange, newExchange, objection, proofFailure, unproven } from './proof.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import { startupOptions } from './startup.ts';
 import { placeOf, type Stream } from './stream.ts';
@@ -11,6 +11,8 @@ import { placeOf, type Stream } from './stream.ts';
 /** What the server says while it lets us in. */
 export interface Login {
   authenticated: boolean;
+  /** The server waits for a first statement. */
+  ready: boolean;
   readonly exchange: Exchange;
   backendPid: number;
   secretKey: number;
@@ -22,6 +24,7 @@ export interface Login {
 export function newLogin(): Login {
   return {
     authenticated: false,
+    ready: false,
     exchange: newExchange(),
     backendPid: 0,
     secretKey: 0,
@@ -79,7 +82,7 @@ function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
     return listen('data', (chunk: Buffer) => {
       bytes += chunk.length;
       try {
-        if (!login.authenticated && bytes > LONGEST_LOGIN_BYTES) throw new Error(`${bytes} bytes, and no end`);
+        if (!login.ready && bytes > LONGEST_LOGIN_BYTES) throw new Error(`${bytes} bytes, and no end`);
         listener(chunk);
       } catch (error) {
         socket.destroy(noPostgres(node, error));
@@ -98,7 +101,7 @@ function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
   return socket;
 }
 
-/** A server says what it asks for, or why it lets nobody in, in a few hundred bytes. */
+/** What a server asks for, why it lets nobody in, and the settings it reports take a few kilobytes at most. */
 const LONGEST_LOGIN_BYTES = 64 * 1024;
 
 function noPostgres(node: ServerAddress, error: unknown): Failure {
@@ -148,6 +151,12 @@ export function followLogin(
   };
   connection.once('authenticationOk', () => {
     login.authenticated = true;
+    // Whoever has proved nothing says nothing more to us.
+    const doubt = unproven(exchange, access, stream);
+    if (doubt !== undefined) stream.socket.destroy(proofFailure(doubt, node));
+  });
+  connection.once('readyForQuery', () => {
+    login.ready = true;
   });
   connection.on('authenticationCleartextPassword', () => {
     exchange.asked = 'clear text';

@@ -32,6 +32,8 @@ interface Man {
   readonly change?: (chunk: Buffer) => Buffer;
   /** In place of a server, to each message of the program. */
   readonly answer?: (chunk: Buffer) => Buffer | undefined;
+  /** The same, and it never ends. */
+  readonly endless?: { readonly head: Buffer; readonly chunk: Buffer; readonly onSent: (bytes: number) => void };
 }
 
 beforeAll(async () => {
@@ -80,11 +82,12 @@ function stand(client: net.Socket): void {
 }
 
 function relay(client: net.Socket, first?: Buffer): void {
-  const { answer, change = (chunk: Buffer) => chunk, upstream } = man;
+  const { answer, change = (chunk: Buffer) => chunk, endless, upstream } = man;
   const watch = (chunk: Buffer) => void seen.push(chunk);
   if (upstream === 'nobody') {
     const reply = (chunk: Buffer) => {
       watch(chunk);
+      if (endless !== undefined) talk(client, endless);
       const text = answer?.(chunk);
       if (text !== undefined) client.write(text);
     };
@@ -119,6 +122,16 @@ function relay(client: net.Socket, first?: Buffer): void {
     });
     secured.on('error', () => undefined);
   });
+}
+
+function talk(client: net.Socket, { head, chunk, onSent }: NonNullable<Man['endless']>): void {
+  client.write(head);
+  const more = () => {
+    if (client.destroyed) return;
+    onSent(chunk.length);
+    client.write(chunk, () => setTimeout(more, 1));
+  };
+  more();
 }
 
 async function wait(mode: string, ca: 'with' | 'without' = 'without') {
@@ -232,6 +245,25 @@ test.each([
     // The client's proof (RFC 5802, section 7), with which the password can be guessed offline.
     expect(sent).not.toContain(',p=');
   }
+});
+
+test('a server that lets everybody in and never stops talking is not listened to', async () => {
+  // A parameter's status of 1 GB, of which a chunk comes for each millisecond.
+  const head = Buffer.from('S\x3f\xff\xff\xff', 'latin1');
+  const chunk = Buffer.alloc(1_000_000, 'x');
+  let sent = 0;
+  man = {
+    tls: 'none',
+    upstream: 'nobody',
+    endless: { head: Buffer.concat([authentication(0), head]), chunk, onSent: (bytes) => void (sent += bytes) },
+  };
+  const { code, text } = await wait('disable');
+  expect({ code, text }).toEqual({
+    code: 1,
+    text: expect.stringContaining('without proving that it knows the password'),
+  });
+  // What was on its way when the program hung up.
+  expect(sent).toBeLessThan(20_000_000);
 });
 
 test('an exchange that is handed on to a server with another password ends there', async () => {
