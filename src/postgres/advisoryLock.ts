@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { poll } from '../concurrency/poll.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
+import { quoteIdentifier } from './quote.ts';
 import { placeOf } from './stream.ts';
 
 /**
@@ -42,6 +43,7 @@ function keyOf(name: string): string {
 
 export interface LockHolder {
   readonly pid: number;
+  readonly role: string;
   readonly applicationName: string;
   /** undefined: over a local socket. */
   readonly clientAddress: string | undefined;
@@ -53,6 +55,11 @@ export interface LockOptions {
   /** By performance.now(), which the system's clock does not move: when the wait is given up. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How long sessions that are ended may take the lock again before it is given up, whatever the deadline. Default one
+   * minute, in milliseconds.
+   */
+  readonly heldUpMs?: number | undefined;
   /** Called once for each holder that is waited for. */
   readonly onWait?: ((holder: LockHolder) => void) | undefined;
   /** Called for each session that was ended because it held, or waited for, a lock that only superusers take. */
@@ -70,6 +77,7 @@ const FIRST_POLL_MS = 250;
 const LONGEST_POLL_MS = 1_000;
 const ENDED_POLL_MS = 20;
 const CHECK_DEADLINE_MS = 30_000;
+const HELD_UP_MS = 60_000;
 
 /**
  * Runs `body` while the session holds the lock. Polling instead of waiting inside PostgreSQL keeps deadlines and
@@ -99,13 +107,20 @@ export async function takeLock(session: Session, lock: LockKey, options: LockOpt
 async function acquire(session: Session, lock: LockKey, options: LockOptions): Promise<void> {
   let holder: LockHolder | undefined;
   let endedOthers = false;
+  let heldUpSince: number | undefined;
   const taken = await poll(
     async () => {
       if (await tryLock(session, lock)) return true;
       const ended = await endOthers(session, lock);
       for (const other of ended) options.onEnded?.(other);
       endedOthers = ended.length > 0;
-      if (endedOthers) return undefined;
+      if (endedOthers) {
+        heldUpSince ??= performance.now();
+        const heldUp = performance.now() - heldUpSince;
+        if (heldUp > (options.heldUpMs ?? HELD_UP_MS)) throw takenAgain(session, lock, ended);
+        return undefined;
+      }
+      heldUpSince = undefined;
       const previous = holder;
       holder = await findHolder(session, lock);
       if (holder !== undefined && holder.pid !== previous?.pid) options.onWait?.(holder);
@@ -136,6 +151,7 @@ const SAME_LOCK = `${SAME_KEY} AND l.granted`;
 
 interface HolderRow {
   readonly pid: number;
+  readonly role: string;
   readonly application_name: string | null;
   readonly client_addr: string | null;
   readonly since: Date;
@@ -150,7 +166,7 @@ async function endOthers(session: Session, lock: LockKey): Promise<readonly Lock
   const { rows } = await session.query<HolderRow>(
     // Materialized: a planner that calls the function first would end every session.
     `WITH others AS MATERIALIZED (
-       SELECT DISTINCT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
+       SELECT DISTINCT l.pid, r.rolname AS role, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
          FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
         WHERE ${SAME_KEY} AND NOT r.rolsuper
           AND EXISTS (SELECT FROM pg_roles s WHERE s.rolname = session_user AND s.rolsuper))
@@ -162,7 +178,7 @@ async function endOthers(session: Session, lock: LockKey): Promise<readonly Lock
 
 async function findHolder(session: Session, lock: LockKey): Promise<LockHolder | undefined> {
   const { rows } = await session.query<HolderRow>(
-    `SELECT l.pid, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
+    `SELECT l.pid, a.usename AS role, a.application_name, host(a.client_addr) AS client_addr, a.backend_start AS since
        FROM pg_locks l JOIN pg_stat_activity a USING (pid)
       WHERE ${SAME_LOCK}`,
     [lock.key],
@@ -174,6 +190,7 @@ async function findHolder(session: Session, lock: LockKey): Promise<LockHolder |
 function holderOf(row: HolderRow): LockHolder {
   return {
     pid: row.pid,
+    role: row.role,
     applicationName: row.application_name ?? '',
     clientAddress: row.client_addr ?? undefined,
     since: row.since,
@@ -231,6 +248,19 @@ function heldByOther(session: Session, lock: LockKey, holder: LockHolder | undef
     next:
       'Let the other run end, then run again. If it is dead, end its session: ' +
       `SELECT pg_terminate_backend(${holder?.pid ?? 'pid'}) in database ${MAINTENANCE_DATABASE} of that node`,
+  });
+}
+
+/** Nobody but superusers takes these locks: whoever keeps coming back means to hold runs up. */
+function takenAgain(session: Session, lock: LockKey, ended: readonly LockHolder[]): Failure {
+  const roles = [...new Set(ended.map(({ role }) => quoteIdentifier(role)))].toSorted();
+  return new Failure({
+    kind: 'failed',
+    what: `${lock.subject} is taken again by sessions of ${roles.join(', ')} as soon as they are ended`,
+    node: placeOf(session.node),
+    database: session.database,
+    cause: ended.map(describeHolder).join('\n'),
+    next: `Stop that client, or keep it out: ALTER ROLE ${roles[0] ?? 'name'} NOLOGIN. Then run again`,
   });
 }
 

@@ -2,7 +2,7 @@ import type { Joined } from '../cluster/join.ts';
 import { pause } from '../concurrency/interrupt.ts';
 import { CARRIED_CODE, type CarriedCode, carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Item } from '../objects/change.ts';
-import { missingWorkers } from '../objects/citusMetadata.ts';
+import { missingWorkers } from '../objects/citusNode.ts';
 import { observedOf } from '../objects/kind.ts';
 import {
   type JobStatus,

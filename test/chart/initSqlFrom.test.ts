@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, named, refusal, render } from '../support/chart.ts';
 
@@ -13,7 +13,7 @@ function entry(...initSQLFrom: readonly object[]): object {
 }
 
 describe('initSQLFrom', () => {
-  test('is what the program reads, mounted in the Job and for verify', () => {
+  it('is what the program reads, mounted in the Job and for verify', () => {
     const objects = render({ values: { ...entry(tables, keys) } });
     const { databases } = parseSpec(decoded(named(objects, 'Secret', job), 'spec.yaml'), job);
     expect(databases[0]?.initSQLFrom).toEqual([
@@ -40,12 +40,12 @@ describe('initSQLFrom', () => {
     }
   });
 
-  test('leaves no trace where it is not used', () => {
+  it('leaves no trace where it is not used', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
     expect(JSON.stringify(objects)).not.toContain('/etc/citus-databases/sql');
   });
 
-  test.each([
+  it.each([
     [{ key: 'a.sql' }, 'additionalDatabases[0].initSQLFrom[0]: name either a configMap or a secret.'],
     [
       { configMap: 'a', secret: 'b', key: 'a.sql' },
@@ -58,7 +58,7 @@ describe('initSQLFrom', () => {
     expect(refusal({ ...entry(wrong) })).toContain(message);
   });
 
-  test('refuses the same key twice: a script has each statement once', () => {
+  it('refuses the same key twice: a script has each statement once', () => {
     expect(refusal({ ...entry(tables, tables) })).toContain(
       'key "tables.sql" of configMap "orders-sql" is listed twice.',
     );

@@ -110,6 +110,7 @@ describe('withLock', () => {
     expect(holders).toEqual([
       {
         pid: first.backendPid,
+        role: cluster.superuser,
         applicationName: 'citus-databases apply skymap',
         clientAddress: '127.0.0.1',
         since: expect.any(Date),
@@ -215,7 +216,7 @@ describe('assertHeld', () => {
 
 test('describeHolder', () => {
   const since = new Date('2026-01-02T03:04:05Z');
-  expect(describeHolder({ pid: 7, applicationName: '', clientAddress: undefined, since })).toBe(
+  expect(describeHolder({ pid: 7, role: 'postgres', applicationName: '', clientAddress: undefined, since })).toBe(
     'held by a session without a name (process 7, from a local socket, since 2026-01-02T03:04:05.000Z)',
   );
 });
