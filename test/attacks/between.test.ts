@@ -255,7 +255,13 @@ test('a server that lets everybody in and never stops talking is not listened to
   man = {
     tls: 'none',
     upstream: 'nobody',
-    endless: { head: Buffer.concat([authentication(0), head]), chunk, onSent: (bytes) => void (sent += bytes) },
+    endless: {
+      head: Buffer.concat([authentication(0), head]),
+      chunk,
+      onSent: (bytes) => {
+        sent += bytes;
+      },
+    },
   };
   const { code, text } = await wait('disable');
   expect({ code, text }).toEqual({
