@@ -5,7 +5,7 @@ import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '.
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
-import { inTurn, rebalance, rebalanceTools, refuseCarriedCode } from '../reconcile/rebalance.ts';
+import { inTurn, rebalance, rebalanceTools, refuseCodeOfOthers } from '../reconcile/rebalance.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
@@ -95,7 +95,7 @@ async function drainOne(context: Context, joined: Joined, draining: Draining): P
     if (place === undefined) return;
     const filled = tablesOf(place.placed).length > 0;
     // What is refused has to be refused before the group stops taking shards, for that outlives this run.
-    if (filled) await refuseCarriedCode(tools, session);
+    if (filled) await refuseCodeOfOthers(tools, session);
     if (place.takes) {
       await takeNoShards(session, place, draining);
       log.line(`✓ group ${group} takes no new shards (shouldhaveshards is false)`, 1);
@@ -111,7 +111,7 @@ async function drainOne(context: Context, joined: Joined, draining: Draining): P
     await remove(session, place, draining);
     log.line(`✓ group ${group} (${place.name}:${place.port}) is no longer registered`, 1);
   });
-  await sessions.closeDatabase(database, coordinator);
+  await sessions.closeDatabase(database);
 }
 
 async function takeNoShards(session: Session, { name, port }: PlacedOnGroup, { database }: Draining): Promise<void> {

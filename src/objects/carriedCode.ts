@@ -1,6 +1,6 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, HAS_CITUS, jsonRows } from './observe.ts';
+import { type Fragment, HAS_CITUS, jsonRows, textArray } from './observe.ts';
 
 /**
  * What Citus would evaluate as superuser on a node that it registers or syncs. It creates the objects there again and copies
@@ -12,50 +12,108 @@ import { type Fragment, HAS_CITUS, jsonRows } from './observe.ts';
 export interface CarriedCode {
   /** As in "constraint c_check of table t". */
   readonly object: string;
-  /** The function, with the types of its arguments. */
+  /** The function, with the types of its arguments; `a call of` a superuser's. */
   readonly code: string;
+  /** Whose function it is, or who has a superuser's called. */
   readonly owner: string;
 }
 
-const NOT_SUPERUSER = (role: string) =>
-  `NOT EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
+const IS_SUPERUSER = (role: string) =>
+  `EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
+
+/** Types whose values run nothing: no cast, no relation and no query hides behind them. */
+const PLAIN_TYPES = [
+  ...[
+    'bool',
+    'int2',
+    'int4',
+    'int8',
+    'float4',
+    'float8',
+    'numeric',
+    'money',
+    'text',
+    'varchar',
+    'bpchar',
+    'bytea',
+    'uuid',
+  ],
+  ...['date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'tsvector', 'tsquery'],
+];
+/** Functions of PostgreSQL that take any type, and do no more than write it as text. */
+const WRITE_TEXT = ['concat', 'concat_ws', 'format', 'textanycat', 'anytextcat'];
 
 /**
- * Ordinary defaults are not among them: they are created and not evaluated, for all columns are copied. Citus does not carry
- * operators, and refuses tables that use one of the owner's.
+ * A function of a superuser that an owner may call with a superuser's rights, for it can do nothing with them. Whoever makes
+ * a constraint needs no right to execute what is in it: lo_export() writes a file, ts_rewrite() and query_to_xml() run the
+ * query that they are given, to_jsonb() runs the cast of a type, run_command_on_workers() anything. What is IMMUTABLE reads
+ * its arguments alone; now() and its like do no more.
+ */
+const HARMLESS = `(f.provolatile = 'i' OR f.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile = 's'
+      AND (f.proname = ANY (${textArray(WRITE_TEXT)}) OR NOT EXISTS (
+        SELECT FROM pg_catalog.unnest(f.proargtypes::pg_catalog.oid[] || f.prorettype) a (type)
+        WHERE a.type <> ALL (ARRAY[${PLAIN_TYPES.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ')}]::pg_catalog.oid[]))))`;
+
+/**
+ * Ordinary defaults are not among them: they are created and not evaluated, for all columns are copied. pg_depend does not
+ * list functions of PostgreSQL's own, nor those behind operators: they are read from the expressions themselves (PostgreSQL:
+ * nodes/primnodes.h; pg_node_tree). SQL/JSON constructors call casts to json, and no function by name.
  */
 const FOUND = `
-  WITH evaluated (classid, objid, object) AS (
-    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 'constraint ' || pg_catalog.quote_ident(k.conname)
-        || ' of table ' || k.conrelid::pg_catalog.regclass
-      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = k.conrelid WHERE k.contype = 'c'
+  WITH evaluated (classid, objid, owner, object, expression) AS (
+    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, c.relowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
+        || ' of table ' || k.conrelid::pg_catalog.regclass, k.conbin::pg_catalog.text
+      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = k.conrelid
+        JOIN pg_catalog.pg_class c ON c.oid = k.conrelid WHERE k.contype = 'c'
     UNION ALL
-    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 'constraint ' || pg_catalog.quote_ident(k.conname)
-        || ' of domain ' || k.contypid::pg_catalog.regtype
-      FROM pg_catalog.pg_constraint k WHERE k.contypid <> 0
+    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, t.typowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
+        || ' of domain ' || k.contypid::pg_catalog.regtype, k.conbin::pg_catalog.text
+      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_type t ON t.oid = k.contypid
     UNION ALL
-    SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, 'generated column ' || pg_catalog.quote_ident(a.attname)
-        || ' of table ' || a.attrelid::pg_catalog.regclass
+    SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, c.relowner, 'generated column ' || pg_catalog.quote_ident(a.attname)
+        || ' of table ' || a.attrelid::pg_catalog.regclass, f.adbin::pg_catalog.text
       FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-        JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = f.adrelid WHERE a.attgenerated <> ''
+        JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = f.adrelid JOIN pg_catalog.pg_class c ON c.oid = f.adrelid
+      WHERE a.attgenerated <> ''
     UNION ALL
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, 'index ' || i.indexrelid::pg_catalog.regclass
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, c.relowner, 'index ' || i.indexrelid::pg_catalog.regclass,
+        pg_catalog.concat(i.indexprs::pg_catalog.text, i.indpred::pg_catalog.text)
       FROM pg_catalog.pg_index i JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = i.indrelid
+        JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
     UNION ALL
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.partrelid::pg_catalog.oid, 'the partition key of table ' || t.partrelid::pg_catalog.regclass
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner, 'the partition key of table ' || t.partrelid::pg_catalog.regclass,
+        t.partexprs::pg_catalog.text
       FROM pg_catalog.pg_partitioned_table t JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = t.partrelid
+        JOIN pg_catalog.pg_class c ON c.oid = t.partrelid
     UNION ALL
-    SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid, 'trigger ' || pg_catalog.quote_ident(g.tgname)
-        || ' of table ' || g.tgrelid::pg_catalog.regclass
+    SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid, c.relowner, 'trigger ' || pg_catalog.quote_ident(g.tgname)
+        || ' of table ' || g.tgrelid::pg_catalog.regclass, g.tgqual::pg_catalog.text
       FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = g.tgrelid
+        JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
       WHERE NOT g.tgisinternal AND p.partmethod = 'n' AND p.repmodel = 't'
     UNION ALL
-    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, r.rngtypid::pg_catalog.oid, 'range type ' || r.rngtypid::pg_catalog.regtype
-      FROM pg_catalog.pg_range r)
-  SELECT e.object, 'function ' || f.oid::pg_catalog.regprocedure AS code, pg_catalog.pg_get_userbyid(f.proowner) AS owner
-    FROM evaluated e JOIN pg_catalog.pg_depend d ON d.classid = e.classid AND d.objid = e.objid
-      JOIN pg_catalog.pg_proc f ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.oid = d.refobjid
-    WHERE ${NOT_SUPERUSER('f.proowner')}`;
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typowner, 'range type ' || r.rngtypid::pg_catalog.regtype, NULL
+      FROM pg_catalog.pg_range r JOIN pg_catalog.pg_type t ON t.oid = r.rngtypid),
+  called AS (
+    SELECT e.object, e.owner, d.refobjid AS oid FROM evaluated e JOIN pg_catalog.pg_depend d ON d.classid = e.classid AND d.objid = e.objid
+      WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    UNION
+    SELECT e.object, e.owner, m.found[1]::pg_catalog.oid
+      FROM evaluated e, pg_catalog.regexp_matches(e.expression, ':[a-z]*funcid ([1-9][0-9]*)', 'g') m (found)
+    UNION
+    SELECT e.object, e.owner, o.oprcode::pg_catalog.oid FROM evaluated e,
+        pg_catalog.regexp_matches(e.expression, ':opnos? [(o ]*([1-9][0-9 ]*)', 'g') m (found),
+        pg_catalog.regexp_split_to_table(pg_catalog.btrim(m.found[1]), ' +') n (number)
+        JOIN pg_catalog.pg_operator o ON o.oid = n.number::pg_catalog.oid)
+  SELECT c.object, CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN 'a call of ' ELSE '' END || 'function ' || f.oid::pg_catalog.regprocedure AS code,
+      pg_catalog.pg_get_userbyid(CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN c.owner ELSE f.proowner END) AS owner
+    FROM called c JOIN pg_catalog.pg_proc f ON f.oid = c.oid
+    WHERE NOT ${IS_SUPERUSER('f.proowner')}
+      OR NOT ${IS_SUPERUSER('c.owner')} AND NOT ${HARMLESS}
+        AND f.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+  UNION
+  SELECT e.object, 'an SQL/JSON constructor', pg_catalog.pg_get_userbyid(e.owner) FROM evaluated e
+    WHERE NOT ${IS_SUPERUSER('e.owner')} AND e.expression ~ '[{]JSONCONSTRUCTOREXPR'`;
 
 /** On the coordinator, whose catalogs Citus carries over. */
 export function observeCarriedCode(): Fragment {
@@ -63,7 +121,7 @@ export function observeCarriedCode(): Fragment {
 }
 
 /** The same, as a query with the columns of CarriedCode. */
-export const CARRIED_CODE = `${FOUND} ORDER BY 1, 2`;
+export const CARRIED_CODE = `SELECT * FROM (${FOUND}) f ORDER BY 1, 2`;
 
 /** `due`: what Citus is about to do, as in "Registering node w2". */
 export function carriedCodeProblems(
@@ -76,8 +134,8 @@ export function carriedCodeProblems(
     what: `${due} would run ${code} of '${owner}' as superuser, for ${object}`,
     node: coordinator,
     next:
-      'Read its text and what it calls, then give it to a superuser (ALTER … OWNER TO), or drop it; ' +
-      'or have Citus do that step yourself, which runs it (docs/SECURITY.md)',
+      'Read its text and what it calls, then give it to a superuser (ALTER … OWNER TO), or drop it (a call: the table or the domain, ' +
+      'or its constraint); or have Citus do that step yourself, which runs it (docs/SECURITY.md)',
   }));
 }
 

@@ -241,6 +241,26 @@ export function readExistingShards(observed: string): ReadonlySet<string> {
   return new Set((JSON.parse(observed) as { existing: readonly string[] }).existing);
 }
 
+/**
+ * Shards of this node in whose place is something else than a table. Citus moves and copies a shard by reading it as
+ * superuser (Citus: worker_copy_table_to_node_udf.c), which would run what is behind a view of its owner.
+ */
+export function falseShardsScript(): string {
+  return observationScript([
+    {
+      key: 'false',
+      when: HAS_SHARDS,
+      showsShards: true,
+      value: `(WITH ${WITH_SHARDS} SELECT coalesce(pg_catalog.jsonb_agg(o.name ORDER BY o.name), '[]')
+        FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid WHERE c.relkind NOT IN ${TABLE_KINDS})`,
+    },
+  ]);
+}
+
+export function readFalseShards(observed: string): readonly string[] {
+  return (JSON.parse(observed) as { false?: readonly string[] }).false ?? [];
+}
+
 /** The rights of every distributed table and, where they differ, of its shards on this node. */
 export function observeTableRights(): Fragment {
   return {

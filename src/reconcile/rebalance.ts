@@ -1,8 +1,9 @@
 import type { Joined } from '../cluster/join.ts';
 import { pause } from '../concurrency/interrupt.ts';
+import { forAll } from '../concurrency/parallel.ts';
 import { CARRIED_CODE, type CarriedCode, carriedCodeProblems } from '../objects/carriedCode.ts';
-import type { Item } from '../objects/change.ts';
-import { missingWorkers } from '../objects/citusNode.ts';
+import type { Item, Problem } from '../objects/change.ts';
+import { ACTIVE_WORKERS, missingWorkers } from '../objects/citusNode.ts';
 import { observedOf } from '../objects/kind.ts';
 import {
   type JobStatus,
@@ -12,6 +13,7 @@ import {
   startRebalance,
   UNFINISHED_REBALANCE,
 } from '../objects/rebalance.ts';
+import { falseShardsScript, readFalseShards } from '../objects/shard.ts';
 import { describeHolder, endedLine, rebalanceLock, withLock } from '../postgres/advisoryLock.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
@@ -52,19 +54,20 @@ function unknownStrategy(database: string, strategy: string): FailureDetails {
 export interface RebalanceTools {
   readonly sessions: Sessions;
   readonly coordinator: NodeSpec;
-  /** What the log calls the coordinator. */
-  readonly label: string;
+  readonly workers: readonly NodeSpec[];
+  readonly label: (node: NodeSpec) => string;
   readonly database: string;
   readonly signal: AbortSignal;
   readonly log: LineLog;
 }
 
 export function rebalanceTools(
-  { sessions, coordinator, labels }: Joined,
+  { sessions, coordinator, workers, labels }: Joined,
   database: string,
   { signal, log }: Pick<RebalanceTools, 'signal' | 'log'>,
 ): RebalanceTools {
-  return { sessions, coordinator, label: labels.get(coordinator.group) ?? 'coordinator', database, signal, log };
+  const label = (node: NodeSpec) => labels.get(node.group) ?? node.nodeName;
+  return { sessions, coordinator, workers, label, database, signal, log };
 }
 
 const POLL_MS = 1_000;
@@ -102,7 +105,7 @@ export async function rebalance(
     await follow(tools, session, running);
     // That one may have been another kind, or begun before a node joined.
   }
-  await refuseCarriedCode(tools, session);
+  await refuseCodeOfOthers(tools, session);
   const job = await start(tools, session, options, kind);
   if (job === undefined) {
     tools.log.line('No shard has to move', 1);
@@ -113,15 +116,41 @@ export async function rebalance(
   return true;
 }
 
-/** Citus copies rows as whoever asks for it: checks of the target table then run with a superuser's rights. */
-export async function refuseCarriedCode({ database, label }: RebalanceTools, session: Session): Promise<void> {
-  const { rows } = await session.query<CarriedCode>(CARRIED_CODE);
-  if (rows.length === 0) return;
-  throw problemsFailure(carriedCodeProblems(rows, 'Moving shards', label), {
+/**
+ * Citus reads a shard, and writes its copy, as whoever asks for it: what is behind either then runs with a superuser's rights.
+ */
+export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session): Promise<void> {
+  const { database, coordinator, label } = tools;
+  const carried = (await session.query<CarriedCode>(CARRIED_CODE)).rows;
+  const problems = [
+    ...carriedCodeProblems(carried, 'Moving shards', label(coordinator)),
+    ...(await falseShards(tools, session)),
+  ];
+  if (problems.length === 0) return;
+  throw problemsFailure(problems, {
     database,
     what: `Shards of database '${database}' are not moved`,
     after: 'Nothing of this database was moved',
   });
+}
+
+async function falseShards(
+  { sessions, coordinator, workers, database, label }: RebalanceTools,
+  session: Session,
+): Promise<readonly Problem[]> {
+  const { rows } = await session.query<{ readonly groupid: number }>(ACTIVE_WORKERS);
+  const nodes = [coordinator, ...workers.filter(({ group }) => rows.some(({ groupid }) => groupid === group))];
+  const found = await forAll(nodes, async (node): Promise<readonly Problem[]> => {
+    const own = await sessions.get(node, database);
+    const row = (await own.script<{ readonly observed: string }>(falseShardsScript())).at(-1)?.rows[0];
+    return readFalseShards(row?.observed ?? '{}').map((shard) => ({
+      kind: 'refused',
+      what: `Shard ${shard} is no table: moving it would run what is behind it as superuser`,
+      node: label(node),
+      next: `Find out who put it in the place of the shard: what is missing of it has to come from a backup`,
+    }));
+  });
+  return found.flat();
 }
 
 async function unfinished(session: Session): Promise<string | undefined> {
