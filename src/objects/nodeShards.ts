@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
-import { type ObservedMetadata, registration } from './citusNode.ts';
+import { type ObservedMetadata, registration } from './citusMetadata.ts';
 import { wording } from './wording.ts';
 
 /** What Citus assumes of a node that is registered (Citus: citus_add_node, citus_set_coordinator_host). */

@@ -1,5 +1,5 @@
 import { type Fragment, jsonRows } from './observe.ts';
-import { CONSTRAINTS, POLICY, WITH_SHARDS } from './shard.ts';
+import { CONSTRAINTS, POLICY, WITH_SHARDS } from './shardRelations.ts';
 
 /** What one shard lacks, or has beside, as its table on the same node. */
 export interface ShardGap {

@@ -1,4 +1,4 @@
-import { metadataValue, type ObservedMetadata } from './citusNode.ts';
+import { metadataValue, type ObservedMetadata } from './citusMetadata.ts';
 import { observeOwnDaemon } from './daemon.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
 import { type MetadataDigests, observeMetadataParts } from './metadataParts.ts';

@@ -2,7 +2,7 @@ import { databaseNodes } from '../cluster/topology.ts';
 import { REMOVE_LEFTOVERS } from '../objects/cleanup.ts';
 import { repairIndexes } from '../objects/invalidIndex.ts';
 import { settlePrepared } from '../objects/preparedTransaction.ts';
-import { MANUAL } from '../objects/shard.ts';
+import { MANUAL } from '../objects/shardRepair.ts';
 import { at, type Finding, labelOf } from './finding.ts';
 import { inside, isPlain, label, type Situation, server } from './situation.ts';
 

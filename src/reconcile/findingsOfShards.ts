@@ -1,9 +1,10 @@
-import { MANUAL, type PlacedShard } from '../objects/shard.ts';
+import type { PlacedShard } from '../objects/placedShard.ts';
+import { MANUAL } from '../objects/shardRepair.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { APPLY, type Finding, labelOf } from './finding.ts';
 import { uncopiedGroups } from './shardFaults.ts';
 import { inside, label, type Situation } from './situation.ts';
-import { staleWorkers, typesInConflict } from './steps.ts';
+import { staleWorkers, typesInConflict } from './staleWorkers.ts';
 
 /** Workers whose metadata is not the coordinator's. */
 export function metadataFindings(situation: Situation): readonly Finding[] {

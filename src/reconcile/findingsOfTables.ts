@@ -1,9 +1,10 @@
-import { MANUAL, repeatRights, type TableRights } from '../objects/shard.ts';
+import type { TableRights } from '../objects/shard.ts';
 import type { ShardGap } from '../objects/shardGap.ts';
+import { MANUAL, repeatRights } from '../objects/shardRepair.ts';
 import { APPLY, at, type Finding, labelOf } from './finding.ts';
 import { tablesWithOtherRights } from './shardFaults.ts';
 import type { Situation } from './situation.ts';
-import { staleWorkers } from './steps.ts';
+import { staleWorkers } from './staleWorkers.ts';
 
 /** Distributed tables of which a node, in the table itself or in a shard, has something else than the coordinator. */
 export function tableFindings(situation: Situation): readonly Finding[] {

@@ -1,6 +1,6 @@
 import type { ReleaseIdentity } from '../cluster/release.ts';
 import type { Change, Problem } from '../objects/change.ts';
-import { registration } from '../objects/citusNode.ts';
+import { registration } from '../objects/citusMetadata.ts';
 import { identityProblems, recordIdentities, type SeenServer } from '../objects/identity.ts';
 import { inside, isPlain, label, type Situation, server } from './situation.ts';
 

@@ -1,5 +1,5 @@
 import { databaseNodes } from '../cluster/topology.ts';
-import { registration } from '../objects/citusNode.ts';
+import { registration } from '../objects/citusMetadata.ts';
 import type { Link, VerificationReport } from '../objects/verification.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Situation } from './situation.ts';

@@ -1,5 +1,5 @@
 import { databaseNodes } from '../cluster/topology.ts';
-import { missingWorkers, registration } from '../objects/citusNode.ts';
+import { missingWorkers, registration } from '../objects/citusMetadata.ts';
 import type { VerificationReport } from '../objects/verification.ts';
 import type { Gauge, Sample } from '../report/prometheus.ts';
 import type { NodeSpec } from '../spec/types.ts';

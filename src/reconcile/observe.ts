@@ -5,7 +5,7 @@ import {
   placedShardsScript,
   readExistingShards,
   readPlacedShards,
-} from '../objects/shard.ts';
+} from '../objects/placedShard.ts';
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
@@ -14,11 +14,8 @@ import { Failure, Interrupted } from '../report/errors.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import {
   availabilityScript,
-  type DatabaseObservation,
   databaseScript,
-  type ParametersObservation,
   parametersScript,
-  type RolesObservation,
   readAvailability,
   readDatabaseObservation,
   readParameters,
@@ -26,10 +23,15 @@ import {
   readServerObservation,
   readShardDetails,
   rolesScript,
-  type ServerObservation,
-  type ShardDetails,
   serverScript,
   shardDetailsScript,
+} from './observationScripts.ts';
+import type {
+  DatabaseObservation,
+  ParametersObservation,
+  RolesObservation,
+  ServerObservation,
+  ShardDetails,
 } from './observations.ts';
 import { KINDS } from './order.ts';
 import type { Run } from './run.ts';

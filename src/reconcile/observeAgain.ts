@@ -7,8 +7,8 @@ import { observeDatabaseOf, observeParametersOf, observeRolesOf, observeServerOf
 import { type Passwords, wantedUsers } from './observeSituation.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
-import { namesOfManagedRoles } from './steps.ts';
 import type { Observable } from './work.ts';
+import { namesOfManagedRoles } from './works/registration.ts';
 
 /** What a situation becomes with newer knowledge. A function, because other nodes are observed at the same time. */
 type Update = (latest: Situation) => Situation;

@@ -13,12 +13,14 @@ import { SALT_BYTES } from '../postgres/scram.ts';
 import type { Failure } from '../report/errors.ts';
 import type { Redactor } from '../report/redact.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
+import { missingExtensions } from './missingExtensions.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
 import { observeShardFaults } from './observeShardFaults.ts';
-import { missingExtensions, mixedVersions, type Preflight, preflight } from './preflight.ts';
+import { type Preflight, preflight } from './preflight.ts';
 import { problemsFailure } from './problemsFailure.ts';
 import type { Run } from './run.ts';
+import { mixedVersions } from './serverWarnings.ts';
 import { inside, origin, type Situation } from './situation.ts';
 
 /** Passwords of users by role name. Commands that change nothing about users need none. */

@@ -3,7 +3,8 @@ import { pause } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import { CARRIED_CODE, type CarriedCode, carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Item, Problem } from '../objects/change.ts';
-import { ACTIVE_WORKERS, missingWorkers } from '../objects/citusNode.ts';
+import { missingWorkers } from '../objects/citusMetadata.ts';
+import { ACTIVE_WORKERS } from '../objects/citusNode.ts';
 import { observedOf } from '../objects/kind.ts';
 import {
   type JobStatus,

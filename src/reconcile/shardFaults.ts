@@ -1,5 +1,6 @@
 import { databaseNodes, type Topology } from '../cluster/topology.ts';
-import { NO_SHARDS, type PlacedShard, type TableRights } from '../objects/shard.ts';
+import type { PlacedShard } from '../objects/placedShard.ts';
+import { NO_SHARDS, type TableRights } from '../objects/shard.ts';
 import type { ShardGap } from '../objects/shardGap.ts';
 import type { DatabaseObservation } from './observations.ts';
 

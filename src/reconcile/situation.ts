@@ -60,6 +60,11 @@ export function inside(situation: Situation, node: NodeSpec): DatabaseObservatio
   return situation.inside.get(node.group) ?? EMPTY_DATABASE;
 }
 
+/** A role that `users` declares. */
+export function isDeclared(situation: Situation, role: string): boolean {
+  return situation.users.some((user) => user.spec.name === role);
+}
+
 export function origin(situation: Situation): Origin {
   const coordinator = server(situation, situation.topology.coordinator);
   return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database?.oid);

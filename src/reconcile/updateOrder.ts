@@ -2,8 +2,8 @@ import { databaseNodes } from '../cluster/topology.ts';
 import { type Change, isChange } from '../objects/change.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { inside, label, type Situation } from './situation.ts';
-import { citusItems, citusUpgradeItems } from './steps.ts';
 import type { Step, Work } from './work.ts';
+import { citusItems, citusUpgradeItems } from './works/extensions.ts';
 
 /**
  * The order of work on a database that nobody declares: Citus and nothing else, where it is there already. Workers first,

@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { at, exampleFile, type Manifest, named, ofKind, refusal, render, usersExampleFile } from '../support/chart.ts';
 import { prepared } from '../support/memoryKubernetes.ts';
 
 describe('the chart with its defaults', () => {
   const objects = render();
 
-  it('makes these objects and no others', () => {
+  test('makes these objects and no others', () => {
     expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort()).toEqual([
       'ConfigMap/citusdemo-access',
       'ConfigMap/citusdemo-guard',
@@ -41,12 +41,12 @@ describe('the chart with its defaults', () => {
     ]);
   });
 
-  it('puts everything into the namespace of the release, with the cluster as label', () => {
+  test('puts everything into the namespace of the release, with the cluster as label', () => {
     expect(new Set(objects.map(({ metadata }) => metadata['namespace']))).toEqual(new Set(['shop']));
     expect(new Set(objects.map(({ metadata }) => metadata.labels['cluster-name']))).toEqual(new Set(['citusdemo']));
   });
 
-  it('makes leader Services that follow the label Patroni moves, and never publish what is not ready', () => {
+  test('makes leader Services that follow the label Patroni moves, and never publish what is not ready', () => {
     const service = named(objects, 'Service', 'citusdemo-1');
     expect(at(service, 'spec')).toEqual({
       type: 'ClusterIP',
@@ -55,7 +55,7 @@ describe('the chart with its defaults', () => {
     });
   });
 
-  it('makes one headless Service that names every pod, ready or not', () => {
+  test('makes one headless Service that names every pod, ready or not', () => {
     const spec = at(named(objects, 'Service', 'citusdemo-pods'), 'spec');
     expect(spec).toMatchObject({
       clusterIP: 'None',
@@ -65,7 +65,7 @@ describe('the chart with its defaults', () => {
     expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.serviceName')).toBe('citusdemo-pods');
   });
 
-  it('gives Patroni the rights it needs and no more: to change its own pods and records, and no others', () => {
+  test('gives Patroni the rights it needs and no more: to change its own pods and records, and no others', () => {
     const rules = at(named(objects, 'Role', 'citusdemo'), 'rules');
     const records = [0, 1, 2].flatMap((group) =>
       ['config', 'leader', 'sync', 'failover'].map((record) => `citusdemo-${group}-${record}`),
@@ -80,7 +80,7 @@ describe('the chart with its defaults', () => {
     expect(ofKind(objects, 'ClusterRole')).toEqual([]);
   });
 
-  it('renders nothing that Patroni writes', () => {
+  test('renders nothing that Patroni writes', () => {
     for (const set of ofKind(objects, 'StatefulSet')) {
       expect(at(set, 'spec.template.metadata.labels')).not.toHaveProperty('role');
     }
@@ -89,14 +89,14 @@ describe('the chart with its defaults', () => {
     expect(ofKind(objects, 'ConfigMap').filter(({ metadata }) => patronis.test(metadata.name))).toEqual([]);
   });
 
-  it('labels the pods of each group as the documentation selects them', () => {
+  test('labels the pods of each group as the documentation selects them', () => {
     const labels = at(named(objects, 'StatefulSet', 'citusdemo-2'), 'spec.template.metadata.labels');
     expect(labels).toMatchObject({ 'citus-type': 'worker', 'citus-group': '2', 'cluster-name': 'citusdemo' });
     const coordinator = at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.metadata.labels');
     expect(coordinator).toMatchObject({ 'citus-type': 'coordinator', 'citus-group': '0' });
   });
 
-  it('registers each group under its leader Service', () => {
+  test('registers each group under its leader Service', () => {
     expect(environment(named(objects, 'StatefulSet', 'citusdemo-2'))).toMatchObject({
       PATRONI_POSTGRESQL_CONNECT_ADDRESS: 'citusdemo-2:5432',
       PATRONI_CITUS_GROUP: '2',
@@ -106,7 +106,7 @@ describe('the chart with its defaults', () => {
     });
   });
 
-  it('runs pods that pass the restricted pod security level', () => {
+  test('runs pods that pass the restricted pod security level', () => {
     for (const pod of ofKind(objects, 'StatefulSet').map((set) => at(set, 'spec.template.spec'))) {
       expect(at(pod, 'securityContext')).toMatchObject({ runAsNonRoot: true, runAsUser: 999, fsGroup: 999 });
       expect(at(pod, 'securityContext.seccompProfile.type')).toBe('RuntimeDefault');
@@ -119,7 +119,7 @@ describe('the chart with its defaults', () => {
     }
   });
 
-  it('holds no password: those of the servers are made inside the cluster, once', async () => {
+  test('holds no password: those of the servers are made inside the cluster, once', async () => {
     expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).toEqual([
       'citusdemo-databases',
       'citusdemo-guard-image',
@@ -142,7 +142,7 @@ describe('the chart with its defaults', () => {
     expect((await passwords([first.secret])).values).toEqual(first.values);
   });
 
-  it('waits with the next pod until a standby counts again, only where there is one', () => {
+  test('waits with the next pod until a standby counts again, only where there is one', () => {
     const single = render({ values: { coordinator: { replicas: 1 } } });
     expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.minReadySeconds')).toBe(20);
     expect(at(named(single, 'StatefulSet', 'citusdemo-0'), 'spec.minReadySeconds')).toBe(0);
@@ -159,7 +159,7 @@ describe('server parameters', () => {
     return named(objects, 'ConfigMap', 'citusdemo-parameters').data ?? {};
   }
 
-  it('become environment variables, dots as two underscores, numbers without an exponent', () => {
+  test('become environment variables, dots as two underscores, numbers without an exponent', () => {
     expect(
       parameters({
         max_wal_size: 1073741824,
@@ -178,7 +178,7 @@ describe('server parameters', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['pg_partman_bgw', 'citus,pg_partman_bgw'],
     ['pg_stat_statements, citus ,pg_partman_bgw', 'citus,pg_stat_statements,pg_partman_bgw'],
     ['', 'citus'],
@@ -189,7 +189,7 @@ describe('server parameters', () => {
     );
   });
 
-  it('roll no pod when they change, while access rules do', () => {
+  test('roll no pod when they change, while access rules do', () => {
     const template = (values: Readonly<Record<string, unknown>>) =>
       at(named(render({ values }), 'StatefulSet', 'citusdemo-1'), 'spec.template');
     const before = template({});
@@ -199,14 +199,14 @@ describe('server parameters', () => {
 });
 
 describe('values of the cluster', () => {
-  it('names everything after clusterName, whatever the release is called', () => {
+  test('names everything after clusterName, whatever the release is called', () => {
     const objects = render({ values: { clusterName: 'geo' }, release: 'other' });
     expect(named(objects, 'Service', 'geo-0').metadata.labels['cluster-name']).toBe('geo');
     expect(named(objects, 'Role', 'geo').metadata.labels['app.kubernetes.io/instance']).toBe('other');
     expect(objects.filter(({ metadata }) => !metadata.name.startsWith('geo'))).toEqual([]);
   });
 
-  it('sorts worker groups by number and takes numbers, strings and per-group settings', () => {
+  test('sorts worker groups by number and takes numbers, strings and per-group settings', () => {
     const workers = [
       { citusGroup: 10, replicas: 3, resources: { limits: { memory: '2Gi' } }, storage: { size: '50Gi' } },
       { citusGroup: '2' },
@@ -227,7 +227,7 @@ describe('values of the cluster', () => {
     ).toBe('5Gi');
   });
 
-  it('merges podSpec: maps merge, zero and false replace, containers and volumes are added', () => {
+  test('merges podSpec: maps merge, zero and false replace, containers and volumes are added', () => {
     const podSpec = {
       nodeSelector: { disk: 'ssd' },
       terminationGracePeriodSeconds: 0,
@@ -261,7 +261,7 @@ describe('values of the cluster', () => {
     ]);
   });
 
-  it('gives the PostgreSQL container what archiving needs, and a group what only it needs', () => {
+  test('gives the PostgreSQL container what archiving needs, and a group what only it needs', () => {
     const objects = render({
       values: {
         postgresqlContainer: {
@@ -296,7 +296,7 @@ describe('values of the cluster', () => {
     expect(refusal({ commonLabels: { role: 'x' } })).toContain('commonLabels.role: Services, Patroni, Helm');
   });
 
-  it('uses an existing Secret with other keys', () => {
+  test('uses an existing Secret with other keys', () => {
     const secret = {
       create: false,
       name: 'vault',
@@ -319,7 +319,7 @@ describe('values of the cluster', () => {
     });
   });
 
-  it('keeps data on uninstall, or nothing', () => {
+  test('keeps data on uninstall, or nothing', () => {
     const policy = (keepOnUninstall: boolean) => {
       const rendered = render({ values: { storage: { keepOnUninstall } } });
       return at(named(rendered, 'StatefulSet', 'citusdemo-0'), 'spec.persistentVolumeClaimRetentionPolicy.whenDeleted');
@@ -328,7 +328,7 @@ describe('values of the cluster', () => {
     expect(policy(false)).toBe('Delete');
   });
 
-  it('offers the coordinator alone to the outside', () => {
+  test('offers the coordinator alone to the outside', () => {
     const objects = render({
       values: { service: { type: 'LoadBalancer', annotations: { 'example.org/internal': 'true' } } },
     });
@@ -337,7 +337,7 @@ describe('values of the cluster', () => {
     expect(at(named(objects, 'Service', 'citusdemo-1'), 'spec.type')).toBe('ClusterIP');
   });
 
-  it('keeps the pods of a group apart as told', () => {
+  test('keeps the pods of a group apart as told', () => {
     const affinity = (type: string) =>
       at(
         named(render({ values: { podAntiAffinity: { type } } }), 'StatefulSet', 'citusdemo-1'),
@@ -359,7 +359,7 @@ describe('values of the cluster', () => {
     const clients = [{ namespaceSelector: { matchLabels: { team: 'shop' } } }];
     const ports = [postgresql];
 
-    it.each([
+    test.each([
       ['pods of every namespace, by default', {}, [{ from: [{ namespaceSelector: {} }], ports }]],
       ['everybody, where the Service leads in from outside', { service: { type: 'NodePort' } }, [{ ports }]],
       ['those that are named', { networkPolicy: { clients } }, [{ from: clients, ports }]],
@@ -398,12 +398,12 @@ describe('values of the cluster', () => {
       expect(ingress(values)).toEqual([own, ...expected]);
     });
 
-    it('is left out where values say so', () => {
+    test('is left out where values say so', () => {
       expect(ofKind(render({ values: { networkPolicy: { enabled: false } } }), 'NetworkPolicy')).toEqual([]);
     });
   });
 
-  it("has a Service for the coordinator's standbys where values ask for it, whose name is in the certificate", () => {
+  test("has a Service for the coordinator's standbys where values ask for it, whose name is in the certificate", () => {
     expect(ofKind(render(), 'Service').map(({ metadata }) => metadata.name)).not.toContain('citusdemo-0-read');
     const objects = render({ values: { service: { readOnly: true } } });
     expect(at(named(objects, 'Service', 'citusdemo-0-read'), 'spec')).toEqual({
@@ -413,7 +413,7 @@ describe('values of the cluster', () => {
     expect(named(objects, 'ConfigMap', 'citusdemo-prepare').data?.['prepare.json']).toContain('"citusdemo-0-read"');
   });
 
-  it('has a policy for what Roles cannot restrict where values ask for it', () => {
+  test('has a policy for what Roles cannot restrict where values ask for it', () => {
     expect(ofKind(render(), 'ValidatingAdmissionPolicy')).toEqual([]);
     const objects = render({ values: { rbac: { admissionPolicy: true }, serviceAccount: { name: 'dba' } } });
     const policy = named(objects, 'ValidatingAdmissionPolicy', 'shop-citusdemo');
@@ -426,7 +426,7 @@ describe('values of the cluster', () => {
     });
   });
 
-  it('leaves out what exists already', () => {
+  test('leaves out what exists already', () => {
     const objects = render({
       values: {
         serviceAccount: { create: false, name: 'dba' },
@@ -440,7 +440,7 @@ describe('values of the cluster', () => {
     expect(at(named(objects, 'StatefulSet', 'citusdemo-0'), 'spec.template.spec.serviceAccountName')).toBe('dba');
   });
 
-  it('uses the images, pull policies and pull secrets it is told', () => {
+  test('uses the images, pull policies and pull secrets it is told', () => {
     const values = {
       image: { repository: 'registry.example/citus', tag: '13', pullPolicy: 'Always' },
       jobs: { image: { repository: 'registry.example/jobs', tag: '2' } },
@@ -460,7 +460,7 @@ describe('values of the cluster', () => {
     for (const owner of pods) expect(at(owner, 'spec.template.spec.imagePullSecrets')).toEqual([{ name: 'registry' }]);
   });
 
-  it('takes both images from the registry that all charts share, and exactly the image of a digest', () => {
+  test('takes both images from the registry that all charts share, and exactly the image of a digest', () => {
     const digest = `sha256:${'0a'.repeat(32)}`;
     const objects = render({
       values: { global: { imageRegistry: 'registry.example.com:5000/' }, image: { tag: '1', digest } },
@@ -471,7 +471,7 @@ describe('values of the cluster', () => {
     expect(image('Job', 'citusdemo-verify')).toBe('registry.example.com:5000/citus-databases:0.1.0');
   });
 
-  it('writes a password file for the nodes only when asked', () => {
+  test('writes a password file for the nodes only when asked', () => {
     const pgpass = (enabled: boolean) =>
       environment(named(render({ values: { pgpass: { enabled } } }), 'StatefulSet', 'citusdemo-0'));
     expect(pgpass(true)).toMatchObject({ PGPASS_ENABLED: 'true', PGPASSFILE: '/run/patroni/nodes.pgpass' });
@@ -479,7 +479,7 @@ describe('values of the cluster', () => {
     expect(pgpass(false)).not.toHaveProperty('PGPASSFILE');
   });
 
-  it('renders the example', () => {
+  test('renders the example', () => {
     const objects = render({ args: ['--values', exampleFile] });
     expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toEqual([
       expect.stringMatching(/^citusdemo-prepare-/),
@@ -491,7 +491,7 @@ describe('values of the cluster', () => {
     ]);
   });
 
-  it('renders the example with users', () => {
+  test('renders the example with users', () => {
     const objects = render({ args: ['--values', usersExampleFile] });
     expect(ofKind(objects, 'Job').map(({ metadata }) => metadata.name)).toContain('citusdemo-create-db-orders');
     // What the file tells its reader to ask for; `prepare` makes it inside the cluster.

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, type Manifest, named, ofKind, render } from '../support/chart.ts';
 
@@ -26,7 +26,7 @@ function specOf(objects: readonly Manifest[], secret: string) {
 }
 
 describe('the spec of an entry', () => {
-  it('says to the program everything the entry says', () => {
+  test('says to the program everything the entry says', () => {
     const spec = specOf(render({ values: { additionalDatabases: [skymap] } }), 'citusdemo-create-db-skymap');
     expect(spec.databases).toMatchObject([
       {
@@ -45,7 +45,7 @@ describe('the spec of an entry', () => {
     ]);
   });
 
-  it.each([
+  test.each([
     [{}, false],
     [{ acceptUndeclaredNodes: true }, true],
     // As after --reuse-values from a chart that did not know it.
@@ -58,7 +58,7 @@ describe('the spec of an entry', () => {
     expect(cluster.acceptUndeclaredNodes).toBe(accepted);
   });
 
-  it('names the image that the pods of the same revision are annotated with, which the Job waits for', () => {
+  test('names the image that the pods of the same revision are annotated with, which the Job waits for', () => {
     const values = {
       additionalDatabases: [skymap],
       image: { repository: 'citus', tag: '14.1', digest: `sha256:${'0'.repeat(64)}` },
@@ -78,7 +78,7 @@ describe('the spec of an entry', () => {
     }
   });
 
-  it('names all nodes by their leader Services', () => {
+  test('names all nodes by their leader Services', () => {
     const { cluster } = specOf(render({ values: { additionalDatabases: [skymap] } }), 'citusdemo-create-db-skymap');
     expect(cluster).toMatchObject({
       name: 'citusdemo',
@@ -94,7 +94,7 @@ describe('the spec of an entry', () => {
     });
   });
 
-  it('leaves the defaults to the program', () => {
+  test('leaves the defaults to the program', () => {
     const [database] = specOf(
       render({ values: { additionalDatabases: { orders: {} } } }),
       'citusdemo-create-db-orders',
@@ -109,13 +109,13 @@ describe('the spec of an entry', () => {
     });
   });
 
-  it('stands in the Secret for verify together with all others', () => {
+  test('stands in the Secret for verify together with all others', () => {
     const objects = render({ values: { additionalDatabases: [skymap, { name: 'orders' }] } });
     expect(specOf(objects, 'citusdemo-databases').databases.map(({ name }) => name)).toEqual(['skymap', 'orders']);
     expect(specOf(objects, 'citusdemo-create-db-orders').databases.map(({ name }) => name)).toEqual(['orders']);
   });
 
-  it('is readable without any database', () => {
+  test('is readable without any database', () => {
     expect(specOf(render(), 'citusdemo-databases').databases).toEqual([]);
   });
 });
@@ -126,7 +126,7 @@ describe('the forms of additionalDatabases', () => {
       .filter(({ metadata }) => metadata.labels['job-type'] === 'database-creation')
       .map(({ metadata }) => metadata.name);
 
-  it('are a list, a map, null and nothing', () => {
+  test('are a list, a map, null and nothing', () => {
     expect(jobs([{ name: 'orders' }, { name: 'audit' }])).toEqual([
       'citusdemo-create-db-orders',
       'citusdemo-create-db-audit',
@@ -139,7 +139,7 @@ describe('the forms of additionalDatabases', () => {
     expect(jobs([])).toEqual([]);
   });
 
-  it('can be set on the command line', () => {
+  test('can be set on the command line', () => {
     const objects = render({
       args: ['--set', 'additionalDatabases.orders.maxAttempts=5,additionalDatabases.audit.parameters.work_mem=1MB'],
     });
@@ -156,7 +156,7 @@ describe('the Job of an entry', () => {
     return named(objects, 'Job', 'citusdemo-create-db-orders');
   };
 
-  it('runs after install, upgrade and rollback, together with the others or in the order of the list', () => {
+  test('runs after install, upgrade and rollback, together with the others or in the order of the list', () => {
     const annotations = (jobs: object) => {
       const objects = render({ values: { additionalDatabases: [{ name: 'orders' }, { name: 'audit' }], jobs } });
       return ['orders', 'audit'].map(
@@ -172,7 +172,7 @@ describe('the Job of an entry', () => {
     expect(annotations({ parallel: 1 })).toMatchObject([hook, { ...hook, 'helm.sh/hook-weight': '2' }]);
   });
 
-  it('carries the labels that kubectl selects by, on Job and pod', () => {
+  test('carries the labels that kubectl selects by, on Job and pod', () => {
     const labels = { 'job-type': 'database-creation', 'cluster-name': 'citusdemo', team: 'shop' };
     const rendered = job({}, { labels: { team: 'shop' }, annotations: { note: 'x' } });
     expect(rendered.metadata.labels).toMatchObject(labels);
@@ -184,7 +184,7 @@ describe('the Job of an entry', () => {
     expect(at(rendered, 'spec.template.metadata.labels')).not.toHaveProperty('application');
   });
 
-  it.each([
+  test.each([
     [{}, 3],
     [{ backoffLimit: 0 }, 0],
     [{ backoffLimit: 7 }, 7],
@@ -193,7 +193,7 @@ describe('the Job of an entry', () => {
     expect(at(job(entry), 'spec.backoffLimit')).toBe(expected);
   });
 
-  it.each([
+  test.each([
     // (60 × 5 + 600) × 4 + 10 + 20 + 40
     [{}, 3670],
     [{ backoffLimit: 0 }, 900],
@@ -204,7 +204,7 @@ describe('the Job of an entry', () => {
     expect(at(job(entry, { activeDeadlineSeconds: 42 }), 'spec.activeDeadlineSeconds')).toBe(42);
   });
 
-  it('stops at exit codes that trying again cannot change, and does not count disruptions', () => {
+  test('stops at exit codes that trying again cannot change, and does not count disruptions', () => {
     expect(at(job({}), 'spec.podFailurePolicy.rules')).toEqual([
       { action: 'FailJob', onExitCodes: { containerName: 'citus-databases', operator: 'In', values: [1, 2, 3] } },
       { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
@@ -212,13 +212,13 @@ describe('the Job of an entry', () => {
     expect(at(job({}), 'spec.template.spec.restartPolicy')).toBe('Never');
   });
 
-  it('keeps or removes a finished Job as told', () => {
+  test('keeps or removes a finished Job as told', () => {
     expect(at(job({}), 'spec.ttlSecondsAfterFinished')).toBe(604800);
     expect(at(job({}, { ttlSecondsAfterFinished: 0 }), 'spec.ttlSecondsAfterFinished')).toBe(0);
     expect(at(job({}, { ttlSecondsAfterFinished: null }), 'spec.ttlSecondsAfterFinished')).toBeUndefined();
   });
 
-  it('has the right to see pods and Events, to leave an Event, and to keep the record of the cluster, and no other', () => {
+  test('has the right to see pods and Events, to leave an Event, and to keep the record of the cluster, and no other', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
     expect(at(named(objects, 'Role', 'citusdemo-jobs'), 'rules')).toEqual([
       { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
@@ -234,7 +234,7 @@ describe('the Job of an entry', () => {
     ]);
   });
 
-  it('runs as nobody special, on a read-only file system, and is told nothing but two names', () => {
+  test('runs as nobody special, on a read-only file system, and is told nothing but two names', () => {
     const pod = at(job({}), 'spec.template.spec');
     expect(pod).toMatchObject({ serviceAccountName: 'citusdemo-jobs', enableServiceLinks: false });
     expect(at(pod, 'securityContext')).toMatchObject({
@@ -255,7 +255,7 @@ describe('the Job of an entry', () => {
     ]);
   });
 
-  it('finds its files where the program looks for them', () => {
+  test('finds its files where the program looks for them', () => {
     const pod = at(job({}), 'spec.template.spec');
     expect(at(pod, 'containers.0.volumeMounts')).toEqual([
       { name: 'spec', mountPath: '/etc/citus-databases/spec.yaml', subPath: 'spec.yaml', readOnly: true },
@@ -267,7 +267,7 @@ describe('the Job of an entry', () => {
     expect(at(pod, 'containers.0.args')).toEqual(['apply', '--attempts', '4']);
   });
 
-  it('takes arguments, tolerations and a node selector', () => {
+  test('takes arguments, tolerations and a node selector', () => {
     const tolerations = [{ key: 'dedicated', operator: 'Exists' }];
     const pod = at(
       job({}, { extraArgs: ['--log-format', 'json'], tolerations, nodeSelector: { pool: 'jobs' } }),
@@ -279,7 +279,7 @@ describe('the Job of an entry', () => {
 });
 
 describe('helm test', () => {
-  it('runs verify with all entries, once; without entries too, as the pattern for commands by hand', () => {
+  test('runs verify with all entries, once; without entries too, as the pattern for commands by hand', () => {
     const verify = named(render({ values: { additionalDatabases: [{ name: 'orders' }] } }), 'Job', 'citusdemo-verify');
     expect(verify.metadata.annotations['helm.sh/hook']).toBe('test');
     expect(at(verify, 'spec.backoffLimit')).toBe(0);
@@ -295,7 +295,7 @@ describe('names of Jobs', () => {
       .filter(({ metadata }) => metadata.labels['job-type'] === 'database-creation')
       .map(({ metadata }) => metadata.name);
 
-  it('are the database name where Kubernetes takes it', () => {
+  test('are the database name where Kubernetes takes it', () => {
     expect(jobNames(['skymap', 'my-app', '2024'])).toEqual([
       'citusdemo-create-db-skymap',
       'citusdemo-create-db-my-app',
@@ -303,7 +303,7 @@ describe('names of Jobs', () => {
     ]);
   });
 
-  it('are valid and different for everything PostgreSQL takes as a name', () => {
+  test('are valid and different for everything PostgreSQL takes as a name', () => {
     const names = [
       'my_app',
       'my-app',
@@ -329,7 +329,7 @@ describe('names of Jobs', () => {
     }
   });
 
-  it('do not depend on the other entries', () => {
+  test('do not depend on the other entries', () => {
     expect(jobNames(['my_app'])).toEqual(jobNames(['my-app', 'my_app']).slice(1));
   });
 });

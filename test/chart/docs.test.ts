@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
 const root = new URL('../..', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 
 describe('what is generated from values.yaml', () => {
-  it('is up to date, and every key has a comment (node scripts/generate-chart-docs.mjs)', () => {
+  test('is up to date, and every key has a comment (node scripts/generate-chart-docs.mjs)', () => {
     const script = fileURLToPath(new URL('scripts/generate-chart-docs.mjs', root));
     const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
     expect(stderr.split('\n').filter((line) => line.includes('values.yaml') || line.includes('out of date'))).toEqual(
@@ -17,12 +17,12 @@ describe('what is generated from values.yaml', () => {
     expect(status).toBe(0);
   });
 
-  it('describes every value in the README', () => {
+  test('describes every value in the README', () => {
     const readme = read('chart/README.md');
     for (const path of leaves(parse(read('chart/values.yaml')))) expect.soft(readme).toContain(`| \`${path}\``);
   });
 
-  it('closes every mapping whose keys the chart reads', () => {
+  test('closes every mapping whose keys the chart reads', () => {
     const schema: unknown = JSON.parse(read('chart/values.schema.json'));
     const open = mappings(schema, '').filter(({ object }) => object['additionalProperties'] !== false);
     // Helm hands `global` to every chart of a release, with keys that are other charts' business.
@@ -30,7 +30,7 @@ describe('what is generated from values.yaml', () => {
   });
 });
 
-it('the versions of chart, program and images are one', () => {
+test('the versions of chart, program and images are one', () => {
   const chart: unknown = parse(read('chart/Chart.yaml'));
   const { version }: { version: string } = JSON.parse(read('package.json'));
   expect(chart).toMatchObject({ version, appVersion: version });

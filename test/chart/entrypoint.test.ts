@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { at, named, render } from '../support/chart.ts';
 
@@ -46,7 +46,7 @@ function configuration(environment: Readonly<Record<string, string>> = {}): unkn
 }
 
 describe('scripts/entrypoint.sh', () => {
-  it('starts Patroni with the file, which only its user reads', () => {
+  test('starts Patroni with the file, which only its user reads', () => {
     expect(run().stdout).toContain(`patroni ${join(folder, 'run', 'patroni.yml')}\n`);
     expect(statSync(join(folder, 'run', 'patroni.yml')).mode & 0o777).toBe(0o600);
   });
@@ -62,7 +62,7 @@ describe('scripts/entrypoint.sh', () => {
     chmodSync(file, 0o755);
   }
 
-  it('lets Citus split shards where the server restricts output plugins', () => {
+  test('lets Citus split shards where the server restricts output plugins', () => {
     const plugins = (environment: Readonly<Record<string, string>> = {}) =>
       at(configuration(environment), 'postgresql.parameters.output_plugin_libraries');
     server('17.10 (Debian 17.10-1)', 'max_connections');
@@ -72,7 +72,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(plugins({ OUTPUT_PLUGINS: 'pgoutput, wal2json' })).toBe('pgoutput, wal2json, citus');
   });
 
-  it("does not start one version's server on another version's data, and says so in one sentence", () => {
+  test("does not start one version's server on another version's data, and says so in one sentence", () => {
     const data = join(folder, 'data');
     mkdirSync(data);
     const environment = { PATRONI_POSTGRESQL_DATA_DIR: data };
@@ -87,7 +87,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it('keeps passwords as they are, whatever they hold', () => {
+  test('keeps passwords as they are, whatever they hold', () => {
     const authentication = at(configuration(), 'postgresql.authentication');
     expect(authentication).toEqual({
       superuser: { username: 'postgres', password: superuserPassword },
@@ -96,7 +96,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(at(configuration(), 'restapi.authentication')).toEqual({ username: 'patroni', password: 'rest' });
   });
 
-  it('seeds parameters from the environment, once, and leaves Patroni its own variables', () => {
+  test('seeds parameters from the environment, once, and leaves Patroni its own variables', () => {
     const environment = {
       PATRONI_POSTGRESQL_MAX_CONNECTIONS: '100',
       PATRONI_POSTGRESQL_WORK_MEM: '4MB',
@@ -150,7 +150,7 @@ describe('scripts/entrypoint.sh', () => {
     ]);
   });
 
-  it.each([
+  test.each([
     ['pg_partman_bgw', 'citus,pg_partman_bgw'],
     ['pg_stat_statements,citus, pg_partman_bgw', 'citus,pg_stat_statements,pg_partman_bgw'],
     ['', 'citus'],
@@ -159,7 +159,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(at(written, 'bootstrap.dcs.postgresql.parameters.shared_preload_libraries')).toBe(expected);
   });
 
-  it.each([
+  test.each([
     ['prefer', undefined],
     ['require', undefined],
     ['verify-ca', '/tls/ca.crt'],
@@ -188,13 +188,13 @@ describe('scripts/entrypoint.sh', () => {
     });
   });
 
-  it('keeps Citus from turning TLS on where there are no certificates', () => {
+  test('keeps Citus from turning TLS on where there are no certificates', () => {
     const parameters = at(configuration(), 'postgresql.parameters');
     expect(parameters).toMatchObject({ 'citus.node_conninfo': 'sslmode=prefer' });
     expect(parameters).not.toHaveProperty('ssl');
   });
 
-  it('takes the access rules of the chart', () => {
+  test('takes the access rules of the chart', () => {
     const { data } = named(render({ values: { ssl: { enabled: true } } }), 'ConfigMap', 'citusdemo-access');
     for (const [name, text] of Object.entries(data ?? {}))
       writeFileSync(join(folder, 'access', name), `# a comment\n\n${text}`);
@@ -203,7 +203,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(at(postgresql, 'pg_ident')).toEqual(['citus postgres "postgres"']);
   });
 
-  it('writes the password file, escaped, only when asked', () => {
+  test('writes the password file, escaped, only when asked', () => {
     const file = join(folder, 'run', 'nodes.pgpass');
     expect(run().status).toBe(0);
     expect(existsSync(file)).toBe(false);
@@ -212,7 +212,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  it.each(['superuser', 'replication', 'restapi'])('stops where the password of %s is empty', (name) => {
+  test.each(['superuser', 'replication', 'restapi'])('stops where the password of %s is empty', (name) => {
     writeFileSync(join(folder, 'credentials', name), '');
     const { status, stdout, stderr } = run();
     expect(status).toBe(2);
@@ -220,7 +220,7 @@ describe('scripts/entrypoint.sh', () => {
     expect(stdout).not.toContain('patroni');
   });
 
-  it('shows no password to whoever looks at processes or the environment', () => {
+  test('shows no password to whoever looks at processes or the environment', () => {
     const { stdout, stderr } = run({ PGPASS_ENABLED: 'true' });
     expect(stdout).toContain('CREDENTIALS_DIRECTORY=');
     for (const password of [superuserPassword, 'r3pl-secret']) expect(stdout + stderr).not.toContain(password);

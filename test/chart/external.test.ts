@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, named, refusal, render } from '../support/chart.ts';
 import { notesOf, refusalAgainst, renderAgainst } from './fakeKubernetes.ts';
@@ -21,7 +21,7 @@ const values = {
 const job = 'citusdemo-create-db-orders';
 
 describe('cluster.create: false', () => {
-  it('renders what declares databases, and nothing of the servers', () => {
+  test('renders what declares databases, and nothing of the servers', () => {
     const objects = render({ values }).map(
       ({ kind, metadata }) => `${kind} ${metadata.name.replace(/-[0-9a-f]{8}$/, '')}`,
     );
@@ -43,7 +43,7 @@ describe('cluster.create: false', () => {
     expect(withoutUsers.filter(({ metadata }) => metadata.name.startsWith('citusdemo-prepare'))).toEqual([]);
   });
 
-  it('hands the program the nodes, the superuser and nothing of Patroni', () => {
+  test('hands the program the nodes, the superuser and nothing of Patroni', () => {
     const objects = render({ values });
     for (const secret of [job, 'citusdemo-databases']) {
       const text = decoded(named(objects, 'Secret', secret), 'spec.yaml');
@@ -73,7 +73,7 @@ describe('cluster.create: false', () => {
     expect(at(document, 'secrets.credentials')).toBeUndefined();
   });
 
-  it('discovers workers where none are listed, and logs in with a certificate where no password is named', () => {
+  test('discovers workers where none are listed, and logs in with a certificate where no password is named', () => {
     const tls = {
       ssl: { secretName: 'pg-tls' },
       cluster: { ...cluster, workers: [], superuser: { username: 'admin' } },
@@ -88,7 +88,7 @@ describe('cluster.create: false', () => {
     expect(JSON.stringify(volumes)).not.toContain('"name":"superuser"');
   });
 
-  it.each([
+  test.each([
     [{ cluster: { create: false } }, 'cluster.coordinator.host: with cluster.create: false, name the coordinator'],
     [{ ssl: { enabled: true } }, 'ssl.secretName: with cluster.create: false'],
     [{ additionalDatabases: [{ name: 'main' }] }, '"main" is cluster.database'],
@@ -100,12 +100,12 @@ describe('cluster.create: false', () => {
     expect(refusal({ ...values, ...wrong })).toContain(message);
   });
 
-  it('refuses to take the place of a cluster that the release runs', async () => {
+  test('refuses to take the place of a cluster that the release runs', async () => {
     const own = render({ values: { clusterName: 'citusdemo' } }).filter(({ kind }) => kind === 'StatefulSet');
     expect(await refusalAgainst(own, values)).toContain('which Helm would delete');
   });
 
-  it('takes along on uninstall what is its own, where Helm sees the cluster', async () => {
+  test('takes along on uninstall what is its own, where Helm sees the cluster', async () => {
     const account = { name: 'default', namespace: 'shop', labels: {}, annotations: {} };
     const gone = async (of: Readonly<Record<string, unknown>>) =>
       (await renderAgainst([{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: account }], of))
@@ -120,7 +120,7 @@ describe('cluster.create: false', () => {
     );
   });
 
-  it('says in the notes whose databases they are', async () => {
+  test('says in the notes whose databases they are', async () => {
     const notes = await notesOf(values);
     expect(notes).toContain('Databases on the Citus cluster whose coordinator is pg.data.svc');
     expect(notes).toContain(`logs job/${job}`);

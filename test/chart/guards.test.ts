@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { at, type Manifest, named, ofKind } from '../support/chart.ts';
 import { preparedBy } from '../support/memoryKubernetes.ts';
 import { refusalAgainst, renderAgainst } from './fakeKubernetes.ts';
@@ -62,19 +62,19 @@ describe('the guard of the image', () => {
   const hooksOf = (objects: readonly Manifest[]) =>
     named(objects, 'Job', 'ops-guard-image').metadata.annotations['helm.sh/hook'];
 
-  it('runs before each rollback, and before an upgrade that changes the image', async () => {
+  test('runs before each rollback, and before an upgrade that changes the image', async () => {
     const present = await running();
     expect(hooksOf(await renderAgainst(present, values))).toBe('pre-rollback');
     expect(hooksOf(await renderAgainst(present, other))).toBe('pre-rollback,pre-upgrade');
     expect(hooksOf(await renderAgainst([], other))).toBe('pre-rollback');
   });
 
-  it('does not run before an upgrade that switches TLS as well, for certificates may not be there yet', async () => {
+  test('does not run before an upgrade that switches TLS as well, for certificates may not be there yet', async () => {
     const switched = { ...other, ssl: { enabled: false } };
     expect(hooksOf(await renderAgainst(await running(), switched))).toBe('pre-rollback');
   });
 
-  it('asks a container of the new image for its versions, and the program with the superuser of the release', async () => {
+  test('asks a container of the new image for its versions, and the program with the superuser of the release', async () => {
     const job = named(await renderAgainst(await running(), other), 'Job', 'ops-guard-image');
     expect(at(job, 'spec.template.spec.initContainers.0')).toMatchObject({
       image: 'patroni-citus-k8s:other',
@@ -92,12 +92,12 @@ describe('the guard of the image', () => {
 });
 
 describe('upgrade', () => {
-  it('renders for the cluster that runs', async () => {
+  test('renders for the cluster that runs', async () => {
     const objects = await renderAgainst(await running(), values);
     expect(ofKind(objects, 'StatefulSet').map(({ metadata }) => metadata.name)).toEqual(['ops-0', 'ops-1', 'ops-2']);
   });
 
-  it.each<[string, Values, readonly string[]]>([
+  test.each<[string, Values, readonly string[]]>([
     [
       'a clusterName that was forgotten',
       { storage: { size: '1Gi' } },
@@ -161,14 +161,14 @@ describe('upgrade', () => {
     const plain = { ...values, ssl: { enabled: false } };
     const soft = { ...values, ssl: { mode: 'prefer' } };
 
-    it('is refused, and the way in two steps named', async () => {
+    test('is refused, and the way in two steps named', async () => {
       const message = await refusalAgainst(await running(plain), values);
       expect(message).toContain('ssl.mode: is verify-ca, but the servers of ops-0 run without TLS');
       expect(message).toContain('Upgrade with ssl.mode: prefer first');
       expect(message).toContain('To leave TLS off, set ssl.enabled: false.');
     });
 
-    it('goes on by these steps, and without TLS', async () => {
+    test('goes on by these steps, and without TLS', async () => {
       for (const [before, now] of [
         [plain, soft],
         [soft, values],
@@ -179,7 +179,7 @@ describe('upgrade', () => {
       }
     });
 
-    it('is refused by the Job too, for tools that look nothing up and for rollbacks', async () => {
+    test('is refused by the Job too, for tools that look nothing up and for rollbacks', async () => {
       const rendered = await renderAgainst([], values, 'install');
       const sets = async (of: Values) => ofKind(await running(of), 'StatefulSet');
       for (const job of ['ops-prepare', 'ops-guard'] as const) {
@@ -191,19 +191,19 @@ describe('upgrade', () => {
     });
   });
 
-  it.each([['2'], [2]])('lets a worker group go that is retired, as %j', async (group) => {
+  test.each([['2'], [2]])('lets a worker group go that is retired, as %j', async (group) => {
     const fewer = { ...values, workers: [{ citusGroup: '1' }], retiredWorkerGroups: [group] };
     const objects = await renderAgainst(await running(), fewer);
     expect(ofKind(objects, 'StatefulSet')).toHaveLength(2);
   });
 
-  it('refuses to make passwords for data that has some already', async () => {
+  test('refuses to make passwords for data that has some already', async () => {
     const message = await refusalAgainst(without(await running(), 'Secret'), values);
     expect(message).toContain('the cluster has data (ConfigMap ops-0-config), but the Secret ops-credentials');
     expect(message).toContain('Restore the Secret from a backup');
   });
 
-  it('refuses to let go of passwords that an earlier chart had in its manifest, and says how to keep them', async () => {
+  test('refuses to let go of passwords that an earlier chart had in its manifest, and says how to keep them', async () => {
     const owned = (annotations: Readonly<Record<string, string>>): Manifest => ({
       ...credentials,
       metadata: { ...credentials.metadata, labels: { 'app.kubernetes.io/managed-by': 'Helm' }, annotations },
@@ -216,19 +216,19 @@ describe('upgrade', () => {
     expect(ofKind(await renderAgainst(kept, values), 'StatefulSet')).toHaveLength(3);
   });
 
-  it('goes on where an install was cut off before there was any data', async () => {
+  test('goes on where an install was cut off before there was any data', async () => {
     const present = without(await running(), 'Secret', 'ConfigMap');
     expect(ofKind(await renderAgainst(present, values), 'StatefulSet')).toHaveLength(3);
   });
 
-  it('scales a running group down and up', async () => {
+  test('scales a running group down and up', async () => {
     for (const replicas of [1, 3]) {
       const objects = await renderAgainst(await running(), { ...values, coordinator: { replicas } });
       expect(named(objects, 'StatefulSet', 'ops-0')).toMatchObject({ spec: { replicas } });
     }
   });
 
-  it('is not disturbed by another release of the chart in the namespace', async () => {
+  test('is not disturbed by another release of the chart in the namespace', async () => {
     const other = (await running({ clusterName: 'other', storage: { size: '5Gi' } })).map((object) => ({
       ...object,
       metadata: {
@@ -241,18 +241,18 @@ describe('upgrade', () => {
 });
 
 describe('install over volumes that an earlier release left', () => {
-  it('starts as many pods as led or stood by', async () => {
+  test('starts as many pods as led or stood by', async () => {
     expect(ofKind(await renderAgainst(await leftBehind(), values, 'install'), 'StatefulSet')).toHaveLength(3);
   });
 
-  it('refuses another scope', async () => {
+  test('refuses another scope', async () => {
     const message = await refusalAgainst(await leftBehind(), { ...values, patroni: { scope: 'new' } }, 'install');
     expect(message).toContain(
       'patroni.scope: the values say "new", but the volume data-ops-0-0 holds data of the scope "ops"',
     );
   });
 
-  it.each<[string, (state: readonly Manifest[]) => readonly Manifest[]]>([
+  test.each<[string, (state: readonly Manifest[]) => readonly Manifest[]]>([
     ['with the record', (state) => state],
     ['without it', (state) => without(state, 'ConfigMap')],
   ])('refuses volumes without their passwords, %s', async (_, change) => {
@@ -260,7 +260,7 @@ describe('install over volumes that an earlier release left', () => {
     expect(message).toContain('but the Secret ops-credentials with its passwords is gone');
   });
 
-  it('refuses fewer pods than the one that led, and says how many', async () => {
+  test('refuses fewer pods than the one that led, and says how many', async () => {
     const state = (await leftBehind()).map((object) =>
       object.metadata.name === 'ops-1-leader' ? configMap('ops-1-leader', 'ops', { leader: 'ops-1-1' }) : object,
     );
@@ -272,12 +272,12 @@ describe('install over volumes that an earlier release left', () => {
     expect(ofKind(await renderAgainst(state, { ...values, workers: both }, 'install'), 'StatefulSet')).toHaveLength(3);
   });
 
-  it('takes fewer pods where the leader is among them', async () => {
+  test('takes fewer pods where the leader is among them', async () => {
     const objects = await renderAgainst(await leftBehind(), { ...values, coordinator: { replicas: 1 } }, 'install');
     expect(named(objects, 'StatefulSet', 'ops-0')).toMatchObject({ spec: { replicas: 1 } });
   });
 
-  it('refuses fewer pods than volumes where nobody recorded who led', async () => {
+  test('refuses fewer pods than volumes where nobody recorded who led', async () => {
     const state = without(await leftBehind(), 'ConfigMap');
     const message = await refusalAgainst(state, { ...values, coordinator: { replicas: 1 } }, 'install');
     expect(message).toContain('ops-0-1 had a volume, and which of them led is not recorded. Start with replicas: 2');

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { chartFolder, exampleFile } from '../support/chart.ts';
 import { findHelm, type HelmMajor } from '../support/helm.ts';
 
@@ -21,18 +21,18 @@ function withoutRandomness(manifests: string): string {
 }
 
 describe('Helm 3 and Helm 4', () => {
-  it('are what they say', () => {
+  test('are what they say', () => {
     for (const [major, helm] of helms) {
       expect(spawnSync(helm, ['version', '--short'], { encoding: 'utf8' }).stdout).toMatch(new RegExp(`^v${major}\\.`));
     }
   });
 
-  it('render the same', () => {
+  test('render the same', () => {
     const args = ['template', 'citusdemo', chartFolder, '--values', exampleFile, '--set', 'networkPolicy.enabled=true'];
     expect(withoutRandomness(run(3, args))).toBe(withoutRandomness(run(4, args)));
   });
 
-  it.each([3, 4] as const)('accept chart and example strictly (%i)', (major) => {
+  test.each([3, 4] as const)('accept chart and example strictly (%i)', (major) => {
     expect(run(major, ['lint', '--strict', chartFolder, '--values', exampleFile])).toContain('0 chart(s) failed');
   });
 });

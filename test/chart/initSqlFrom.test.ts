@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, named, refusal, render } from '../support/chart.ts';
 
@@ -13,7 +13,7 @@ function entry(...initSQLFrom: readonly object[]): object {
 }
 
 describe('initSQLFrom', () => {
-  it('is what the program reads, mounted in the Job and for verify', () => {
+  test('is what the program reads, mounted in the Job and for verify', () => {
     const objects = render({ values: { ...entry(tables, keys) } });
     const { databases } = parseSpec(decoded(named(objects, 'Secret', job), 'spec.yaml'), job);
     expect(databases[0]?.initSQLFrom).toEqual([
@@ -40,12 +40,12 @@ describe('initSQLFrom', () => {
     }
   });
 
-  it('leaves no trace where it is not used', () => {
+  test('leaves no trace where it is not used', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders' }] } });
     expect(JSON.stringify(objects)).not.toContain('/etc/citus-databases/sql');
   });
 
-  it.each([
+  test.each([
     [{ key: 'a.sql' }, 'additionalDatabases[0].initSQLFrom[0]: name either a configMap or a secret.'],
     [
       { configMap: 'a', secret: 'b', key: 'a.sql' },
@@ -58,7 +58,7 @@ describe('initSQLFrom', () => {
     expect(refusal({ ...entry(wrong) })).toContain(message);
   });
 
-  it('refuses the same key twice: a script has each statement once', () => {
+  test('refuses the same key twice: a script has each statement once', () => {
     expect(refusal({ ...entry(tables, tables) })).toContain(
       'key "tables.sql" of configMap "orders-sql" is listed twice.',
     );

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, chartFolder, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
@@ -28,7 +28,7 @@ describe('jobs.mode: single', () => {
   const objects = render({ values });
   const job = named(objects, 'Job', 'citusdemo-create-databases');
 
-  it('renders one Job for all entries, a hook as the others are', () => {
+  test('renders one Job for all entries, a hook as the others are', () => {
     expect(namesOf(objects)).toEqual(['citusdemo-create-databases']);
     expect(job.metadata.annotations).toMatchObject({
       'helm.sh/hook': 'post-install,post-upgrade,post-rollback',
@@ -39,7 +39,7 @@ describe('jobs.mode: single', () => {
     expect(at(job, 'spec.podFailurePolicy.rules.0.onExitCodes.values')).toEqual([1, 2, 3]);
   });
 
-  it('gives it a Secret with all entries, and none to each', () => {
+  test('gives it a Secret with all entries, and none to each', () => {
     const secrets = ofKind(objects, 'Secret').map(({ metadata }) => metadata.name);
     expect(secrets.filter((name) => name.startsWith('citusdemo-create-'))).toEqual(['citusdemo-create-databases']);
     const spec = parseSpec(decoded(named(objects, 'Secret', 'citusdemo-create-databases'), 'spec.yaml'), 'spec');
@@ -48,14 +48,14 @@ describe('jobs.mode: single', () => {
     expect(at(job, 'spec.template.spec.volumes.0.secret.secretName')).toBe('citusdemo-create-databases');
   });
 
-  it('mounts the password of a role once, however many entries declare it', () => {
+  test('mounts the password of a role once, however many entries declare it', () => {
     const volumes = at(job, 'spec.template.spec.volumes');
     const users = Array.isArray(volumes) ? volumes.find((volume) => at(volume, 'name') === 'users') : undefined;
     expect(at(users, 'projected.sources')).toHaveLength(1);
     expect(at(users, 'projected.sources.0.secret.name')).toBe('citusdemo-user-clerk');
   });
 
-  it('says how many entries are worked on at the same time', () => {
+  test('says how many entries are worked on at the same time', () => {
     expect(at(job, 'spec.template.spec.containers.0.args')).toEqual([
       'apply',
       '--databases-at-once',
@@ -79,7 +79,7 @@ describe('jobs.mode: single', () => {
     expect(refusal({ ...values, jobs: { mode: 'one' } })).toContain('mode');
   });
 
-  it.each([
+  test.each([
     // 100 × 5 s of waiting and one turn of 600 s, twice (backoffLimit 1), 10 s between
     [{ databasesAtOnce: 3 }, databases.map((entry) => ({ backoffLimit: 1, ...entry })), 1, 2210],
     // two turns of 600 s
@@ -97,11 +97,11 @@ describe('jobs.mode: single', () => {
     expect(at(rendered, 'spec.activeDeadlineSeconds')).toBe(deadline);
   });
 
-  it('renders none where no database is declared', () => {
+  test('renders none where no database is declared', () => {
     expect(namesOf(render({ values: { jobs: { mode: 'single' } } }))).toEqual([]);
   });
 
-  it('tells in the notes where the log is', async () => {
+  test('tells in the notes where the log is', async () => {
     const notes = await notesOf(values);
     expect(notes).toContain('  orders\n  MyApp\n  audit\n');
     expect(notes.match(/logs job\/\S*create\S*/g)).toEqual(['logs job/citusdemo-create-databases']);
@@ -131,7 +131,7 @@ describe('jobs.parallel', () => {
       : undefined;
   };
 
-  it('puts the Jobs of several entries into a List, which is one hook, after the parameters', () => {
+  test('puts the Jobs of several entries into a List, which is one hook, after the parameters', () => {
     const lists = hooks({});
     expect(lists.map(({ names }) => names)).toEqual([
       ['configure'],
@@ -145,20 +145,20 @@ describe('jobs.parallel', () => {
     }
   });
 
-  it('bounds how many there are in one', () => {
+  test('bounds how many there are in one', () => {
     const lists = hooks({ jobs: { parallel: 2 } });
     expect(lists.map(({ names }) => names.length)).toEqual([1, 2, 1]);
     expect(lists.map(({ object }) => annotation(object, 'helm.sh/hook-weight'))).toEqual(['0', '1', '2']);
     expect(refusal({ jobs: { parallel: 0 } })).toContain('parallel');
   });
 
-  it('1: a hook for each, whose log Helm can print', () => {
+  test('1: a hook for each, whose log Helm can print', () => {
     const each = hooks({ jobs: { parallel: 1 } });
     expect(each.map(({ names }) => names.length)).toEqual([1, 1, 1, 1]);
     for (const { object } of each) expect(annotation(object, 'helm.sh/hook-output-log-policy')).toBe('hook-failed');
   });
 
-  it('configure runs beside the databases where nothing changed since the last release, else before them', async () => {
+  test('configure runs beside the databases where nothing changed since the last release, else before them', async () => {
     const values = { additionalDatabases: databases };
     const weights = async (present: readonly Manifest[], now: Values) => {
       const objects = await renderAgainst(present, now);
@@ -223,7 +223,7 @@ describe('jobs.unchanged', () => {
     return namesOf(await renderAgainst(present, now));
   }
 
-  it('skip: no Job for an entry that is declared as it was when its Job succeeded', async () => {
+  test('skip: no Job for an entry that is declared as it was when its Job succeeded', async () => {
     const present = await clusterAfter(values);
     expect(await rendered(present, values)).toEqual([]);
     const [orders, ...others] = databases;
@@ -233,7 +233,7 @@ describe('jobs.unchanged', () => {
     expect(await rendered(present, more)).toEqual(['stock']);
   });
 
-  it('skip: the Secrets stay, those that the old Jobs mount included', async () => {
+  test('skip: the Secrets stay, those that the old Jobs mount included', async () => {
     const present = await clusterAfter(values);
     const secrets = ofKind(await renderAgainst(present, values), 'Secret').map(({ metadata }) => metadata.name);
     const mounted = creations(present).map(({ metadata }) => metadata.name);
@@ -241,7 +241,7 @@ describe('jobs.unchanged', () => {
     expect(secrets).toEqual(expect.arrayContaining([...mounted, 'citusdemo-databases']));
   });
 
-  it.each([
+  test.each([
     ['workers', { workers: [{ citusGroup: '1' }, { citusGroup: '2' }, { citusGroup: '3' }] }],
     ["the program's image", { jobs: { unchanged: 'skip', image: { tag: '9.9.9' } } }],
     ["the nodes' image", { image: { tag: '9.9.9' } }],
@@ -251,7 +251,7 @@ describe('jobs.unchanged', () => {
     expect(await rendered(await clusterAfter(values), { ...values, ...more })).toHaveLength(3);
   });
 
-  it('skip: a password that was replaced in its Secret runs the Jobs of its databases again', async () => {
+  test('skip: a password that was replaced in its Secret runs the Jobs of its databases again', async () => {
     const present = (await clusterAfter(values)).map((object) =>
       object.metadata.name === 'citusdemo-user-clerk'
         ? { ...object, metadata: { ...object.metadata, resourceVersion: '8' } }
@@ -260,7 +260,7 @@ describe('jobs.unchanged', () => {
     expect(await rendered(present, values)).toEqual(['orders', 'myapp']);
   });
 
-  it('skip: SQL that changed in its ConfigMap or Secret runs the Job again', async () => {
+  test('skip: SQL that changed in its ConfigMap or Secret runs the Job again', async () => {
     const holding = (kind: string, name: string, resourceVersion: string, text: string): Manifest => ({
       apiVersion: 'v1',
       kind,
@@ -287,7 +287,7 @@ describe('jobs.unchanged', () => {
     expect(await now(keys('1'))).toEqual(['orders']);
   });
 
-  it.each([
+  test.each([
     ['failed', { failed: 4, conditions: [{ type: 'Failed', status: 'True' }] }],
     ['is still running', { active: 1 }],
     ['has no status yet', {}],
@@ -295,7 +295,7 @@ describe('jobs.unchanged', () => {
     expect(await rendered(await clusterAfter(values, status), values)).toHaveLength(3);
   });
 
-  it('skip: a Job that is gone, or whose Secret is (jobs.mode was another meanwhile), runs again', async () => {
+  test('skip: a Job that is gone, or whose Secret is (jobs.mode was another meanwhile), runs again', async () => {
     const present = await clusterAfter(values);
     const without = (kind: string) =>
       present.filter(({ kind: of, metadata }) => of !== kind || metadata.name !== 'citusdemo-create-db-audit');
@@ -303,23 +303,23 @@ describe('jobs.unchanged', () => {
     expect(await rendered(without('Secret'), values)).toEqual(['audit']);
   });
 
-  it('skip: an install runs them all, whatever an earlier release left behind', async () => {
+  test('skip: an install runs them all, whatever an earlier release left behind', async () => {
     const present = await clusterAfter(values);
     expect(namesOf(await renderAgainst(present, values, 'install'))).toHaveLength(3);
   });
 
-  it('skip: without a cluster to look at, all run', () => {
+  test('skip: without a cluster to look at, all run', () => {
     expect(namesOf(render({ values, args: ['--is-upgrade'] }))).toHaveLength(3);
   });
 
-  it('run, the default: all run again', async () => {
+  test('run, the default: all run again', async () => {
     const present = await clusterAfter({ additionalDatabases: databases });
     expect(await rendered(present, { additionalDatabases: databases })).toHaveLength(3);
     // What ran by then counts once it is switched over.
     expect(await rendered(present, values)).toEqual([]);
   });
 
-  it('skip with jobs.mode: single: none as long as every entry is as it was', async () => {
+  test('skip with jobs.mode: single: none as long as every entry is as it was', async () => {
     const single = { additionalDatabases: databases, jobs: { mode: 'single', unchanged: 'skip' } };
     const present = await clusterAfter(single);
     expect(await creationNames(present, single)).toEqual([]);
@@ -328,12 +328,12 @@ describe('jobs.unchanged', () => {
     expect(await rendered(present, values)).toHaveLength(3);
   });
 
-  it('is one of two words', () => {
+  test('is one of two words', () => {
     expect(refusal({ jobs: { unchanged: 'never' } })).toContain('unchanged');
   });
 });
 
-it('the hash in an annotation holds no password', async () => {
+test('the hash in an annotation holds no password', async () => {
   const hash = async (password: string) => {
     const secret = {
       kind: 'Secret',

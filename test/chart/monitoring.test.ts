@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import * as z from 'zod';
 import { metricsOf } from '../../src/reconcile/metrics.ts';
@@ -45,19 +45,19 @@ function rules(from: readonly Manifest[]) {
   return rulesOf.parse(at(named(from, 'PrometheusRule', 'citusdemo'), 'spec'));
 }
 
-it('nothing of it is made unless it is asked for', () => {
+test('nothing of it is made unless it is asked for', () => {
   const kinds = render().map(({ kind }) => kind);
   for (const kind of ['CronJob', 'PodMonitor', 'PrometheusRule']) expect(kinds).not.toContain(kind);
   expect(render().filter(({ metadata }) => metadata.name.includes('dashboard'))).toEqual([]);
 });
 
-it('a release that was made before there were such values is upgraded with --reuse-values', () => {
+test('a release that was made before there were such values is upgraded with --reuse-values', () => {
   const kinds = render({ values: { schedule: null, monitoring: null } }).map(({ kind }) => kind);
   expect(kinds).toContain('StatefulSet');
   expect(kinds).not.toContain('CronJob');
 });
 
-it('of a cluster that something else runs, the Jobs and their alerts', () => {
+test('of a cluster that something else runs, the Jobs and their alerts', () => {
   const cluster = {
     create: false,
     coordinator: { host: 'citus.example' },
@@ -72,7 +72,7 @@ it('of a cluster that something else runs, the Jobs and their alerts', () => {
 });
 
 describe('CronJobs', () => {
-  it.each([
+  test.each([
     ['verify', '*/15 * * * *', ['verify', '--timeout', '1m', '--push-to', 'http://pushgateway.monitoring:9091']],
     ['plan', '0 6 * * *', ['plan', '--timeout', '1m']],
   ])('%s: one at a time, whose Job fails with the first finding', (command, schedule, args) => {
@@ -85,7 +85,7 @@ describe('CronJobs', () => {
     expect(at(job, 'spec.jobTemplate.spec.template.spec.containers.0.args')).toEqual(args);
   });
 
-  it('has the pod of the Job of `helm test`, but for its arguments', () => {
+  test('has the pod of the Job of `helm test`, but for its arguments', () => {
     const users = [{ name: 'shop', users: [{ name: 'clerk', access: 'readOnly', generate: true }] }];
     const both = render({ values: { ...values, additionalDatabases: users } });
     const scheduled = at(named(both, 'CronJob', 'citusdemo-verify'), 'spec.jobTemplate.spec.template.spec');
@@ -96,7 +96,7 @@ describe('CronJobs', () => {
 });
 
 describe('PodMonitor and dashboard', () => {
-  it('names the port and the labels that the pods have', () => {
+  test('names the port and the labels that the pods have', () => {
     const monitor = named(objects, 'PodMonitor', 'citusdemo');
     expect(monitor.metadata.labels).toMatchObject({ release: 'prometheus' });
     const selector = z.record(z.string(), z.string()).parse(at(monitor, 'spec.selector.matchLabels'));
@@ -109,7 +109,7 @@ describe('PodMonitor and dashboard', () => {
     }
   });
 
-  it('is JSON that Grafana reads, with metrics that exist', () => {
+  test('is JSON that Grafana reads, with metrics that exist', () => {
     const { data } = named(objects, 'ConfigMap', 'citusdemo-dashboard');
     const dashboard = JSON.parse(data?.['citusdemo.json'] ?? '');
     expect(dashboard.panels.length).toBeGreaterThan(8);
@@ -121,18 +121,18 @@ describe('PodMonitor and dashboard', () => {
 });
 
 describe('rules', () => {
-  it('ask for metrics that exist', () => {
+  test('ask for metrics that exist', () => {
     for (const { expr } of rules(objects).groups[0]?.rules ?? []) expectKnownMetrics(expr);
   });
 
-  it('leave out what would never have a series', () => {
+  test('leave out what would never have a series', () => {
     const alone = rules(render({ values: { monitoring: { prometheusRule: { enabled: true } } } }));
     expect(new Set(alone.groups[0]?.rules.map(({ alert }) => alert))).toEqual(
       new Set(['CitusGroupWithoutPrimary', 'CitusStandbyMissing']),
     );
   });
 
-  it('each has its section in the runbook, to which it leads', () => {
+  test('each has its section in the runbook, to which it leads', () => {
     const headings = [
       ...readFileSync(new URL('../../docs/RUNBOOK.md', import.meta.url), 'utf8').matchAll(/^## (.+)$/gm),
     ];
@@ -143,7 +143,7 @@ describe('rules', () => {
     }
   });
 
-  it('fire when they should, and only then (promtool)', { timeout: 120_000 }, () => {
+  test('fire when they should, and only then (promtool)', { timeout: 120_000 }, () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'citus-databases-rules-'));
     try {
       writeFileSync(path.join(folder, 'rules.yaml'), stringify(rules(objects)));
@@ -208,11 +208,11 @@ function ruleTests() {
     { series: `kube_job_status_succeeded{namespace="shop",job_name="${name}"}`, values: succeeded },
   ];
   return [
-    test('a well cluster', well, [
+    alertTest('a well cluster', well, [
       { alert: 'CitusGroupWithoutPrimary', at: '10m', firing: [] },
       { alert: 'CitusStandbyMissing', at: '30m', firing: [] },
     ]),
-    test(
+    alertTest(
       'the leader of a worker group stops after five minutes and nobody follows: within two minutes',
       replaced({
         [pod('patroni_primary', 2, 0)]: '1x5 stale',
@@ -225,17 +225,17 @@ function ruleTests() {
         { alert: 'CitusStandbyMissing', at: '20m', by: 'citus_group', firing: ['2'] },
       ],
     ),
-    test(
+    alertTest(
       'a failover within a minute is no alert',
       replaced({ [pod('patroni_primary', 1, 0)]: '1x5 0x54', [pod('patroni_primary', 1, 1)]: '0x6 1x53' }),
       [6, 7, 8].map((minute) => ({ alert: 'CitusGroupWithoutPrimary', at: `${minute}m`, firing: [] })),
     ),
-    test(
+    alertTest(
       'no pod of a group was ever seen',
       well.filter(({ series }) => !series.includes('citus_group="1"')),
       [{ alert: 'CitusGroupWithoutPrimary', at: '2m', by: 'citus_group', firing: ['1'] }],
     ),
-    test(
+    alertTest(
       'the Job of verify fails, and the next one succeeds',
       [
         ...kubeJob('citusdemo-verify-29000000', 100, '0x60', '1x60'),
@@ -252,7 +252,7 @@ function ruleTests() {
         { alert: 'CitusDrift', at: '35m', firing: [] },
       ],
     ),
-    test('the Job of plan finds a difference', kubeJob('citusdemo-plan-29000000', 100, '1x60', '0x60'), [
+    alertTest('the Job of plan finds a difference', kubeJob('citusdemo-plan-29000000', 100, '1x60', '0x60'), [
       { alert: 'CitusDrift', at: '1m', by: 'cluster', firing: ['citusdemo'] },
       { alert: 'CitusVerifyFailed', at: '1m', firing: [] },
     ]),
@@ -261,7 +261,7 @@ function ruleTests() {
       ['CitusWorkersNotJoined', 'workers_not_joined', '0', '2', '25m'],
       ['CitusInitSqlPending', 'init_sql_pending_statements', '0', '3', '70m'],
     ].map(([alert = '', metric = '', good = '', bad = '', when = '']) =>
-      test(
+      alertTest(
         `${metric} turns bad`,
         [own(metric, ',database="shop"', `${good}x5 ${bad}x100`)],
         [
@@ -276,7 +276,7 @@ function ruleTests() {
       ['CitusPreparedTransactionsOld', 'prepared_transactions', '0', '1', '17m'],
       ['CitusMaintenanceDaemonStopped', 'maintenance_daemon_running', '1', '0', '17m'],
     ].map(([alert = '', metric = '', good = '', bad = '', when = '']) =>
-      test(
+      alertTest(
         `${metric} turns bad on one node`,
         [
           own(metric, ',database="shop",node="citusdemo-1"', `${good}x5 ${bad}x60`),
@@ -288,12 +288,12 @@ function ruleTests() {
         ],
       ),
     ),
-    test(
+    alertTest(
       'a node cannot be reached',
       [own('node_accepts_writes', ',node="citusdemo-2"', '1x5 0x60')],
       [{ alert: 'CitusNodeDoesNotAcceptWrites', at: '8m', by: 'node', firing: ['citusdemo-2'] }],
     ),
-    test(
+    alertTest(
       'the last proof is a day old after ten minutes',
       [own('last_proof_timestamp_seconds', ',database="shop"', `${600 - 86_400}x60`)],
       [
@@ -301,7 +301,7 @@ function ruleTests() {
         { alert: 'CitusProofOld', at: '20m', by: 'database', firing: ['shop'] },
       ],
     ),
-    test(
+    alertTest(
       'the certificate ends in 21 days after ten minutes',
       [own('certificate_expiry_timestamp_seconds', '', `${21 * 86_400 + 600}x100`)],
       [
@@ -313,7 +313,7 @@ function ruleTests() {
 }
 
 /** A unit test of promtool; every firing alert has the labels of its rule and of its series, which are read back from both. */
-function test(name: string, series: readonly { series: string; values: string }[], expected: readonly Firing[]) {
+function alertTest(name: string, series: readonly { series: string; values: string }[], expected: readonly Firing[]) {
   return {
     name,
     interval: '1m',

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { difference } from '../../src/patroni/difference.ts';
 import { wantedParameters } from '../../src/patroni/wanted.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
@@ -48,7 +48,7 @@ function patroniOf(values: Values) {
 }
 
 describe('the section patroni', () => {
-  it('names every pod behind the headless Service, and what its group shall have', () => {
+  test('names every pod behind the headless Service, and what its group shall have', () => {
     expect(patroniOf(small)).toMatchObject({
       scope: 'citusdemo',
       patronictl: 'kubectl -n shop exec -it citusdemo-0-0 -- patronictl',
@@ -78,7 +78,7 @@ describe('the section patroni', () => {
     });
   });
 
-  it('says how to restart and size, keeps large numbers whole and leaves out what is null', () => {
+  test('says how to restart and size, keeps large numbers whole and leaves out what is null', () => {
     const parameters = { max_locks_per_transaction: null, max_wal_size: 1073741824 };
     const postgresql = { parameters, restart: 'whenNeeded', allowInterruption: true };
     const patroni = patroniOf({ patroni: { postgresql, restApi: { username: 'admin' } } });
@@ -88,7 +88,7 @@ describe('the section patroni', () => {
     expect(patroni.parameters).not.toHaveProperty('max_locks_per_transaction');
   });
 
-  it.each([
+  test.each([
     [small],
     [{ patroni: { postgresql: { parameters: { Shared_Buffers: '1GB', work_mem: null } } } }],
     [auto({ Work_Mem: '3MB' })],
@@ -125,7 +125,7 @@ describe('the section patroni', () => {
 describe('the Job that brings parameters to the servers', () => {
   const job = (values: Values = {}) => named(render({ values }), 'Job', 'citusdemo-configure');
 
-  it('runs after upgrade and rollback, before the databases', () => {
+  test('runs after upgrade and rollback, before the databases', () => {
     const { annotations, labels } = job().metadata;
     expect(annotations).toMatchObject({
       'helm.sh/hook': 'post-upgrade,post-rollback',
@@ -135,7 +135,7 @@ describe('the Job that brings parameters to the servers', () => {
     expect(labels['job-type']).toBe('configuration');
   });
 
-  it.each<[Values, boolean]>([
+  test.each<[Values, boolean]>([
     [{ patroni: { postgresql: { parameters: { max_connections: 200 } } } }, false],
     [{ patroni: { postgresql: { parameters: { max_connections: 201 } } } }, true],
     [{ patroni: { postgresql: { parameters: { max_connections: null } } } }, true],
@@ -150,7 +150,7 @@ describe('the Job that brings parameters to the servers', () => {
     expect(hooks?.includes('post-install')).toBe(installed);
   });
 
-  it('has the declaration and the passwords of superuser and REST API', () => {
+  test('has the declaration and the passwords of superuser and REST API', () => {
     const values = {
       secret: { create: false, name: 'vault', keys: { superuserPassword: 'pg', restApiPassword: 'rest' } },
     };
@@ -171,7 +171,7 @@ describe('the Job that brings parameters to the servers', () => {
     expect(at(pattern, 'spec.template.spec.containers.0.volumeMounts')).toEqual(at(pod, 'containers.0.volumeMounts'));
   });
 
-  it('does not start again where trying again cannot help', () => {
+  test('does not start again where trying again cannot help', () => {
     expect(at(job(), 'spec.podFailurePolicy.rules.0')).toMatchObject({
       action: 'FailJob',
       onExitCodes: { values: [1, 2, 3] },
@@ -184,7 +184,7 @@ describe('the Job that brings parameters to the servers', () => {
 describe('the notes after an install', () => {
   const log = 'kubectl -n shop logs job/citusdemo-configure';
 
-  it.each<[string, Values, boolean, boolean]>([
+  test.each<[string, Values, boolean, boolean]>([
     ["the chart's own parameters", {}, false, false],
     ['parameters that somebody chose', { patroni: { postgresql: { parameters: { jit: false } } } }, true, true],
     [
@@ -201,7 +201,7 @@ describe('the notes after an install', () => {
 });
 
 describe('parameters of one group', () => {
-  it('seed that group alone, and roll no pod', () => {
+  test('seed that group alone, and roll no pod', () => {
     const objects = render({ values: small });
     expect(named(objects, 'ConfigMap', 'citusdemo-0-parameters').data).toEqual({ PATRONI_POSTGRESQL_WORK_MEM: '64MB' });
     expect(named(objects, 'ConfigMap', 'citusdemo-3-parameters').data).toEqual({
@@ -217,7 +217,7 @@ describe('parameters of one group', () => {
     ]);
   });
 
-  it.each([
+  test.each([
     [
       { coordinator: { parameters: { port: 1 } } },
       'coordinator.parameters.port: cannot be set here: Services, probes and pods agree on port 5432',
@@ -257,7 +257,7 @@ describe('parameters of one group', () => {
     expect(refusal(values)).toContain(message);
   });
 
-  it("that the program refuses are refused before it starts, and what Patroni's local file holds too", () => {
+  test("that the program refuses are refused before it starts, and what Patroni's local file holds too", () => {
     const local = readFileSync(new URL('../../scripts/entrypoint.sh', import.meta.url), 'utf8');
     const [, section = ''] = /\n {2}printf ' {2}parameters:\\n'\n([\s\S]*?)\n\}/.exec(local) ?? [];
     const [, tls = ''] = /\nserver_tls\(\) \{\n([\s\S]*?)\n\}/.exec(local) ?? [];

@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { chartFolder, exampleFile, helm, refusal, usersExampleFile } from '../support/chart.ts';
 
 describe('values that contradict each other or the cluster', () => {
-  it.each([
+  test.each([
     [
       { additionalDatabases: [{ name: 'orders', workerGroups: ['1', '7'] }] },
       'additionalDatabases[0].workerGroups[1]: there is no worker group 7. `workers` declares: 1, 2.',
@@ -71,7 +71,7 @@ describe('values that contradict each other or the cluster', () => {
 });
 
 describe('values of the wrong shape', () => {
-  it.each([
+  test.each([
     [{ coordinater: { replicas: 1 } }, 'coordinater'],
     [{ jobs: { image: { name: 'x' } } }, 'name'],
     [{ ssl: { mode: 'verify' } }, 'mode'],
@@ -97,11 +97,11 @@ describe('values of the wrong shape', () => {
   });
 });
 
-it('a message about an entry of the map is about that entry', () => {
+test('a message about an entry of the map is about that entry', () => {
   expect(refusal({ additionalDatabases: { orders: { backofLimit: 1 } } })).not.toContain('want null');
 });
 
-it.each([
+test.each([
   ['', []],
   [' of the example', ['--values', exampleFile]],
   [' of the example with users', ['--values', usersExampleFile]],

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { issue, makeAuthority } from '../../src/certificates/certificate.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, decoded, type Manifest, named, ofKind, render } from '../support/chart.ts';
@@ -40,7 +40,7 @@ describe('pg_hba.conf', () => {
   ];
   const certified = [...local, 'hostssl all "postgres" all cert map=citus', ...encrypted.slice(3)];
 
-  it.each([
+  test.each([
     [{ enabled: false }, open],
     [{ enabled: false, mode: 'verify-full' }, open],
     [{}, certified],
@@ -53,12 +53,12 @@ describe('pg_hba.conf', () => {
     expect(access({ ssl })).toEqual(expected);
   });
 
-  it('asks the user first', () => {
+  test('asks the user first', () => {
     const pgHba = ['hostssl all dba 10.0.0.0/8 scram-sha-256'];
     expect(access({ patroni: { postgresql: { pgHba } } })).toEqual([...pgHba, ...certified]);
   });
 
-  it('makes nobody but CN=postgres the superuser', () => {
+  test('makes nobody but CN=postgres the superuser', () => {
     const ident = (values: Readonly<Record<string, unknown>>) =>
       named(render({ values }), 'ConfigMap', 'citusdemo-access').data?.['pg_ident.conf']?.trim();
     expect(ident({})).toBe('citus postgres "postgres"');
@@ -67,7 +67,7 @@ describe('pg_hba.conf', () => {
 });
 
 describe('citus.node_conninfo', () => {
-  it.each([
+  test.each([
     [{ enabled: false }, 'sslmode=prefer'],
     [{ enabled: true, mode: 'prefer' }, `sslmode=prefer ${certificate}`],
     [{ enabled: true, mode: 'require' }, `sslmode=require ${certificate}`],
@@ -79,7 +79,7 @@ describe('citus.node_conninfo', () => {
 });
 
 describe('certificates', () => {
-  it('are mounted under the same names whatever the Secret calls them', () => {
+  test('are mounted under the same names whatever the Secret calls them', () => {
     const ssl = { enabled: true, secretName: 'from-cert-manager', keys: { certificate: 'tls.crt', key: 'tls.key' } };
     const objects = render({ values: { ssl, additionalDatabases: [{ name: 'orders' }] } });
     const items = [
@@ -115,7 +115,7 @@ describe('certificates', () => {
     });
   });
 
-  it('are not looked for where TLS is off', () => {
+  test('are not looked for where TLS is off', () => {
     const objects = render({ values: { ssl: { enabled: false }, additionalDatabases: [{ name: 'orders' }] } });
     expect(JSON.stringify(objects)).not.toContain('ssl-certs');
     expect(parseSpec(decoded(named(objects, 'Secret', 'citusdemo-databases'), 'spec.yaml'), 'spec').ssl.enabled).toBe(
@@ -128,7 +128,7 @@ describe('certificates', () => {
   const serverOf = (objects: readonly Manifest[]) =>
     new X509Certificate(decoded(named(objects, 'Secret', 'citusdemo-ssl-certs'), 'server.crt'));
 
-  it('made for the chart name every Service and pod, and serve on both sides', async () => {
+  test('made for the chart name every Service and pod, and serve on both sides', async () => {
     const objects = await prepared(render({ values: { ssl: created } }));
     const secret = named(objects, 'Secret', 'citusdemo-ssl-certs');
     const server = serverOf(objects);
@@ -151,7 +151,7 @@ describe('certificates', () => {
     expect(server.checkIP('127.0.0.1')).toBe('127.0.0.1');
   });
 
-  it('leave the key of the CA where no pod mounts it, and all keys out of every manifest', async () => {
+  test('leave the key of the CA where no pod mounts it, and all keys out of every manifest', async () => {
     const rendered = render({ values: { ssl: created } });
     const objects = await prepared(rendered);
     expect(decoded(named(objects, 'Secret', 'citusdemo-ssl-ca'), 'ca.key')).toContain('PRIVATE KEY');
@@ -161,7 +161,7 @@ describe('certificates', () => {
     for (const secret of secrets) expect(Object.keys(at(secret, 'data') ?? {})).toEqual(['spec.yaml']);
   });
 
-  it('stay as they are over upgrades; a group that is added gets a new certificate of the same authority', async () => {
+  test('stay as they are over upgrades; a group that is added gets a new certificate of the same authority', async () => {
     const rendered = render({ values: { ssl: created } });
     const before = await prepared(rendered);
     const again = await prepared(rendered, secretsOf(before).slice(1));
@@ -174,7 +174,7 @@ describe('certificates', () => {
     expect(serverOf(more).verify(new X509Certificate(authority).publicKey)).toBe(true);
   });
 
-  it('are renewed in their last 30 days', async () => {
+  test('are renewed in their last 30 days', async () => {
     const short = render({ values: { ssl: { ...created, validityDays: 20 } } });
     const before = await prepared(short);
     const after = await prepared(render({ values: { ssl: created } }), secretsOf(before).slice(1));
@@ -184,7 +184,7 @@ describe('certificates', () => {
     );
   });
 
-  it('are made unless values say otherwise, or name a Secret of somebody else', async () => {
+  test('are made unless values say otherwise, or name a Secret of somebody else', async () => {
     expect(serverOf(await prepared(render())).subject).toBe('CN=postgres');
     for (const ssl of [{ enabled: false }, { createSecret: false }, { secretName: 'issued' }]) {
       expect(ofKind(await prepared(render({ values: { ssl } })), 'Secret')).not.toContainEqual(
@@ -193,7 +193,7 @@ describe('certificates', () => {
     }
   });
 
-  it('that somebody else made stay, whatever they name', async () => {
+  test('that somebody else made stay, whatever they name', async () => {
     const foreign = issue(
       { commonName: 'postgres', names: ['citusdemo-0'], days: 20 },
       makeAuthority('another', 20, new Date()),
@@ -210,7 +210,7 @@ describe('certificates', () => {
     expect(ofKind(objects, 'Secret').map(({ metadata }) => metadata.name)).not.toContain('citusdemo-ssl-ca');
   });
 
-  it('are refused a new authority behind the back of those who know the old one', async () => {
+  test('are refused a new authority behind the back of those who know the old one', async () => {
     const before = await prepared(render({ values: { ssl: created } }));
     const present = secretsOf(before)
       .filter(({ metadata }) => metadata.name !== 'citusdemo-ssl-ca')

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { at, chartFolder, decoded, helm, type Manifest, named, ofKind, refusal, render } from '../support/chart.ts';
 import { prepared } from '../support/memoryKubernetes.ts';
@@ -43,7 +43,7 @@ function contents(secret: Manifest): Readonly<Record<string, string>> {
 }
 
 describe('the users of an entry', () => {
-  it('are what the program reads, with the files of their passwords', () => {
+  test('are what the program reads, with the files of their passwords', () => {
     const group = { name: 'auditors', access: 'readOnly', login: false, connectionLimit: null };
     expect(usersOf(renderUsers(app, reports, group))).toEqual([
       {
@@ -76,7 +76,7 @@ describe('the users of an entry', () => {
     ]);
   });
 
-  it('have their passwords mounted where the spec says, in the Job and for verify', () => {
+  test('have their passwords mounted where the spec says, in the Job and for verify', () => {
     const objects = renderUsers(app, { ...app, name: 'Üñí a"b' }, reports, { name: 'auditors', access: 'readOnly' });
     const files = usersOf(objects).flatMap(({ passwordFile }) => passwordFile ?? []);
     for (const job of ['citusdemo-create-db-orders', 'citusdemo-verify']) {
@@ -103,7 +103,7 @@ describe('the users of an entry', () => {
     expect(new Set(files).size).toBe(3);
   });
 
-  it('take part in their own entry only, and all in verify', () => {
+  test('take part in their own entry only, and all in verify', () => {
     const additionalDatabases = { orders: { users: [app] }, stock: { users: [reports] }, plain: {} };
     const objects = render({ values: { additionalDatabases } });
     const sources = (job: string) => {
@@ -121,7 +121,7 @@ function source(name: string, key: string, file: string | undefined) {
 }
 
 describe('the Secret to connect with', () => {
-  it('has the layout of Service Binding and of libpq, and a password of 64 hex digits', async () => {
+  test('has the layout of Service Binding and of libpq, and a password of 64 hex digits', async () => {
     const values = { ssl: { enabled: false }, additionalDatabases: [{ name: 'orders', users: [app] }] };
     const [secret, ...others] = connections(await preparedValues(values));
     expect(others).toEqual([]);
@@ -152,7 +152,7 @@ describe('the Secret to connect with', () => {
     });
   });
 
-  it('has the certificate of the authority, and the mode that files can be verified with', async () => {
+  test('has the certificate of the authority, and the mode that files can be verified with', async () => {
     const ssl = { enabled: true, mode: 'verify-full', createSecret: true };
     const objects = await preparedValues({ ssl, additionalDatabases: [{ name: 'orders', users: [app] }] });
     const [secret] = connections(objects);
@@ -161,7 +161,7 @@ describe('the Secret to connect with', () => {
     expect(contents(secret)).toMatchObject({ sslmode: 'verify-full', PGSSLMODE: 'require', 'ca.crt': ca });
   });
 
-  it('holds a URI that means the same, whatever the names', async () => {
+  test('holds a URI that means the same, whatever the names', async () => {
     for (const name of ['a b+c', 'Üñí', 'p@ss:/?#%', `a"b'c`]) {
       const users = [{ name, access: 'readOnly', generate: true }];
       const objects = await preparedValues({ additionalDatabases: [{ name, users }] });
@@ -175,7 +175,7 @@ describe('the Secret to connect with', () => {
     }
   });
 
-  it('leaves the password of an existing Secret where it is', async () => {
+  test('leaves the password of an existing Secret where it is', async () => {
     const [secret] = connections(await preparedUsers(reports));
     if (secret === undefined) throw new Error('There is no Secret');
     expect(secret.metadata.name).toBe('citusdemo-user-reports');
@@ -183,12 +183,12 @@ describe('the Secret to connect with', () => {
     for (const key of ['password', 'uri', 'PGPASSWORD']) expect(contents(secret)).not.toHaveProperty(key);
   });
 
-  it('is not made for roles that do not log in, or whose password nobody declares', async () => {
+  test('is not made for roles that do not log in, or whose password nobody declares', async () => {
     const objects = await preparedUsers({ ...reports, login: false }, { name: 'auditors', access: 'all' });
     expect(connections(objects)).toEqual([]);
   });
 
-  it('is one more for each further database, with the same password', async () => {
+  test('is one more for each further database, with the same password', async () => {
     const values = {
       additionalDatabases: [
         { name: 'orders', users: [app] },
@@ -203,7 +203,7 @@ describe('the Secret to connect with', () => {
     expect(new Set(secrets.map((secret) => decoded(secret, 'password'))).size).toBe(1);
   });
 
-  it('has a name of its own that Kubernetes takes, for every role', async () => {
+  test('has a name of its own that Kubernetes takes, for every role', async () => {
     const names = ['my_app', 'my-app', 'my.app', 'MyApp', 'Üñí', 'a"b', '..', 'x'.repeat(63), `${'x'.repeat(62)}y`];
     const users = names.map((name) => ({ name, access: 'readOnly', generate: true }));
     for (const clusterName of ['citusdemo', 'c'.repeat(40)]) {
@@ -214,7 +214,7 @@ describe('the Secret to connect with', () => {
     }
   });
 
-  it('is in no manifest, so that neither a rollback nor a template changes a password', () => {
+  test('is in no manifest, so that neither a rollback nor a template changes a password', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders', users: [app, reports] }] } });
     expect(connections(objects)).toEqual([]);
     const spec = named(objects, 'Secret', 'citusdemo-create-db-orders');
@@ -227,7 +227,7 @@ describe('the Secret to connect with', () => {
     for (const secret of secrets) expect(Object.keys(at(secret, 'data') ?? {})).toEqual(['spec.yaml']);
   });
 
-  it('is one that the Job may read and change, and no other', () => {
+  test('is one that the Job may read and change, and no other', () => {
     const objects = render({ values: { additionalDatabases: [{ name: 'orders', users: [app] }] } });
     const rules = at(named(objects, 'Role', 'citusdemo-prepare'), 'rules');
     const secrets = Array.isArray(rules) ? rules.filter((rule) => String(at(rule, 'resources')) === 'secrets') : [];
@@ -256,7 +256,7 @@ describe('copies of the Secret to connect with', () => {
   const own = (objects: readonly Manifest[]) =>
     objects.filter(({ kind, metadata }) => kind === 'Secret' && metadata['namespace'] === undefined);
 
-  it('are in each namespace that is named, the same as the Secret itself, and follow it', async () => {
+  test('are in each namespace that is named, the same as the Secret itself, and follow it', async () => {
     const rendered = render({ values });
     const before = await prepared(rendered);
     const [secret] = connections(own(before));
@@ -268,7 +268,7 @@ describe('copies of the Secret to connect with', () => {
     expect(inWeb(rotated).map(contents)).toEqual([next === undefined ? undefined : contents(next)]);
   });
 
-  it('are all that the Job may read and change there', () => {
+  test('are all that the Job may read and change there', () => {
     const objects = render({ values });
     const roles = ofKind(objects, 'Role').filter(({ metadata }) => metadata['namespace'] === 'web');
     expect(roles.map((role) => at(role, 'rules'))).toEqual([
@@ -291,7 +291,7 @@ describe('copies of the Secret to connect with', () => {
     ]);
   });
 
-  it('never take the place of a Secret of another cluster', async () => {
+  test('never take the place of a Secret of another cluster', async () => {
     const before = await prepared(render({ values }));
     const foreign = inWeb(before).map((secret) => ({
       ...secret,
@@ -302,7 +302,7 @@ describe('copies of the Secret to connect with', () => {
     );
   });
 
-  it('need a Secret', () => {
+  test('need a Secret', () => {
     const users = [{ name: 'x', access: 'all', secretNamespaces: ['web'] }];
     expect(refusal({ additionalDatabases: { orders: { users } } })).toContain(
       'users[0].secretNamespaces: without generate and existingSecret there is no Secret to copy',
@@ -315,13 +315,13 @@ describe('generated passwords over upgrades', () => {
   const passwords = (objects: readonly Manifest[]) =>
     Object.fromEntries(connections(objects).map((secret) => [secret.metadata.name, decoded(secret, 'password')]));
 
-  it('differ between users and installations', async () => {
+  test('differ between users and installations', async () => {
     const values = { additionalDatabases: [database('orders', app, { ...app, name: 'second' })] };
     const both = [await preparedValues(values), await preparedValues(values)];
     expect(new Set(both.flatMap((objects) => Object.values(passwords(objects)))).size).toBe(4);
   });
 
-  it('stay when users and databases come and go, and when a template is rendered again', async () => {
+  test('stay when users and databases come and go, and when a template is rendered again', async () => {
     const before = await preparedValues({ additionalDatabases: [database('orders', app)] });
     const more = { additionalDatabases: [database('audit', app), database('orders', { ...app, name: 'second' }, app)] };
     const after = await prepared(render({ values: more }), connections(before));
@@ -334,7 +334,7 @@ describe('generated passwords over upgrades', () => {
     expect(passwords(await prepared(render(), connections(after)))).toEqual(passwords(after));
   });
 
-  it('a password that somebody puts into the Secret is everywhere in it after the next upgrade', async () => {
+  test('a password that somebody puts into the Secret is everywhere in it after the next upgrade', async () => {
     const values = { additionalDatabases: [database('orders', app)] };
     const [secret] = connections(await preparedValues(values));
     if (secret === undefined) throw new Error('There is no Secret');
@@ -357,7 +357,7 @@ describe('users that cannot be right', () => {
     ],
   });
   const entry = (...users: readonly object[]) => ({ additionalDatabases: { orders: { users } } });
-  it.each([
+  test.each([
     [
       entries(app, { ...app, generate: false, existingSecret: { name: 'vault' } }),
       'additionalDatabases[1].users[0]: the role "orders_app" is declared with another source of its password than in additionalDatabases[0].users[0].',
@@ -393,7 +393,7 @@ describe('users that cannot be right', () => {
     expect(refusal(values)).toContain(message);
   });
 
-  it.each([
+  test.each([
     [{ name: 'x' }, 'access'],
     [{ name: 'x', access: 'some' }, 'access'],
     [{ name: 'x', access: 'all', passwordFile: '/x' }, 'passwordFile'],
@@ -408,14 +408,14 @@ describe('users that cannot be right', () => {
     expect(message).toContain(key);
   });
 
-  it('may be declared alike, in any order, in several entries', async () => {
+  test('may be declared alike, in any order, in several entries', async () => {
     const one = { ...reports, memberOf: ['a', 'b'] };
     const other = { ...reports, memberOf: ['b', 'a'], access: 'all', parameters: {}, login: true, generate: false };
     expect(connections(await preparedValues(entries(one, other)))).toHaveLength(2);
   });
 });
 
-it('the notes say where the Secrets are', async () => {
+test('the notes say where the Secrets are', async () => {
   const users = [{ ...app, name: 'app' }, reports, { name: 'auditors', access: 'all' }];
   expect(await notesOf({ additionalDatabases: { orders: { users } } })).toContain(`
   app: citusdemo-user-app
@@ -424,7 +424,7 @@ it('the notes say where the Secrets are', async () => {
 `);
 });
 
-it('helm lint --strict accepts users', () => {
+test('helm lint --strict accepts users', () => {
   const user = ['name=app', 'access=all', 'generate=true'].map((field) => `additionalDatabases.o.users[0].${field}`);
   const { status, stdout } = helm(['lint', '--strict', chartFolder, '--set', user.join(',')]);
   expect(stdout).toContain('0 chart(s) failed');

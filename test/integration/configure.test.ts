@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type Ended, runCommandLine } from '../support/commandLine.ts';
 import { startFakePatroni } from '../support/fakePatroni.ts';
@@ -92,7 +92,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     return (body as { postgresql: { parameters: Record<string, unknown> } }).postgresql.parameters;
   }
 
-  it('only prints what would change with --dry-run', async () => {
+  test('only prints what would change with --dry-run', async () => {
     const before = await parameters(0);
     const { code, out } = await configure(spec({ work_mem: '5MB', max_connections: 120 }), '--dry-run');
     expect(code).toBe(0);
@@ -100,7 +100,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(await parameters(0)).toEqual(before);
   });
 
-  it('puts reloadable parameters into force on every member, and says which wait for a restart', async () => {
+  test('puts reloadable parameters into force on every member, and says which wait for a restart', async () => {
     const { code, out } = await configure(spec({ work_mem: '5MB', max_connections: 120, random_page_cost: 1.1 }));
     expect(code).toBe(0);
     expect(out).toContain('✓ work_mem = 5MB');
@@ -116,7 +116,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(await parameters(0)).toMatchObject({ work_mem: '5MB', max_connections: 120, random_page_cost: '1.1' });
   });
 
-  it('changes nothing the second time and says so, restarts that are still due included', async () => {
+  test('changes nothing the second time and says so, restarts that are still due included', async () => {
     const before = await rest(lab, member(0, 0), 'GET', '/config');
     const { code, out } = await configure(spec({ work_mem: '5MB', max_connections: 120, random_page_cost: 1.1 }));
     expect(code).toBe(0);
@@ -126,7 +126,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(await rest(lab, member(0, 0), 'GET', '/config')).toEqual(before);
   });
 
-  it('restarts replicas first and then the primary when asked, by a switchover to the standby', async () => {
+  test('restarts replicas first and then the primary when asked, by a switchover to the standby', async () => {
     const text = spec(
       { work_mem: '5MB', max_connections: 120, random_page_cost: 1.1 },
       { restart: 'whenNeeded', allowInterruption: true },
@@ -143,7 +143,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect((await configure(text)).out).toContain('Nothing was changed');
   });
 
-  it('makes a decrease on the primary first, and the increase beside it on the standby first', async () => {
+  test('makes a decrease on the primary first, and the increase beside it on the standby first', async () => {
     const wanted = { work_mem: '5MB', max_connections: 90, max_worker_processes: 20, random_page_cost: 1.1 };
     const { code, out } = await configure(spec(wanted, { restart: 'whenNeeded', allowInterruption: true }));
     expect(code).toBe(0);
@@ -159,7 +159,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     }
   });
 
-  it('returns what is no longer wanted to its default, and leaves what was set by hand', async () => {
+  test('returns what is no longer wanted to its default, and leaves what was set by hand', async () => {
     await rest(lab, member(0, 0), 'PATCH', '/config', {
       postgresql: { parameters: { log_min_duration_statement: '5s' } },
     });
@@ -173,7 +173,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(left['log_min_duration_statement']).toBe('5s');
   });
 
-  it('sends nothing at all when a value is wrong, and names every problem', async () => {
+  test('sends nothing at all when a value is wrong, and names every problem', async () => {
     const before = await parameters(0);
     const wrong = {
       work_mem: '16mb',
@@ -194,7 +194,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(await parameters(0)).toEqual(before);
   });
 
-  it('tells wrong credentials of the REST API from other troubles', async () => {
+  test('tells wrong credentials of the REST API from other troubles', async () => {
     const credentials = { username: REST_USER, passwordFile: path.join(folder, 'wrong') };
     const { code, out } = await configure(
       spec({ max_connections: 90, max_worker_processes: 20, work_mem: '7MB' }, { credentials }),
@@ -205,7 +205,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(await parameters(0)).not.toHaveProperty('work_mem');
   });
 
-  it('does not call in force what it cannot see', async () => {
+  test('does not call in force what it cannot see', async () => {
     const text = spec({ max_connections: 90, max_worker_processes: 20, work_mem: '7MB' }).replace(
       path.join(folder, 'superuser'),
       path.join(folder, 'wrong'),
@@ -217,7 +217,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect(out).not.toContain('Parameters are in force!');
   });
 
-  it('says what outweighs the configuration where a member does not take it', async () => {
+  test('says what outweighs the configuration where a member does not take it', async () => {
     const at = member(0, 0);
     await alterSystem(at, 'SET work_mem = 1234');
     try {
@@ -231,7 +231,7 @@ describe.each(labs)('configure with %s', (_, start) => {
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('Nothing was changed') });
   });
 
-  it('refuses to restart a primary without a replica, and restarts the others all the same', async () => {
+  test('refuses to restart a primary without a replica, and restarts the others all the same', async () => {
     const wanted = { max_connections: 95, max_worker_processes: 20, work_mem: '7MB' };
     const { code, out } = await configure(spec(wanted, { restart: 'whenNeeded' }));
     expect(code).toBe(3);

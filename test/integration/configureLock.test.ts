@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import * as z from 'zod';
 import { configureLock } from '../../src/postgres/advisoryLock.ts';
@@ -64,7 +64,7 @@ describe('configure, one run at a time', () => {
     return config.parse((await rest(lab, member, 'GET', '/config')).body);
   }
 
-  it('says for whom it waits, and gives up without having sent anything', async () => {
+  test('says for whom it waits, and gives up without having sent anything', async () => {
     const holder = new pg.Client({
       host: '127.0.0.1',
       port: lab.nodes[0]?.port ?? 0,
@@ -87,7 +87,7 @@ describe('configure, one run at a time', () => {
     }
   });
 
-  it('lets the last of several runs at the same time win as a whole', async () => {
+  test('lets the last of several runs at the same time win as a whole', async () => {
     const wanted = [
       { work_mem: '5MB', jit: 'off' },
       { work_mem: '6MB', random_page_cost: '1.2' },
@@ -106,7 +106,7 @@ describe('configure, one run at a time', () => {
     }
   });
 
-  it('says so when somebody changes the configuration while it waits for the members', async () => {
+  test('says so when somebody changes the configuration while it waits for the members', async () => {
     const [member] = lab.groups[1]?.members ?? [];
     if (member === undefined) throw new Error('No group 1');
     const waiting = configure({ work_mem: '9MB', shared_buffers: '20MB' }, 60);
@@ -120,7 +120,7 @@ describe('configure, one run at a time', () => {
     expect(out).toContain("Group 1: somebody else has changed Patroni's configuration since this run did");
   });
 
-  it('warns where no server of a group can be asked whether it takes the values, though nothing is to be sent', async () => {
+  test('warns where no server of a group can be asked whether it takes the values, though nothing is to be sent', async () => {
     expect(await configure({ work_mem: '10MB' }, 60)).toMatchObject({ code: 0 });
     const only = lab.nodes[2];
     await only?.stop();
@@ -136,7 +136,7 @@ describe('configure, one run at a time', () => {
     }
   });
 
-  it('goes on where the leader of the first group cannot be asked: that may be what it is to mend', async () => {
+  test('goes on where the leader of the first group cannot be asked: that may be what it is to mend', async () => {
     const leader = lab.nodes[0];
     await leader?.stop();
     try {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type Ended, runCommandLine } from '../support/commandLine.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
@@ -45,7 +45,7 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     return await runCommandLine(['configure', '--spec', file]);
   }
 
-  it('warns of a member that Patroni does not know, and goes on', async () => {
+  test('warns of a member that Patroni does not know, and goes on', async () => {
     const [group] = lab.groups;
     const members = [{ host: '127.0.0.1', port: 1, restPort: 1 }, ...(group?.members ?? []).map(withoutName)];
     const { code, out } = await configure({ parameters: { work_mem: '7MB' }, groups: [{ group: 0, members }] });
@@ -54,7 +54,7 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     expect(out).toContain('WARNING: 127.0.0.1:1 is in the spec, but Patroni knows no such member of this group yet');
   });
 
-  it('finds members that the spec does not list, and believes their own word', async () => {
+  test('finds members that the spec does not list, and believes their own word', async () => {
     const [group] = lab.groups;
     const members = (group?.members ?? []).slice(0, 1).map(withoutName);
     const { code, out } = await configure({
@@ -65,7 +65,7 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     expect(out).toContain('max_connections = 130: waits for a restart of citusdemo-0-0, citusdemo-0-1');
   });
 
-  it('fails while a member is away that may not have what was sent, and only warns when nothing was', async () => {
+  test('fails while a member is away that may not have what was sent, and only warns when nothing was', async () => {
     const standby = lab.nodes[1];
     await standby?.stop();
     try {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { createAuthority } from '../support/certificates.ts';
 import { runCommandLine } from '../support/commandLine.ts';
@@ -80,13 +80,13 @@ describe.each(labs)('configure over HTTPS with %s', (_, start) => {
     return JSON.stringify(body);
   }
 
-  it('verifies the certificate, shows its own, and changes what it may', async () => {
+  test('verifies the certificate, shows its own, and changes what it may', async () => {
     const { code, out } = await configure({ parameters: { work_mem: '5MB' } });
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('✓ work_mem = 5MB') });
     expect(await config()).toContain('"work_mem":"5MB"');
   });
 
-  it('restarts and switches over', async () => {
+  test('restarts and switches over', async () => {
     const { code, out } = await configure({
       parameters: { work_mem: '5MB', max_connections: 120 },
       restart: 'whenNeeded',
@@ -100,7 +100,7 @@ describe.each(labs)('configure over HTTPS with %s', (_, start) => {
   const right = () => ({ username: REST_USER, passwordFile: path.join(folder, 'restapi') });
   const wrong = () => ({ username: REST_USER, passwordFile: path.join(folder, 'wrong') });
 
-  it.each<[string, Record<string, unknown>, () => unknown, RegExp]>([
+  test.each<[string, Record<string, unknown>, () => unknown, RegExp]>([
     ['another authority', { ca: 'other.crt' }, right, /\(HTTPS, port \d+\).*\n\s*Cause: .*(certificate|signature)/i],
     ['HTTP where HTTPS is spoken', { enabled: false }, right, /does not answer \(HTTP, port \d+\)/],
     ['a wrong password', {}, wrong, /does not accept the credentials of user patroni/],

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import pg from 'pg';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createAuthority } from '../support/certificates.ts';
 import { authinfoInsert, connect, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import { addNode, contractKinds, outcome, prepare, setCoordinator } from '../support/contract.ts';
@@ -14,7 +14,7 @@ import { addNode, contractKinds, outcome, prepare, setCoordinator } from '../sup
 const root = path.join(import.meta.dirname, '..', '..');
 
 describe('a local cluster without Citus', () => {
-  it('asks for the password, and keeps what was committed before a crash', async () => {
+  test('asks for the password, and keeps what was committed before a crash', async () => {
     const cluster = await startLocalCluster({ workers: 0, citus: 'none', logStatements: true });
     onTestFinished(cluster.stop);
     expect(cluster.kind).toBe('plain');
@@ -30,7 +30,7 @@ describe('a local cluster without Citus', () => {
     expect(await query(cluster, 0, 'postgres', 'TABLE t')).toEqual([{ one: 1 }]);
   });
 
-  it('says which port is in use', async () => {
+  test('says which port is in use', async () => {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void listener.close());
@@ -47,7 +47,7 @@ describe('a local cluster without Citus', () => {
     `);
   });
 
-  it('is gone, servers and files, when its process is killed', async () => {
+  test('is gone, servers and files, when its process is killed', async () => {
     const folder = await mkdtemp(path.join(root, 'node_modules', '.local-cluster-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const program = path.join(folder, 'killed.mjs');
@@ -77,7 +77,7 @@ describe('a local cluster without Citus', () => {
 });
 
 describe.each(await contractKinds())('a local cluster with Citus (%s)', (kind) => {
-  it('verifies certificates between the nodes, and rejects connections without TLS', async () => {
+  test('verifies certificates between the nodes, and rejects connections without TLS', async () => {
     const authority = createAuthority('Test CA');
     const server = authority.issue({ commonName: 'postgres', ip: ['127.0.0.1'] });
     const folder = await mkdtemp(path.join(tmpdir(), 'certificates-'));
@@ -117,7 +117,7 @@ describe.each(await contractKinds())('a local cluster with Citus (%s)', (kind) =
     await client.end();
   });
 
-  it('does not let the nodes log in with what the shell has set', async () => {
+  test('does not let the nodes log in with what the shell has set', async () => {
     const password = 'from the shell';
     const before = process.env['PGPASSWORD'];
     process.env['PGPASSWORD'] = password;

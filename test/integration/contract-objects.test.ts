@@ -2,7 +2,7 @@
  * The second half of the contract: what happens to roles, extensions, schemas and tables, and how functions and catalogs
  * are spelt. See contract.test.ts.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authinfoInsert, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import { addNode, contractKinds, outcome, prepare } from '../support/contract.ts';
 
@@ -15,7 +15,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
   });
   afterAll(async () => cluster.stop());
 
-  it('leaves roles and grants of a database without citus where they are', async () => {
+  test('leaves roles and grants of a database without citus where they are', async () => {
     await prepare(cluster, 'roles', { workers: [1] });
     await query(cluster, 0, 'postgres', 'CREATE ROLE only_here LOGIN; GRANT CONNECT ON DATABASE roles TO only_here');
     await query(cluster, 0, 'roles', `SELECT ${addNode(cluster, 2)}`);
@@ -28,7 +28,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     });
   });
 
-  it('leaves extensions made before citus out, and takes those made after it to new workers', async () => {
+  test('leaves extensions made before citus out, and takes those made after it to new workers', async () => {
     await prepare(cluster, 'order', { citus: [1, 2] });
     await query(cluster, 0, 'order', 'CREATE EXTENSION hstore');
     await query(cluster, 0, 'order', 'CREATE EXTENSION citus');
@@ -55,7 +55,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     expect(await outcome(cluster, 1, 'order', `SELECT FROM pg_namespace WHERE nspname = 'trgm'`)).toEqual({ rows: [] });
   });
 
-  it('takes schemas, their owners and grants to the workers, unless told not to', async () => {
+  test('takes schemas, their owners and grants to the workers, unless told not to', async () => {
     await prepare(cluster, 'schemas', { workers: [1] });
     for (const group of [0, 1, 2]) await query(cluster, group, 'postgres', 'CREATE ROLE shared');
     await query(cluster, 0, 'schemas', 'CREATE SCHEMA mine; GRANT USAGE ON SCHEMA mine TO shared');
@@ -77,7 +77,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     });
   });
 
-  it('distributes a table that every node can read and write', async () => {
+  test('distributes a table that every node can read and write', async () => {
     await prepare(cluster, 'tables', { workers: [1, 2] });
     await query(
       cluster,
@@ -103,7 +103,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     }
   });
 
-  it('undoes a distributed table with its transaction, after rows could be written and read', async () => {
+  test('undoes a distributed table with its transaction, after rows could be written and read', async () => {
     await prepare(cluster, 'probe', { workers: [1, 2] });
     const probe = [
       'BEGIN',
@@ -122,7 +122,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     }
   });
 
-  it('has reference tables', async () => {
+  test('has reference tables', async () => {
     await prepare(cluster, 'reference', { workers: [1] });
     await query(cluster, 0, 'reference', `CREATE TABLE ref (id int PRIMARY KEY); SELECT create_reference_table('ref')`);
     await query(cluster, 0, 'reference', 'INSERT INTO ref VALUES (1), (2)');
@@ -132,7 +132,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     }
   });
 
-  it('refuses to distribute what it cannot', async () => {
+  test('refuses to distribute what it cannot', async () => {
     await prepare(cluster, 'refused', { workers: [1] });
     await query(
       cluster,
@@ -154,7 +154,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     });
   });
 
-  it('cannot distribute a table for an owner who may not log in', async () => {
+  test('cannot distribute a table for an owner who may not log in', async () => {
     await prepare(cluster, 'nologin', { workers: [1] });
     for (const group of [0, 1, 2]) await query(cluster, group, 'postgres', 'CREATE ROLE nologin_owner NOLOGIN');
     await query(cluster, 0, 'nologin', 'GRANT CREATE ON SCHEMA public TO nologin_owner');
@@ -172,7 +172,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     });
   });
 
-  it('needs an authinfo row of their own for application roles, on every node', async () => {
+  test('needs an authinfo row of their own for application roles, on every node', async () => {
     await prepare(cluster, 'application', { workers: [1, 2] });
     const app = { name: 'app', password: 'app password' };
     for (const group of [0, 1, 2])
@@ -208,7 +208,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     });
   });
 
-  it('fails commands that a worker has to follow while it is down', async () => {
+  test('fails commands that a worker has to follow while it is down', async () => {
     await prepare(cluster, 'down', { workers: [1, 2] });
     await nodeOf(cluster, 2).stop('immediate');
     try {
@@ -243,7 +243,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     expect(await outcome(cluster, 0, 'down', 'CREATE SCHEMA s')).toEqual({ rows: [] });
   });
 
-  it.each([
+  test.each([
     ['SELECT 41 + 1', true, '42'],
     ['SELECT NULL', true, ''],
     ['SELECT 1 WHERE false', true, ''],
@@ -259,7 +259,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     expect(await outcome(cluster, 0, 'commands', run)).toEqual({ rows: [{ success, result }] });
   });
 
-  it('spells its functions so', async () => {
+  test('spells its functions so', async () => {
     await prepare(cluster, 'functions');
     const signatures = `SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') ' || pg_get_function_result(p.oid) AS signature
       FROM pg_proc p WHERE pronamespace = 'pg_catalog'::regnamespace AND p.proname IN (
@@ -287,7 +287,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     ]);
   });
 
-  it('spells its catalogs so', async () => {
+  test('spells its catalogs so', async () => {
     await prepare(cluster, 'catalogs');
     const columns = `SELECT c.relname AS name, string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attname) AS columns
       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -324,7 +324,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     ]);
   });
 
-  it('has to be in shared_preload_libraries', async () => {
+  test('has to be in shared_preload_libraries', async () => {
     const bare = await startLocalCluster({ workers: 0, citus: kind, serverSettings: { shared_preload_libraries: '' } });
     try {
       expect(await outcome(bare, 0, 'postgres', 'CREATE EXTENSION citus')).toMatchObject({

@@ -2,7 +2,7 @@
  * Facts about Citus that the program relies on. The suite runs on the stand-in and, where there is one, on real Citus, and
  * expects the same of both: that is what makes tests on the stand-in worth something.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quoteLiteral } from '../../src/postgres/quote.ts';
 import { firstValue } from '../support/catalog.ts';
 import { authinfoInsert, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
@@ -40,7 +40,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
   });
   afterAll(async () => cluster.stop());
 
-  it('refuses extensions and schemas on a registered worker, present ones included', async () => {
+  test('refuses extensions and schemas on a registered worker, present ones included', async () => {
     await prepare(cluster, 'refusals', { workers: [1] });
     await query(cluster, 0, 'refusals', 'CREATE EXTENSION hstore');
     for (const text of [
@@ -57,14 +57,14 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     expect(await outcome(cluster, 2, 'refusals', 'CREATE EXTENSION pg_trgm')).toEqual({ rows: [] });
   });
 
-  it('refuses to register nodes from a registered worker', async () => {
+  test('refuses to register nodes from a registered worker', async () => {
     await prepare(cluster, 'not_here', { workers: [1] });
     for (const call of [addNode(cluster, 2), activateNode(cluster, 1), `citus_remove_node('127.0.0.1', 1)`]) {
       expect(await outcome(cluster, 1, 'not_here', `SELECT ${call}`), call).toEqual(notOnWorkers);
     }
   });
 
-  it('needs authinfo rows on every node, and does not copy them', async () => {
+  test('needs authinfo rows on every node, and does not copy them', async () => {
     await prepare(cluster, 'authinfo', { authinfo: [0], workers: [1, 2] });
     await query(
       cluster,
@@ -97,7 +97,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     }
   });
 
-  it('says whose password is wrong or missing when a worker is registered', async () => {
+  test('says whose password is wrong or missing when a worker is registered', async () => {
     await prepare(cluster, 'passwords', { authinfo: [] });
     const add = `SELECT ${addNode(cluster, 1)}`;
     expect(await outcome(cluster, 0, 'passwords', add)).toEqual(noPassword('postgres', 1));
@@ -119,7 +119,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     });
   });
 
-  it('prefers the row of the node to the row for every node', async () => {
+  test('prefers the row of the node to the row for every node', async () => {
     await prepare(cluster, 'precedence', { workers: [1, 2] });
     const [worker] = await query(cluster, 0, 'precedence', 'SELECT nodeid FROM pg_dist_node WHERE groupid = 2');
     await query(
@@ -131,20 +131,24 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     expect(await links(cluster, 0, 'precedence')).toEqual({ up: 5, down: 1, unknown: 3 });
   });
 
-  it.each(['user=geheim', 'password=geheim port=5', 'passwort=geheim', 'password', 'password=a b', 'sslmode=require'])(
-    'rejects authinfo %j and prints it',
-    async (authinfo) => {
-      await query(cluster, 0, 'postgres', 'CREATE EXTENSION IF NOT EXISTS citus');
-      const insert = `INSERT INTO pg_dist_authinfo VALUES (0, 'postgres', ${quoteLiteral(authinfo)})`;
-      expect(await outcome(cluster, 0, 'postgres', insert)).toEqual({
-        code: '23514',
-        message: 'new row for relation "pg_dist_authinfo" violates check constraint "authinfo_valid"',
-        detail: `Failing row contains (0, postgres, ${authinfo}).`,
-      });
-    },
-  );
+  test.each([
+    'user=geheim',
+    'password=geheim port=5',
+    'passwort=geheim',
+    'password',
+    'password=a b',
+    'sslmode=require',
+  ])('rejects authinfo %j and prints it', async (authinfo) => {
+    await query(cluster, 0, 'postgres', 'CREATE EXTENSION IF NOT EXISTS citus');
+    const insert = `INSERT INTO pg_dist_authinfo VALUES (0, 'postgres', ${quoteLiteral(authinfo)})`;
+    expect(await outcome(cluster, 0, 'postgres', insert)).toEqual({
+      code: '23514',
+      message: 'new row for relation "pg_dist_authinfo" violates check constraint "authinfo_valid"',
+      detail: `Failing row contains (0, postgres, ${authinfo}).`,
+    });
+  });
 
-  it.each([
+  test.each([
     '',
     'password=',
     `password='a b'`,
@@ -158,7 +162,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     expect(await outcome(cluster, 0, 'postgres', insert)).toEqual({ rows: [] });
   });
 
-  it('has one authinfo row for a role and a node, and only for roles that exist', async () => {
+  test('has one authinfo row for a role and a node, and only for roles that exist', async () => {
     await prepare(cluster, 'one_row');
     expect(await outcome(cluster, 0, 'one_row', authinfoInsert(cluster))).toMatchObject({
       code: '23505',
@@ -172,7 +176,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     });
   });
 
-  it('takes citus.node_conninfo for the whole server after a reload', async () => {
+  test('takes citus.node_conninfo for the whole server after a reload', async () => {
     await prepare(cluster, 'conninfo_a', { workers: [1] });
     await prepare(cluster, 'conninfo_b', { workers: [1] });
     const check = `SELECT citus_check_connection_to_node('127.0.0.1', ${nodeOf(cluster, 1).port}) AS up`;
@@ -193,7 +197,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     }
   });
 
-  it('takes the next free group unless it is told, and returns early for a node it has', async () => {
+  test('takes the next free group unless it is told, and returns early for a node it has', async () => {
     await prepare(cluster, 'groups');
     const { host, port } = nodeOf(cluster, 2);
     const [added] = await query(cluster, 0, 'groups', `SELECT citus_add_node('${host}', ${port}) AS id`);
@@ -214,7 +218,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     });
   });
 
-  it('does not notice a worker whose database was dropped and made again, until it is activated', async () => {
+  test('does not notice a worker whose database was dropped and made again, until it is activated', async () => {
     await prepare(cluster, 'stale', { workers: [1, 2] });
     const known = await query(cluster, 0, 'stale', 'SELECT nodeid FROM pg_dist_node WHERE groupid = 2');
     await dropDatabase(cluster, 2, 'stale');
@@ -248,7 +252,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     }
   });
 
-  it('cannot activate a node that it does not know', async () => {
+  test('cannot activate a node that it does not know', async () => {
     await prepare(cluster, 'unknown');
     expect(await outcome(cluster, 0, 'unknown', `SELECT ${activateNode(cluster, 1)}`)).toEqual({
       code: 'XX000',
@@ -256,7 +260,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     });
   });
 
-  it('wants the coordinator under a name that workers can reach', async () => {
+  test('wants the coordinator under a name that workers can reach', async () => {
     await prepare(cluster, 'named');
     await query(cluster, 0, 'named', `SELECT citus_set_coordinator_host('localhost', ${nodeOf(cluster, 0).port})`);
     expect(await outcome(cluster, 0, 'named', `SELECT ${addNode(cluster, 1)}`)).toEqual({
@@ -272,7 +276,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     });
   });
 
-  it('registers all workers in one statement, or none', async () => {
+  test('registers all workers in one statement, or none', async () => {
     await prepare(cluster, 'together');
     const failing = `SELECT ${addNode(cluster, 1)}, citus_add_node('127.0.0.1', 1, groupid => 2)`;
     expect(await outcome(cluster, 0, 'together', failing)).toMatchObject({
@@ -290,7 +294,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     expect(await links(cluster, 2, 'together')).toEqual({ up: 9, down: 0, unknown: 0 });
   });
 
-  it('gets in its own way when two databases register nodes at the same time', async () => {
+  test('gets in its own way when two databases register nodes at the same time', async () => {
     await prepare(cluster, 'race_a', { workers: [1] });
     await prepare(cluster, 'race_b', { workers: [1] });
     const activate = `SELECT ${activateNode(cluster, 1)}`;
@@ -305,7 +309,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     }
   });
 
-  it('overwrites the superuser password of a worker with the coordinator’s', async () => {
+  test('overwrites the superuser password of a worker with the coordinator’s', async () => {
     await prepare(cluster, 'overwritten');
     const verifier = `SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'`;
     const before = await query(cluster, 1, 'postgres', verifier);
@@ -315,7 +319,7 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     expect(await query(cluster, 1, 'postgres', verifier)).toEqual(before);
   });
 
-  it('refuses a worker whose extension is older', async () => {
+  test('refuses a worker whose extension is older', async () => {
     await prepare(cluster, 'older', { citus: [0] });
     await query(cluster, 1, 'older', `SET citus.enable_version_checks = off; CREATE EXTENSION citus VERSION '13.1-1'`);
     await query(cluster, 0, 'older', authinfoInsert(cluster)).catch(() => undefined);

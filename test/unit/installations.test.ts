@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { integrationProjects } from '../support/installations.ts';
 
 /** Programs that answer as those of an installation do; nothing is started. */
@@ -26,7 +26,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-it('runs the integration suite on every installation that is named, each under a name of its own', async () => {
+test('runs the integration suite on every installation that is named, each under a name of its own', async () => {
   const named = [
     await install(folder, '18.6', '14.0-1'),
     await install(folder, '17.12', '14.0-1'),
@@ -43,7 +43,7 @@ it('runs the integration suite on every installation that is named, each under a
   ]);
 });
 
-it('takes the root folder of a Debian without pg_config, as images are', async () => {
+test('takes the root folder of a Debian without pg_config, as images are', async () => {
   const made = await install(folder, '18.6', '14.0-1');
   const root = path.join(folder, 'image');
   await mkdir(path.join(root, 'usr/lib/postgresql/18'), { recursive: true });
@@ -57,7 +57,7 @@ it('takes the root folder of a Debian without pg_config, as images are', async (
   ]);
 });
 
-it('says which folder holds no Citus', async () => {
+test('says which folder holds no Citus', async () => {
   vi.stubEnv('CITUS_DATABASES_TEST_POSTGRES', folder);
   await expect(integrationProjects()).rejects.toThrow(`${folder}, which holds no PostgreSQL with the extension citus`);
 });

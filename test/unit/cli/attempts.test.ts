@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { withAttempts } from '../../../src/cli/attempts.ts';
 import { SomeFailed, worthAnotherAttempt } from '../../../src/commands/forEachDatabase.ts';
 import { Failure, type FailureKind, Interrupted } from '../../../src/report/errors.ts';
@@ -9,7 +9,7 @@ function failure(kind: FailureKind, code?: string): Failure {
 }
 
 describe('what is worth another attempt', () => {
-  it.each([
+  test.each([
     ['a lost connection', failure('failed', 'ECONNRESET'), true],
     ['a failover', failure('failed', '57P01'), true],
     ['a full disk', failure('failed', '53100'), true],
@@ -25,7 +25,7 @@ describe('what is worth another attempt', () => {
     expect(worthAnotherAttempt(error)).toBe(expected);
   });
 
-  it('several databases, if any of them is', () => {
+  test('several databases, if any of them is', () => {
     const some = (...errors: readonly Failure[]) =>
       new SomeFailed([], new Map(errors.map((error, index) => [String(index), error])));
     expect(worthAnotherAttempt(some(failure('failed', '42P01'), failure('failed', '57P01')))).toBe(true);
@@ -63,28 +63,28 @@ describe('withAttempts', () => {
     return { ended, told, slept };
   }
 
-  it('goes on until it succeeds, with longer and longer pauses', async () => {
+  test('goes on until it succeeds, with longer and longer pauses', async () => {
     const { ended, told, slept } = run(4, [failure('failed'), failure('failed'), failure('failed'), 7]);
     expect(await ended).toBe(7);
     expect(told).toEqual(['1: 10 s', '2: 20 s', '3: 40 s']);
     expect(slept).toEqual([10_000, 20_000, 40_000]);
   });
 
-  it('gives up after as many as were asked for, with the last error', async () => {
+  test('gives up after as many as were asked for, with the last error', async () => {
     const last = failure('failed');
     const { ended, told } = run(2, [failure('failed'), last]);
     await expect(ended).rejects.toBe(last);
     expect(told).toEqual(['1: 10 s']);
   });
 
-  it('ends at once where the same would fail again', async () => {
+  test('ends at once where the same would fail again', async () => {
     const wrong = failure('failed', '42P01');
     const { ended, told } = run(4, [wrong, 0]);
     await expect(ended).rejects.toBe(wrong);
     expect(told).toEqual([]);
   });
 
-  it('ends its pause when it is stopped', async () => {
+  test('ends its pause when it is stopped', async () => {
     const controller = new AbortController();
     const { ended } = run(4, [failure('failed'), 0], controller);
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { waitForImage } from '../../../src/cluster/rollout.ts';
 import type { Kubernetes, Reply } from '../../../src/kubernetes/client.ts';
 import { Failure } from '../../../src/report/errors.ts';
@@ -39,11 +39,11 @@ async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10, retry
 }
 
 describe('waiting for the image of the release', () => {
-  it('is over at once when every pod runs it', async () => {
+  test('is over at once when every pod runs it', async () => {
     expect(await wait([rolled])).toEqual({ failure: undefined, lines: [], asked: 1 });
   });
 
-  it('lasts while all leaders alike run the old one, while a standby does, and while a group has no pod', async () => {
+  test('lasts while all leaders alike run the old one, while a standby does, and while a group has no pod', async () => {
     const { failure, lines, asked } = await wait([
       pods(pod('demo-0-0', OLD), pod('demo-0-1', OLD), pod('demo-1-0', undefined)),
       pods(pod('demo-0-0', NEW), pod('demo-0-1', OLD), pod('demo-1-0', NEW)),
@@ -59,7 +59,7 @@ describe('waiting for the image of the release', () => {
     ]);
   });
 
-  it('asks every second, however long the pause between two lines of the log is', async () => {
+  test('asks every second, however long the pause between two lines of the log is', async () => {
     const old = pods(pod('demo-0-0', OLD), pod('demo-1-0', NEW));
     const start = performance.now();
     const { lines, asked } = await wait([old, old, rolled], 10, 3600);
@@ -67,12 +67,12 @@ describe('waiting for the image of the release', () => {
     expect(performance.now() - start).toBeLessThan(60_000);
   });
 
-  it('does not look at pods of other releases', async () => {
+  test('does not look at pods of other releases', async () => {
     const other = pods(pod('demo-0-0', NEW), pod('demo-1-0', NEW), pod('demo-10-0', OLD), pod('demo-0-blue-0', OLD));
     expect(await wait([other])).toMatchObject({ failure: undefined, lines: [] });
   });
 
-  it('ends with exit code 1 when the rollout does not, naming the pods and the command that shows it', async () => {
+  test('ends with exit code 1 when the rollout does not, naming the pods and the command that shows it', async () => {
     const stuck = pods(pod('demo-0-0', NEW), pod('demo-1-0', OLD));
     const { failure } = await wait([stuck, stuck], 2);
     expect(failure).toBeInstanceOf(Failure);
@@ -84,7 +84,7 @@ describe('waiting for the image of the release', () => {
     });
   });
 
-  it('goes on with a warning where the pods may not be seen, and after three attempts without an answer', async () => {
+  test('goes on with a warning where the pods may not be seen, and after three attempts without an answer', async () => {
     const forbidden = { status: 403, body: { message: 'pods is forbidden' } };
     expect(await wait([forbidden])).toMatchObject({
       failure: undefined,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Kubernetes, Reply } from '../../../src/kubernetes/client.ts';
 import { podReasons } from '../../../src/kubernetes/podReasons.ts';
 
@@ -20,7 +20,7 @@ const warning = (name: string, message: string, lastTimestamp: string) => ({
 });
 
 describe('why pods are not there', () => {
-  it.each<[string, object, string]>([
+  test.each<[string, object, string]>([
     [
       'an image that cannot be pulled',
       waiting('ImagePullBackOff', 'Back-off pulling image "nowhere/citus:1"'),
@@ -54,7 +54,7 @@ describe('why pods are not there', () => {
     expect(await podReasons(kubernetes([pod('citusdemo-0-0', status)], events), ['citusdemo-0'])).toEqual([expected]);
   });
 
-  it('pods that cannot be made', async () => {
+  test('pods that cannot be made', async () => {
     const quota = 'create Pod citusdemo-1-0 in StatefulSet citusdemo-1 failed error: exceeded quota: small';
     const events = [warning('citusdemo-1', quota, '2026-01-01T00:00:01Z')];
     expect(await podReasons(kubernetes([], events), ['citusdemo-1'])).toEqual([
@@ -62,7 +62,7 @@ describe('why pods are not there', () => {
     ]);
   });
 
-  it('says nothing of pods that run, nor of those of other groups and clusters', async () => {
+  test('says nothing of pods that run, nor of those of other groups and clusters', async () => {
     const pods = [
       pod('citusdemo-1-0', { phase: 'Running', containerStatuses: [{ state: { running: {} } }] }),
       pod('citusdemo-10-0', waiting('ImagePullBackOff')),
@@ -71,7 +71,7 @@ describe('why pods are not there', () => {
     expect(await podReasons(kubernetes(pods), ['citusdemo-1'])).toEqual([]);
   });
 
-  it('keeps silent where it may not look, and goes without Events where it may not see them', async () => {
+  test('keeps silent where it may not look, and goes without Events where it may not see them', async () => {
     const forbidden = { status: 403, body: {} };
     expect(await podReasons(kubernetes(forbidden), ['citusdemo-0'])).toEqual([]);
     const pods = [pod('citusdemo-0-0', waiting('ContainerCreating'))];

@@ -1,14 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
-  activateWorker,
-  citusNodeProblems,
-  diffCoordinatorHost,
   missingWorkers,
   type ObservedMetadata,
-  registerWorkers,
   staleReason,
   surplusWorkers,
-} from '../../../src/objects/citusNode.ts';
+} from '../../../src/objects/citusMetadata.ts';
+import { activateWorker, diffCoordinatorHost, registerWorkers } from '../../../src/objects/citusNode.ts';
+import { citusNodeProblems } from '../../../src/objects/citusNodeProblems.ts';
 import { COORDINATOR, citusNode, citusNodes, metadata, node, shown, sqlOf, W1, W2 } from '../reconcile/situations.ts';
 
 const W3 = node(3, 'w3');

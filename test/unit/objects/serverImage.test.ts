@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { imageProblem, readImageVersions } from '../../../src/objects/serverImage.ts';
 
 const control =
   "# Citus extension\ncomment = 'Citus distributed database'\ndefault_version = '14.0-1'\nrelocatable = false\n";
 
 describe('what an image of the servers says of itself', () => {
-  it.each([
+  test.each([
     [control, 'postgres (PostgreSQL) 17.6 (Debian 17.6-2.pgdg13+1)\n', { postgres: 17, citus: '14.0-1' }],
     [control, 'postgres (PostgreSQL) 19devel\n', { postgres: 19, citus: '14.0-1' }],
     ['', '', { postgres: undefined, citus: undefined }],
@@ -20,7 +20,7 @@ describe('whether the image fits the data', () => {
     { database: 'shop', citus: '14.0-1' },
   ];
 
-  it.each([
+  test.each([
     ['the same', { postgres: 17, citus: '14.0-1' }],
     ['a newer Citus', { postgres: 17, citus: '14.1-1' }],
     ['an image that does not say', { postgres: undefined, citus: undefined }],
@@ -28,7 +28,7 @@ describe('whether the image fits the data', () => {
     expect(imageProblem('citus:1', image, { postgres: 17, databases })).toBeUndefined();
   });
 
-  it('an older Citus, which names the databases that it could not work with', () => {
+  test('an older Citus, which names the databases that it could not work with', () => {
     expect(imageProblem('citus:1', { postgres: 17, citus: '13.2-1' }, { postgres: 17, databases })).toMatchObject({
       kind: 'refused',
       what: 'The databases have a newer citus than citus:1, which has 13.2-1',
@@ -36,7 +36,7 @@ describe('whether the image fits the data', () => {
     });
   });
 
-  it.each([16, 18])('another major version: %i', (postgres) => {
+  test.each([16, 18])('another major version: %i', (postgres) => {
     expect(imageProblem('citus:1', { postgres, citus: '14.0-1' }, { postgres: 17, databases: [] })).toMatchObject({
       kind: 'refused',
       what: `The data belongs to PostgreSQL 17, and citus:1 has PostgreSQL ${postgres}`,

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Difference, type DynamicConfig, difference } from '../../../src/patroni/difference.ts';
 
 function config(parameters: Record<string, unknown>, managed?: readonly string[]): DynamicConfig {
@@ -21,7 +21,7 @@ function compare(
 }
 
 describe('difference', () => {
-  it('sends nothing when the configuration and the record hold what is wanted', () => {
+  test('sends nothing when the configuration and the record hold what is wanted', () => {
     expect(
       compare(
         { work_mem: '4MB', jit: true, max_connections: 200, own: 'x' },
@@ -39,7 +39,7 @@ describe('difference', () => {
     });
   });
 
-  it('sends only what differs, whole numbers as numbers', () => {
+  test('sends only what differs, whole numbers as numbers', () => {
     const { changes, patch } = compare(
       { work_mem: '4MB', max_connections: 100, by_hand: 1 },
       { work_mem: '4MB', max_connections: '200', random_page_cost: '1.1', huge: '123456789012345678' },
@@ -56,13 +56,13 @@ describe('difference', () => {
     });
   });
 
-  it('writes the record alone where the bootstrap has set everything already', () => {
+  test('writes the record alone where the bootstrap has set everything already', () => {
     expect(compare({ work_mem: '4MB' }, { work_mem: '4MB' }).patch).toEqual({
       citus_databases: { managed: ['work_mem'] },
     });
   });
 
-  it.each([
+  test.each([
     ['recorded', ['work_mem', 'jit'], []],
     ['named by the spec', [], ['work_mem', 'JIT']],
   ])('takes out what is no longer wanted and was %s, and leaves what was set by hand', (_, managed, before) => {
@@ -74,7 +74,7 @@ describe('difference', () => {
     expect(patch?.postgresql).toEqual({ parameters: { jit: null, work_mem: null } });
   });
 
-  it('does not take out what is not there any more', () => {
+  test('does not take out what is not there any more', () => {
     expect(compare({}, {}, ['work_mem'])).toEqual({
       changes: [],
       managed: [],
@@ -82,13 +82,13 @@ describe('difference', () => {
     });
   });
 
-  it('never takes citus out of the libraries', () => {
+  test('never takes citus out of the libraries', () => {
     const first = compare({ shared_preload_libraries: 'citus,pg_partman_bgw' }, {}, ['shared_preload_libraries']);
     expect(first.patch?.postgresql).toEqual({ parameters: { shared_preload_libraries: 'citus' } });
     expect(compare({ shared_preload_libraries: 'citus' }, {}, []).patch).toBeUndefined();
   });
 
-  it('knows a name in another spelling, and leaves one spelling', () => {
+  test('knows a name in another spelling, and leaves one spelling', () => {
     expect(compare({ Work_Mem: '4MB' }, { work_mem: '8MB' }, ['work_mem'])).toMatchObject({
       changes: [{ name: 'work_mem', from: '4MB', to: '8MB' }],
       patch: { postgresql: { parameters: { Work_Mem: null, work_mem: '8MB' } } },
@@ -98,7 +98,7 @@ describe('difference', () => {
     });
   });
 
-  it('finds nothing to do once its patch is merged, whatever there was', () => {
+  test('finds nothing to do once its patch is merged, whatever there was', () => {
     const name = fc.constantFrom('work_mem', 'Work_Mem', 'jit', 'JIT', 'max_connections', 'shared_preload_libraries');
     const value = fc.oneof(fc.constantFrom('4MB', '200', 'on', ''), fc.integer(), fc.boolean());
     const names = fc.uniqueArray(fc.constantFrom('work_mem', 'jit', 'max_connections', 'other'));

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type MemberReading, type Progress, progressOf } from '../../../src/patroni/progress.ts';
 import type { KnownSetting } from '../../../src/patroni/values.ts';
 
@@ -29,7 +29,7 @@ const stale = [{ name: 'p', oldValue: '4MB', newValue: '6MB' }];
 const other = [{ name: 'q', oldValue: '1', newValue: '2' }];
 
 describe('progressOf', () => {
-  it.each<[string, Partial<MemberReading>, Progress]>([
+  test.each<[string, Partial<MemberReading>, Progress]>([
     ['the server has it', { settings: settings('8192') }, 'inForce'],
     ['the server has it already, another one waits', { settings: settings('8192'), pending: other }, 'inForce'],
     ['the server has the old value', { settings: settings('4096') }, 'waiting'],
@@ -58,7 +58,7 @@ describe('progressOf', () => {
     );
   });
 
-  it.each<[string, Partial<MemberReading>, Progress]>([
+  test.each<[string, Partial<MemberReading>, Progress]>([
     ['the server still has it', { settings: settings('4096') }, 'waiting'],
     ['the server has something else', { settings: settings('64') }, 'inForce'],
     ['the default is the same', { settings: settings('4096'), loopPassed: true }, 'inForce'],

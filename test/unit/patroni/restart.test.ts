@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { nextRestart, type PendingParameter, type RestartMember, restartOrder } from '../../../src/patroni/restart.ts';
 
 const more: PendingParameter = { name: 'max_connections', oldValue: '100', newValue: '200' };
@@ -28,7 +28,7 @@ function member(
 }
 
 describe('nextRestart', () => {
-  it.each<[string, readonly RestartMember[], ReturnType<typeof nextRestart>]>([
+  test.each<[string, readonly RestartMember[], ReturnType<typeof nextRestart>]>([
     ['nothing waits', [leader(), member('a', 'sync', [])], { kind: 'none' }],
     [
       'a standby before the primary',
@@ -96,13 +96,13 @@ describe('nextRestart', () => {
     expect(nextRestart(members, false)).toEqual(expected);
   });
 
-  it('restarts a lonely primary when the interruption is accepted', () => {
+  test('restarts a lonely primary when the interruption is accepted', () => {
     expect(nextRestart([leader(more)], true)).toEqual({ kind: 'restart', member: 'lead', primary: true });
   });
 });
 
 describe('restartOrder', () => {
-  it.each<[string, readonly RestartMember[], readonly string[]]>([
+  test.each<[string, readonly RestartMember[], readonly string[]]>([
     ['increase', [leader(more), member('a', 'sync', [more]), member('b', 'sync', [more])], ['a', 'b', 'lead']],
     ['decrease', [leader(less), member('a', 'sync', [less])], ['lead', 'a']],
     ['both', [leader(less, buffers), member('a', 'sync', [less, buffers])], ['a', 'lead', 'a']],
@@ -112,7 +112,7 @@ describe('restartOrder', () => {
     expect(restartOrder(members)).toEqual(expected);
   });
 
-  it('names every member that waits, whatever waits', () => {
+  test('names every member that waits, whatever waits', () => {
     const parameter = fc.record({
       name: fc.constantFrom('max_connections', 'max_worker_processes', 'shared_buffers'),
       oldValue: fc.constantFrom('1', '2'),

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { forEachDatabase } from '../../../src/commands/forEachDatabase.ts';
 import { wantedParameters } from '../../../src/patroni/wanted.ts';
 import { loadTls } from '../../../src/postgres/tls.ts';
@@ -19,7 +19,7 @@ function patroni(fields: string): PatroniSpec {
 }
 
 describe('the section patroni', () => {
-  it('may stand without databases, with every default filled in', () => {
+  test('may stand without databases, with every default filled in', () => {
     const spec = parse(`${cluster}patroni: { ${groups} }`);
     expect(spec.databases).toEqual([]);
     expect(spec.patroni).toEqual({
@@ -44,7 +44,7 @@ describe('the section patroni', () => {
     });
   });
 
-  it('keeps what is given; null is absent, names are lower case, groups are in order', () => {
+  test('keeps what is given; null is absent, names are lower case, groups are in order', () => {
     const spec = patroni(`
       parameters: { Work_Mem: 8MB, max_connections: 200, jit: true, gone: null }, managedBefore: [TimeZone],
       groups: [
@@ -62,7 +62,7 @@ describe('the section patroni', () => {
     });
   });
 
-  it("takes the cluster's certificates for the REST API unless it has its own", () => {
+  test("takes the cluster's certificates for the REST API unless it has its own", () => {
     const text = `${cluster}ssl: { enabled: true, mode: verify-ca, directory: /s }\npatroni: { ${groups}, tls: { ca: rest.crt } }`;
     expect(parse(text).patroni?.tls).toMatchObject({
       enabled: true,
@@ -74,7 +74,7 @@ describe('the section patroni', () => {
     });
   });
 
-  it('names every problem', () => {
+  test('names every problem', () => {
     const text = `${cluster}patroni:
   restart: always
   profile: auto
@@ -101,7 +101,7 @@ describe('the section patroni', () => {
     `);
   });
 
-  it('has one group where there is no Citus', () => {
+  test('has one group where there is no Citus', () => {
     const text = `cluster: { citus: false, coordinator: { host: c } }\npatroni: { groups: [{ group: 1, members: [{ host: a }] }] }`;
     expect(problemsOf(text)).toEqual([
       'patroni.groups[0].group: group 1 cannot be where cluster.citus is false: there is one group, 0',
@@ -110,7 +110,7 @@ describe('the section patroni', () => {
 });
 
 describe('apply without databases', () => {
-  it('says that there is nothing to do', async () => {
+  test('says that there is nothing to do', async () => {
     const lines: string[] = [];
     const log = createStepLog({ write: ({ text }) => lines.push(text) });
     const context = {
@@ -141,7 +141,7 @@ describe('wantedParameters', () => {
   const [group] = spec.groups;
   if (group === undefined) throw new Error('No group');
 
-  it('lets the group win over all groups, and both over the profile', () => {
+  test('lets the group win over all groups, and both over the profile', () => {
     expect(wantedParameters(spec, group, true)).toEqual({
       work_mem: '8MB',
       shared_buffers: '1GB',
@@ -152,7 +152,7 @@ describe('wantedParameters', () => {
     });
   });
 
-  it('leaves the libraries alone without Citus', () => {
+  test('leaves the libraries alone without Citus', () => {
     expect(wantedParameters(spec, group, false)['shared_preload_libraries']).toBe('pg_partman_bgw');
   });
 });

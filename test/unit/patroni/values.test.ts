@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type CheckInput, checkValues } from '../../../src/patroni/check.ts';
 import { deriveProfile } from '../../../src/patroni/profile.ts';
 import { parseNumber } from '../../../src/patroni/units.ts';
@@ -39,7 +39,7 @@ const all = [workMem, buffers, connections, timeout, cost, jit, commit, preload,
 const known = new Map(all.map((row) => [row.name, row]));
 
 describe('valueProblem', () => {
-  it.each<[KnownSetting, string]>([
+  test.each<[KnownSetting, string]>([
     [workMem, '16MB'],
     [workMem, ' 16 MB '],
     [workMem, '1.5GB'],
@@ -59,7 +59,7 @@ describe('valueProblem', () => {
     expect(valueProblem(row, value)).toBeUndefined();
   });
 
-  it.each<[KnownSetting, string, string]>([
+  test.each<[KnownSetting, string, string]>([
     [
       workMem,
       '16mb',
@@ -88,7 +88,7 @@ describe('valueProblem', () => {
 });
 
 describe('nameProblem', () => {
-  it.each<[string, string | undefined]>([
+  test.each<[string, string | undefined]>([
     ['work_mem', undefined],
     ['citus.shard_count', undefined],
     ['pg_partman_bgw.interval', undefined],
@@ -101,7 +101,7 @@ describe('nameProblem', () => {
 });
 
 describe('isInForce', () => {
-  it.each<[KnownSetting, string, boolean]>([
+  test.each<[KnownSetting, string, boolean]>([
     [workMem, '4MB', true],
     [workMem, '4096kB', true],
     [workMem, '4097kB', false],
@@ -121,7 +121,7 @@ describe('isInForce', () => {
 });
 
 describe('parseNumber', () => {
-  it.each<[string, string | null, 'integer' | 'real', number]>([
+  test.each<[string, string | null, 'integer' | 'real', number]>([
     ['256MB', '8kB', 'integer', 32_768],
     ['1TB', 'kB', 'integer', 1_073_741_824],
     ['1.5min', 's', 'integer', 90],
@@ -146,7 +146,7 @@ describe('checkValues', () => {
     refused: new Map(),
   };
 
-  it.each<[string, Partial<CheckInput>, readonly string[]]>([
+  test.each<[string, Partial<CheckInput>, readonly string[]]>([
     ['nothing wrong', {}, []],
     ['a value out of range', { wanted: { work_mem: '1kB' } }, ['work_mem takes 64 to 2147483647 kB, not 1kB (1)']],
     [
@@ -195,7 +195,7 @@ describe('checkValues', () => {
 });
 
 describe('deriveProfile', () => {
-  it('has the sizes that the documentation lists for 8 and 16 GB', () => {
+  test('has the sizes that the documentation lists for 8 and 16 GB', () => {
     expect(deriveProfile(8 * 2 ** 30)).toEqual({
       shared_buffers: '2GB',
       work_mem: '32MB',
@@ -212,7 +212,7 @@ describe('deriveProfile', () => {
     });
   });
 
-  it.each([64 * 2 ** 20, 256 * 2 ** 20, 1.5 * 2 ** 30, 2 ** 40])('is in range and fits for %d bytes', (bytes) => {
+  test.each([64 * 2 ** 20, 256 * 2 ** 20, 1.5 * 2 ** 30, 2 ** 40])('is in range and fits for %d bytes', (bytes) => {
     const profile = deriveProfile(bytes);
     for (const [name, value] of Object.entries(profile)) {
       const parsed = parseNumber(value, 'kB', 'integer');
@@ -225,7 +225,7 @@ describe('deriveProfile', () => {
 });
 
 describe('parseQuantity', () => {
-  it.each<[string | number, number | undefined]>([
+  test.each<[string | number, number | undefined]>([
     ['2Gi', 2 ** 31],
     ['512Mi', 2 ** 29],
     ['1.5G', 1.5e9],
@@ -242,7 +242,7 @@ describe('parseQuantity', () => {
 });
 
 describe('withCitusFirst', () => {
-  it.each([
+  test.each([
     ['', 'citus'],
     ['pg_partman_bgw', 'citus,pg_partman_bgw'],
     ['pg_partman_bgw, citus ,pg_stat_statements', 'citus,pg_partman_bgw,pg_stat_statements'],

@@ -5,7 +5,7 @@ import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issue, makeAuthority, type Pair } from '../../../src/certificates/certificate.ts';
 
 const now = new Date();
@@ -35,7 +35,7 @@ describe('certificates', () => {
     );
   }
 
-  it('are what OpenSSL accepts, strictly, under each of their names', () => {
+  test('are what OpenSSL accepts, strictly, under each of their names', () => {
     const authority = makeAuthority('citusdemo CA', 3650, now);
     const server = issue({ commonName: 'postgres', names, days: 825 }, authority, now);
     for (const name of ['localhost', 'citusdemo-0', 'citusdemo-0.shop.svc', 'citusdemo-1-0.citusdemo-pods.shop.svc']) {
@@ -49,7 +49,7 @@ describe('certificates', () => {
     expect(text).toMatch(/Authority Key Identifier/);
   });
 
-  it('have keys that belong to them, and last as long as was asked', () => {
+  test('have keys that belong to them, and last as long as was asked', () => {
     const authority = makeAuthority('citusdemo CA', 30_000, now);
     const server = issue({ commonName: 'postgres', names, days: 10 }, authority, now);
     for (const pair of [authority, server]) {
@@ -63,7 +63,7 @@ describe('certificates', () => {
     expect(new X509Certificate(authority.certificate).validTo).toMatch(/ 21\d\d GMT$/);
   });
 
-  it.each([
+  test.each([
     ['RSA, as Helm made it', ['-newkey', 'rsa:2048']],
     [
       'an elliptic curve, as scripts/generate-ssl-certs.sh made it',
@@ -83,7 +83,7 @@ describe('certificates', () => {
     expect(verified(authority, server, 'citusdemo-0')).toContain('OK');
   });
 
-  it('serve a server and its client, who proves itself with the same certificate', async () => {
+  test('serve a server and its client, who proves itself with the same certificate', async () => {
     const authority = makeAuthority('citusdemo CA', 10, now);
     const { certificate: cert, key } = issue({ commonName: 'postgres', names, days: 5 }, authority, now);
     const ca = authority.certificate;

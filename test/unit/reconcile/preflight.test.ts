@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { AvailableExtension } from '../../../src/objects/extension.ts';
 import type { ServerSettings } from '../../../src/objects/server.ts';
+import { missingExtensions } from '../../../src/reconcile/missingExtensions.ts';
 import type { ServerObservation } from '../../../src/reconcile/observations.ts';
-import { missingExtensions, preflight } from '../../../src/reconcile/preflight.ts';
+import { preflight } from '../../../src/reconcile/preflight.ts';
 import type { Situation } from '../../../src/reconcile/situation.ts';
 import {
   citusNode,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { PlacedShard } from '../../../src/objects/shard.ts';
+import type { PlacedShard } from '../../../src/objects/placedShard.ts';
 import { missingShards } from '../../../src/reconcile/shardFaults.ts';
 
 function placed(group: number, shardid: number, more: Partial<PlacedShard> = {}): PlacedShard {

@@ -1,6 +1,6 @@
 import { nodeLabels, topologyOf } from '../../../src/cluster/topology.ts';
 import type { Item } from '../../../src/objects/change.ts';
-import type { ObservedCitusNode, ObservedMetadata } from '../../../src/objects/citusNode.ts';
+import type { ObservedCitusNode, ObservedMetadata } from '../../../src/objects/citusMetadata.ts';
 import type { ObservedDatabase } from '../../../src/objects/database.ts';
 import type { ObservedRole } from '../../../src/objects/role.ts';
 import type { ServerSettings } from '../../../src/objects/server.ts';

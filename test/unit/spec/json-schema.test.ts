@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 // @ts-expect-error: a script without types
 import { specReference } from '../../../scripts/spec-docs.mjs';
 import { specJsonSchema } from '../../../src/spec/jsonSchema.ts';
@@ -11,17 +11,17 @@ interface Schema {
 describe('schema/spec.schema.json', () => {
   const schema = specJsonSchema();
 
-  it('is up to date (node scripts/generate-spec-schema.mjs)', () => {
+  test('is up to date (node scripts/generate-spec-schema.mjs)', () => {
     const file = new URL('../../../schema/spec.schema.json', import.meta.url);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(schema)));
   });
 
-  it('docs/SPEC.md is made of it (node scripts/generate-spec-schema.mjs)', () => {
+  test('docs/SPEC.md is made of it (node scripts/generate-spec-schema.mjs)', () => {
     const file = new URL('../../../docs/SPEC.md', import.meta.url);
     expect(readFileSync(file, 'utf8')).toBe(specReference(JSON.parse(JSON.stringify(schema))));
   });
 
-  it('describes every property, and closes every mapping of known keys', () => {
+  test('describes every property, and closes every mapping of known keys', () => {
     const properties = propertiesOf(schema, '');
     expect(properties.length).toBeGreaterThan(60);
     expect(properties.filter(({ schema }) => typeof schema['description'] !== 'string').map(({ at }) => at)).toEqual(
@@ -31,7 +31,7 @@ describe('schema/spec.schema.json', () => {
     expect(open).toEqual([]);
   });
 
-  it('keeps the names and defaults that users know', () => {
+  test('keeps the names and defaults that users know', () => {
     const defaults = propertiesOf(schema, '')
       .filter(({ at }) => /^\/\$defs\/listedDatabase\/\w+$/.test(at))
       .map(({ at, schema }) => [at.replace(/^.*\//, ''), schema['default']]);
@@ -45,7 +45,7 @@ describe('schema/spec.schema.json', () => {
     });
   });
 
-  it('requires what parseSpec requires', () => {
+  test('requires what parseSpec requires', () => {
     expect(schema).toMatchObject({
       required: ['cluster'],
       properties: { cluster: { required: ['coordinator'], properties: { coordinator: { required: ['host'] } } } },

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { Failure } from '../../../src/report/errors.ts';
 import { parseSpec } from '../../../src/spec/parse.ts';
 import { database, databaseProblems, messageOf, nodes, parse, problemsOf } from './support.ts';
 
 describe('a good spec', () => {
-  it('has every default filled in', () => {
+  test('has every default filled in', () => {
     expect(parse('cluster: { coordinator: { host: c } }\ndatabases: [{ name: myapp }]')).toEqual({
       cluster: {
         name: 'citus',
@@ -64,7 +64,7 @@ describe('a good spec', () => {
     });
   });
 
-  it('keeps everything that is given', () => {
+  test('keeps everything that is given', () => {
     const spec = parse(`
 cluster:
   name: citusdemo
@@ -163,7 +163,7 @@ databases:
     ]);
   });
 
-  it('may be a mapping, whose null entries are absent', () => {
+  test('may be a mapping, whose null entries are absent', () => {
     const listed = parse(`${nodes}databases: [{ name: a, owner: x }, { name: b }]`);
     expect(parse(`${nodes}databases: { a: { owner: x }, gone: null, b: {} }`)).toEqual(listed);
     expect(parse(`${nodes}additionalDatabases: { a: { owner: x, name: a }, b: {} }`)).toEqual(listed);
@@ -171,7 +171,7 @@ databases:
     expect(parse(nodes).databases).toEqual([]);
   });
 
-  it('takes null for every optional field as if the key were not there', () => {
+  test('takes null for every optional field as if the key were not there', () => {
     const fields = Object.keys(database('{ name: a }')).filter((field) => field !== 'name');
     expect(database(`{ name: a, ${fields.map((field) => `${field}: `).join(', ')} }`)).toEqual(database('{ name: a }'));
     expect(
@@ -179,13 +179,13 @@ databases:
     ).toEqual(parse('cluster: { coordinator: { host: c } }'));
   });
 
-  it('may be plain PostgreSQL', () => {
+  test('may be plain PostgreSQL', () => {
     const spec = parse('cluster: { citus: false, coordinator: { host: c }, workers: [] }\ndatabases: { citus: {} }');
     expect(spec.cluster).toMatchObject({ citus: false, database: 'postgres', workers: [] });
     expect(spec.databases[0]?.name).toBe('citus');
   });
 
-  it.each(['my-db', 'Üñí', 'a"b', "a'b", 'select', 'a b', 'ü'.repeat(31), 'x'.repeat(63), '\u{1f600}'])(
+  test.each(['my-db', 'Üñí', 'a"b', "a'b", 'select', 'a b', 'ü'.repeat(31), 'x'.repeat(63), '\u{1f600}'])(
     'takes %s as a name',
     (name) => {
       const quoted = JSON.stringify(name);
@@ -194,7 +194,7 @@ databases:
     },
   );
 
-  it.each([
+  test.each([
     ['', 'prefer'],
     ['enabled: true', 'verify-ca'],
     ['enabled: true, mode: disable', 'disable'],
@@ -205,13 +205,13 @@ databases:
     expect(parse(`${nodes}ssl: { ${fields} }`).ssl.mode).toBe(mode);
   });
 
-  it('has no initSQL when there is only white space', () => {
+  test('has no initSQL when there is only white space', () => {
     expect(database('{ name: a, initSQL: " \\n" }').initSQL).toBeUndefined();
   });
 });
 
 describe('a bad spec', () => {
-  it('is told about all at once', () => {
+  test('is told about all at once', () => {
     expect(
       messageOf(`
 clutser: 1
@@ -253,7 +253,7 @@ databases:
     `);
   });
 
-  it.each([
+  test.each([
     ['{}', ['databases[0].name: is required']],
     ['{ name: }', ['databases[0].name: is empty']],
     ['{ name: "" }', ['databases[0].name: is empty']],
@@ -352,7 +352,7 @@ databases:
 
   const c = 'coordinator: { host: c }';
   const plain = 'must be left out where cluster.citus is false: plain PostgreSQL has no workers';
-  it.each([
+  test.each([
     ['databases: []', ['cluster: is required']],
     ['cluster: {}', ['cluster.coordinator: is required']],
     ['cluster: { coordinator: {} }', ['cluster.coordinator.host: is required']],
@@ -488,7 +488,7 @@ describe('any text', () => {
     ),
   }));
 
-  it('of YAML is accepted or refused', () => {
+  test('of YAML is accepted or refused', () => {
     const document = fc.record({ cluster: value, databases: value, ssl: value }, { requiredKeys: [] });
     fc.assert(
       fc.property(fc.oneof(value, document), (content) => answers(stringify(content))),
@@ -496,7 +496,7 @@ describe('any text', () => {
     );
   });
 
-  it('of YAML signs is accepted or refused', () => {
+  test('of YAML signs is accepted or refused', () => {
     const sign = fc.constantFrom(
       ...'abc:-?[]{},&*!|>\'"%@`#~.\n\n\t   0<\\\r\0',
       'cluster',
@@ -512,7 +512,7 @@ describe('any text', () => {
     );
   });
 
-  it('of bytes is accepted or refused', () => {
+  test('of bytes is accepted or refused', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => answers(Buffer.from(bytes).toString('latin1'))),
     );

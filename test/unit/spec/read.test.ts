@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/report/errors.ts';
 import { readSpec } from '../../../src/spec/read.ts';
 
@@ -27,14 +27,14 @@ async function messageOf(name: string): Promise<string> {
 }
 
 describe('readSpec', () => {
-  it('reads UTF-8, with a byte order mark or without', async () => {
+  test('reads UTF-8, with a byte order mark or without', async () => {
     const plain = await readSpec(file('good.yaml', good));
     expect(plain.databases[0]?.name).toBe('Üñí');
     expect(await readSpec(file('bom.yaml', `\uFEFF${good}`))).toEqual(plain);
     expect(await readSpec(file('crlf.yaml', good.replaceAll('\n', '\r\n')))).toEqual(plain);
   });
 
-  it('takes the files that it names from its own folder', async () => {
+  test('takes the files that it names from its own folder', async () => {
     const given = file(
       'files.yaml',
       `
@@ -63,7 +63,7 @@ patroni:
     expect(read.patroni?.tls.directory).toBe(path.join(directory, '../ssl'));
   });
 
-  it('reads a pipe', async () => {
+  test('reads a pipe', async () => {
     const pipe = path.join(directory, 'pipe');
     execFileSync('mkfifo', [pipe]);
     const writing = import('node:fs/promises').then(({ writeFile }) => writeFile(pipe, good));
@@ -71,7 +71,7 @@ patroni:
     await writing;
   });
 
-  it('says what is missing', async () => {
+  test('says what is missing', async () => {
     expect(await messageOf(path.join(directory, 'none.yaml'))).toMatchInlineSnapshot(`
       "The spec cannot be read (/dir/none.yaml)
         Cause: ENOENT: no such file or directory, open '/dir/none.yaml'
@@ -84,7 +84,7 @@ patroni:
     `);
   });
 
-  it('refuses what is no UTF-8, naming the line', async () => {
+  test('refuses what is no UTF-8, naming the line', async () => {
     const latin1 = Buffer.from('cluster:\n  name: "Ü"\n', 'latin1');
     expect(await messageOf(file('latin1.yaml', latin1))).toMatchInlineSnapshot(`
       "The spec has 1 problem (/dir/latin1.yaml):
@@ -99,7 +99,7 @@ patroni:
     `);
   });
 
-  it('refuses more than 10 MB, without reading on', async () => {
+  test('refuses more than 10 MB, without reading on', async () => {
     const large = file('large.yaml', `# ${'x'.repeat(10 * 1024 * 1024)}`);
     expect(await messageOf(large)).toMatchInlineSnapshot(`
       "The spec has 1 problem (/dir/large.yaml):

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { editDistance, nearest } from '../../../src/spec/suggest.ts';
 
 const known = ['name', 'owner', 'maxAttempts', 'backoffLimit', 'extensions', 'initSQL', 'initSQLPolicy'];
 
 describe('nearest', () => {
-  it.each([
+  test.each([
     ['ownr', 'owner'],
     ['onwer', 'owner'],
     ['Name', 'name'],
@@ -20,18 +20,18 @@ describe('nearest', () => {
     expect(nearest(name, known)).toBe(expected);
   });
 
-  it.each(['foo', 'users', 'x', '', 'password', 'x'.repeat(1_000_000)])('%.20s is none of them', (name) => {
+  test.each(['foo', 'users', 'x', '', 'password', 'x'.repeat(1_000_000)])('%.20s is none of them', (name) => {
     expect(nearest(name, known)).toBeUndefined();
   });
 
-  it('prefers the nearer one', () => {
+  test('prefers the nearer one', () => {
     expect(nearest('initSQLPolic', known)).toBe('initSQLPolicy');
     expect(nearest('ab', ['ac', 'ab'])).toBe('ab');
   });
 });
 
 describe('editDistance', () => {
-  it.each([
+  test.each([
     ['', '', 0],
     ['', 'abc', 3],
     ['abc', '', 3],
@@ -43,7 +43,7 @@ describe('editDistance', () => {
     expect(editDistance(left, right)).toBe(distance);
   });
 
-  it('is symmetric, zero only for equals, and never more than the longer text', () => {
+  test('is symmetric, zero only for equals, and never more than the longer text', () => {
     const word = fc.string({ maxLength: 12 });
     fc.assert(
       fc.property(word, word, (left, right) => {

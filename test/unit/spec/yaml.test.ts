@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { messageOf, nodes, parse, problemsOf } from './support.ts';
 
 describe('text that is no document', () => {
-  it('gives line, column and a reason', () => {
+  test('gives line, column and a reason', () => {
     expect(messageOf('cluster:\n  name: [a\n')).toMatchInlineSnapshot(`
       "The spec has 1 problem (spec.yaml):
         line 3, column 1: flow sequence in block collection must be sufficiently indented and end with a ]
@@ -10,7 +10,7 @@ describe('text that is no document', () => {
     `);
   });
 
-  it.each([
+  test.each([
     ['a tab', 'cluster:\n\tname: a\n', 'line 2, column 1: tabs are not allowed as indentation'],
     ['two documents', 'a: 1\n---\nb: 2\n', 'line 2, column 1: a second document begins here; the spec is one document'],
     [
@@ -119,7 +119,7 @@ describe('text that is no document', () => {
     expect(problemsOf(text)).toEqual([expected]);
   });
 
-  it('never quotes the document, which may hold passwords', () => {
+  test('never quotes the document, which may hold passwords', () => {
     const secrets = [
       'a: "x" hunter2\n',
       'a: !hunter2 x\n',
@@ -139,14 +139,14 @@ describe('text that is no document', () => {
 });
 
 describe('text that is a document', () => {
-  it('may have a byte order mark, CRLF, comments, a start and an end mark', () => {
+  test('may have a byte order mark, CRLF, comments, a start and an end mark', () => {
     const plain = parse(nodes);
     expect(parse(`\uFEFF${nodes}`)).toEqual(plain);
     expect(parse(nodes.replaceAll('\n', '\r\n'))).toEqual(plain);
     expect(parse(`# first\n%YAML 1.2\n---${nodes}...\n# last\n`)).toEqual(plain);
   });
 
-  it('resolves aliases to the latest anchor before them', () => {
+  test('resolves aliases to the latest anchor before them', () => {
     const spec = parse(`${nodes}databases:
       - { name: &n first, extensions: &e [hstore] }
       - { name: second, owner: *n, extensions: *e }
@@ -156,7 +156,7 @@ describe('text that is a document', () => {
     expect(spec.databases[1]?.extensions).toEqual(spec.databases[0]?.extensions);
   });
 
-  it('keeps keys of a mapping as they are written', () => {
+  test('keeps keys of a mapping as they are written', () => {
     const spec = parse(`${nodes}databases: { 0x10: , yes: {}, 1_0: {}, 007: {}, null: {}, constructor: {} }`);
     expect(spec.databases.map(({ name }) => name)).toEqual(['yes', '1_0', '007', 'null', 'constructor']);
   });
@@ -218,14 +218,14 @@ describe('large and hostile documents', () => {
     .replaceAll(/^( {2}db\d+)$/gm, '$1:')}`;
   const script = `${nodes}databases:\n  - name: a\n    initSQL: |\n${'      INSERT INTO t VALUES (1, 2, 3);\n'.repeat(270_000)}`;
 
-  it('takes 1,000 databases, and 10 MB of initSQL', () => {
+  test('takes 1,000 databases, and 10 MB of initSQL', () => {
     expect(parse(listed).databases).toHaveLength(1000);
     expect(parse(keyed).databases).toEqual(parse(listed).databases);
     const large = parse(script).databases[0]?.initSQL ?? '';
     expect(large.length).toBeGreaterThan(8_000_000);
   });
 
-  it('takes about half a second for them', () => {
+  test('takes about half a second for them', () => {
     for (const text of [listed, keyed, script]) expect(cost(text)).toBeLessThan(6);
   });
 
@@ -233,7 +233,7 @@ describe('large and hostile documents', () => {
     { length: 30 },
     (_, i) => `l${i}: &l${i} [${i === 0 ? 'x' : `${`*l${i - 1},`.repeat(10)}`}]\n`,
   );
-  it.each([
+  test.each([
     ['billion laughs', 'holds more than 300000 values, aliases included', laughs.join('')],
     ['nested flow', 'nested too deeply', `a: ${'['.repeat(100_000)}`],
     ['nested less deeply', 'is nested too deeply', `a: ${'['.repeat(300)}${']'.repeat(300)}`],

@@ -1,16 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { CLUSTER_ORDER } from '../../../src/reconcile/order.ts';
+import { authenticationNotes } from '../../../src/reconcile/works/authentication.ts';
+import { coordinatorDatabaseItems, intentItems, workerServerItems } from '../../../src/reconcile/works/databases.ts';
 import {
-  authenticationNotes,
   coordinatorCitusItems,
-  coordinatorDatabaseItems,
   coordinatorExtensionItems,
-  intentItems,
-  registrationItems,
-  roleItems,
   workerInsideItems,
-  workerServerItems,
-} from '../../../src/reconcile/steps.ts';
+} from '../../../src/reconcile/works/extensions.ts';
+import { roleItems } from '../../../src/reconcile/works/owners.ts';
+import { registrationItems } from '../../../src/reconcile/works/registration.ts';
 import {
   COORDINATOR,
   citusNode,

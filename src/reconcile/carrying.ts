@@ -1,0 +1,28 @@
+import { carriedCodeProblems } from '../objects/carriedCode.ts';
+import type { Problem } from '../objects/change.ts';
+import { missingWorkers, NO_METADATA } from '../objects/citusMetadata.ts';
+import type { NodeSpec } from '../spec/types.ts';
+import { rebalanceItems } from './rebalance.ts';
+import { inside, label, type Situation } from './situation.ts';
+import { staleWorkers } from './staleWorkers.ts';
+import { referenceCopyItems } from './works/shards.ts';
+
+/** Owner's code that Citus would run as superuser on other nodes. */
+export function carriedProblems(situation: Situation): readonly Problem[] {
+  const { coordinator } = situation.topology;
+  const carried = inside(situation, coordinator).carriedCode ?? [];
+  const due = carried.length === 0 ? undefined : carryingStep(situation);
+  return due === undefined ? [] : carriedCodeProblems(carried, due, label(situation, coordinator));
+}
+
+/** What Citus is about to carry to other nodes, as superuser; see carriedCode.ts. undefined: nothing. */
+function carryingStep(situation: Situation): string | undefined {
+  const { coordinator, workers } = situation.topology;
+  const missing = missingWorkers(workers, inside(situation, coordinator).metadata ?? NO_METADATA);
+  const names = (nodes: readonly NodeSpec[]) => nodes.map((node) => label(situation, node)).join(', ');
+  if (missing.length > 0) return `Registering ${names(missing)}`;
+  const stale = staleWorkers(situation).map(({ worker }) => worker);
+  if (stale.length > 0) return `Syncing metadata to ${names(stale)}`;
+  if (referenceCopyItems(situation).length > 0) return 'Copying reference tables';
+  return rebalanceItems(situation).some(({ kind }) => kind === 'procedure') ? 'Moving shards' : undefined;
+}

@@ -1,0 +1,160 @@
+import { observeLedger } from '../initSql/ledgerTable.ts';
+import { observeMarkedSessions } from '../initSql/marker.ts';
+import {
+  observeAccess,
+  observeDatabaseGrants,
+  observeTableOwners,
+  readAccess,
+  type SentAccess,
+} from '../objects/accessObserved.ts';
+import { observeAuthinfo } from '../objects/authinfo.ts';
+import { observeBookkeeping, observeOutstandingProof } from '../objects/bookkeeping.ts';
+import { observeCarriedCode } from '../objects/carriedCode.ts';
+import { observeMetadata } from '../objects/citusMetadata.ts';
+import { observeCitusUpgrade } from '../objects/citusUpgrade.ts';
+import { observeLeftovers } from '../objects/cleanup.ts';
+import { observeCollationVersions } from '../objects/collationVersion.ts';
+import { observeDaemon } from '../objects/daemon.ts';
+import { observeDatabase, observeTemplateDaemon, templateOf } from '../objects/database.ts';
+import { observeUnknownOptions } from '../objects/databaseOptions.ts';
+import { observeDistributedRoles } from '../objects/distributedRole.ts';
+import { observeDistributedTypes } from '../objects/distributedType.ts';
+import { observeForeignEventTriggers } from '../objects/eventTrigger.ts';
+import {
+  type AvailableExtension,
+  type MissingExtension,
+  observeAvailableExtensions,
+  observeExtensions,
+} from '../objects/extension.ts';
+import { observeHarmfulSettings } from '../objects/harmfulSetting.ts';
+import { observeIdentities } from '../objects/identity.ts';
+import { observeInvalidIndexes } from '../objects/invalidIndex.ts';
+import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
+import { observeMemberships } from '../objects/membership.ts';
+import { observeMetadataParts } from '../objects/metadataParts.ts';
+import { observePosition, observeRecordedPositions } from '../objects/nodePosition.ts';
+import { observationScript } from '../objects/observe.ts';
+import { observeKnownParameters, observeParameters } from '../objects/parameter.ts';
+import { observeMissingLibraries } from '../objects/preloadLibraries.ts';
+import { observePreparedTransactions } from '../objects/preparedTransaction.ts';
+import { observeRoles } from '../objects/role.ts';
+import { observeSchemas, observeTenantSchemas } from '../objects/schema.ts';
+import { observeServer } from '../objects/server.ts';
+import { observeSettings } from '../objects/setting.ts';
+import { observeShards, observeTableRights } from '../objects/shard.ts';
+import { observeShardGaps } from '../objects/shardGap.ts';
+import { observeUserParameters } from '../objects/userParameter.ts';
+import type { DatabaseSpec } from '../spec/types.ts';
+import type {
+  DatabaseObservation,
+  ParametersObservation,
+  RolesObservation,
+  ServerObservation,
+  ShardDetails,
+} from './observations.ts';
+
+/** What is asked of a node in one message, and what its answer is read as. */
+
+export function serverScript(
+  database: DatabaseSpec,
+  roles: readonly string[],
+  kinds: readonly AnyKind[],
+  coordinator: boolean,
+): string {
+  const users = database.users.map((user) => user.name);
+  return observationScript([
+    observeServer(),
+    observeRoles(roles),
+    observeMemberships(users),
+    observeDatabaseGrants(database.name),
+    observeUserParameters(database.name, users),
+    observeSettings(database.name, users),
+    observeHarmfulSettings(database.name, users),
+    ...observeMissingLibraries(database),
+    observeDatabase(database.name),
+    observeDatabase(templateOf(database), 'template'),
+    observeTemplateDaemon(templateOf(database)),
+    ...observeUnknownOptions(database),
+    observeCollationVersions([database.name, templateOf(database)]),
+    observeParameters(database.name),
+    observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
+    ...observeBookkeeping(database.name),
+    ...(coordinator ? [observeOutstandingProof(database.name)] : []),
+    ...(coordinator ? observeIdentities() : []),
+    observeMarkedSessions(database),
+    observePreparedTransactions(database.name),
+    observeDaemon(database.name),
+    observePosition(),
+    observeRecordedPositions(),
+    ...fragmentsOf(kinds, 'server', database),
+  ]);
+}
+
+export function databaseScript(database: DatabaseSpec, coordinator: boolean, kinds: readonly AnyKind[]): string {
+  const users = database.users.map((user) => user.name);
+  return observationScript([
+    observeExtensions(),
+    observeSchemas(database.schemas.map((schema) => schema.name)),
+    ...observeTenantSchemas(database),
+    observeMetadata(),
+    ...observeMetadataParts(),
+    observeDistributedTypes(),
+    ...observeShards(),
+    observeInvalidIndexes(),
+    ...(coordinator ? [observeLeftovers(), observeCarriedCode()] : []),
+    observeAuthinfo(),
+    ...observeLedger(coordinator),
+    observeForeignEventTriggers(),
+    observeDistributedRoles(),
+    observeTableOwners(),
+    observeCitusUpgrade(),
+    ...(users.length === 0 ? [] : [observeAccess(users)]),
+    ...fragmentsOf(kinds, 'database', database),
+  ]);
+}
+
+export function availabilityScript(wanted: readonly MissingExtension[]): string {
+  return observationScript([observeAvailableExtensions(wanted)]);
+}
+
+export function parametersScript({ name, users }: DatabaseSpec): string {
+  const names = users.map((user) => user.name);
+  return observationScript([observeParameters(name), observeUserParameters(name, names), observeDatabaseGrants(name)]);
+}
+
+export function shardDetailsScript(): string {
+  return observationScript([observeTableRights(), observeShardGaps()]);
+}
+
+export function rolesScript(names: readonly string[]): string {
+  return observationScript([observeRoles(names), observeMemberships(names)]);
+}
+
+/**
+ * The observation comes back as one JSON document that our own SQL composed; its shape is held by the integration
+ * tests rather than checked again at run time.
+ */
+export function readServerObservation(observed: string): ServerObservation {
+  return JSON.parse(observed) as ServerObservation;
+}
+
+export function readDatabaseObservation(observed: string): DatabaseObservation {
+  const { access, ...rest } = JSON.parse(observed) as Omit<DatabaseObservation, 'access'> & { access?: SentAccess };
+  return access === undefined ? rest : { ...rest, access: readAccess(access) };
+}
+
+export function readAvailability(observed: string): readonly AvailableExtension[] {
+  return (JSON.parse(observed) as { availableExtensions: readonly AvailableExtension[] }).availableExtensions;
+}
+
+export function readParameters(observed: string): ParametersObservation {
+  return JSON.parse(observed) as ParametersObservation;
+}
+
+export function readRoles(observed: string): RolesObservation {
+  return JSON.parse(observed) as RolesObservation;
+}
+
+export function readShardDetails(observed: string): ShardDetails {
+  return JSON.parse(observed) as ShardDetails;
+}

@@ -1,0 +1,27 @@
+import { allNodes } from '../cluster/topology.ts';
+import type { Problem } from '../objects/change.ts';
+import { groupProblems, userProblems } from '../objects/user.ts';
+import { userParameterProblems } from '../objects/userParameter.ts';
+import { label, type Situation, server } from './situation.ts';
+
+export function usersPreflight(situation: Situation): {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+} {
+  const { database, topology, users } = situation;
+  const { roles, knownParameters } = server(situation, topology.coordinator);
+  const withoutPassword = users.filter(({ spec, role }) => spec.login && role.verifier === null);
+  return {
+    problems: [
+      ...allNodes(topology).flatMap((node) =>
+        userProblems(database.users, server(situation, node).roles, label(situation, node)),
+      ),
+      ...groupProblems(database, roles, label(situation, topology.coordinator)),
+      ...userParameterProblems(database, knownParameters, situation.spec.cluster.citus),
+    ],
+    warnings: withoutPassword.map(
+      ({ spec }) =>
+        `User '${spec.name}' has no password: it can log in only where pg_hba.conf asks for none, and through workers not at all`,
+    ),
+  };
+}
