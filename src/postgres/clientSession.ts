@@ -1,10 +1,7 @@
-import type { Socket } from 'node:net';
 import pg from 'pg';
-import { type Activity, describeWait } from './activity.ts';
 import type { Statement } from './connectOptions.ts';
-import type { Step } from './extendedMessages.ts';
-import { asError, NoAnswer } from './limit.ts';
-import { AheadQuery, type Group, type SendAhead } from './sendAhead.ts';
+import { NoAnswer } from './limit.ts';
+import { AheadQuery, type SendAhead } from './sendAhead.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import {
   ConnectionLost,
@@ -15,33 +12,24 @@ import {
   type Session,
 } from './session.ts';
 import { NOTHING_SENT, settledBy } from './settled.ts';
-import { attachWarnings, codeOf } from './sqlstate.ts';
+import { attachWarnings } from './sqlstate.ts';
 import { SQLSTATE } from './sqlstates.ts';
-import { newStopper, type Stopper } from './stopper.ts';
+import { type LimitParts, limitStatement } from './statementLimits.ts';
+import { reportAnswer, reportSteps } from './statementReport.ts';
 import { placeOf } from './stream.ts';
-import { type Probe, watch } from './watch.ts';
 
 export interface SessionParts
-  extends Pick<Session, 'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'inRecovery'> {
+  extends Pick<Session, 'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'inRecovery'>,
+    LimitParts {
   readonly client: pg.Client;
-  readonly tcp: Socket;
   /** A statement that has to come before all others; it shares the first message where that is possible. */
   readonly prelude: string | undefined;
-  /** Of the whole program: once it aborts, no statement goes on for longer than a moment. */
-  readonly signal: AbortSignal | undefined;
-  readonly probeAfterMs: number;
-  readonly probe: () => Promise<Probe>;
-  /** As the last probe saw it. */
-  readonly activity: () => Activity | undefined;
   readonly sendCancel: () => Promise<void>;
   readonly onStatement: ((statement: Statement) => void) | undefined;
 }
 
 const QUERY_DEADLINE_MS = 30 * 60_000;
 const CLOSE_GRACE_MS = 1_000;
-/** How long a statement may go on after the program's signal, and how long it may take to be cancelled then. */
-const SIGNAL_GRACE_MS = 1_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 interface ExtendedQuery extends pg.QueryConfig<unknown[]> {
   // left out of @types/pg; without it a query without values would go by the simple protocol
@@ -141,7 +129,7 @@ class ClientSession implements Session {
   async sendAhead({ groups, onAnswer }: SendAhead, options: QueryOptions = {}) {
     await this.#inTurn(async () => {
       await this.#sendPrelude();
-      const report = this.#reportSteps();
+      const report = reportSteps(this, this.#parts.onStatement);
       this.#settled.forget();
       this.#settled = settledBy(this.#parts.client);
       const ahead = new AheadQuery({
@@ -160,30 +148,6 @@ class ClientSession implements Session {
     }, options);
   }
 
-  /** undefined: nobody wants to know. */
-  #reportSteps() {
-    const { onStatement } = this.#parts;
-    if (onStatement === undefined) return undefined;
-    const { node, database } = this;
-    const texts: string[] = [];
-    let since = performance.now();
-    function report(failedWith: string | undefined): void {
-      const text = texts.shift() ?? '';
-      onStatement?.({ node, database, text, milliseconds: performance.now() - since, failedWith });
-      since = performance.now();
-    }
-    return {
-      *seen(groups: Iterator<Group>): Iterator<Group> {
-        for (let next = groups.next(); next.done !== true; next = groups.next()) {
-          texts.push(...next.value.steps.flatMap(textOf));
-          yield next.value;
-        }
-      },
-      answered: () => report(undefined),
-      failed: (error: unknown) => report(codeOf(error) ?? 'an error'),
-    };
-  }
-
   async #sendPrelude(): Promise<void> {
     if (this.#prelude === undefined) return;
     await this.#send(this.#prelude);
@@ -199,20 +163,8 @@ class ClientSession implements Session {
       : this.#reported(message.text, this.#parts.client.query(message));
   }
 
-  async #reported<Answer>(text: string, answer: Promise<Answer>): Promise<Answer> {
-    const { onStatement } = this.#parts;
-    if (onStatement === undefined) return await answer;
-    const { node, database } = this;
-    const sentAt = performance.now();
-    try {
-      const result = await answer;
-      onStatement({ node, database, text, milliseconds: performance.now() - sentAt, failedWith: undefined });
-      return result;
-    } catch (error) {
-      const failedWith = codeOf(error) ?? 'an error';
-      onStatement({ node, database, text, milliseconds: performance.now() - sentAt, failedWith });
-      throw error;
-    }
+  #reported<Answer>(text: string, answer: Promise<Answer>): Promise<Answer> {
+    return reportAnswer(this, this.#parts.onStatement, { text, answer });
   }
 
   /** All messages in one write. Each has an answer of its own, errors included (pg, "pipeline"). */
@@ -275,27 +227,12 @@ class ClientSession implements Session {
     return turn;
   }
 
-  async #execute<T>(send: () => Promise<T>, { deadlineMs, lockDeadline, signal }: QueryOptions): Promise<T> {
-    signal?.throwIfAborted();
+  async #execute<T>(send: () => Promise<T>, options: QueryOptions): Promise<T> {
+    options.signal?.throwIfAborted();
     if (!this.isAlive) throw this.#connectionLost(this.#lost);
     this.#queries += 1;
     this.#warnings = [];
-    const stop = newStopper({
-      requestCancel: () => this.#requestCancel(),
-      destroy: (reason) => this.#parts.tcp.destroy(reason),
-    });
-    const onAbort = () => stop.now(asError(signal?.reason));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const forgetSignal = this.#endAfterSignal(stop);
-    const timer = this.#deadlineTimer(deadlineMs, stop.now);
-    const watching = this.#watch((activity) => {
-      if (activity.lock === null || lockDeadline === undefined || performance.now() < lockDeadline) return;
-      stop.now(
-        new NoAnswer(
-          `The statement on ${placeOf(this.node)} gave up after ${activity.seconds} s: it ${describeWait(activity)}`,
-        ),
-      );
-    });
+    const limits = limitStatement({ ...this.#parts, requestCancel: () => this.#requestCancel() }, options);
     try {
       return await send();
     } catch (error) {
@@ -304,16 +241,12 @@ class ClientSession implements Session {
         await this.#settled.promise;
         attachWarnings(error, this.#warnings);
       }
-      if (stop.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw stop.reason();
+      if (limits.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw limits.reason();
       if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;
       throw this.#connectionLost(error);
     } finally {
       this.#settled.forget();
-      watching.stop();
-      stop.done();
-      clearTimeout(timer);
-      forgetSignal();
-      signal?.removeEventListener('abort', onAbort);
+      limits.release();
     }
   }
 
@@ -324,53 +257,10 @@ class ClientSession implements Session {
     requests.catch(() => undefined);
   }
 
-  /** Also of a statement that begins after the signal, to clean up: its server may not answer any more. */
-  #endAfterSignal(stop: Stopper): () => void {
-    const { signal } = this.#parts;
-    let timer: NodeJS.Timeout | undefined;
-    const onAbort = () => {
-      timer = setTimeout(() => stop.now(asError(signal?.reason), SIGNAL_GRACE_MS), SIGNAL_GRACE_MS);
-    };
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
-    return () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    };
-  }
-
-  #deadlineTimer(deadlineMs: number | undefined, stop: (reason: Error) => void): NodeJS.Timeout | undefined {
-    if (deadlineMs === undefined || deadlineMs > LONGEST_TIMER_MS) return undefined;
-    const seconds = deadlineMs / 1000;
-    return setTimeout(
-      () => stop(new NoAnswer(`The statement on ${placeOf(this.node)} did not end within ${seconds} s`)),
-      deadlineMs,
-    );
-  }
-
-  #watch(onActivity: (activity: Activity) => void) {
-    return watch({
-      everyMs: this.#parts.probeAfterMs,
-      probe: async () => {
-        const state = await this.#parts.probe();
-        const activity = this.#parts.activity();
-        if (state === 'alive' && activity !== undefined) onActivity(activity);
-        return state;
-      },
-      onDead: (reason) =>
-        this.#parts.tcp.destroy(new NoAnswer(`${placeOf(this.node)} does not answer any more: ${reason}`)),
-    });
-  }
-
   #connectionLost(cause: unknown): ConnectionLost {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
     return new ConnectionLost(`The connection to ${placeOf(this.node)} was lost${reason}`, { cause });
   }
-}
-
-function textOf(step: Step): readonly string[] {
-  if (step.kind === 'parse') return [];
-  return [step.kind === 'statement' ? step.sql : `EXECUTE ${step.name}`];
 }
 
 function isCancelled(error: unknown): boolean {
