@@ -1,7 +1,6 @@
 import { joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { assess } from '../reconcile/assess.ts';
-import type { ReportedFinding } from '../reconcile/finding.ts';
 import { findingsOf, refuseDamage, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import {
@@ -23,21 +22,16 @@ import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
 import { origin } from '../reconcile/situation.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
-import { Failure } from '../report/errors.ts';
 import { inOrder } from '../report/inOrder.ts';
 import { readUserPasswords } from '../secrets/userPasswords.ts';
 import { forEachDatabase, type ReportOptions } from './forEachDatabase.ts';
+import { PlanReport } from './planReport.ts';
 
 export interface PlanOptions extends ReportOptions {
   /** Only these of the spec's databases; empty or undefined: all. */
   readonly database?: readonly string[];
   /** As of `apply`. */
   readonly allDatabases?: boolean;
-}
-
-/** A plan as the report has it; `problem`: why apply could not carry it out. */
-interface ReportedPlan extends DatabasePlan {
-  readonly problem?: string;
 }
 
 /** Prints what apply would do, without a lock and without a change. Returns whether there is anything to do. */
@@ -49,7 +43,7 @@ export async function plan(
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
   const plans: DatabasePlan[] = [];
-  const reports = new Map<string, ReportedPlan>();
+  const report = new PlanReport(context.spec.databases);
   let changes = false;
   let leftAlone: readonly string[] = [];
   const tell = inOrder((planned: DatabasePlan) => {
@@ -67,23 +61,19 @@ export async function plan(
       context,
       async (database, own) => {
         let planned: DatabasePlan | undefined;
-        let seen: { readonly absent: boolean; readonly findings: readonly ReportedFinding[] } | undefined;
         try {
-          const run = createRun({ ...joined, database, signal: context.signal });
-          const given = { passwords, script: scripts.get(database.name) };
-          const { situation, plan } = await assess(own, joined, run, database, given, (observed) => {
-            seen = { absent: origin(observed) === 'absent', findings: findingsOf(observed).map(reported) };
+          await report.of(database, async (known) => {
+            const run = createRun({ ...joined, database, signal: context.signal });
+            const given = { passwords, script: scripts.get(database.name) };
+            const { situation, plan } = await assess(own, joined, run, database, given, (observed) => {
+              known.seen = { absent: origin(observed) === 'absent', findings: findingsOf(observed).map(reported) };
+            });
+            planned = plan;
+            known.plan = plan;
+            report.add(database.name, plan);
+            changes ||= hasChanges(plan, runsAlways(situation.initSql));
+            refuseDamage(situation, 'Nothing was changed');
           });
-          planned = plan;
-          reports.set(database.name, plan);
-          changes ||= hasChanges(planned, runsAlways(situation.initSql));
-          refuseDamage(situation, 'Nothing was changed');
-        } catch (error) {
-          if (error instanceof Failure) {
-            const known = planned ?? { ...NOTHING_PLANNED, database: database.name, ...seen };
-            reports.set(database.name, { ...known, problem: error.message });
-          }
-          throw error;
         } finally {
           tell(databases.indexOf(database), planned);
           // With many databases, each node's connections would be used up.
@@ -98,20 +88,14 @@ export async function plan(
     for (const [index, { name }] of undeclared.filter(isUpdated).entries()) {
       const planned = planDatabase(await observeUndeclared(context, joined, name), [], UPDATE_ORDER);
       tell(databases.length + index, planned);
-      reports.set(name, planned);
+      report.add(name, planned);
       changes = true;
     }
   } finally {
     await joined.sessions.close();
-    if (output === 'json') {
-      const names = new Set([...databases.map(({ name }) => name), ...reports.keys()]);
-      const found = [...names].flatMap((name) => reports.get(name) ?? []);
-      context.print(`${JSON.stringify({ changes, databases: found, undeclared: leftAlone }, undefined, 2)}\n`);
-    }
+    if (output === 'json') context.print(report.json(changes, leftAlone));
   }
   const total = formatTotal(plans);
   if (output === 'text' && total !== undefined) context.print(`\n${total}\n`);
   return changes;
 }
-
-const NOTHING_PLANNED = { absent: false, steps: [], differences: 0, warnings: [], findings: [] } as const;

@@ -27,6 +27,7 @@ import type { DatabaseSpec } from '../spec/types.ts';
 import { certificateWarnings } from './certificateWarnings.ts';
 import { forEachDatabase, type ReportOptions } from './forEachDatabase.ts';
 import { reportMetrics } from './verifyMetrics.ts';
+import { type VerifiedDatabase, VerifyReport } from './verifyReport.ts';
 
 export interface VerifyOptions extends Omit<ReportOptions, 'output'> {
   readonly output: 'text' | 'json' | 'prometheus';
@@ -34,15 +35,6 @@ export interface VerifyOptions extends Omit<ReportOptions, 'output'> {
   readonly pushTo?: string;
   /** Which of the declared users log in where. Default all. */
   readonly users?: UsersToProve;
-}
-
-export interface VerifiedDatabase {
-  readonly database: string;
-  readonly ready: boolean;
-  readonly nodes: number;
-  readonly links: number;
-  readonly findings: readonly ReportedFinding[];
-  readonly problem?: string;
 }
 
 /**
@@ -70,8 +62,7 @@ async function verifyAll(
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
   const joined = await joinCluster(context);
-  const results = new Map<DatabaseSpec, VerifiedDatabase>();
-  const findings = new Map<DatabaseSpec, readonly ReportedFinding[]>();
+  const report = new VerifyReport(context.spec.databases);
   try {
     const nodes = [joined.coordinator, ...joined.workers];
     for (const text of await certificateWarnings(context.spec.ssl, nodes, new Date())) context.log.warn(text);
@@ -81,29 +72,16 @@ async function verifyAll(
       context,
       async (database, own) => {
         try {
-          results.set(
-            database,
-            await verifyOne(own, joined, database, {
+          await report.of(database, (onFindings) =>
+            verifyOne(own, joined, database, {
               passwords,
               script: scripts.get(database.name),
               users,
-              onFindings: (found) => findings.set(database, found),
+              onFindings,
               onFacts: (found) => onFacts({ database: database.name, ready: false, ...found }),
             }),
           );
           onFacts({ database: database.name, ready: true });
-        } catch (error) {
-          if (error instanceof Failure) {
-            results.set(database, {
-              database: database.name,
-              ready: false,
-              nodes: 0,
-              links: 0,
-              findings: findings.get(database) ?? [],
-              problem: error.message,
-            });
-          }
-          throw error;
         } finally {
           // With many databases, each node's connections would be used up.
           await joined.sessions.closeDatabase(database.name);
@@ -113,12 +91,7 @@ async function verifyAll(
     );
   } finally {
     await joined.sessions.close();
-    if (output === 'json') {
-      const databases = context.spec.databases.flatMap((database) => results.get(database) ?? []);
-      // Those that a signal left out are not ready either.
-      const ready = databases.length === context.spec.databases.length && databases.every((result) => result.ready);
-      context.print(`${JSON.stringify({ ready, databases }, undefined, 2)}\n`);
-    }
+    if (output === 'json') context.print(report.json());
   }
 }
 
