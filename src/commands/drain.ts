@@ -2,11 +2,11 @@ import { type Joined, joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '../objects/nodeShards.ts';
+import { failingWith } from '../postgres/asFailure.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
-import { describe } from '../postgres/sqlstate.ts';
 import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
 import { inTurn, rebalance, rebalanceTools, refuseCodeOfOthers } from '../reconcile/rebalance.ts';
-import { Failure, Interrupted } from '../report/errors.ts';
+import { Failure } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
 import type { RebalanceOptions } from '../spec/types.ts';
@@ -116,41 +116,27 @@ async function drainOne(context: Context, joined: Joined, draining: Draining): P
 
 async function takeNoShards(session: Session, { name, port }: PlacedOnGroup, { database }: Draining): Promise<void> {
   const node = `${name}:${port}`;
-  try {
-    await session.query(setShouldHaveShards(name, port, false));
-  } catch (error) {
-    if (error instanceof Interrupted) throw error;
-    throw new Failure(
-      {
-        kind: 'failed',
-        what: `Failed to set shouldhaveshards of ${node}`,
-        database,
-        cause: describe(error),
-        next: 'Nothing of this database was moved. Remove the cause and run again',
-      },
-      { cause: error },
-    );
-  }
+  const words = {
+    kind: 'failed',
+    what: `Failed to set shouldhaveshards of ${node}`,
+    database,
+    next: 'Nothing of this database was moved. Remove the cause and run again',
+  } as const;
+  await failingWith(words, () => session.query(setShouldHaveShards(name, port, false)));
 }
 
 async function remove(session: Session, place: PlacedOnGroup, { database, group }: Draining): Promise<void> {
-  try {
+  const words = {
+    kind: 'failed',
+    what: `Failed to remove group ${group} from the metadata of database '${database}'`,
+    database,
+    next: 'Its shards are moved. Remove the cause and run again',
+  } as const;
+  await failingWith(words, async () => {
     // What moves have left behind on the node would be out of reach afterwards.
     await session.script('CALL pg_catalog.citus_cleanup_orphaned_resources()');
     await session.query(removeNode(place));
-  } catch (error) {
-    if (error instanceof Interrupted) throw error;
-    throw new Failure(
-      {
-        kind: 'failed',
-        what: `Failed to remove group ${group} from the metadata of database '${database}'`,
-        database,
-        cause: describe(error),
-        next: 'Its shards are moved. Remove the cause and run again',
-      },
-      { cause: error },
-    );
-  }
+  });
 }
 
 function stillPlaced({ database, group }: Draining, tables: readonly string[]): Failure {

@@ -1,4 +1,4 @@
-import { Failure, Interrupted } from '../report/errors.ts';
+import { Failure, type FailureDetails, Interrupted } from '../report/errors.ts';
 import { classify, describe, meaningOf } from './sqlstate.ts';
 
 /**
@@ -17,4 +17,17 @@ export function asFailure(error: unknown, database?: string): unknown {
     },
     { cause: error },
   );
+}
+
+/** Does something; where it fails, in these words, with what PostgreSQL said as the cause. */
+export async function failingWith<Result>(
+  words: Omit<FailureDetails, 'cause'>,
+  body: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof Failure || error instanceof Interrupted) throw error;
+    throw new Failure({ ...words, cause: describe(error) }, { cause: error });
+  }
 }

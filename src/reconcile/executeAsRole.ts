@@ -3,12 +3,12 @@ import { resolveOutcome } from '../initSql/ledger.ts';
 import { recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
 import type { RecordedUnit, SqlPart, StatementUnit, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
-import { retryTransient } from '../postgres/retry.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { outcomeOfAttempt } from './attemptOutcome.ts';
 import type { InitSqlWork } from './executeInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
+import { executeInTransaction } from './initSqlTransaction.ts';
 import {
   endsFailure,
   entryOf,
@@ -90,35 +90,28 @@ async function executeTransaction(
 ): Promise<void> {
   const first = parts.findIndex(({ sql }) => !OF_TRANSACTION.test(sql));
   const statements = first === -1 ? [] : parts.slice(first);
-  await retryTransient(
-    async () => {
-      let succeeded = 0;
-      const onDone = () => {
-        succeeded += 1;
-      };
-      try {
-        for (const part of parts.slice(0, first === -1 ? undefined : first)) await send(run, session, part.sql, part);
-        const { rows } = await session.query<{ readonly transaction: string }>(
-          'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS transaction',
-        );
-        const attempt = recordAttempt(unit, rows[0]?.transaction ?? '');
-        await send(run, ledger, recordRunning(entryOf(unit), attempt), unit);
-        const messages = [...statements.map(({ sql }) => sql), 'COMMIT'];
-        await run.interruptible(() =>
-          parts.some(endsFailure) ? oneByOne(session, messages, onDone) : session.pipeline(messages, { onDone }),
-        );
-      } catch (error) {
-        // A server that answers has rolled it back; with a lost connection the number is what there is to ask for.
-        if (session.isAlive) {
-          await rollBack(session);
-          if (session.isAlive && ledger.isAlive) await ledger.script(recordOutcome(entryOf(unit), 'failed'));
-        }
-        const part = statements[succeeded] ?? unit;
-        throw statementFailure(run, part, error, { located: succeeded < statements.length });
-      }
+  await executeInTransaction(run, unit, {
+    statements,
+    send: async (onDone) => {
+      for (const part of parts.slice(0, first === -1 ? undefined : first)) await send(run, session, part.sql, part);
+      const { rows } = await session.query<{ readonly transaction: string }>(
+        'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS transaction',
+      );
+      const attempt = recordAttempt(unit, rows[0]?.transaction ?? '');
+      await send(run, ledger, recordRunning(entryOf(unit), attempt), unit);
+      const messages = [...statements.map(({ sql }) => sql), 'COMMIT'];
+      await run.interruptible(() =>
+        parts.some(endsFailure) ? oneByOne(session, messages, onDone) : session.pipeline(messages, { onDone }),
+      );
     },
-    { deadline: run.deadline(), signal: run.signal, unless: () => !session.isAlive || !ledger.isAlive },
-  );
+    undo: async () => {
+      // A server that answers has rolled it back; with a lost connection the number is what there is to ask for.
+      if (!session.isAlive) return;
+      await rollBack(session);
+      if (session.isAlive && ledger.isAlive) await ledger.script(recordOutcome(entryOf(unit), 'failed'));
+    },
+    unless: () => !session.isAlive || !ledger.isAlive,
+  });
   // It is committed: whatever fails here must not execute it again.
   try {
     await run.interruptible(() => ledger.script(recordOutcome(entryOf(unit), 'done')));

@@ -2,12 +2,12 @@ import { assertExtensions, nameDroppedCitus } from '../initSql/keptExtensions.ts
 import { type LedgerEntry, recordDone, recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
 import type { BlockUnit, RecordedUnit, SqlPart, StatementUnit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
-import { retryTransient } from '../postgres/retry.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Guard } from './guardInitSql.ts';
 import { statementFailure, triedAgain } from './initSqlFailure.ts';
+import { executeInTransaction } from './initSqlTransaction.ts';
 import { endsFailure, entryOf, lookUpOutcome, RUN_IT_ALONE, rollBack, send, sendBlock } from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
@@ -57,28 +57,15 @@ async function executeBlock(executor: Executor, unit: BlockUnit, mode: Mode): Pr
 async function executeTransaction(executor: Executor, unit: RecordedUnit, parts: readonly SqlPart[]): Promise<void> {
   const { run, session, log } = executor;
   const messages = [...parts.map(({ sql }) => sql), endOf(executor, unit)];
-  await retryTransient(
-    async () => {
-      let succeeded = 0;
-      const onDone = () => {
-        succeeded += 1;
-      };
-      try {
-        await run.interruptible(() => session.pipeline(messages, { onDone }));
-      } catch (error) {
-        await rollBack(session);
-        const part = parts[succeeded] ?? unit;
-        throw statementFailure(run, part, nameDroppedCitus(error), { located: succeeded < parts.length });
-      }
-    },
-    {
-      deadline: run.deadline(),
-      signal: run.signal,
-      // A read-only session stays one, and after a lost connection the ledger has to be asked first.
-      unless: (error) => !session.isAlive || codeOf(error) === SQLSTATE.readOnlySqlTransaction,
-      onRetry: ({ error }) => log.line(triedAgain(unit, error.cause ?? error), 2),
-    },
-  );
+  await executeInTransaction(run, unit, {
+    statements: parts,
+    send: (onDone) => run.interruptible(() => session.pipeline(messages, { onDone })),
+    undo: () => rollBack(session),
+    explain: nameDroppedCitus,
+    // A read-only session stays one, and after a lost connection the ledger has to be asked first.
+    unless: (error) => !session.isAlive || codeOf(error) === SQLSTATE.readOnlySqlTransaction,
+    onRetry: ({ error }) => log.line(triedAgain(unit, error.cause ?? error), 2),
+  });
 }
 
 /** The last message of a unit's transaction. */

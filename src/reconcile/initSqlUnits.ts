@@ -9,10 +9,9 @@ import {
 import { markSession } from '../initSql/marker.ts';
 import { lineOf } from '../initSql/place.ts';
 import type { BlockUnit, Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
+import { failingWith } from '../postgres/asFailure.ts';
 import type { Session } from '../postgres/connection.ts';
-import { describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
-import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { statementFailure } from './initSqlFailure.ts';
 import type { Run } from './run.ts';
@@ -95,24 +94,12 @@ async function ledgerVersion(
   statements: string,
   words: { readonly what: string; readonly next: string },
 ): Promise<LedgerVersion> {
-  try {
+  return await failingWith({ kind: 'failed', node: run.coordinator, database: run.database, ...words }, async () => {
     const results = await run.interruptible(() => session.script<LedgerVersion>(statements));
     const version = results.flatMap(({ rows }) => rows).find((row) => 'table_version' in row);
     if (version === undefined) throw new Error('it is not there');
     return version;
-  } catch (error) {
-    if (error instanceof Failure || error instanceof Interrupted) throw error;
-    throw new Failure(
-      {
-        kind: 'failed',
-        node: run.coordinator,
-        database: run.database,
-        cause: describe(error),
-        ...words,
-      },
-      { cause: error },
-    );
-  }
+  });
 }
 
 /** ROLLBACK TO: what stands before it may have failed, and what comes after it would take effect all the same. */

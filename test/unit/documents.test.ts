@@ -170,11 +170,11 @@ describe('DATABASE_MANAGEMENT_TROUBLESHOOTING.md', () => {
       'src/cluster/absentPods.ts', // the failure of src/cluster/ready.ts, with more in its cause
       'src/cluster/ready.ts', // pairs of what and next
       'src/commands/guard.ts', // the problem of src/objects/serverImage.ts
+      'src/postgres/asFailure.ts', // in the words of whoever calls it
       'src/postgres/proof.ts', // the doubt's `what`
       'src/postgres/tls.ts', // the argument of invalid()
       'src/reconcile/executeChange.ts', // the change's `failure`
       'src/reconcile/executeItems.ts', // the refusal's `failure`
-      'src/reconcile/initSqlUnits.ts', // the argument `words`
       'src/reconcile/problemsFailure.ts', // the problem's `what`
     ]);
   });
