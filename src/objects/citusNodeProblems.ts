@@ -2,10 +2,24 @@ import { createHash } from 'node:crypto';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
-import { type ObservedMetadata, registration } from './citusMetadata.ts';
+import { type ObservedCitusNode, type ObservedMetadata, registration } from './citusMetadata.ts';
 
 /** The digest (`tables`) of a node without distributed tables. */
 const NO_TABLES = createHash('md5').update('').digest('hex');
+
+/** What one worker is, beside what the coordinator knows of it. */
+interface Seen {
+  readonly coordinator: NodeSpec;
+  readonly worker: NodeSpec;
+  readonly label: string;
+  /** The worker's row on the coordinator. */
+  readonly row: ObservedCitusNode | undefined;
+  /** Another node of its group there. */
+  readonly sameGroup: ObservedCitusNode | undefined;
+  readonly known: ObservedMetadata | undefined;
+  /** What the worker itself knows. */
+  readonly own: ObservedMetadata | undefined;
+}
 
 /** What contradicts the declared nodes in such a way that going on could join two clusters. */
 export function citusNodeProblems(
@@ -15,65 +29,82 @@ export function citusNodeProblems(
   label: (node: NodeSpec) => string,
 ): readonly Problem[] {
   const known = metadata.get(coordinator.group);
-  const problems: Problem[] = [];
-  for (const worker of workers) {
+  return workers.flatMap((worker) => {
     const row = known === undefined ? undefined : registration(worker, known);
     const sameGroup = known?.nodes.find(
       (candidate) => candidate.groupid === worker.group && candidate.noderole === 'primary' && candidate !== row,
     );
-    if (row !== undefined && row.groupid !== worker.group) {
-      problems.push({
+    const own = metadata.get(worker.group);
+    const seen: Seen = { coordinator, worker, label: label(worker), row, sameGroup, known, own };
+    return [...registeredOtherwise(seen), ...ofAnotherGroup(seen), ...ofAnotherCluster(seen)];
+  });
+}
+
+/** Under another group, or its group under another name. */
+function registeredOtherwise({ worker, row, sameGroup }: Seen): readonly Problem[] {
+  if (row !== undefined && row.groupid !== worker.group) {
+    return [
+      {
         kind: 'refused',
         what: `${worker.nodeName}:${worker.nodePort} is registered as group ${row.groupid}, not ${worker.group}`,
         next: "Correct the worker's group, or remove the node with citus_remove_node() if it holds no shards",
-      });
-    } else if (sameGroup !== undefined) {
-      problems.push({
-        kind: 'refused',
-        what: `Group ${worker.group} is registered as ${sameGroup.nodename}:${sameGroup.nodeport}, not as ${worker.nodeName}:${worker.nodePort}`,
-        next: `If it is the same server: SELECT citus_update_node(${sameGroup.nodeid}, ${quoteLiteral(worker.nodeName)}, ${worker.nodePort})`,
-      });
-    }
-    const own = metadata.get(worker.group);
-    if (
-      own !== undefined &&
-      own.localGroup !== 0 &&
-      own.localGroup !== worker.group &&
-      known?.nodes.some(({ groupid, noderole }) => groupid === own.localGroup && noderole === 'primary') === true
-    ) {
-      problems.push({
-        kind: 'refused',
-        what: `The database on this worker is that of group ${own.localGroup}, not of group ${worker.group}`,
-        node: label(worker),
-        next: 'Compare the addresses of the workers, and the backup from which this one was restored: its shards are those of the other group',
-      });
-    }
-    const itsCoordinator = own?.nodes.find((candidate) => candidate.groupid === 0 && candidate.noderole === 'primary');
-    const foreign =
-      itsCoordinator !== undefined &&
-      itsCoordinator.nodename !== 'localhost' &&
-      row === undefined &&
-      !(itsCoordinator.nodename === coordinator.nodeName && itsCoordinator.nodeport === coordinator.nodePort);
-    const ownCluster = own !== undefined && own.localGroup === 0 && own.nodes.some((node) => node.groupid > 0);
-    if (foreign || ownCluster) {
-      const whose = ownCluster ? 'itself' : `${itsCoordinator?.nodename}:${itsCoordinator?.nodeport}`;
-      problems.push({
+      },
+    ];
+  }
+  if (sameGroup === undefined) return [];
+  return [
+    {
+      kind: 'refused',
+      what: `Group ${worker.group} is registered as ${sameGroup.nodename}:${sameGroup.nodeport}, not as ${worker.nodeName}:${worker.nodePort}`,
+      next: `If it is the same server: SELECT citus_update_node(${sameGroup.nodeid}, ${quoteLiteral(worker.nodeName)}, ${worker.nodePort})`,
+    },
+  ];
+}
+
+function ofAnotherGroup({ worker, label, known, own }: Seen): readonly Problem[] {
+  if (own === undefined || own.localGroup === 0 || own.localGroup === worker.group) return [];
+  if (known?.nodes.some(({ groupid, noderole }) => groupid === own.localGroup && noderole === 'primary') !== true) {
+    return [];
+  }
+  return [
+    {
+      kind: 'refused',
+      what: `The database on this worker is that of group ${own.localGroup}, not of group ${worker.group}`,
+      node: label,
+      next: 'Compare the addresses of the workers, and the backup from which this one was restored: its shards are those of the other group',
+    },
+  ];
+}
+
+function ofAnotherCluster({ coordinator, label, row, sameGroup, own }: Seen): readonly Problem[] {
+  const itsCoordinator = own?.nodes.find((candidate) => candidate.groupid === 0 && candidate.noderole === 'primary');
+  const foreign =
+    itsCoordinator !== undefined &&
+    itsCoordinator.nodename !== 'localhost' &&
+    row === undefined &&
+    !(itsCoordinator.nodename === coordinator.nodeName && itsCoordinator.nodeport === coordinator.nodePort);
+  const ownCluster = own !== undefined && own.localGroup === 0 && own.nodes.some((node) => node.groupid > 0);
+  if (foreign || ownCluster) {
+    const whose = ownCluster ? 'itself' : `${itsCoordinator?.nodename}:${itsCoordinator?.nodeport}`;
+    return [
+      {
         kind: 'refused',
         what: `The database on this worker belongs to another Citus cluster, whose coordinator is ${whose}`,
-        node: label(worker),
+        node: label,
         next: 'Compare pg_dist_node there with the one of the coordinator: what the database holds may be in use. If the nodes are the same ones under other names, correct the names with citus_update_node() and run again; otherwise declare another worker, or the database under another name',
-      });
-    } else if (row === undefined && sameGroup === undefined && own !== undefined && own.tables !== NO_TABLES) {
-      // Where the coordinator knows the group under another name, these tables are in use.
-      problems.push({
-        kind: 'refused',
-        what: 'The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name',
-        node: label(worker),
-        next: "Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again",
-      });
-    }
+      },
+    ];
   }
-  return problems;
+  // Where the coordinator knows the group under another name, these tables are in use.
+  if (row !== undefined || sameGroup !== undefined || own === undefined || own.tables === NO_TABLES) return [];
+  return [
+    {
+      kind: 'refused',
+      what: 'The database on this worker holds distributed tables that the coordinator does not know: they belong to an earlier database of that name',
+      node: label,
+      next: "Restore the coordinator's database from its backup; or, if this data may go, remove what is left of it (citus-databases drop) and run again",
+    },
+  ];
 }
 
 /**

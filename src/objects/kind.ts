@@ -4,7 +4,8 @@ import type { Fragment } from './observe.ts';
 
 /**
  * A kind of object in one file: what is observed, what differs, and the SQL. Its line in the order of work
- * (reconcile/order.ts) is all that it takes beside its field in the schema of the spec.
+ * (reconcile/order.ts) is all that it takes beside its field in the schema of the spec. Kinds that are compared with more
+ * than their declaration (passwords, versions, what the coordinator has) are functions that reconcile/works/ calls.
  */
 export interface Kind<Observed> {
   /** Names the observation; unique among the fragments of its scope. */
