@@ -25,16 +25,22 @@ export function observeCollationVersions(databases: readonly string[]): Fragment
   };
 }
 
-/** What to say of a database that was made with another version than the server has by now. */
+/**
+ * What to say of a database that was made with another version than the server has by now. Citus refuses the statement on a
+ * worker, and on the coordinator carries it to workers whose indexes nobody has rebuilt (Citus: commands/database.c,
+ * PreprocessAlterDatabaseRefreshCollStmt).
+ */
 export function collationWarnings(
   database: string,
   observed: readonly ObservedCollationVersion[],
   label: string,
+  citus: boolean,
 ): readonly string[] {
   const name = quoteIdentifier(database);
+  const hereOnly = citus ? 'SET citus.enable_ddl_propagation = off; ' : '';
   return changed(database, observed).map(
     ({ recorded, actual }) =>
-      `Database '${database}' on ${label} was made with version ${recorded} of its collation, and the server has ${actual} by now: indexes on text may be out of order. Rebuild them (REINDEX DATABASE ${name}), then: ALTER DATABASE ${name} REFRESH COLLATION VERSION`,
+      `Database '${database}' on ${label} was made with version ${recorded} of its collation, and the server has ${actual} by now: indexes on text may be out of order. Rebuild them (REINDEX DATABASE ${name}), then: ${hereOnly}ALTER DATABASE ${name} REFRESH COLLATION VERSION`,
   );
 }
 

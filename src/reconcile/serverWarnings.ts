@@ -25,7 +25,7 @@ export function serverWarnings(situation: Situation): readonly string[] {
   const { settings } = server(situation, topology.coordinator);
   return [
     ...untriedVersionWarnings(settings, spec.cluster.citus),
-    ...versions.flatMap(({ label, found }) => collationWarnings(database.name, found, label)),
+    ...versions.flatMap(({ label, found }) => collationWarnings(database.name, found, label, spec.cluster.citus)),
     ...unequalCollationWarnings(
       versions.map(({ label, found }) => ({
         label,
