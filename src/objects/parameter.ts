@@ -47,7 +47,11 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
   ['temp_tablespaces', 'identifiers'],
   ['local_preload_libraries', 'files'],
   ['session_preload_libraries', 'files'],
+  ['output_plugin_libraries', 'files'],
 ]);
+
+/** Of an empty item in them the server would look for the file, and let nobody in. */
+const PRELOADED: ReadonlySet<string> = new Set(['local_preload_libraries', 'session_preload_libraries']);
 
 /** What PostgreSQL says of a value that it does not take; undefinedObject: a role, a text search configuration. */
 export const WRONG_VALUE: readonly string[] = [
@@ -176,7 +180,7 @@ export function setParameter(name: string, value: string): string {
 }
 
 function isNoLibrary(name: string, value: string): boolean {
-  return LISTS.get(name.toLowerCase()) === 'files' && splitList(value, 'files').length === 0;
+  return PRELOADED.has(name.toLowerCase()) && splitList(value, 'files').length === 0;
 }
 
 /** The value as ALTER DATABASE SET takes it. */

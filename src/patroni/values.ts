@@ -23,6 +23,8 @@ export type KnownSettings = ReadonlyMap<string, KnownSetting>;
 /** Comma-separated, and read with or without blanks between the items. */
 const LISTS: ReadonlySet<string> = new Set([
   'local_preload_libraries',
+  'oauth_validator_libraries',
+  'output_plugin_libraries',
   'search_path',
   'session_preload_libraries',
   'shared_preload_libraries',

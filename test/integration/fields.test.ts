@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { catalogOf, catalogsOf, firstValue } from '../support/catalog.ts';
+import { parameterValueSql } from '../../src/objects/parameter.ts';
+import { catalogOf, catalogsOf, firstValue, list } from '../support/catalog.ts';
 import { connect, type LocalCluster, query, startLocalCluster, withCitus } from '../support/cluster.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
@@ -295,6 +296,35 @@ describe('parameters', () => {
       expect(Object.values(rows[0])[0]).toEqual(values);
     }
     await settled(database);
+  });
+
+  test('every parameter that this server keeps as a list of quoted items is set as one', async () => {
+    await query(cluster, 0, 'postgres', 'CREATE DATABASE lists');
+    // As one literal, such a parameter gets one item with a comma in it.
+    await query(
+      cluster,
+      0,
+      'postgres',
+      `DO $$ DECLARE parameter text; BEGIN
+         FOR parameter IN SELECT name FROM pg_settings WHERE vartype = 'string' AND context IN ('user', 'superuser') LOOP
+           BEGIN
+             EXECUTE format('ALTER DATABASE lists SET %s = %L', parameter, 'a, b');
+           EXCEPTION WHEN OTHERS THEN NULL; END;
+         END LOOP;
+       END $$`,
+    );
+    const quoted = `SELECT split_part(entry, '=', 1) FROM pg_db_role_setting s, unnest(s.setconfig) entry
+      WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = 'lists') AND entry LIKE '%="a, b"'`;
+    const names = await list(cluster, 0, 'postgres', quoted);
+    expect(names).toContain('search_path');
+    expect(names.map((name) => parameterValueSql(name, 'a, b'))).toEqual(names.map(() => "'a', 'b'"));
+    await query(cluster, 0, 'postgres', 'DROP DATABASE lists');
+
+    if (!names.includes('output_plugin_libraries')) return;
+    const plugins = { name: 'plugins', parameters: { output_plugin_libraries: 'pgoutput, citus' } };
+    await applied(plugins);
+    expect(await everywhere('plugins', 'SHOW output_plugin_libraries')).toEqual(Array(3).fill('pgoutput, citus'));
+    await settled(plugins);
   });
 
   test('what somebody else changed is set again, what the spec does not name stays', async () => {

@@ -103,6 +103,8 @@ describe('lists', () => {
     ['search_path', '', "''"],
     ['search_path', '"a\'b", c\\d', " 'a''b',  E'c\\\\d'"],
     ['datestyle', 'ISO, MDY', "'ISO, MDY'"],
+    ['output_plugin_libraries', 'pgoutput, citus', "'pgoutput', 'citus'"],
+    ['output_plugin_libraries', '', "''"],
   ] as const)('%s TO %s', (name, value, sql) => {
     expect(parameterValueSql(name, value).trim()).toBe(sql.trim());
   });
