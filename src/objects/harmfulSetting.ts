@@ -70,6 +70,11 @@ const HARMFUL: ReadonlyMap<string, Harm> = new Map<string, Harm>([
       instead: 'set it for the users who are to read only (`users[].parameters`)',
     },
   ],
+  // PostgreSQL 17 and later. Citus hears of dropped tables by an event trigger of its own (Citus: citus_drop_trigger).
+  [
+    'event_triggers',
+    { isHarmless: IS_ON, why: 'Citus would keep the metadata and the shards of tables that are dropped' },
+  ],
   ['statement_timeout', TOO_SHORT],
   ['transaction_timeout', TOO_SHORT],
   ['idle_in_transaction_session_timeout', TOO_SHORT],

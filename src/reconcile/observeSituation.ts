@@ -8,11 +8,12 @@ import { refusal } from '../initSql/ledger.ts';
 import { copyRefusal, decideInitSql } from '../initSql/policy.ts';
 import type { Script } from '../initSql/types.ts';
 import type { Problem } from '../objects/change.ts';
+import { harmfulSettingProblems, type ObservedHarmfulSetting } from '../objects/harmfulSetting.ts';
 import { rolesOf, type WantedUser, wantedUser } from '../objects/user.ts';
 import { SALT_BYTES } from '../postgres/scram.ts';
-import type { Failure } from '../report/errors.ts';
+import { type Failure, Interrupted } from '../report/errors.ts';
 import type { Redactor } from '../report/redact.ts';
-import type { DatabaseSpec } from '../spec/types.ts';
+import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
@@ -42,7 +43,8 @@ export async function observeSituation(
   const servers = await byGroup(allNodes(topology), async (node) => {
     const observed = await observeServerOf(run, node, database, roles);
     if (having.has(node) && observed.database?.allowConnections === true) {
-      contents.set(node.group, await observeDatabaseOf(run, node, database));
+      const harmful = context.spec.cluster.citus ? observed.harmfulSettings : undefined;
+      contents.set(node.group, await observeInside(run, node, database, harmful));
     }
     return observed;
   });
@@ -59,6 +61,23 @@ export async function observeSituation(
     users: wantedUsers(database, servers, passwords, context.access.redactor),
     initSql: { kind: 'none' },
   };
+}
+
+/** Citus may fail under a setting that is refused anyway (extension_control_path): then that is what to say. */
+async function observeInside(
+  run: Run,
+  node: NodeSpec,
+  database: DatabaseSpec,
+  harmful: readonly ObservedHarmfulSetting[] = [],
+): Promise<DatabaseObservation> {
+  try {
+    return await observeDatabaseOf(run, node, database);
+  } catch (error) {
+    const named = { label: run.label(node), isWorker: node.group !== 0 };
+    const problems = harmfulSettingProblems(database, harmful, named);
+    if (error instanceof Interrupted || problems.length === 0) throw error;
+    throw preflightFailure(database.name, problems);
+  }
 }
 
 /** Looks again once the nodes have one version: in a rolling update some are old for a while. */
