@@ -25,11 +25,7 @@ export function observeCollationVersions(databases: readonly string[]): Fragment
   };
 }
 
-/**
- * What to say of a database that was made with another version than the server has by now. Citus refuses the statement on a
- * worker, and on the coordinator carries it to workers whose indexes nobody has rebuilt (Citus: commands/database.c,
- * PreprocessAlterDatabaseRefreshCollStmt).
- */
+/** What to say of a database that was made with another version than the server has by now. */
 export function collationWarnings(
   database: string,
   observed: readonly ObservedCollationVersion[],
@@ -37,11 +33,19 @@ export function collationWarnings(
   citus: boolean,
 ): readonly string[] {
   const name = quoteIdentifier(database);
-  const hereOnly = citus ? 'SET citus.enable_ddl_propagation = off; ' : '';
   return changed(database, observed).map(
     ({ recorded, actual }) =>
-      `Database '${database}' on ${label} was made with version ${recorded} of its collation, and the server has ${actual} by now: indexes on text may be out of order. Rebuild them (REINDEX DATABASE ${name}), then: ${hereOnly}ALTER DATABASE ${name} REFRESH COLLATION VERSION`,
+      `Database '${database}' on ${label} was made with version ${recorded} of its collation, and the server has ${actual} by now: indexes on text may be out of order. Rebuild them (REINDEX DATABASE ${name}), then: ${refresh(name, citus)}`,
   );
+}
+
+/**
+ * Citus refuses the statement on a worker, and on the coordinator carries it to workers whose indexes nobody has rebuilt
+ * (Citus: commands/database.c, PreprocessAlterDatabaseRefreshCollStmt).
+ */
+function refresh(database: string, citus: boolean): string {
+  const statement = `ALTER DATABASE ${database} REFRESH COLLATION VERSION`;
+  return citus ? `SET citus.enable_ddl_propagation = off; ${statement}` : statement;
 }
 
 /** CREATE DATABASE refuses such a template (src/backend/commands/dbcommands.c, createdb()). */
