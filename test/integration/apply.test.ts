@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Outcome, runProgram, specOf } from '../support/program.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
+const test = clusterTest({ workers: 2 });
+
 let first: Outcome;
 
 const DATABASE = {
@@ -29,14 +30,8 @@ SELECT create_distributed_table('analytics.events', 'user_id');
   parameters: { timezone: 'Europe/Zurich', search_path: 'analytics,public', 'pg_partman_bgw.dbname': 'skymap' },
 };
 
-beforeAll(async () => {
-  [cluster, program] = await Promise.all([startLocalCluster({ workers: 2 }), buildProgram()]);
+test.beforeAll(async ({ cluster, program }) => {
   first = await program.run(cluster, ['apply'], specOf(cluster, [DATABASE]));
-});
-
-afterAll(async () => {
-  await program?.remove();
-  await cluster?.stop();
 });
 
 describe('the first run', () => {
@@ -115,7 +110,7 @@ describe('the first run', () => {
     `);
   });
 
-  test('the catalog of every node', async () => {
+  test('the catalog of every node', async ({ cluster }) => {
     const catalogs = await catalogsOf(cluster, 'skymap');
     const [coordinator] = catalogs;
     expect(coordinator).toMatchObject({
@@ -138,7 +133,7 @@ describe('the first run', () => {
     }
   });
 
-  test('what the parameters do in a new session', async () => {
+  test('what the parameters do in a new session', async ({ cluster }) => {
     for (const { group } of cluster.nodes) {
       const shown = await query(
         cluster,
@@ -150,14 +145,14 @@ describe('the first run', () => {
     }
   });
 
-  test('a distributed table, written through the coordinator, can be read from every node', async () => {
+  test('a distributed table, written through the coordinator, can be read from every node', async ({ cluster }) => {
     await query(cluster, 0, 'skymap', 'INSERT INTO events SELECT i, i FROM generate_series(1, 100) i');
     for (const { group } of cluster.nodes) {
       expect(await firstValue(cluster, group, 'skymap', 'SELECT count(*)::int FROM events')).toBe(100);
     }
   });
 
-  test('every link between nodes is healthy', async () => {
+  test('every link between nodes is healthy', async ({ cluster }) => {
     const links = await query(cluster, 0, 'skymap', 'SELECT * FROM citus_check_cluster_node_health()');
     expect(links).toHaveLength(9);
     expect(links.filter(({ result }) => result !== true)).toEqual([]);
@@ -165,7 +160,7 @@ describe('the first run', () => {
 });
 
 describe('the second run', () => {
-  test('changes nothing, and says so on one screen', async () => {
+  test('changes nothing, and says so on one screen', async ({ cluster, program }) => {
     const before = await catalogsOf(cluster, 'skymap');
     const second = await program.run(cluster, ['apply'], specOf(cluster, [DATABASE]));
     expect(second.code).toBe(0);
@@ -216,7 +211,7 @@ describe('the second run', () => {
     expect(await firstValue(cluster, 0, 'skymap', 'SELECT count(*)::int FROM events')).toBe(100);
   });
 
-  test('is announced empty by plan', async () => {
+  test('is announced empty by plan', async ({ cluster }) => {
     const plan = await runProgram(cluster, ['plan'], specOf(cluster, [DATABASE]));
     expect(plan).toMatchObject({ code: 0, stderr: '' });
     expect(plan.log).toMatchInlineSnapshot(`
@@ -228,7 +223,7 @@ describe('the second run', () => {
   });
 });
 
-test('verify proves it from every node', async () => {
+test('verify proves it from every node', async ({ cluster }) => {
   const verify = await runProgram(cluster, ['verify'], specOf(cluster, [DATABASE]));
   expect(verify.code).toBe(0);
   expect(verify.log).toMatchInlineSnapshot(`
@@ -240,7 +235,7 @@ test('verify proves it from every node', async () => {
   `);
 });
 
-test('verify --output json has standard output to itself', async () => {
+test('verify --output json has standard output to itself', async ({ cluster }) => {
   const verify = await runProgram(cluster, ['verify', '--output', 'json'], specOf(cluster, [DATABASE]));
   expect(verify.code).toBe(0);
   expect(JSON.parse(verify.stdout)).toEqual({
@@ -249,7 +244,7 @@ test('verify --output json has standard output to itself', async () => {
   });
 });
 
-test('plan of a database that does not exist', async () => {
+test('plan of a database that does not exist', async ({ cluster }) => {
   const spec = specOf(cluster, [{ ...DATABASE, name: 'next' }]);
   const plan = await runProgram(cluster, ['plan'], spec);
   expect(plan.code).toBe(10);

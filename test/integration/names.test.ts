@@ -1,22 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
 import { catalogsOf } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Any legal name of PostgreSQL is data: as database, owner, schema, through every command. */
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 1 });
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-test.each([
+test.for([
   'my-db',
   'Üñí',
   'a"b',
@@ -28,7 +21,7 @@ test.each([
   // 63 bytes, the longest that PostgreSQL keeps.
   `${'é'.repeat(29)}😀-`,
   `x${'é'.repeat(31)}`,
-])('%s', async (name) => {
+])('%s', async (name, { cluster }) => {
   // Citus deadlocks with itself over tables with the longest names: the array types of their shards get the same name.
   const table = Buffer.byteLength(name) > 40 ? 't' : name;
   const spec = specOf(cluster, [

@@ -1,38 +1,30 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import type { DatabasePlan } from '../../src/reconcile/planDatabase.ts';
 import type { ReportedStep } from '../../src/reconcile/workReport.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type LocalCluster, query } from '../support/cluster.ts';
+import { clusterFixture, clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** What `plan` lists is what `apply` then does, and what a failed `apply` says that it did not reach. */
 
 const real = await findRealCitus();
-let cluster: LocalCluster;
-let plain: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 2 })
+  .extend('plain', { scope: 'file' }, clusterFixture({ workers: 0, citus: 'none' }))
+  .extend('users', { scope: 'file' }, ({ folder }) => (file: string) => [
+    { name: 'order_owner', passwordFile: path.join(folder, file), access: 'owner' },
+    { name: 'order_reader', access: 'readOnly', login: false, parameters: { work_mem: '8MB' } },
+  ]);
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-order-'));
+test.beforeAll(async ({ folder }) => {
   for (const [file, password] of [
     ['app', 'canary-app'],
     ['rotated', 'canary-rotated'],
   ] as const) {
     await writeFile(path.join(folder, file), password, { mode: 0o600 });
   }
-  [cluster, plain] = await Promise.all([
-    startLocalCluster({ workers: 2 }),
-    startLocalCluster({ workers: 0, citus: 'none' }),
-  ]);
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-  await plain?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
 });
 
 interface Compared {
@@ -91,11 +83,6 @@ function expectEqual({ planned, done }: Compared): void {
   expect(done).toEqual(planned);
 }
 
-const users = (file: string) => [
-  { name: 'order_owner', passwordFile: path.join(folder, file), access: 'owner' },
-  { name: 'order_reader', access: 'readOnly', login: false, parameters: { work_mem: '8MB' } },
-];
-
 const FULL = {
   name: 'full',
   extensions: ['hstore'],
@@ -104,23 +91,23 @@ const FULL = {
 };
 
 describe('on a cluster', () => {
-  test('a first run', async () => {
+  test('a first run', async ({ cluster }) => {
     expectEqual(await compared(cluster, FULL));
   });
 
-  test('a first run with users', async () => {
+  test('a first run with users', async ({ cluster, users }) => {
     expectEqual(await compared(cluster, { ...FULL, name: 'with_users', users: users('app') }));
   });
 
-  test('users, with a password', async () => {
+  test('users, with a password', async ({ cluster, users }) => {
     expectEqual(await compared(cluster, { ...FULL, users: users('app') }));
   });
 
-  test('a rotated password', async () => {
+  test('a rotated password', async ({ cluster, users }) => {
     expectEqual(await compared(cluster, { ...FULL, users: users('rotated') }));
   });
 
-  test('an extension, a schema and parameters that are declared later', async () => {
+  test('an extension, a schema and parameters that are declared later', async ({ cluster, users }) => {
     const more = {
       extensions: ['hstore', 'pg_trgm'],
       schemas: ['analytics', 'archive'],
@@ -130,7 +117,10 @@ describe('on a cluster', () => {
     expectEqual(await compared(cluster, { ...FULL, ...more }));
   });
 
-  test('a first run with initSQL: only the rights on what initSQL creates cannot be planned', async () => {
+  test('a first run with initSQL: only the rights on what initSQL creates cannot be planned', async ({
+    cluster,
+    users,
+  }) => {
     const database = {
       name: 'with_init_sql',
       users: users('rotated'),
@@ -144,7 +134,7 @@ describe('on a cluster', () => {
     expect(planned.filter((change) => change.includes('execute line'))).toHaveLength(2);
   });
 
-  test('a worker that is added later gets the roles that Citus would copy', async () => {
+  test('a worker that is added later gets the roles that Citus would copy', async ({ cluster }) => {
     const database = {
       name: 'grown',
       initSQL: 'CREATE ROLE order_of_initsql LOGIN;\nGRANT CREATE ON DATABASE grown TO order_of_initsql;',
@@ -156,17 +146,17 @@ describe('on a cluster', () => {
     expect(result.doneBy.get('roles that Citus manages')?.join()).toContain('order_of_initsql');
   });
 
-  test('a worker whose database was lost, as after a restore from an old backup', async () => {
+  test('a worker whose database was lost, as after a restore from an old backup', async ({ cluster }) => {
     await query(cluster, 2, 'postgres', 'DROP DATABASE grown WITH (FORCE)');
     expectEqual(await compared(cluster, { name: 'grown' }));
   });
 
-  test('a lost row of pg_dist_authinfo', async () => {
+  test('a lost row of pg_dist_authinfo', async ({ cluster }) => {
     await query(cluster, 1, 'grown', 'DELETE FROM pg_dist_authinfo');
     expectEqual(await compared(cluster, { name: 'grown' }));
   });
 
-  test('a comment is set on every node, changed by hand on one it comes back, empty it goes', async () => {
+  test('a comment is set on every node, changed by hand on one it comes back, empty it goes', async ({ cluster }) => {
     const comments = () =>
       Promise.all(
         cluster.nodes.map(async ({ group }) => {
@@ -187,21 +177,24 @@ describe('on a cluster', () => {
     expect(await comments()).toEqual([null, null, null]);
   });
 
-  test.skipIf(real === undefined)('shards that move to a worker that joins, and tenant schemas', async () => {
-    const initSQL =
-      "SET citus.shard_count TO 4;\nCREATE TABLE spread (id int PRIMARY KEY);\nSELECT create_distributed_table('spread', 'id');";
-    const database = {
-      ...{ name: 'spread', initSQL, schemas: [{ name: 'tenant', distributed: true }] },
-      ...{ shouldHaveShards: { 0: false }, rebalance: { when: 'afterJoin', transferMode: 'block_writes' } },
-    };
-    expectEqual(await compared(cluster, database, [1]));
-    const grown = await compared(cluster, { ...database, shouldHaveShards: { 0: true } });
-    expectEqual(grown);
-    expect(grown.doneBy.get('rebalance')).toHaveLength(1);
-    expect(grown.doneBy.get('nodes that take shards')).toHaveLength(1);
-  });
+  test.skipIf(real === undefined)(
+    'shards that move to a worker that joins, and tenant schemas',
+    async ({ cluster }) => {
+      const initSQL =
+        "SET citus.shard_count TO 4;\nCREATE TABLE spread (id int PRIMARY KEY);\nSELECT create_distributed_table('spread', 'id');";
+      const database = {
+        ...{ name: 'spread', initSQL, schemas: [{ name: 'tenant', distributed: true }] },
+        ...{ shouldHaveShards: { 0: false }, rebalance: { when: 'afterJoin', transferMode: 'block_writes' } },
+      };
+      expectEqual(await compared(cluster, database, [1]));
+      const grown = await compared(cluster, { ...database, shouldHaveShards: { 0: true } });
+      expectEqual(grown);
+      expect(grown.doneBy.get('rebalance')).toHaveLength(1);
+      expect(grown.doneBy.get('nodes that take shards')).toHaveLength(1);
+    },
+  );
 
-  test('a half-made database: the coordinator has none yet', async () => {
+  test('a half-made database: the coordinator has none yet', async ({ cluster }) => {
     await compared(cluster, { name: 'half' });
     await query(cluster, 0, 'postgres', 'DROP DATABASE half WITH (FORCE)');
     await query(
@@ -213,20 +206,20 @@ describe('on a cluster', () => {
     expectEqual(await compared(cluster, { name: 'half' }));
   });
 
-  test('a database that leaves a worker out', async () => {
+  test('a database that leaves a worker out', async ({ cluster, users }) => {
     expectEqual(await compared(cluster, { name: 'part', workerGroups: [1], users: users('rotated') }));
   });
 });
 
 describe('on plain PostgreSQL', () => {
-  test('a first run, and users later', async () => {
+  test('a first run, and users later', async ({ plain, users }) => {
     expectEqual(await compared(plain, FULL));
     expectEqual(await compared(plain, { ...FULL, users: users('app') }));
     expectEqual(await compared(plain, { ...FULL, name: 'at_once', users: users('app') }));
   });
 });
 
-test('a failed run reports what is done, what failed and what was never reached', async () => {
+test('a failed run reports what is done, what failed and what was never reached', async ({ cluster }) => {
   const database = { name: 'broken', initSQL: 'CREATE TABLE a (i int);\nSELECT 1/0;', parameters: { timezone: 'UTC' } };
   const { code, ready, steps } = await applied(cluster, specOf(cluster, [database]));
   expect({ code, ready }).toEqual({ code: 2, ready: false });

@@ -1,20 +1,65 @@
 import { rename } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** What changed on nodes behind the program's back is made so again, and the database works afterwards. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
+const test = clusterTest({ workers: 2 })
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, groups?: readonly number[], more: Document = {}): Promise<Outcome> => {
+        const options = groups === undefined ? {} : { groups };
+        return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL: INIT_SQL, ...more }], options));
+      },
+  )
+  .extend(
+    'applied',
+    { scope: 'file' },
+    ({ apply }) =>
+      async (name: string, groups?: readonly number[], more: Document = {}): Promise<string> => {
+        const { code, log } = await apply(name, groups, more);
+        expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+        return log;
+      },
+  )
+  /** Nothing is left to do, every node knows the same nodes, and a distributed table of the user works. */
+  .extend('sound', { scope: 'file' }, ({ applied, cluster }) => async (name: string): Promise<void> => {
+    expect(await applied(name)).toContain('Nothing was changed');
+    const catalogs = await catalogsOf(cluster, name);
+    for (const catalog of catalogs) {
+      expect(catalog?.nodes).toEqual(catalogs[0]?.nodes);
+      expect(catalog?.tables).toEqual(catalogs[0]?.tables);
+    }
+    expect(catalogs[0]?.nodes).toHaveLength(3);
+    const [table] = await query(
+      cluster,
+      0,
+      name,
+      `CREATE TABLE IF NOT EXISTS probe_${name} (a int);
+     SELECT create_distributed_table('probe_${name}', 'a') WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'probe_${name}'::regclass);
+     INSERT INTO probe_${name} SELECT generate_series(1, 20);
+     SELECT count(*)::int AS rows FROM probe_${name}`,
+    );
+    expect(table).toEqual({ rows: 20 });
+    const verify = await runProgram(cluster, ['verify'], specOf(cluster, [{ name }]));
+    expect({ code: verify.code, log: verify.log }).toEqual({ code: 0, log: expect.any(String) });
+  })
+  /** As if each pod had got the other's volume. */
+  .extend('swapWorkers', { scope: 'file' }, ({ cluster }) => async (): Promise<void> => {
+    const workers = cluster.nodes.filter(({ group }) => group !== 0);
+    const [first, second] = workers.map(({ dataDirectory }) => dataDirectory);
+    if (first === undefined || second === undefined) throw new Error('two workers are needed');
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await rename(first, `${first}.aside`);
+    await rename(second, first);
+    await rename(`${first}.aside`, second);
+    await Promise.all(workers.map((worker) => worker.start()));
+  });
 
 const INIT_SQL = `CREATE TABLE t (a int);
 SELECT create_distributed_table('t', 'a');
@@ -22,41 +67,7 @@ INSERT INTO t SELECT generate_series(1, 60);
 CREATE TABLE r (a int);
 SELECT create_reference_table('r');`;
 
-async function apply(name: string, groups?: readonly number[], more: Document = {}): Promise<Outcome> {
-  const options = groups === undefined ? {} : { groups };
-  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL: INIT_SQL, ...more }], options));
-}
-
-async function applied(name: string, groups?: readonly number[], more: Document = {}): Promise<string> {
-  const { code, log } = await apply(name, groups, more);
-  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
-  return log;
-}
-
-/** Nothing is left to do, every node knows the same nodes, and a distributed table of the user works. */
-async function sound(name: string): Promise<void> {
-  expect(await applied(name)).toContain('Nothing was changed');
-  const catalogs = await catalogsOf(cluster, name);
-  for (const catalog of catalogs) {
-    expect(catalog?.nodes).toEqual(catalogs[0]?.nodes);
-    expect(catalog?.tables).toEqual(catalogs[0]?.tables);
-  }
-  expect(catalogs[0]?.nodes).toHaveLength(3);
-  const [table] = await query(
-    cluster,
-    0,
-    name,
-    `CREATE TABLE IF NOT EXISTS probe_${name} (a int);
-     SELECT create_distributed_table('probe_${name}', 'a') WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'probe_${name}'::regclass);
-     INSERT INTO probe_${name} SELECT generate_series(1, 20);
-     SELECT count(*)::int AS rows FROM probe_${name}`,
-  );
-  expect(table).toEqual({ rows: 20 });
-  const verify = await runProgram(cluster, ['verify'], specOf(cluster, [{ name }]));
-  expect({ code: verify.code, log: verify.log }).toEqual({ code: 0, log: expect.any(String) });
-}
-
-test('a worker that is added later joins', async () => {
+test('a worker that is added later joins', async ({ cluster, applied, sound }) => {
   await applied('grown', [1]);
   expect(
     await firstValue(cluster, 2, 'postgres', "SELECT count(*)::int FROM pg_database WHERE datname = 'grown'"),
@@ -70,7 +81,7 @@ test('a worker that is added later joins', async () => {
   await sound('grown');
 });
 
-test("a worker's database that was dropped and made again empty is repaired", async () => {
+test("a worker's database that was dropped and made again empty is repaired", async ({ cluster, applied, sound }) => {
   await applied('emptied');
   // Without shards on it, as for a worker that had none yet: what was in them is gone with the database.
   await query(cluster, 0, 'emptied', 'DROP TABLE t, r');
@@ -88,7 +99,7 @@ test("a worker's database that was dropped and made again empty is repaired", as
   await sound('emptied');
 });
 
-test('a worker that was disabled is activated', async () => {
+test('a worker that was disabled is activated', async ({ cluster, applied, sound }) => {
   await applied('disabled');
   const { host, port } = cluster.nodes[2] ?? { host: '', port: 0 };
   await query(cluster, 0, 'disabled', 'DROP TABLE t');
@@ -103,7 +114,7 @@ test('a worker that was disabled is activated', async () => {
   await sound('disabled');
 });
 
-test('a worker whose metadata is stale is synced', async () => {
+test('a worker whose metadata is stale is synced', async ({ cluster, applied, sound }) => {
   await applied('stale');
   await query(cluster, 1, 'stale', 'DELETE FROM pg_dist_node WHERE groupid = 2');
   const log = await applied('stale');
@@ -111,7 +122,7 @@ test('a worker whose metadata is stale is synced', async () => {
   await sound('stale');
 });
 
-test('a lost row of pg_dist_authinfo is written again', async () => {
+test('a lost row of pg_dist_authinfo is written again', async ({ cluster, applied, sound }) => {
   await applied('locked_out');
   await query(cluster, 2, 'locked_out', 'DELETE FROM pg_dist_authinfo');
   const log = await applied('locked_out');
@@ -119,7 +130,12 @@ test('a lost row of pg_dist_authinfo is written again', async () => {
   await sound('locked_out');
 });
 
-test("the coordinator's database dropped by hand while those of the workers remain", async () => {
+test("the coordinator's database dropped by hand while those of the workers remain", async ({
+  cluster,
+  apply,
+  applied,
+  sound,
+}) => {
   await applied('headless');
   await query(cluster, 0, 'postgres', 'DROP DATABASE headless WITH (FORCE)');
   const refused = await apply('headless');
@@ -140,7 +156,7 @@ test("the coordinator's database dropped by hand while those of the workers rema
   await sound('headless');
 });
 
-test("the coordinator's database dropped by hand, and nothing distributed in it", async () => {
+test("the coordinator's database dropped by hand, and nothing distributed in it", async ({ cluster, applied }) => {
   await applied('bare', undefined, { initSQL: 'CREATE TABLE plain (a int);' });
   await query(cluster, 0, 'postgres', 'DROP DATABASE bare WITH (FORCE)');
   expect(await applied('bare', undefined, { initSQL: 'CREATE TABLE plain (a int);' })).toContain(
@@ -148,7 +164,11 @@ test("the coordinator's database dropped by hand, and nothing distributed in it"
   );
 });
 
-test("a changed password of the superuser is written to every node's pg_dist_authinfo", async () => {
+test("a changed password of the superuser is written to every node's pg_dist_authinfo", async ({
+  cluster,
+  applied,
+  sound,
+}) => {
   await applied('rotated');
   const before = await Promise.all(
     cluster.nodes.map(({ group }) =>
@@ -169,7 +189,11 @@ test("a changed password of the superuser is written to every node's pg_dist_aut
   await sound('rotated');
 });
 
-test('another server behind the name of a worker is refused before anything is made', async () => {
+test('another server behind the name of a worker is refused before anything is made', async ({
+  cluster,
+  applied,
+  sound,
+}) => {
   await applied('swapped');
   const { nodeName, nodePort } = { nodeName: cluster.nodes[2]?.host, nodePort: cluster.nodes[2]?.port };
   const where = `node_name = '${nodeName}' AND node_port = ${nodePort}`;
@@ -208,19 +232,12 @@ test('another server behind the name of a worker is refused before anything is m
   await sound('swapped');
 });
 
-/** As if each pod had got the other's volume. */
-async function swapWorkers(): Promise<void> {
-  const workers = cluster.nodes.filter(({ group }) => group !== 0);
-  const [first, second] = workers.map(({ dataDirectory }) => dataDirectory);
-  if (first === undefined || second === undefined) throw new Error('two workers are needed');
-  await Promise.all(workers.map((worker) => worker.stop()));
-  await rename(first, `${first}.aside`);
-  await rename(second, first);
-  await rename(`${first}.aside`, second);
-  await Promise.all(workers.map((worker) => worker.start()));
-}
-
-test('two workers swapped: refused on both, and ready with all rows once each has its own volume again', async () => {
+test('two workers swapped: refused on both, and ready with all rows once each has its own volume again', async ({
+  cluster,
+  applied,
+  sound,
+  swapWorkers,
+}) => {
   if (cluster.kind !== 'real') return;
   const declared = { name: 'crossed', initSQL: INIT_SQL };
   await applied('crossed');

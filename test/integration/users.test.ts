@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { describe, expect } from 'vitest';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Distinct texts that would be found wherever they leaked, and that need every kind of quoting. */
@@ -18,81 +18,93 @@ SELECT create_distributed_table('public.events', 'id');
 INSERT INTO public.events (note) SELECT 'x' FROM generate_series(1, 30);
 `;
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 2, logStatements: true })
+  .extend(
+    'file',
+    { scope: 'file' },
+    ({ folder }) =>
+      (user: string) =>
+        path.join(folder, `${encodeURIComponent(user)}.password`),
+  )
+  .extend('user', { scope: 'file' }, ({ file }) => (name: string, access: string, more: Document = {}): Document => {
+    return { name, passwordFile: file(name), access, ...more };
+  })
+  .extend('users', { scope: 'file' }, ({ user }) => () => [
+    user('skymap', 'owner'),
+    user('skymap_app', 'readWrite', { parameters: { statement_timeout: '90s', search_path: 'analytics,public' } }),
+    user('skymap_ro', 'readOnly', { memberOf: ['pg_monitor'] }),
+    user(`A"b'c`, 'all', { connectionLimit: 50 }),
+  ])
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (databases: readonly Document[]) =>
+        runProgram(cluster, ['apply'], specOf(cluster, databases)),
+  )
+  /** As the user, on one node. */
+  .extend(
+    'as',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, group: number, text: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+        const client = await connect(cluster, group, 'skymap', { name, password: PASSWORDS[name] ?? '' });
+        try {
+          return (await client.query(text)).rows;
+        } finally {
+          await client.end();
+        }
+      },
+  )
+  .extend(
+    'verifiers',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (): Promise<Readonly<Record<string, readonly unknown[]>>> => {
+        const found: Record<string, unknown[]> = {};
+        for (const { group } of cluster.nodes) {
+          const rows = await query(
+            cluster,
+            group,
+            'postgres',
+            'SELECT rolname, rolpassword FROM pg_authid WHERE oid > 16383',
+          );
+          for (const row of rows) {
+            const name = String(row['rolname']);
+            found[name] = [...(found[name] ?? []), row['rolpassword']];
+          }
+        }
+        return found;
+      },
+  )
+  .extend('serverLogs', { scope: 'file' }, ({ cluster }) => async (): Promise<string> => {
+    return (await Promise.all(cluster.nodes.map(({ logFile }) => readFile(logFile, 'utf8')))).join('\n');
+  })
+  /** Everybody in group order, as `1 1 1`. */
+  .extend(
+    'everywhere',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (text: string, place: 'postgres' | 'skymap' = 'skymap'): Promise<string> => {
+        const values = [];
+        for (const { group } of cluster.nodes)
+          values.push(Object.values((await query(cluster, group, place, text))[0] ?? {})[0]);
+        return values.join(' ');
+      },
+  );
+
 let first: Outcome;
 let second: Outcome;
-
-const file = (user: string) => path.join(folder, `${encodeURIComponent(user)}.password`);
-
-function user(name: string, access: string, more: Document = {}): Document {
-  return { name, passwordFile: file(name), access, ...more };
-}
 
 function database(users: readonly Document[], more: Document = {}): Document {
   return { name: 'skymap', users, schemas: ['analytics'], initSQL: INIT_SQL, ...more };
 }
 
-const users = () => [
-  user('skymap', 'owner'),
-  user('skymap_app', 'readWrite', { parameters: { statement_timeout: '90s', search_path: 'analytics,public' } }),
-  user('skymap_ro', 'readOnly', { memberOf: ['pg_monitor'] }),
-  user(`A"b'c`, 'all', { connectionLimit: 50 }),
-];
-
-const apply = (databases: readonly Document[]) => runProgram(cluster, ['apply'], specOf(cluster, databases));
-
-/** As the user, on one node. */
-async function as(name: string, group: number, text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const client = await connect(cluster, group, 'skymap', { name, password: PASSWORDS[name] ?? '' });
-  try {
-    return (await client.query(text)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function verifiers(): Promise<Readonly<Record<string, readonly unknown[]>>> {
-  const found: Record<string, unknown[]> = {};
-  for (const { group } of cluster.nodes) {
-    const rows = await query(
-      cluster,
-      group,
-      'postgres',
-      'SELECT rolname, rolpassword FROM pg_authid WHERE oid > 16383',
-    );
-    for (const row of rows) {
-      const name = String(row['rolname']);
-      found[name] = [...(found[name] ?? []), row['rolpassword']];
-    }
-  }
-  return found;
-}
-
-async function serverLogs(): Promise<string> {
-  return (await Promise.all(cluster.nodes.map(({ logFile }) => readFile(logFile, 'utf8')))).join('\n');
-}
-
-/** Everybody in group order, as `1 1 1`. */
-async function everywhere(text: string, place: 'postgres' | 'skymap' = 'skymap'): Promise<string> {
-  const values = [];
-  for (const { group } of cluster.nodes)
-    values.push(Object.values((await query(cluster, group, place, text))[0] ?? {})[0]);
-  return values.join(' ');
-}
-
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-users-'));
+test.beforeAll(async ({ file, users, apply }) => {
   for (const [name, password] of Object.entries(PASSWORDS))
     await writeFile(file(name), `${password}\n`, { mode: 0o600 });
-  cluster = await startLocalCluster({ workers: 2, logStatements: true });
   first = await apply([database(users())]);
   second = await apply([database(users())]);
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
 });
 
 describe('the first run', () => {
@@ -118,7 +130,12 @@ describe('the first run', () => {
     expect(second.log).toContain(`  Roles already exist: skymap, skymap_app, skymap_ro, A"b'c\n`);
   });
 
-  test('no password and no verifier is in the output, the plan or the logs of the servers', async () => {
+  test('no password and no verifier is in the output, the plan or the logs of the servers', async ({
+    cluster,
+    users,
+    verifiers,
+    serverLogs,
+  }) => {
     const planned = await runProgram(cluster, ['plan'], specOf(cluster, [database(users(), { name: 'other' })]));
     expect(planned.code).toBe(10);
     expect(planned.stdout).toContain('grant on database "other": CONNECT, TEMPORARY to "skymap_app"');
@@ -146,7 +163,7 @@ describe('the first run', () => {
     }
   });
 
-  test('every node has the same verifiers', async () => {
+  test('every node has the same verifiers', async ({ verifiers }) => {
     for (const [name, stored] of Object.entries(await verifiers())) {
       expect({ name, distinct: new Set(stored).size, nodes: stored.length }).toEqual({ name, distinct: 1, nodes: 3 });
       expect(String(stored[0])).toMatch(/^SCRAM-SHA-256\$4096:/);
@@ -155,20 +172,23 @@ describe('the first run', () => {
 });
 
 describe('what users may do', () => {
-  test.each(Object.keys(PASSWORDS))('%s logs in on every node and reads a distributed table there', async (name) => {
-    for (const group of [0, 1, 2]) {
-      expect(await as(name, group, 'SELECT count(*)::int AS n FROM public.events')).toEqual([{ n: 30 }]);
-    }
-  });
+  test.for(Object.keys(PASSWORDS))(
+    '%s logs in on every node and reads a distributed table there',
+    async (name, { as }) => {
+      for (const group of [0, 1, 2]) {
+        expect(await as(name, group, 'SELECT count(*)::int AS n FROM public.events')).toEqual([{ n: 30 }]);
+      }
+    },
+  );
 
-  test('readOnly reads and does not write', async () => {
+  test('readOnly reads and does not write', async ({ as }) => {
     await expect(as('skymap_ro', 0, "INSERT INTO public.events (note) VALUES ('y')")).rejects.toThrow(
       /permission denied/,
     );
     await expect(as('skymap_ro', 0, 'CREATE TEMPORARY TABLE t (i int)')).rejects.toThrow(/permission denied/);
   });
 
-  test('readWrite changes rows, with the sequence, and makes no tables', async () => {
+  test('readWrite changes rows, with the sequence, and makes no tables', async ({ as }) => {
     expect(await as('skymap_app', 0, "INSERT INTO public.events (note) VALUES ('y') RETURNING note")).toEqual([
       { note: 'y' },
     ]);
@@ -177,7 +197,7 @@ describe('what users may do', () => {
     await expect(as('skymap_app', 0, 'TRUNCATE public.events')).rejects.toThrow(/permission denied/);
   });
 
-  test('what `all` and the owner make later is there for the others, on every node', async () => {
+  test('what `all` and the owner make later is there for the others, on every node', async ({ users, apply, as }) => {
     for (const [name, table] of [
       ['skymap', 'analytics.by_owner'],
       [`A"b'c`, 'public.by_all'],
@@ -193,7 +213,7 @@ describe('what users may do', () => {
     expect(again.log).toContain('\nNothing was changed\n');
   });
 
-  test('the settings of a role in the database', async () => {
+  test('the settings of a role in the database', async ({ as }) => {
     expect(
       await as(
         'skymap_app',
@@ -204,7 +224,7 @@ describe('what users may do', () => {
     expect(await as('skymap_ro', 1, "SELECT current_setting('statement_timeout') AS t")).toEqual([{ t: '0' }]);
   });
 
-  test("nobody else gets in, and the ledger is nobody else's", async () => {
+  test("nobody else gets in, and the ledger is nobody else's", async ({ cluster }) => {
     await query(cluster, 0, 'postgres', "CREATE ROLE stranger LOGIN PASSWORD 'stranger'");
     await expect(connect(cluster, 0, 'skymap', { name: 'stranger', password: 'stranger' })).rejects.toThrow(
       /permission denied/,
@@ -222,7 +242,15 @@ describe('what users may do', () => {
 });
 
 describe('later runs', () => {
-  test('a changed password changes one verifier, the same on all nodes', async () => {
+  test('a changed password changes one verifier, the same on all nodes', async ({
+    cluster,
+    file,
+    users,
+    apply,
+    as,
+    verifiers,
+    serverLogs,
+  }) => {
     const before = await verifiers();
     await writeFile(file('skymap_app'), 'canary-rotated', { mode: 0o600 });
     const run = await apply([database(users())]);
@@ -243,7 +271,7 @@ describe('later runs', () => {
     expect((await serverLogs()).includes('canary-rotated')).toBe(false);
   });
 
-  test('a new user changes nobody else', async () => {
+  test('a new user changes nobody else', async ({ cluster, file, user, users, apply, verifiers }) => {
     const before = await verifiers();
     await writeFile(file('reporter'), 'canary-reporter', { mode: 0o600 });
     const run = await apply([database([...users(), user('reporter', 'readOnly')])]);
@@ -259,7 +287,13 @@ describe('later runs', () => {
     }
   });
 
-  test("a worker that has another verifier gets the coordinator's; an md5 hash is replaced everywhere", async () => {
+  test("a worker that has another verifier gets the coordinator's; an md5 hash is replaced everywhere", async ({
+    cluster,
+    users,
+    apply,
+    as,
+    verifiers,
+  }) => {
     const before = await verifiers();
     await query(cluster, 1, 'postgres', "ALTER ROLE skymap_ro PASSWORD 'canary-ro-3'");
     const one = await apply([database(users())]);
@@ -273,7 +307,12 @@ describe('later runs', () => {
     expect(await as('skymap_ro', 2, 'SELECT count(*)::int AS n FROM public.events')).toEqual([{ n: 30 }]);
   });
 
-  test("rights that were taken away come back, others' grants stay, what PUBLIC got goes", async () => {
+  test("rights that were taken away come back, others' grants stay, what PUBLIC got goes", async ({
+    cluster,
+    users,
+    apply,
+    everywhere,
+  }) => {
     await query(
       cluster,
       0,
@@ -319,7 +358,7 @@ describe('later runs', () => {
     expect((await runProgram(cluster, ['plan'], specOf(cluster, [database(users())]))).code).toBe(0);
   });
 
-  test('a view that only its maker may read is granted on the workers too', async () => {
+  test('a view that only its maker may read is granted on the workers too', async ({ cluster, users, apply, as }) => {
     await query(
       cluster,
       0,
@@ -337,7 +376,7 @@ describe('later runs', () => {
 });
 
 describe('what is refused', () => {
-  test('a role that exists as a superuser: exit 3, nothing changed', async () => {
+  test('a role that exists as a superuser: exit 3, nothing changed', async ({ cluster, file, user, apply }) => {
     await query(cluster, 2, 'postgres', 'CREATE ROLE boss SUPERUSER');
     await writeFile(file('boss'), 'canary-boss', { mode: 0o600 });
     const run = await apply([{ name: 'bossy', users: [user('boss', 'readOnly')] }]);
@@ -355,7 +394,7 @@ describe('what is refused', () => {
     expect(await query(cluster, 0, 'postgres', "SELECT FROM pg_roles WHERE rolname = 'boss'")).toEqual([]);
   });
 
-  test('a group that is not there: exit 2', async () => {
+  test('a group that is not there: exit 2', async ({ user, apply }) => {
     const run = await apply([{ name: 'grouped', users: [user('skymap_ro', 'readOnly', { memberOf: ['nobody'] })] }]);
     expect(run.code).toBe(2);
     expect(run.log).toMatchInlineSnapshot(`
@@ -369,7 +408,12 @@ describe('what is refused', () => {
     `);
   });
 
-  test('files that are missing, empty or of several lines: all told, exit 2 before anything else', async () => {
+  test('files that are missing, empty or of several lines: all told, exit 2 before anything else', async ({
+    folder,
+    file,
+    user,
+    apply,
+  }) => {
     await writeFile(file('empty'), '\n', { mode: 0o600 });
     await writeFile(file('lines'), 'one\ntwo\n', { mode: 0o600 });
     const run = await apply([{ name: 'files', users: ['missing', 'empty', 'lines'].map((name) => user(name, 'all')) }]);

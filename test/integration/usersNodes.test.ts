@@ -1,12 +1,29 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { expect } from 'vitest';
+import { connect, nodeOf, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 3, logStatements: true })
+  .extend(
+    'database',
+    { scope: 'file' },
+    ({ folder }) =>
+      (name: string, more: Document = {}): Document => ({
+        name,
+        users: [{ name: 'shared', passwordFile: path.join(folder, 'shared'), access: 'readWrite' }],
+        ...more,
+      }),
+  )
+  .extend('verifiers', { scope: 'file' }, ({ cluster }) => async (role: string) => {
+    const found = [];
+    for (const { group } of cluster.nodes) {
+      const text = 'SELECT rolpassword FROM pg_authid WHERE rolname = $1';
+      found.push((await query(cluster, group, 'postgres', text, [role]))[0]?.['rolpassword']);
+    }
+    return found;
+  });
 
 const INIT_SQL = `CREATE ROLE office;
 CREATE ROLE clerk LOGIN CONNECTION LIMIT 40;
@@ -17,33 +34,15 @@ INSERT INTO public.letters SELECT generate_series(1, 20);
 GRANT SELECT ON public.letters TO office, clerk;
 `;
 
-const database = (name: string, more: Document = {}): Document => ({
-  name,
-  users: [{ name: 'shared', passwordFile: path.join(folder, 'shared'), access: 'readWrite' }],
-  ...more,
-});
-
-const verifiers = async (role: string) => {
-  const found = [];
-  for (const { group } of cluster.nodes) {
-    const text = 'SELECT rolpassword FROM pg_authid WHERE rolname = $1';
-    found.push((await query(cluster, group, 'postgres', text, [role]))[0]?.['rolpassword']);
-  }
-  return found;
-};
-
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-users-nodes-'));
+test.beforeAll(async ({ folder }) => {
   await writeFile(path.join(folder, 'shared'), 'canary-shared', { mode: 0o600 });
-  cluster = await startLocalCluster({ workers: 3, logStatements: true });
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
-test('a node that the database leaves out gets the roles; one that is added later gets those of initSQL too', async () => {
+test('a node that the database leaves out gets the roles; one that is added later gets those of initSQL too', async ({
+  cluster,
+  database,
+  verifiers,
+}) => {
   const spec = database('archive', { initSQL: INIT_SQL });
   const first = await runProgram(cluster, ['apply'], specOf(cluster, [{ ...spec, workerGroups: [1] }]));
   expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: '' });
@@ -82,7 +81,12 @@ test('a node that the database leaves out gets the roles; one that is added late
   expect(third.log).toContain('\nNothing was changed\n');
 });
 
-test('three databases that make one role at the same moment agree on its verifier', async () => {
+test('three databases that make one role at the same moment agree on its verifier', async ({
+  folder,
+  cluster,
+  database,
+  verifiers,
+}) => {
   await writeFile(path.join(folder, 'shared'), 'canary-shared-2');
   const names = ['north', 'east', 'south'];
   const runs = await Promise.all(

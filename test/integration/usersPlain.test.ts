@@ -1,29 +1,32 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { isVerifierOf } from '../../src/postgres/scram.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** The services of a home server: one database each, with a user of the same name. */
 const SERVICES = ['authelia', 'freshrss', 'gitea', 'grafana', 'speedtest', 'uptimekuma', 'vaultwarden'] as const;
 
-let cluster: LocalCluster;
-let folder: string;
-let first: Outcome;
+const test = clusterTest({ workers: 0, citus: 'none' }).extend(
+  'spec',
+  { scope: 'file' },
+  ({ cluster, folder }) =>
+    (): Document => {
+      return specOf(
+        cluster,
+        SERVICES.map((name) => ({
+          name,
+          users: [{ name, passwordFile: path.join(folder, name), access: 'owner' }],
+          ...(name === 'gitea' ? GITEA : {}),
+        })),
+      );
+    },
+);
 
-function spec(): Document {
-  return specOf(
-    cluster,
-    SERVICES.map((name) => ({
-      name,
-      users: [{ name, passwordFile: path.join(folder, name), access: 'owner' }],
-      ...(name === 'gitea' ? GITEA : {}),
-    })),
-  );
-}
+let first: Outcome;
 
 const GITEA: Document = {
   extensions: ['pg_trgm'],
@@ -32,11 +35,8 @@ const GITEA: Document = {
   initSQL: 'CREATE TABLE archive.entries (id int PRIMARY KEY);\nCREATE INDEX CONCURRENTLY ON archive.entries (id);\n',
 };
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-plain-'));
+test.beforeAll(async ({ folder, cluster, spec }) => {
   for (const name of SERVICES) await writeFile(path.join(folder, name), `secret of ${name}`, { mode: 0o600 });
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
-  console.log(cluster.description);
   // One of them was made by hand, with a table of its own and another password.
   await query(cluster, 0, 'postgres', "CREATE ROLE grafana LOGIN PASSWORD 'by hand'");
   await query(cluster, 0, 'postgres', 'CREATE DATABASE grafana');
@@ -44,12 +44,7 @@ beforeAll(async () => {
   first = await runProgram(cluster, ['apply'], spec());
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
-test('seven databases and users in one run', async () => {
+test('seven databases and users in one run', async ({ cluster }) => {
   expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: '' });
   for (const name of SERVICES) {
     const client = await connect(cluster, 0, name, { name, password: `secret of ${name}` });
@@ -64,14 +59,14 @@ test('seven databases and users in one run', async () => {
   }
 });
 
-test('a user reaches its own database only', async () => {
+test('a user reaches its own database only', async ({ cluster }) => {
   for (const database of SERVICES.filter((name) => name !== 'gitea')) {
     const login = connect(cluster, 0, database, { name: 'gitea', password: 'secret of gitea' });
     await expect(login).rejects.toThrow(/permission denied for database/);
   }
 });
 
-test('what was made by hand is taken over: the data stays, the owner may read it', async () => {
+test('what was made by hand is taken over: the data stays, the owner may read it', async ({ cluster }) => {
   const client = await connect(cluster, 0, 'grafana', { name: 'grafana', password: 'secret of grafana' });
   try {
     expect((await client.query('SELECT id FROM dashboards')).rows).toEqual([{ id: 42 }]);
@@ -126,7 +121,7 @@ test('the log speaks of no coordinator and no worker', () => {
   `);
 });
 
-test('a second run changes nothing, and says so for each', async () => {
+test('a second run changes nothing, and says so for each', async ({ cluster, spec }) => {
   const second = await runProgram(cluster, ['apply'], spec());
   expect(second.code).toBe(0);
   expect(second.log.split('\nNothing was changed\n')).toHaveLength(SERVICES.length + 1);
@@ -138,7 +133,7 @@ test('a second run changes nothing, and says so for each', async () => {
   expect((await runProgram(cluster, ['verify'], spec())).code).toBe(0);
 });
 
-test('nothing of Citus was touched', async () => {
+test('nothing of Citus was touched', async ({ cluster }) => {
   for (const name of ['postgres', ...SERVICES]) {
     const found = await query(
       cluster,
@@ -153,7 +148,9 @@ test('nothing of Citus was touched', async () => {
   }
 });
 
-test("verifiers of PostgreSQL's own making are recognised, whatever characters the password has", async () => {
+test("verifiers of PostgreSQL's own making are recognised, whatever characters the password has", async ({
+  cluster,
+}) => {
   const ranges = [
     [0x01, 0x7e],
     [0xa0, 0x24f],

@@ -1,16 +1,49 @@
 /** Users that cannot be made: the exit code, the whole message, and that nothing was changed on any node, also for others. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { expect } from 'vitest';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 1 })
+  .extend('file', { scope: 'file' }, ({ folder }) => (name: string): string => {
+    return path.join(folder, name);
+  })
+  .extend('user', { scope: 'file' }, ({ file }) => (name: string, more: Document = {}): Document => {
+    return { name, passwordFile: file('good'), access: 'readOnly', ...more };
+  })
+  .extend('apply', { scope: 'file' }, ({ cluster }) => async (databases: readonly Document[], more: Document = {}) => {
+    return await runProgram(cluster, ['apply'], specOf(cluster, databases, { cluster: more }));
+  })
+  /** Everything that declared users touch, on every node. */
+  .extend('catalog', { scope: 'file' }, ({ cluster }) => async (): Promise<unknown> => {
+    const found = [];
+    for (const { group } of cluster.nodes) {
+      found.push(
+        await query(
+          cluster,
+          group,
+          'postgres',
+          `SELECT (SELECT json_agg(d ORDER BY oid) FROM (SELECT oid, datname, datdba, datacl::text FROM pg_database) d) AS databases,
+                (SELECT json_agg(r ORDER BY oid) FROM pg_authid r) AS roles,
+                (SELECT json_agg(m ORDER BY roleid, member) FROM pg_auth_members m) AS members,
+                (SELECT json_agg(s ORDER BY setdatabase, setrole) FROM pg_db_role_setting s) AS settings`,
+        ),
+        await query(
+          cluster,
+          group,
+          'existing',
+          `SELECT (SELECT json_agg(a ORDER BY nodeid, rolename) FROM pg_dist_authinfo a) AS authinfo,
+                (SELECT json_agg(d ORDER BY oid) FROM pg_default_acl d) AS defaults,
+                (SELECT json_agg(n ORDER BY oid) FROM (SELECT oid, nspname, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_') n) AS schemas`,
+        ),
+      );
+    }
+    return found;
+  });
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-refused-'));
+test.beforeAll(async ({ cluster, file, user, apply }) => {
   const passwords = {
     good: 'password of good',
     other: 'password of other',
@@ -21,7 +54,6 @@ beforeAll(async () => {
   for (const [name, content] of Object.entries(passwords)) {
     await writeFile(file(name), content, { encoding: 'latin1', mode: 0o600 });
   }
-  cluster = await startLocalCluster({ workers: 1 });
   const made = await apply([{ name: 'existing', users: [user('good', { access: 'owner' })] }]);
   expect({ code: made.code, log: made.log }).toMatchObject({ code: 0 });
   for (const { group } of cluster.nodes) {
@@ -29,48 +61,10 @@ beforeAll(async () => {
   }
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
-function file(name: string): string {
-  return path.join(folder, name);
-}
-
-function user(name: string, more: Document = {}): Document {
-  return { name, passwordFile: file('good'), access: 'readOnly', ...more };
-}
-
-async function apply(databases: readonly Document[], more: Document = {}) {
-  return await runProgram(cluster, ['apply'], specOf(cluster, databases, { cluster: more }));
-}
-
-/** Everything that declared users touch, on every node. */
-async function catalog(): Promise<unknown> {
-  const found = [];
-  for (const { group } of cluster.nodes) {
-    found.push(
-      await query(
-        cluster,
-        group,
-        'postgres',
-        `SELECT (SELECT json_agg(d ORDER BY oid) FROM (SELECT oid, datname, datdba, datacl::text FROM pg_database) d) AS databases,
-                (SELECT json_agg(r ORDER BY oid) FROM pg_authid r) AS roles,
-                (SELECT json_agg(m ORDER BY roleid, member) FROM pg_auth_members m) AS members,
-                (SELECT json_agg(s ORDER BY setdatabase, setrole) FROM pg_db_role_setting s) AS settings`,
-      ),
-      await query(
-        cluster,
-        group,
-        'existing',
-        `SELECT (SELECT json_agg(a ORDER BY nodeid, rolename) FROM pg_dist_authinfo a) AS authinfo,
-                (SELECT json_agg(d ORDER BY oid) FROM pg_default_acl d) AS defaults,
-                (SELECT json_agg(n ORDER BY oid) FROM (SELECT oid, nspname, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_') n) AS schemas`,
-      ),
-    );
-  }
-  return found;
+interface Given {
+  readonly folder: string;
+  readonly file: (name: string) => string;
+  readonly user: (name: string, more?: Document) => Document;
 }
 
 interface Case {
@@ -81,8 +75,8 @@ interface Case {
 }
 
 /** In each of them stands something that could be done beside what cannot: the user `newcomer`, mostly. */
-const cases: Readonly<Record<string, () => Case>> = {
-  'a password file that is missing': () => ({
+const cases: Readonly<Record<string, (given: Given) => Case>> = {
+  'a password file that is missing': ({ file, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('bad', { passwordFile: file('missing') })] }],
     code: 2,
     says: [
@@ -90,29 +84,29 @@ const cases: Readonly<Record<string, () => Case>> = {
       `  Cause: role 'bad': The password file FOLDER/missing cannot be read: ENOENT: no such file or directory, open 'FOLDER/missing'`,
     ],
   }),
-  'a password file that is a folder': () => ({
+  'a password file that is a folder': ({ folder, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('bad', { passwordFile: folder })] }],
     code: 2,
     says: [
       "  Cause: role 'bad': The password file FOLDER cannot be read: EISDIR: illegal operation on a directory, read",
     ],
   }),
-  'a password that is empty': () => ({
+  'a password that is empty': ({ file, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('bad', { passwordFile: file('empty') })] }],
     code: 2,
     says: ["  Cause: role 'bad': The password file FOLDER/empty is empty"],
   }),
-  'a password of several lines': () => ({
+  'a password of several lines': ({ file, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('bad', { passwordFile: file('lines') })] }],
     code: 2,
     says: ["  Cause: role 'bad': The password file FOLDER/lines holds more than one line"],
   }),
-  'a password that is no text': () => ({
+  'a password that is no text': ({ file, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('bad', { passwordFile: file('binary') })] }],
     code: 2,
     says: ["role 'bad': The password file FOLDER/binary cannot be read: The encoded data was not valid"],
   }),
-  'one of several databases with such a file: none of them': () => ({
+  'one of several databases with such a file: none of them': ({ file, user }) => ({
     databases: [
       { name: 'made', users: [user('newcomer')] },
       { name: 'existing', users: [user('good', { access: 'owner', passwordFile: file('other') })] },
@@ -121,7 +115,7 @@ const cases: Readonly<Record<string, () => Case>> = {
     code: 2,
     says: ['ERROR: The password of 1 user cannot be read'],
   }),
-  "the superuser's password file, empty": () => ({
+  "the superuser's password file, empty": ({ file, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer')] }],
     cluster: { passwordFile: file('empty') },
     code: 2,
@@ -130,13 +124,13 @@ const cases: Readonly<Record<string, () => Case>> = {
       '  Next: Put the password, and nothing else, into that file',
     ],
   }),
-  "the superuser's password file, of several lines": () => ({
+  "the superuser's password file, of several lines": ({ file, user }) => ({
     databases: [{ name: 'made', users: [user('newcomer')] }],
     cluster: { passwordFile: file('lines') },
     code: 2,
     says: ['ERROR: The password file FOLDER/lines holds more than one line'],
   }),
-  'a role that exists as a superuser': () => ({
+  'a role that exists as a superuser': ({ user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('boss')] }],
     code: 3,
     says: [
@@ -146,17 +140,17 @@ const cases: Readonly<Record<string, () => Case>> = {
       '. Nothing was changed',
     ],
   }),
-  'such a role as an owner': () => ({
+  'such a role as an owner': ({ user }) => ({
     databases: [{ name: 'existing', users: [user('newcomer'), user('boss', { access: 'owner' })] }],
     code: 3,
     says: ["    node0: Role 'boss' exists as a superuser", '. Nothing was changed'],
   }),
-  'a member of a superuser': () => ({
+  'a member of a superuser': ({ user }) => ({
     databases: [{ name: 'made', users: [user('newcomer', { memberOf: ['boss'] })] }],
     code: 3,
     says: ["ERROR: Role 'boss'", '. Nothing was changed'],
   }),
-  'one role declared with two passwords': () => ({
+  'one role declared with two passwords': ({ file, user }) => ({
     databases: [
       { name: 'made', users: [user('newcomer')] },
       { name: 'existing', users: [user('newcomer', { passwordFile: file('other') })] },
@@ -166,7 +160,7 @@ const cases: Readonly<Record<string, () => Case>> = {
       "databases[1].users[0].passwordFile: of role 'newcomer' differs from databases[0].users[0].passwordFile: a role is one and the same in all databases",
     ],
   }),
-  'one role declared with different attributes: all differences at once': () => ({
+  'one role declared with different attributes: all differences at once': ({ user }) => ({
     databases: [
       { name: 'made', users: [user('newcomer', { connectionLimit: 3 })] },
       { name: 'existing', users: [user('newcomer', { login: false, memberOf: ['pg_monitor'] })] },
@@ -174,7 +168,7 @@ const cases: Readonly<Record<string, () => Case>> = {
     code: 2,
     says: ['users[0].login: of role', 'users[0].connectionLimit: of role', 'users[0].memberOf: of role'],
   }),
-  "names that are PostgreSQL's, a key word's and the superuser's": () => ({
+  "names that are PostgreSQL's, a key word's and the superuser's": ({ user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('pg_mine'), user('public'), user('postgres')] }],
     code: 2,
     says: [
@@ -183,15 +177,15 @@ const cases: Readonly<Record<string, () => Case>> = {
       "databases[0].users[3].name: 'postgres' is cluster.user, the superuser, which is not for this program to change",
     ],
   }),
-  'a name of more than 63 bytes': () => ({
+  'a name of more than 63 bytes': ({ user }) => ({
     databases: [{ name: 'made', users: [user('newcomer'), user('ü'.repeat(32))] }],
     code: 2,
     says: ['databases[0].users[1].name: '],
   }),
 };
 
-test.each(Object.entries(cases))('%s', async (_title, prepare) => {
-  const { databases, cluster: more = {}, code, says } = prepare();
+test.for(Object.entries(cases))('%s', async ([_title, prepare], { folder, cluster, file, user, apply, catalog }) => {
+  const { databases, cluster: more = {}, code, says } = prepare({ folder, file, user });
   const before = await catalog();
   const run = await apply(databases, more);
   const text = run.log.replaceAll(folder, 'FOLDER');
@@ -208,7 +202,7 @@ test.each(Object.entries(cases))('%s', async (_title, prepare) => {
   expect({ command: 'plan', code: planned.code }).toEqual({ command: 'plan', code });
 });
 
-test('what stood beside them can be made', async () => {
+test('what stood beside them can be made', async ({ user, apply, catalog }) => {
   const before = await catalog();
   const run = await apply([{ name: 'made', users: [user('newcomer')] }]);
   expect({ code: run.code, log: run.log }).toEqual({ code: 0, log: expect.stringContaining("'made' is ready!") });

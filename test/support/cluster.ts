@@ -1,16 +1,15 @@
 /**
- * Local clusters for tests. One screen of usage:
+ * Local clusters for tests; a test gets one from fixtures.ts. One screen of usage:
  *
  *     import { connect, query, clusterSpec, startLocalCluster } from './cluster.ts';
  *
  *     const cluster = await startLocalCluster({ workers: 2 });       // real Citus if this machine has it, else the stand-in
- *     console.log(cluster.description);                              // which of them it is: print it
  *     const [coordinator, first, second] = cluster.nodes;            // groups 0, 1, 2, each with host and port
  *     const spec = clusterSpec(cluster);                             // the `cluster` part of a Spec
  *     await query(cluster, 1, 'skymap', 'SELECT 1');                 // rows, from the database `skymap` of group 1
  *     const client = await connect(cluster, 0, 'postgres');          // a pg Client: end it yourself
  *     await first.stop('immediate');                                 // a crash; then first.start(), or first.restart()
- *     await cluster.stop();                                          // in afterAll; also happens when the process dies
+ *     await cluster.stop();                                          // the fixture does; also happens when the process dies
  *
  * The servers are empty: PostgreSQL's own databases, no extension, nothing registered. The superuser `postgres` has a
  * password with a space, quotes and a backslash (`cluster.password`, also in `cluster.passwordFile`). Ports are free

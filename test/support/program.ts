@@ -6,11 +6,10 @@
  *     expect(run.code).toBe(0);
  *     expect(run.log).toContain("Database 'skymap' is ready!");                       // addresses read node0, node1 …
  *
- *     const program = await buildProgram();                                           // bundled as users get it
+ *     const program = await buildProgram();                                           // bundled as users get it (a fixture)
  *     const child = program.start(cluster, ['apply'], spec);                          // in a process of its own
  *     await child.printed('Line 1:'); child.kill('SIGTERM');
  *     const { code } = await child.ended;
- *     await program.remove();                                                         // in afterAll
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
