@@ -1,55 +1,68 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { catalogsOf, firstValue, list } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** initSQL against real nodes: each statement once, in order, and resumed where it stopped. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function run(command: string, name: string, initSQL: string, more: Document = {}): Promise<Outcome> {
-  return await runProgram(cluster, [command], specOf(cluster, [{ name, initSQL, ...more }]));
-}
+const test = clusterTest({ workers: 2 })
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (command: string, name: string, initSQL: string, more: Document = {}): Promise<Outcome> => {
+        return await runProgram(cluster, [command], specOf(cluster, [{ name, initSQL, ...more }]));
+      },
+  )
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ run }) =>
+      async (name: string, initSQL: string, more: Document = {}): Promise<Outcome> => {
+        return await run('apply', name, initSQL, more);
+      },
+  )
+  .extend(
+    'applied',
+    { scope: 'file' },
+    ({ apply }) =>
+      async (name: string, initSQL: string, more: Document = {}): Promise<string> => {
+        const { code, log } = await apply(name, initSQL, more);
+        expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+        return log;
+      },
+  )
+  .extend(
+    'rejected',
+    { scope: 'file' },
+    ({ apply }) =>
+      async (code: number, name: string, initSQL: string, more: Document = {}): Promise<string> => {
+        const outcome = await apply(name, initSQL, more);
+        expect({ code: outcome.code, log: outcome.log }).toEqual({
+          code,
+          log: expect.not.stringContaining(`Database '${name}' is ready!`),
+        });
+        return outcome.log.slice(outcome.log.indexOf('ERROR'));
+      },
+  )
+  .extend(
+    'one',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (database: string, sql: string, group = 0): Promise<unknown> => {
+        return await firstValue(cluster, group, database, sql);
+      },
+  );
 
 /** A plan without its line about the databases of the other tests, which its spec does not declare. */
 function withoutOthers(plan: string): string {
   return plan.replace(/^! Not in this spec.*\n\n/, '');
 }
 
-async function apply(name: string, initSQL: string, more: Document = {}): Promise<Outcome> {
-  return await run('apply', name, initSQL, more);
-}
-
-async function applied(name: string, initSQL: string, more: Document = {}): Promise<string> {
-  const { code, log } = await apply(name, initSQL, more);
-  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
-  return log;
-}
-
-async function rejected(code: number, name: string, initSQL: string, more: Document = {}): Promise<string> {
-  const outcome = await apply(name, initSQL, more);
-  expect({ code: outcome.code, log: outcome.log }).toEqual({
-    code,
-    log: expect.not.stringContaining(`Database '${name}' is ready!`),
-  });
-  return outcome.log.slice(outcome.log.indexOf('ERROR'));
-}
-
 /** The statements that a run executed, by their lines. */
 function lines(log: string): readonly number[] {
   return [...log.matchAll(/^ +Line (\d+): /gm)].map((match) => Number(match[1]));
-}
-
-async function one(database: string, sql: string, group = 0): Promise<unknown> {
-  return await firstValue(cluster, group, database, sql);
 }
 
 const SEED = `-- Create schemas
@@ -78,7 +91,7 @@ CREATE TABLE users (
 SELECT create_reference_table('users');
 `;
 
-test("the seed's script runs once, and its tables are everywhere", async () => {
+test("the seed's script runs once, and its tables are everywhere", async ({ cluster, applied, one }) => {
   expect(lines(await applied('mydb', SEED))).toEqual([2, 3, 6, 7, 10, 17, 20, 24]);
   await query(
     cluster,
@@ -94,7 +107,11 @@ test("the seed's script runs once, and its tables are everywhere", async () => {
   expect(again).toContain('Nothing was changed');
 });
 
-test('appended statements run, removed ones are no concern, the ledger stays off the workers', async () => {
+test('appended statements run, removed ones are no concern, the ledger stays off the workers', async ({
+  cluster,
+  applied,
+  one,
+}) => {
   const log = await applied(
     'mydb',
     `${SEED.replace('CREATE SCHEMA IF NOT EXISTS staging;', '')}INSERT INTO users VALUES (99, 'late');`,
@@ -116,7 +133,11 @@ INSERT INTO a
   FROM a;
 INSERT INTO a VALUES (3);`;
 
-  test("ends the run with its line, the statement, the place and PostgreSQL's words", async () => {
+  test("ends the run with its line, the statement, the place and PostgreSQL's words", async ({
+    run,
+    rejected,
+    one,
+  }) => {
     expect(await rejected(2, 'halfway', broken)).toMatchInlineSnapshot(`
       "ERROR: initSQL failed at line 4: INSERT INTO a SELECT 'é😀', nope FROM a (node node0, database halfway)
         Cause: column "nope" does not exist (SQLSTATE 42703)
@@ -141,16 +162,16 @@ INSERT INTO a VALUES (3);`;
     `);
   });
 
-  test('fails again unless it is corrected', async () => {
+  test('fails again unless it is corrected', async ({ apply }) => {
     expect(lines((await apply('halfway', broken)).log)).toEqual([3]);
   });
 
-  test('corrected, the next run resumes with it', async () => {
+  test('corrected, the next run resumes with it', async ({ applied, one }) => {
     expect(lines(await applied('halfway', broken.replace("'é😀', nope", '2')))).toEqual([3, 6]);
     expect(await one('halfway', 'SELECT array_agg(x ORDER BY x) FROM a')).toEqual([1, 2, 3]);
   });
 
-  test('an edited statement that was executed is refused, with both lines', async () => {
+  test('an edited statement that was executed is refused, with both lines', async ({ run, rejected, one }) => {
     const edited = broken.replace("'é😀', nope", '2').replace('VALUES (1)', 'VALUES (7)');
     expect(await rejected(3, 'halfway', edited)).toMatchInlineSnapshot(`
       "ERROR: Line 2 of initSQL is new or was edited, but line 3 has been executed already (database halfway)
@@ -164,7 +185,7 @@ INSERT INTO a VALUES (3);`;
     expect(await one('halfway', 'SELECT array_agg(x ORDER BY x) FROM a')).toEqual([1, 2, 3]);
   });
 
-  test('within an own BEGIN … COMMIT undoes all of the block', async () => {
+  test('within an own BEGIN … COMMIT undoes all of the block', async ({ applied, rejected, one }) => {
     const block = `CREATE TABLE b (x int);
 BEGIN;
 INSERT INTO b VALUES (1);
@@ -185,7 +206,11 @@ INSERT INTO b VALUES (3);`;
     expect(await one('blocks', 'SELECT array_agg(x ORDER BY x) FROM b')).toEqual([1, 2, 3]);
   });
 
-  test('a deferred constraint fails at the end of its statement, and is not recorded', async () => {
+  test('a deferred constraint fails at the end of its statement, and is not recorded', async ({
+    cluster,
+    applied,
+    rejected,
+  }) => {
     const script = `CREATE TABLE p (x int PRIMARY KEY);
 CREATE TABLE c (x int REFERENCES p DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO c VALUES (1);`;
@@ -195,7 +220,7 @@ INSERT INTO c VALUES (1);`;
   });
 });
 
-test('statements that cannot run in a transaction run alone', async () => {
+test('statements that cannot run in a transaction run alone', async ({ cluster, applied, one }) => {
   const script = `CREATE TABLE t (x int);
 CREATE INDEX CONCURRENTLY t_x ON t (x);
 VACUUM t;
@@ -210,7 +235,11 @@ INSERT INTO t VALUES (3);`;
   expect(await applied('alone', script)).toContain('Nothing was changed');
 });
 
-test('an index that could not be built concurrently: the run says what is left behind', async () => {
+test('an index that could not be built concurrently: the run says what is left behind', async ({
+  cluster,
+  applied,
+  rejected,
+}) => {
   const script = `CREATE TABLE d (x int);
 INSERT INTO d VALUES (1), (1);
 CREATE UNIQUE INDEX CONCURRENTLY d_x ON d (x);`;
@@ -231,7 +260,7 @@ CREATE UNIQUE INDEX CONCURRENTLY d_x ON d (x);`;
   expect(lines(await applied('invalid_index', script))).toEqual([3]);
 });
 
-test('SET is replayed when a run resumes', async () => {
+test('SET is replayed when a run resumes', async ({ cluster, applied, rejected }) => {
   const script = `CREATE SCHEMA s;
 SET search_path = s;
 CREATE TABLE inside (x int);
@@ -244,7 +273,7 @@ CREATE TABLE later (x int);`;
   ).toEqual(['inside', 'later']);
 });
 
-test('SET ROLE before a statement: it runs as that role, the ledger is still written', async () => {
+test('SET ROLE before a statement: it runs as that role, the ledger is still written', async ({ cluster, applied }) => {
   const script = `CREATE ROLE maker;
 GRANT CREATE ON SCHEMA public TO maker;
 SET ROLE maker;
@@ -263,11 +292,11 @@ CREATE TABLE ours (x int);`;
   expect(await applied('roles', script)).toContain('Nothing was changed');
 });
 
-test.each([
+test.for([
   ['a meta-command of psql', 'CREATE TABLE a (x int);\n\\connect other\nSELECT 1;'],
   ['COPY FROM STDIN', 'CREATE TABLE a (x int);\nCOPY a FROM STDIN;'],
   ['a syntax error', 'CREATE TABLE a (x int);\nCREATE TABEL b (x int);'],
-])('%s is refused with its line before anything is done', async (_, script) => {
+] as const)('%s is refused with its line before anything is done', async ([_, script], { cluster, run, rejected }) => {
   expect(await rejected(2, 'never', script)).toMatchSnapshot();
   expect(await catalogsOf(cluster, 'never')).toEqual([undefined, undefined, undefined]);
   expect((await run('plan', 'never', script)).code).toBe(2);
@@ -277,7 +306,7 @@ describe('a database that was there before', () => {
   const script = 'CREATE TABLE made_by_init_sql (x int);';
   const exists = "SELECT to_regclass('made_by_init_sql') IS NOT NULL";
 
-  test('once: managed but for initSQL, with a warning each time', async () => {
+  test('once: managed but for initSQL, with a warning each time', async ({ cluster, run, applied, one }) => {
     await query(cluster, 0, 'postgres', 'CREATE DATABASE older');
     for (const _ of [1, 2]) {
       const log = await applied('older', script);
@@ -296,14 +325,14 @@ describe('a database that was there before', () => {
     `);
   });
 
-  test('adopt: once all the same', async () => {
+  test('adopt: once all the same', async ({ applied, one }) => {
     expect(lines(await applied('older', script, { initSQLPolicy: 'adopt' }))).toEqual([1]);
     expect(await one('older', exists)).toBe(true);
     expect(await applied('older', script, { initSQLPolicy: 'adopt' })).toContain('Nothing was changed');
     expect(await applied('older', `${script}\nSELECT 2;`)).toContain('Line 2: SELECT 2');
   });
 
-  test('baseline: recorded without being executed', async () => {
+  test('baseline: recorded without being executed', async ({ cluster, applied, one }) => {
     await query(cluster, 0, 'postgres', 'CREATE DATABASE oldest');
     const log = await applied('oldest', script, { initSQLPolicy: 'baseline' });
     expect(log).toContain(
@@ -314,7 +343,7 @@ describe('a database that was there before', () => {
     expect(lines(await applied('oldest', `${script}\nCREATE TABLE next (x int);`))).toEqual([2]);
   });
 
-  test('always: all of it, every time', async () => {
+  test('always: all of it, every time', async ({ cluster, run, applied, one }) => {
     const counting = 'CREATE TABLE IF NOT EXISTS runs (at timestamptz);\nINSERT INTO runs VALUES (now());';
     await query(cluster, 0, 'postgres', 'CREATE DATABASE counted');
     for (const _ of [1, 2])

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { benchSpec } from '../../bench/program.ts';
 import { type CountingProxy, startProxy } from '../../bench/proxy.ts';
 import { firstValue, list } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /**
@@ -10,41 +11,45 @@ import { type Document, type Outcome, runProgram, specOf } from '../support/prog
  * one transaction each, and nothing takes effect behind the first error.
  */
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 1 })
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, lines: readonly string[]): Promise<Outcome> => {
+        return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL: lines.join('\n') }]));
+      },
+  )
+  /** The program's messages are counted; the nodes keep their own addresses among themselves. */
+  .extend(
+    'applyCounted',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, lines: readonly string[]): Promise<Outcome> => {
+        const spec = benchSpec(cluster, name, proxy.nodes) as Document;
+        return await runProgram(cluster, ['apply'], { ...spec, databases: [{ name, initSQL: lines.join('\n') }] });
+      },
+  )
+  .extend('ids', { scope: 'file' }, ({ cluster }) => async (database: string): Promise<unknown> => {
+    return await firstValue(cluster, 0, database, 'SELECT array_agg(id ORDER BY id) FROM t');
+  })
+  .extend('recordedLines', { scope: 'file' }, ({ cluster }) => async (database: string): Promise<unknown> => {
+    return await firstValue(
+      cluster,
+      0,
+      database,
+      'SELECT array_agg(line ORDER BY ordinal) FROM citus_databases.init_sql',
+    );
+  });
 let proxy: CountingProxy;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
+test.beforeAll(async ({ cluster }) => {
   proxy = await startProxy(cluster.nodes);
 });
 
 afterAll(async () => {
   await proxy?.close();
-  await cluster?.stop();
 });
-
-async function apply(name: string, lines: readonly string[]): Promise<Outcome> {
-  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL: lines.join('\n') }]));
-}
-
-/** The program's messages are counted; the nodes keep their own addresses among themselves. */
-async function applyCounted(name: string, lines: readonly string[]): Promise<Outcome> {
-  const spec = benchSpec(cluster, name, proxy.nodes) as Document;
-  return await runProgram(cluster, ['apply'], { ...spec, databases: [{ name, initSQL: lines.join('\n') }] });
-}
-
-async function ids(database: string): Promise<unknown> {
-  return await firstValue(cluster, 0, database, 'SELECT array_agg(id ORDER BY id) FROM t');
-}
-
-async function recordedLines(database: string): Promise<unknown> {
-  return await firstValue(
-    cluster,
-    0,
-    database,
-    'SELECT array_agg(line ORDER BY ordinal) FROM citus_databases.init_sql',
-  );
-}
 
 const TABLE = 'CREATE TABLE t (id int);';
 
@@ -56,7 +61,11 @@ function numbers(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
-test('300 statements take hardly more round trips than 30, each in a transaction of its own', async () => {
+test('300 statements take hardly more round trips than 30, each in a transaction of its own', async ({
+  cluster,
+  applyCounted,
+  recordedLines,
+}) => {
   const counts: number[] = [];
   for (const [name, count] of [
     ['few', 29],
@@ -77,7 +86,7 @@ test('300 statements take hardly more round trips than 30, each in a transaction
   expect(many).toBeLessThan(few + 60);
 });
 
-test('under SET ROLE statements are sent ahead as well', async () => {
+test('under SET ROLE statements are sent ahead as well', async ({ applyCounted, ids }) => {
   const role = `DO $$ BEGIN CREATE ROLE ahead_role; EXCEPTION WHEN duplicate_object THEN NULL; END $$;`;
   const counts: number[] = [];
   for (const [name, count] of [
@@ -95,27 +104,34 @@ test('under SET ROLE statements are sent ahead as well', async () => {
 });
 
 /** What stands in line 21 fails; nothing behind it may take effect, whatever of its transaction fails. */
-test.each([
+test.for([
   ['the statement', 'INSERT INTO t VALUES (1 / 0);', '22012'],
   ['its name', 'INSERT INTO missing VALUES (1);', '42P01'],
   ['a parameter', 'INSERT INTO t VALUES ($1);', '42P02'],
   ['a block', 'BEGIN; INSERT INTO t VALUES (100); INSERT INTO missing VALUES (1); COMMIT;', '42P01'],
   ['a deferred constraint', 'INSERT INTO once VALUES (1), (1);', '23505'],
   ['a deferred constraint of a block', 'BEGIN; INSERT INTO once VALUES (2), (2); COMMIT;', '23505'],
-])('nothing takes effect behind an error of %s', async (title, wrong, sqlState) => {
-  const name = `wrong_${title.replaceAll(' ', '_')}`;
-  const once = 'CREATE TABLE once (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);';
-  const head = [TABLE, once, ...inserts(3, 20)];
-  const { code, log } = await apply(name, [...head, wrong, ...inserts(22, 90)]);
-  expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining('initSQL failed at line 21') });
-  expect(log).toContain(`SQLSTATE ${sqlState}`);
-  expect(await ids(name)).toEqual(numbers(3, 20));
-  expect(await recordedLines(name)).toEqual(numbers(1, 20));
-  expect(await apply(name, [...head, ...inserts(22, 90)])).toMatchObject({ code: 0 });
-  expect(await ids(name)).toEqual([...numbers(3, 20), ...numbers(22, 90)]);
-});
+] as const)(
+  'nothing takes effect behind an error of %s',
+  async ([title, wrong, sqlState], { apply, ids, recordedLines }) => {
+    const name = `wrong_${title.replaceAll(' ', '_')}`;
+    const once = 'CREATE TABLE once (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);';
+    const head = [TABLE, once, ...inserts(3, 20)];
+    const { code, log } = await apply(name, [...head, wrong, ...inserts(22, 90)]);
+    expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining('initSQL failed at line 21') });
+    expect(log).toContain(`SQLSTATE ${sqlState}`);
+    expect(await ids(name)).toEqual(numbers(3, 20));
+    expect(await recordedLines(name)).toEqual(numbers(1, 20));
+    expect(await apply(name, [...head, ...inserts(22, 90)])).toMatchObject({ code: 0 });
+    expect(await ids(name)).toEqual([...numbers(3, 20), ...numbers(22, 90)]);
+  },
+);
 
-test('what cannot be sent ahead takes its turn, and the session is what it should be for each statement', async () => {
+test('what cannot be sent ahead takes its turn, and the session is what it should be for each statement', async ({
+  cluster,
+  apply,
+  ids,
+}) => {
   const script = [
     TABLE, // 1
     'CREATE ROLE ahead_app; GRANT ALL ON SCHEMA public TO ahead_app; GRANT ALL ON t TO ahead_app;', // 2
@@ -156,7 +172,10 @@ test('what cannot be sent ahead takes its turn, and the session is what it shoul
   expect(await apply('turns', script)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing was changed') });
 });
 
-test('the mark by which the next run finds the session of a killed one outlives DISCARD ALL', async () => {
+test('the mark by which the next run finds the session of a killed one outlives DISCARD ALL', async ({
+  cluster,
+  apply,
+}) => {
   const marks = `INSERT INTO marks SELECT count(*) FROM pg_locks
     WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND objsubid = 2;`;
   const head = ['CREATE TABLE marks (marks int);', 'DISCARD ALL;', marks, 'SELECT pg_advisory_unlock_all();', marks];
@@ -167,7 +186,7 @@ test('the mark by which the next run finds the session of a killed one outlives 
   expect(await list(cluster, 0, 'marked', 'SELECT marks FROM marks')).toEqual(['1', '1', '1']);
 });
 
-test.each([
+test.for([
   ['owner', 1, '55000', 'ALTER TABLE citus_databases.init_sql OWNER TO ahead_thief;'],
   ['schema', 1, '55000', 'ALTER SCHEMA citus_databases OWNER TO ahead_thief;'],
   ['column', 1, '55000', 'GRANT INSERT (hash) ON citus_databases.init_sql TO ahead_thief;'],
@@ -185,18 +204,21 @@ test.each([
     '42P10',
     'ALTER TABLE citus_databases.init_sql RENAME TO other; CREATE TABLE citus_databases.init_sql (LIKE citus_databases.other);',
   ],
-])('a ledger that a statement spoils is not written: %s', async (title, exitCode, sqlState, spoils) => {
-  const name = `spoilt_${title}`;
-  const role = 'DO $$ BEGIN CREATE ROLE ahead_thief; EXCEPTION WHEN duplicate_object THEN NULL; END $$;';
-  const block = `BEGIN; ${spoils} COMMIT;`;
-  const { code, log } = await apply(name, [TABLE, role, ...inserts(3, 10), block, ...inserts(12, 20)]);
-  expect({ code, log }).toEqual({ code: exitCode, log: expect.stringContaining('initSQL failed at line 11') });
-  expect(log).toContain(`SQLSTATE ${sqlState}`);
-  expect(await ids(name)).toEqual(numbers(3, 10));
-  expect(await recordedLines(name)).toEqual(numbers(1, 10));
-});
+])(
+  'a ledger that a statement spoils is not written: %s',
+  async ([title, exitCode, sqlState, spoils], { apply, ids, recordedLines }) => {
+    const name = `spoilt_${title}`;
+    const role = 'DO $$ BEGIN CREATE ROLE ahead_thief; EXCEPTION WHEN duplicate_object THEN NULL; END $$;';
+    const block = `BEGIN; ${spoils} COMMIT;`;
+    const { code, log } = await apply(name, [TABLE, role, ...inserts(3, 10), block, ...inserts(12, 20)]);
+    expect({ code, log }).toEqual({ code: exitCode, log: expect.stringContaining('initSQL failed at line 11') });
+    expect(log).toContain(`SQLSTATE ${sqlState}`);
+    expect(await ids(name)).toEqual(numbers(3, 10));
+    expect(await recordedLines(name)).toEqual(numbers(1, 10));
+  },
+);
 
-test('a statement that somebody else has executed meanwhile is rolled back', async () => {
+test('a statement that somebody else has executed meanwhile is rolled back', async ({ cluster, apply, ids }) => {
   const script = [TABLE, ...inserts(2, 5), 'SELECT pg_advisory_xact_lock(4711);', ...inserts(7, 9)];
   expect(await apply('meanwhile', [TABLE])).toMatchObject({ code: 0 });
   const inside = await connect(cluster, 0, 'meanwhile');

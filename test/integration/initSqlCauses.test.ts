@@ -1,28 +1,38 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, nodeOf, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Statements of initSQL that fail for a reason which lies elsewhere: what passes, passes, and the rest is named. */
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 1 })
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, initSQL: string, more: Document = {}): Promise<Outcome> => {
+        return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL, ...more }]));
+      },
+  )
+  .extend('waitsForLock', { scope: 'file' }, ({ cluster }) => async (database: string): Promise<void> => {
+    const waiting = `SELECT count(*)::int FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND database = (
+    SELECT oid FROM pg_database WHERE datname = current_database())`;
+    while ((await firstValue(cluster, 0, database, waiting)) === 0) await setTimeout(50);
+  })
+  /** How often the coordinator could not connect to the worker. */
+  .extend('failures', { scope: 'file' }, ({ cluster }) => async (): Promise<number> => {
+    const log = await readFile(nodeOf(cluster, 0).logFile, 'utf8');
+    return log.split('is not currently accepting connections').length;
+  });
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function apply(name: string, initSQL: string, more: Document = {}): Promise<Outcome> {
-  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, initSQL, ...more }]));
-}
-
-test('a statement that drops citus along with a schema is rolled back and refused by name', async () => {
+test('a statement that drops citus along with a schema is rolled back and refused by name', async ({
+  cluster,
+  apply,
+}) => {
   const script = 'CREATE TABLE kept (x int);\nDROP SCHEMA public CASCADE;';
   const { code, log } = await apply('dropping', script, { extensions: ['hstore'] });
   expect({ code, error: log.slice(log.indexOf('ERROR')) }).toEqual({
@@ -36,7 +46,7 @@ test('a statement that drops citus along with a schema is rolled back and refuse
   expect(await apply('dropping', corrected, { extensions: ['hstore'] })).toMatchObject({ code: 0 });
 });
 
-test('a deadlock is rolled back, and the statement runs again', async () => {
+test('a deadlock is rolled back, and the statement runs again', async ({ cluster, apply }) => {
   const first = 'CREATE TABLE one (x int);\nCREATE TABLE two (x int);';
   expect(await apply('deadlock', first)).toMatchObject({ code: 0 });
   const other: pg.Client = await connect(cluster, 0, 'deadlock');
@@ -64,7 +74,11 @@ test('a deadlock is rolled back, and the statement runs again', async () => {
   expect(await firstValue(cluster, 0, 'deadlock', 'SELECT count(*)::int FROM two')).toBe(1);
 });
 
-test('a row that another session changed meanwhile: a repeatable read runs again', async () => {
+test('a row that another session changed meanwhile: a repeatable read runs again', async ({
+  cluster,
+  apply,
+  waitsForLock,
+}) => {
   const first = 'CREATE TABLE counted (x int);\nINSERT INTO counted VALUES (1);';
   expect(await apply('serial', first)).toMatchObject({ code: 0 });
   const other: pg.Client = await connect(cluster, 0, 'serial');
@@ -93,7 +107,12 @@ COMMIT;`,
   expect(await firstValue(cluster, 0, 'serial', 'SELECT x FROM counted')).toBe(111);
 });
 
-test('a worker that takes no connection for a moment: the statement runs again', async () => {
+test('a worker that takes no connection for a moment: the statement runs again', async ({
+  cluster,
+  apply,
+  waitsForLock,
+  failures,
+}) => {
   if (cluster.kind !== 'real') return;
   const first = 'CREATE TABLE spread (x int);';
   expect(await apply('refusing', first)).toMatchObject({ code: 0 });
@@ -121,15 +140,3 @@ test('a worker that takes no connection for a moment: the statement runs again',
   }
   expect(await firstValue(cluster, 0, 'refusing', 'SELECT count(*)::int FROM pg_dist_shard')).toBe(2);
 });
-
-async function waitsForLock(database: string): Promise<void> {
-  const waiting = `SELECT count(*)::int FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND database = (
-    SELECT oid FROM pg_database WHERE datname = current_database())`;
-  while ((await firstValue(cluster, 0, database, waiting)) === 0) await setTimeout(50);
-}
-
-/** How often the coordinator could not connect to the worker. */
-async function failures(): Promise<number> {
-  const log = await readFile(nodeOf(cluster, 0).logFile, 'utf8');
-  return log.split('is not currently accepting connections').length;
-}

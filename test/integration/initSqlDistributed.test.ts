@@ -1,19 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { list } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { runProgram, specOf } from '../support/program.ts';
 
 /** DDL on tables of Citus, which hands the text of a message on to the workers. Only Citus itself can tell. */
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 2 });
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
+test.beforeAll(async ({ cluster }) => {
   for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'CREATE ROLE shop_owner');
-});
-
-afterAll(async () => {
-  await cluster?.stop();
 });
 
 const TABLES = `CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text);
@@ -25,10 +21,10 @@ CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO (
 SELECT create_distributed_table('events', 'id');
 `;
 
-test.each([
+test.for([
   ['orders', 'id', 'customer'],
   ['countries', 'code', 'name'],
-])('DDL on %s', async (table, key, column) => {
+])('DDL on %s', async ([table, key, column], { cluster }) => {
   const name = `ddl_on_${table}`;
   const initSQL = `${TABLES}
 CREATE INDEX by_${column} ON ${table} (${column});

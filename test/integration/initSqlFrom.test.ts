@@ -1,39 +1,40 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { catalogsOf, firstValue, list } from '../support/catalog.ts';
-import { type LocalCluster, nodeOf, startLocalCluster } from '../support/cluster.ts';
+import { nodeOf } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** SQL out of files: one script with initSQL, one ledger, lines with the file's name. */
 
-let cluster: LocalCluster;
-let folder: string;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
-  folder = await mkdtemp(path.join(os.tmpdir(), 'citus-databases-sql-'));
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function file(name: string, sql: string, mode = 0o600): Promise<string> {
-  const target = path.join(folder, name);
-  await writeFile(target, sql);
-  await chmod(target, mode);
-  return target;
-}
-
-async function apply(fields: Document, options: readonly string[] = []): Promise<Outcome> {
-  return await runProgram(cluster, ['apply', ...options], specOf(cluster, [{ name: 'files', ...fields }]));
-}
+const test = clusterTest({ workers: 1 })
+  .extend(
+    'file',
+    { scope: 'file' },
+    ({ folder }) =>
+      async (name: string, sql: string, mode = 0o600): Promise<string> => {
+        const target = path.join(folder, name);
+        await writeFile(target, sql);
+        await chmod(target, mode);
+        return target;
+      },
+  )
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (fields: Document, options: readonly string[] = []): Promise<Outcome> => {
+        return await runProgram(cluster, ['apply', ...options], specOf(cluster, [{ name: 'files', ...fields }]));
+      },
+  );
 
 describe.sequential('initSQLFrom', () => {
-  test('its files run in order after initSQL, once, and say where a statement stands', async () => {
+  test('its files run in order after initSQL, once, and say where a statement stands', async ({
+    cluster,
+    file,
+    apply,
+  }) => {
     const tables = await file(
       'tables.sql',
       'CREATE TABLE notes (id int, at text);\n\nINSERT INTO notes VALUES (1, a())',
@@ -58,7 +59,11 @@ describe.sequential('initSQLFrom', () => {
     expect(await catalogsOf(cluster, 'files')).toEqual(before);
   });
 
-  test('statements move from initSQL to a file, and from file to file, without running again', async () => {
+  test('statements move from initSQL to a file, and from file to file, without running again', async ({
+    cluster,
+    file,
+    apply,
+  }) => {
     const all = await file(
       'all.sql',
       "CREATE FUNCTION a() RETURNS text LANGUAGE sql AS 'SELECT current_database()::text';\nCREATE TABLE notes (id int, at text);\nINSERT INTO notes VALUES (1, a());",
@@ -70,7 +75,7 @@ describe.sequential('initSQLFrom', () => {
     expect(await firstValue(cluster, 0, 'files', 'SELECT count(*)::int FROM notes')).toBe(3);
   });
 
-  test('an edited statement of a file is refused, both places named', async () => {
+  test('an edited statement of a file is refused, both places named', async ({ folder, file, apply }) => {
     const edited = await file('edited.sql', 'CREATE TABLE edited (id int);');
     const all = path.join(folder, 'all.sql');
     const { code, log } = await apply({ initSQLFrom: [{ file: edited }, { file: all }] });
@@ -80,7 +85,11 @@ describe.sequential('initSQLFrom', () => {
     );
   });
 
-  test('what fails names file and line; what cannot be read or parsed is found before anything is done', async () => {
+  test('what fails names file and line; what cannot be read or parsed is found before anything is done', async ({
+    folder,
+    file,
+    apply,
+  }) => {
     const all = path.join(folder, 'all.sql');
     const more = path.join(folder, 'more.sql');
     const fails = await file('fails.sql', 'SELECT 1;\n\nSELECT nowhere;\n');
@@ -101,7 +110,11 @@ describe.sequential('initSQLFrom', () => {
     });
   });
 
-  test('string constants of a secret file appear in no log, error, ledger or server log', async () => {
+  test('string constants of a secret file appear in no log, error, ledger or server log', async ({
+    cluster,
+    file,
+    apply,
+  }) => {
     const canary = 'canary-4711';
     const sql = `CREATE TABLE keys (name text, key text CHECK (key <> 'twice-${canary}'));
 INSERT INTO keys VALUES ('one', '${canary}');
@@ -127,7 +140,10 @@ INSERT INTO keys VALUES ('two', 'twice-${canary}');`;
       expect(text).not.toContain(canary);
   });
 
-  test('what a secret file raises is not shown, whatever its SQLSTATE, and not before another attempt either', async () => {
+  test('what a secret file raises is not shown, whatever its SQLSTATE, and not before another attempt either', async ({
+    file,
+    apply,
+  }) => {
     const canary = 'canary-0815';
     const raise = (code: string) => `RAISE EXCEPTION 'not ${canary}' USING ERRCODE = '${code}'`;
     const raises = await file(
@@ -143,7 +159,11 @@ DO $$BEGIN ${raise('22023')}; END$$;`,
     expect(log + stderr).not.toContain(canary);
   });
 
-  test('a DO block of a secret file that drops a declared extension is rolled back', async () => {
+  test('a DO block of a secret file that drops a declared extension is rolled back', async ({
+    cluster,
+    file,
+    apply,
+  }) => {
     const drops = await file(
       'drops.sql',
       'CREATE TABLE kept (id int);\nINSERT INTO kept VALUES (1);\nDO $$BEGIN DROP EXTENSION hstore; END$$;\nSELECT 1;',
@@ -158,7 +178,7 @@ DO $$BEGIN ${raise('22023')}; END$$;`,
     expect(await list(cluster, 0, 'kept', "SELECT extname FROM pg_extension WHERE extname = 'hstore'")).toHaveLength(1);
   });
 
-  test('plan lists what would run', async () => {
+  test('plan lists what would run', async ({ cluster, folder, file }) => {
     const more = await file('plan.sql', 'SELECT 5;');
     const fields = {
       initSQLFrom: ['all.sql', 'more.sql', 'plan.sql'].map((name) => ({ file: path.join(folder, name) })),

@@ -1,26 +1,24 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
-import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** What the server's grammar takes is run, whichever version the program's own parser is of. */
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 1 }).extend(
+  'run',
+  { scope: 'file' },
+  ({ cluster }) =>
+    async (command: string, name: string, initSQL: string): Promise<Outcome> => {
+      return await runProgram(cluster, [command], specOf(cluster, [{ name, initSQL }]));
+    },
+);
 let version: number;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
+test.beforeAll(async ({ cluster }) => {
   version = Number(await firstValue(cluster, 0, 'postgres', 'SHOW server_version_num'));
 });
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function run(command: string, name: string, initSQL: string): Promise<Outcome> {
-  return await runProgram(cluster, [command], specOf(cluster, [{ name, initSQL }]));
-}
 
 /** SYSTEM_USER is reserved from PostgreSQL 16 on, JSON_VALUE a keyword from 17 on. */
 const OLDER = `CREATE TABLE accounts (id bigint PRIMARY KEY, system_user boolean);
@@ -31,7 +29,7 @@ CREATE FUNCTION both_of(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC
 END;
 INSERT INTO accounts VALUES (1, true);`;
 
-test('what only an older grammar takes', async () => {
+test('what only an older grammar takes', async ({ cluster, run }) => {
   const { code, log } = await run('apply', 'older', OLDER);
   if (version >= 160000) {
     expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining('initSQL has ') });
@@ -51,18 +49,21 @@ CREATE TABEL b (x int);
 SELECT 'é', 1 +;
 CREATE TABLE fine (x int);`;
 
-  test.each(['apply', 'plan'])('%s names all of it before anything is done, and nothing else', async (command) => {
-    const { code, log } = await run(command, 'never', broken);
-    expect({ code, log }).toEqual({
-      code: 2,
-      log: expect.stringContaining('line 2, column 8: syntax error at or near "TABEL"'),
-    });
-    expect(log).toContain('line 3, column 16: syntax error at end of input');
-    if (version < 160000) expect(log).not.toContain('system_user');
-    expect(await catalogsOf(cluster, 'never')).toEqual([undefined, undefined]);
-  });
+  test.for(['apply', 'plan'])(
+    '%s names all of it before anything is done, and nothing else',
+    async (command, { cluster, run }) => {
+      const { code, log } = await run(command, 'never', broken);
+      expect({ code, log }).toEqual({
+        code: 2,
+        log: expect.stringContaining('line 2, column 8: syntax error at or near "TABEL"'),
+      });
+      expect(log).toContain('line 3, column 16: syntax error at end of input');
+      if (version < 160000) expect(log).not.toContain('system_user');
+      expect(await catalogsOf(cluster, 'never')).toEqual([undefined, undefined]);
+    },
+  );
 
-  test('a password in it does not reach the log of the server', async () => {
+  test('a password in it does not reach the log of the server', async ({ cluster, run }) => {
     const { code, log } = await run('apply', 'never', "CREATE ROLE a LOGGIN PASSWORD 'canary-of-syntax';");
     expect({ code, log }).toEqual({ code: 2, log: expect.not.stringContaining('canary') });
     for (const node of cluster.nodes) expect(await readFile(node.logFile, 'utf8')).not.toContain('canary-of-syntax');

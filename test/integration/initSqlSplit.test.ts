@@ -1,21 +1,20 @@
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import { locateError } from '../../src/initSql/locateError.ts';
 import { splitScript } from '../../src/initSql/splitScript.ts';
 import type { SqlPart, StatementUnit } from '../../src/initSql/types.ts';
-import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { connect } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 0, citus: 'none' });
 let client: pg.Client;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+test.beforeAll(async ({ cluster }) => {
   client = await connect(cluster, 0, 'postgres');
 });
 
 afterAll(async () => {
   await client?.end();
-  await cluster?.stop();
 });
 
 async function statement(sql: string): Promise<StatementUnit> {
