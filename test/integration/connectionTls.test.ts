@@ -1,17 +1,17 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
 import { classify } from '../../src/postgres/sqlstate.ts';
 import { Failure } from '../../src/report/errors.ts';
 import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
 import type { NodeSpec, SslMode, SslSpec } from '../../src/spec/types.ts';
 import { createAuthority, type Identity } from '../support/certificates.ts';
-import { clusterSpec, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, nodeOf, query } from '../support/cluster.ts';
+import { tlsClusterTest } from '../support/fixtures.ts';
 
 const run = promisify(execFile);
 const MODES: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
@@ -33,44 +33,116 @@ const SERVERS = {
   'named by common name only': authority.issue({ commonName: 'LocalHost' }),
 } satisfies Record<string, Identity>;
 
-let cluster: LocalCluster;
-let folder: string;
+const test = tlsClusterTest({ server: SERVERS.good, authority }, { workers: 0, citus: 'none' })
+  .extend(
+    'serve',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (server: Identity | undefined, hba: readonly string[], settings: readonly string[] = []) => {
+        const node = nodeOf(cluster, 0);
+        if (server !== undefined) {
+          await writeFile(join(cluster.sslDirectory, 'server.crt'), server.certificate);
+          await writeFile(join(cluster.sslDirectory, 'server.key'), server.key);
+        }
+        await writeFile(join(node.dataDirectory, 'pg_hba.conf'), hba.map((line) => `${line}\n`).join(''));
+        const ssl = `ssl = ${server === undefined ? 'off' : 'on'}\n`;
+        await writeFile(
+          join(node.dataDirectory, 'postgresql.auto.conf'),
+          ssl + settings.map((line) => `${line}\n`).join(''),
+        );
+        await node.restart();
+      },
+  )
+  .extend('filesOf', { scope: 'file' }, ({ folder }) => async ({ mode, ca, identity }: Client): Promise<SslSpec> => {
+    directories += 1;
+    const directory = join(folder, `client${directories}`);
+    await mkdir(directory);
+    if (ca !== undefined) await writeFile(join(directory, 'ca.crt'), ca);
+    if (identity !== undefined) {
+      await writeFile(join(directory, 'server.crt'), identity.certificate);
+      await writeFile(join(directory, 'server.key'), identity.key);
+      await chmod(join(directory, 'server.key'), 0o600);
+    }
+    const paths = { ca: 'ca.crt', certificate: 'server.crt', key: 'server.key', nodeDirectory: '/unused' };
+    return { enabled: true, mode, directory, ...paths };
+  })
+  .extend('accessOf', { scope: 'file' }, ({ cluster, filesOf }) => async (client: Client): Promise<Access> => {
+    return loadAccess({ cluster: clusterSpec(cluster), ssl: await filesOf(client) });
+  })
+  .extend('nodeAt', { scope: 'file' }, ({ cluster }) => (host: string, port = nodeOf(cluster, 0).port): NodeSpec => {
+    return { group: 0, host, port, nodeName: host, nodePort: port };
+  })
+  .extend('ours', { scope: 'file' }, ({ nodeAt, accessOf }) => async (client: Client): Promise<Outcome> => {
+    try {
+      const session = await connect(
+        { node: nodeAt(client.host, client.port), database: 'postgres' },
+        await accessOf(client),
+      );
+      try {
+        const { rows } = await session.query<{ ssl: boolean }>(IN_USE);
+        expect(rows).toEqual([{ ssl: session.encrypted }]);
+        return session.encrypted ? 'tls' : 'plain';
+      } finally {
+        await session.close();
+      }
+    } catch {
+      return 'refused';
+    }
+  })
+  .extend('libpqs', { scope: 'file' }, ({ filesOf, cluster, folder }) => async (client: Client): Promise<Outcome> => {
+    const ssl = await filesOf(client);
+    const parameters = {
+      host: client.host,
+      port: String(client.port ?? nodeOf(cluster, 0).port),
+      user: 'postgres',
+      dbname: 'postgres',
+      sslmode: client.mode,
+      sslrootcert: join(ssl.directory, ssl.ca),
+      sslcert: join(ssl.directory, ssl.certificate),
+      sslkey: join(ssl.directory, ssl.key),
+    };
+    const conninfo = Object.entries(parameters).map(([key, value]) => `${key}='${value}'`);
+    const env = { PATH: process.env['PATH'], HOME: folder, PGPASSWORD: cluster.password, PGCONNECT_TIMEOUT: '10' };
+    try {
+      const { stdout } = await run('psql', [conninfo.join(' '), '-XAtc', IN_USE], { env });
+      return stdout.trim() === 't' ? 'tls' : 'plain';
+    } catch {
+      return 'refused';
+    }
+  })
+  .extend(
+    'expectOutcomes',
+    { scope: 'file' },
+    ({ ours, libpqs }) =>
+      async (client: Omit<Client, 'mode'>, expected: Outcomes): Promise<void> => {
+        const table = Object.fromEntries(MODES.map((mode, at) => [mode, expected[at]]));
+        expect(await outcomes(ours, client)).toEqual(table);
+        if (psql) expect(await outcomes(libpqs, client), 'the table itself, by psql').toEqual(table);
+      },
+  )
+  .extend('failureOf', { scope: 'file' }, ({ accessOf, nodeAt }) => async (client: Client): Promise<Failure> => {
+    const access = await accessOf(client);
+    const error = await connect({ node: nodeAt(client.host), database: 'postgres' }, access).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (!(error instanceof Failure)) throw new Error(`Not a Failure: ${error}`);
+    expect(classify(error)).toBe('hopeless');
+    return error;
+  })
+  .extend('stable', { scope: 'file' }, ({ cluster }) => (error: Failure): string => {
+    return error.message.replaceAll(String(nodeOf(cluster, 0).port), 'PORT').replaceAll(/\/\S*\/client\d+/g, '/ssl');
+  });
+
 let psql: boolean;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'citus-databases-tls-'));
   psql = await run('psql', ['--version']).then(
     () => true,
     () => false,
   );
   console.log(psql ? 'Compared with psql' : 'psql is not here: compared with the table alone');
-  const files = {
-    certificate: join(folder, 'server.crt'),
-    key: join(folder, 'server.key'),
-    ca: join(folder, 'ca.crt'),
-  };
-  await writeFile(files.certificate, SERVERS.good.certificate);
-  await writeFile(files.key, SERVERS.good.key);
-  await writeFile(files.ca, authority.certificate);
-  cluster = await startLocalCluster({ workers: 0, citus: 'none', ssl: files });
 });
-
-afterAll(async () => {
-  await cluster?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function serve(server: Identity | undefined, hba: readonly string[], settings: readonly string[] = []) {
-  const node = nodeOf(cluster, 0);
-  if (server !== undefined) {
-    await writeFile(join(cluster.sslDirectory, 'server.crt'), server.certificate);
-    await writeFile(join(cluster.sslDirectory, 'server.key'), server.key);
-  }
-  await writeFile(join(node.dataDirectory, 'pg_hba.conf'), hba.map((line) => `${line}\n`).join(''));
-  const ssl = `ssl = ${server === undefined ? 'off' : 'on'}\n`;
-  await writeFile(join(node.dataDirectory, 'postgresql.auto.conf'), ssl + settings.map((line) => `${line}\n`).join(''));
-  await node.restart();
-}
 
 let directories = 0;
 
@@ -83,80 +155,12 @@ interface Client {
   readonly port?: number;
 }
 
-async function filesOf({ mode, ca, identity }: Client): Promise<SslSpec> {
-  directories += 1;
-  const directory = join(folder, `client${directories}`);
-  await mkdir(directory);
-  if (ca !== undefined) await writeFile(join(directory, 'ca.crt'), ca);
-  if (identity !== undefined) {
-    await writeFile(join(directory, 'server.crt'), identity.certificate);
-    await writeFile(join(directory, 'server.key'), identity.key);
-    await chmod(join(directory, 'server.key'), 0o600);
-  }
-  const paths = { ca: 'ca.crt', certificate: 'server.crt', key: 'server.key', nodeDirectory: '/unused' };
-  return { enabled: true, mode, directory, ...paths };
-}
-
-async function accessOf(client: Client): Promise<Access> {
-  return loadAccess({ cluster: clusterSpec(cluster), ssl: await filesOf(client) });
-}
-
-function nodeAt(host: string, port = nodeOf(cluster, 0).port): NodeSpec {
-  return { group: 0, host, port, nodeName: host, nodePort: port };
-}
-
 const IN_USE = 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
-
-async function ours(client: Client): Promise<Outcome> {
-  try {
-    const session = await connect(
-      { node: nodeAt(client.host, client.port), database: 'postgres' },
-      await accessOf(client),
-    );
-    try {
-      const { rows } = await session.query<{ ssl: boolean }>(IN_USE);
-      expect(rows).toEqual([{ ssl: session.encrypted }]);
-      return session.encrypted ? 'tls' : 'plain';
-    } finally {
-      await session.close();
-    }
-  } catch {
-    return 'refused';
-  }
-}
-
-async function libpqs(client: Client): Promise<Outcome> {
-  const ssl = await filesOf(client);
-  const parameters = {
-    host: client.host,
-    port: String(client.port ?? nodeOf(cluster, 0).port),
-    user: 'postgres',
-    dbname: 'postgres',
-    sslmode: client.mode,
-    sslrootcert: join(ssl.directory, ssl.ca),
-    sslcert: join(ssl.directory, ssl.certificate),
-    sslkey: join(ssl.directory, ssl.key),
-  };
-  const conninfo = Object.entries(parameters).map(([key, value]) => `${key}='${value}'`);
-  const env = { PATH: process.env['PATH'], HOME: folder, PGPASSWORD: cluster.password, PGCONNECT_TIMEOUT: '10' };
-  try {
-    const { stdout } = await run('psql', [conninfo.join(' '), '-XAtc', IN_USE], { env });
-    return stdout.trim() === 't' ? 'tls' : 'plain';
-  } catch {
-    return 'refused';
-  }
-}
 
 async function outcomes(each: (client: Client) => Promise<Outcome>, client: Omit<Client, 'mode'>) {
   const found: Record<string, Outcome> = {};
   for (const mode of MODES) found[mode] = await each({ ...client, mode });
   return found;
-}
-
-async function expectOutcomes(client: Omit<Client, 'mode'>, expected: Outcomes): Promise<void> {
-  const table = Object.fromEntries(MODES.map((mode, at) => [mode, expected[at]]));
-  expect(await outcomes(ours, client)).toEqual(table);
-  if (psql) expect(await outcomes(libpqs, client), 'the table itself, by psql').toEqual(table);
 }
 
 const ANY = ['host all all all scram-sha-256'];
@@ -168,24 +172,24 @@ const NO_AUTHORITY: Outcomes = ['plain', 'plain', 'tls', 'tls', 'refused', 'refu
 describe('modes and certificates, with the authority at hand and without', () => {
   const known = { host: 'localhost', ca: authority.certificate };
   const unknown = { host: 'localhost', ca: undefined };
-  test.each<[keyof typeof SERVERS, Outcomes]>([
+  test.for<[keyof typeof SERVERS, Outcomes]>([
     ['good', GOOD],
     ['for another host', WRONG_NAME],
     ['by another authority', UNVERIFIED],
     ['expired', UNVERIFIED],
     ['named by common name only', GOOD],
-  ])('a server certificate %s', async (server, expected) => {
+  ])('a server certificate %s', async ([server, expected], { serve, expectOutcomes }) => {
     await serve(SERVERS[server], ANY);
     await expectOutcomes(known, expected);
     await expectOutcomes(unknown, NO_AUTHORITY);
   });
 
-  test('a server without TLS', async () => {
+  test('a server without TLS', async ({ serve, expectOutcomes }) => {
     await serve(undefined, ANY);
     await expectOutcomes(known, ['plain', 'plain', 'plain', 'refused', 'refused', 'refused']);
   });
 
-  test('the address instead of the name', async () => {
+  test('the address instead of the name', async ({ serve, expectOutcomes }) => {
     await serve(SERVERS.good, ANY);
     await expectOutcomes({ ...known, host: '127.0.0.1' }, GOOD);
     await serve(SERVERS['named by common name only'], ANY);
@@ -200,7 +204,7 @@ describe('somebody in between who answers in the place of a server that speaks T
     // CVE-2021-23222: what follows was not encrypted, and would be read as if it had been.
     ['with words slipped in behind', 'SR\0\0\0', ['plain', 'plain', 'refused', 'refused', 'refused', 'refused']],
   ];
-  test.each(cases)('%s', async (_, answer, expected) => {
+  test.for(cases)('%s', async ([_, answer, expected], { cluster, serve, expectOutcomes }) => {
     await serve(SERVERS.good, ANY);
     const between = net.createServer((client) => {
       const server = net.connect(nodeOf(cluster, 0).port, '127.0.0.1');
@@ -230,17 +234,17 @@ describe('somebody in between who answers in the place of a server that speaks T
 describe('what pg_hba.conf allows', () => {
   const client = { host: 'localhost', ca: authority.certificate };
 
-  test('connections with TLS only', async () => {
+  test('connections with TLS only', async ({ serve, expectOutcomes }) => {
     await serve(SERVERS.good, ['hostssl all all all scram-sha-256']);
     await expectOutcomes(client, ['refused', 'tls', 'tls', 'tls', 'tls', 'tls']);
   });
 
-  test('connections without TLS only', async () => {
+  test('connections without TLS only', async ({ serve, expectOutcomes }) => {
     await serve(SERVERS.good, ['hostnossl all all all scram-sha-256']);
     await expectOutcomes(client, ['plain', 'plain', 'plain', 'refused', 'refused', 'refused']);
   });
 
-  test('client certificates', async () => {
+  test('client certificates', async ({ serve, expectOutcomes }) => {
     await serve(SERVERS.good, ['hostssl all all all cert']);
     const shown: Outcomes = ['refused', 'tls', 'tls', 'tls', 'tls', 'tls'];
     const none: Outcomes = ['refused', 'refused', 'refused', 'refused', 'refused', 'refused'];
@@ -252,24 +256,9 @@ describe('what pg_hba.conf allows', () => {
 });
 
 describe('what the errors say', () => {
-  async function failureOf(client: Client): Promise<Failure> {
-    const access = await accessOf(client);
-    const error = await connect({ node: nodeAt(client.host), database: 'postgres' }, access).then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
-    if (!(error instanceof Failure)) throw new Error(`Not a Failure: ${error}`);
-    expect(classify(error)).toBe('hopeless');
-    return error;
-  }
-
-  function stable(error: Failure): string {
-    return error.message.replaceAll(String(nodeOf(cluster, 0).port), 'PORT').replaceAll(/\/\S*\/client\d+/g, '/ssl');
-  }
-
   const client = { mode: 'verify-full', host: 'localhost', ca: authority.certificate } as const;
 
-  test('expired', async () => {
+  test('expired', async ({ serve, failureOf, stable }) => {
     await serve(SERVERS.expired, ANY);
     expect(stable(await failureOf(client))).toMatchInlineSnapshot(`
       "The certificate of the server does not verify (node localhost:PORT)
@@ -278,7 +267,7 @@ describe('what the errors say', () => {
     `);
   });
 
-  test('by another authority', async () => {
+  test('by another authority', async ({ serve, failureOf, stable }) => {
     await serve(SERVERS['by another authority'], ANY);
     expect(stable(await failureOf(client))).toMatchInlineSnapshot(`
       "The certificate of the server does not verify (node localhost:PORT)
@@ -287,7 +276,7 @@ describe('what the errors say', () => {
     `);
   });
 
-  test('for another host', async () => {
+  test('for another host', async ({ serve, failureOf, stable }) => {
     await serve(SERVERS['for another host'], ANY);
     expect(stable(await failureOf(client))).toMatchInlineSnapshot(`
       "The certificate of the server does not verify (node localhost:PORT)
@@ -296,7 +285,7 @@ describe('what the errors say', () => {
     `);
   });
 
-  test('no TLS', async () => {
+  test('no TLS', async ({ serve, failureOf, stable }) => {
     await serve(undefined, ANY);
     expect(stable(await failureOf(client))).toMatchInlineSnapshot(`
       "The server does not speak TLS, and sslmode verify-full requires it (node localhost:PORT)
@@ -304,7 +293,7 @@ describe('what the errors say', () => {
     `);
   });
 
-  test('a client certificate that the server does not trust', async () => {
+  test('a client certificate that the server does not trust', async ({ serve, failureOf, stable }) => {
     await serve(SERVERS.good, ['hostssl all all all cert']);
     const identity = stranger.issue({ commonName: 'postgres' });
     expect(stable(await failureOf({ ...client, identity }))).toMatchInlineSnapshot(`
@@ -315,7 +304,7 @@ describe('what the errors say', () => {
   });
 });
 
-test('a statement over TLS is cancelled over TLS', async () => {
+test('a statement over TLS is cancelled over TLS', async ({ cluster, serve, accessOf, nodeAt }) => {
   await serve(SERVERS.good, ['hostssl all all all scram-sha-256']);
   const client = { mode: 'verify-full', host: 'localhost', ca: authority.certificate } as const;
   const target = { node: nodeAt('localhost'), database: 'postgres' };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import {
   databaseLock,
   describeHolder,
@@ -10,27 +10,29 @@ import {
 import { connect, type Session } from '../../src/postgres/connection.ts';
 import { Failure, Interrupted } from '../../src/report/errors.ts';
 import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
-import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, NO_SSL, nodeOf, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 0, citus: 'none' }).extend(
+  'open',
+  { scope: 'file' },
+  ({ cluster }) =>
+    async (applicationName = 'citus-databases apply skymap'): Promise<Session> => {
+      const node = clusterSpec(cluster).coordinator;
+      const session = await connect({ node, database: 'postgres' }, access, { applicationName });
+      sessions.push(session);
+      return session;
+    },
+);
 let access: Access;
 const sessions: Session[] = [];
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+test.beforeAll(async ({ cluster }) => {
   access = await loadAccess({ cluster: clusterSpec(cluster), ssl: NO_SSL });
 });
 afterAll(async () => {
   await Promise.all(sessions.map((session) => session.close()));
-  await cluster?.stop();
 });
-
-async function open(applicationName = 'citus-databases apply skymap'): Promise<Session> {
-  const node = clusterSpec(cluster).coordinator;
-  const session = await connect({ node, database: 'postgres' }, access, { applicationName });
-  sessions.push(session);
-  return session;
-}
 
 function soon(milliseconds: number): { readonly deadline: number } {
   return { deadline: performance.now() + milliseconds };
@@ -56,7 +58,7 @@ describe('keys', () => {
 });
 
 describe('withLock', () => {
-  test('one at a time: twenty sessions never meet', async () => {
+  test('one at a time: twenty sessions never meet', async ({ open }) => {
     let inside = 0;
     let most = 0;
     const all = await Promise.all(Array.from({ length: 20 }, () => open()));
@@ -74,7 +76,7 @@ describe('withLock', () => {
     await Promise.all(all.map((session) => session.close()));
   });
 
-  test('keys do not hinder each other, negative ones included', async () => {
+  test('keys do not hinder each other, negative ones included', async ({ open }) => {
     const names = Array.from({ length: 8 }, (_, at) => `database ${at}`);
     expect(names.some((name) => databaseLock(name).key.startsWith('-'))).toBe(true);
     expect(names.some((name) => !databaseLock(name).key.startsWith('-'))).toBe(true);
@@ -91,7 +93,7 @@ describe('withLock', () => {
     expect(await withLock(session, registrationLock(), soon(0), () => held(names))).toBe(names.length);
   });
 
-  test('who waits is told for whom, once, and gets the lock when it is free', async () => {
+  test('who waits is told for whom, once, and gets the lock when it is free', async ({ cluster, open }) => {
     const [first, second] = [await open('citus-databases apply skymap'), await open()];
     const holders: LockHolder[] = [];
     const order: string[] = [];
@@ -119,7 +121,7 @@ describe('withLock', () => {
     expect(Math.abs(Date.now() - (holders[0]?.since.getTime() ?? 0))).toBeLessThan(60_000);
   });
 
-  test('the wait ends at its deadline, and says who was there', async () => {
+  test('the wait ends at its deadline, and says who was there', async ({ cluster, open }) => {
     const [first, second] = [await open('citus-databases apply skymap'), await open()];
     const failure = await withLock(first, databaseLock('skymap'), soon(0), () =>
       failureOf(withLock(second, databaseLock('skymap'), soon(700), async () => undefined)),
@@ -135,7 +137,7 @@ describe('withLock', () => {
     `);
   });
 
-  test('the wait ends when the signal says so', async () => {
+  test('the wait ends when the signal says so', async ({ open }) => {
     const [first, second] = [await open(), await open()];
     const controller = new AbortController();
     const reason = new Interrupted('SIGTERM');
@@ -146,14 +148,14 @@ describe('withLock', () => {
     });
   });
 
-  test('the lock is free after an error, whose message goes on', async () => {
+  test('the lock is free after an error, whose message goes on', async ({ open }) => {
     const [first, second] = [await open(), await open()];
     const boom = new Error('boom');
     await expect(withLock(first, databaseLock('skymap'), soon(0), () => Promise.reject(boom))).rejects.toBe(boom);
     expect(await withLock(second, databaseLock('skymap'), soon(0), async () => 'taken')).toBe('taken');
   });
 
-  test('the lock is free after a failed transaction was left open', async () => {
+  test('the lock is free after a failed transaction was left open', async ({ open }) => {
     const [first, second] = [await open(), await open()];
     await withLock(first, databaseLock('skymap'), soon(0), async () => {
       await first.script('BEGIN; SELECT 1 / 0').catch(() => undefined);
@@ -166,7 +168,7 @@ describe('withLock', () => {
 });
 
 describe('assertHeld', () => {
-  test('notices a session that was ended', async () => {
+  test('notices a session that was ended', async ({ cluster, open }) => {
     const [first, second] = [await open(), await open()];
     const failure = await withLock(first, databaseLock('skymap'), soon(0), async (lock) => {
       await lock.assertHeld();
@@ -180,7 +182,7 @@ describe('assertHeld', () => {
     });
   });
 
-  test('notices a lock that was let go', async () => {
+  test('notices a lock that was let go', async ({ open }) => {
     const first = await open();
     const failure = await withLock(first, registrationLock(), soon(0), async (lock) => {
       await first.query('SELECT pg_advisory_unlock_all()');
@@ -192,7 +194,7 @@ describe('assertHeld', () => {
     });
   });
 
-  test('the same key in another database is another lock, whose holder nobody waits for', async () => {
+  test('the same key in another database is another lock, whose holder nobody waits for', async ({ cluster, open }) => {
     const node = clusterSpec(cluster).coordinator;
     const others = ['elsewhere', 'nowhere'];
     for (const database of others) await query(cluster, 0, 'postgres', `CREATE DATABASE ${database}`);

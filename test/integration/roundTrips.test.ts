@@ -1,35 +1,41 @@
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import { benchSpec, buildProgram, type Program } from '../../bench/program.ts';
 import { type ConnectionCount, type CountingProxy, startProxy } from '../../bench/proxy.ts';
 import { busiestWorker, countOf } from '../../bench/report.ts';
-import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import type { LocalCluster } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { specOf } from '../support/program.ts';
 
 const WORKERS = [1, 2, 4];
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: Math.max(...WORKERS) })
+  /** The first so many workers alone. */
+  .extend('part', { scope: 'file' }, ({ cluster }) => (workers: number): LocalCluster => {
+    return { ...cluster, nodes: cluster.nodes.slice(0, workers + 1) };
+  })
+  .extend('applied', { scope: 'file' }, ({ part }) => async (workers: number): Promise<readonly ConnectionCount[]> => {
+    const spec = benchSpec(part(workers), `with_${workers}`, proxy.nodes);
+    const { code, output } = await program.run(['apply'], spec);
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
+    return proxy.take();
+  })
+  .extend('run', { scope: 'file' }, ({ part }) => async (atOnce: number) => {
+    const spec = benchSpec(part(2), databases, proxy.nodes);
+    proxy.takePeaks();
+    const { code, output } = await program.run(['apply', '--databases-at-once', String(atOnce)], spec);
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
+    return { counts: proxy.take(), peaks: proxy.takePeaks() };
+  });
 let proxy: CountingProxy;
 let program: Program;
 const first = new Map<number, readonly ConnectionCount[]>();
 const again = new Map<number, readonly ConnectionCount[]>();
 
-/** The first so many workers alone. */
-function part(workers: number): LocalCluster {
-  return { ...cluster, nodes: cluster.nodes.slice(0, workers + 1) };
-}
-
-async function applied(workers: number): Promise<readonly ConnectionCount[]> {
-  const spec = benchSpec(part(workers), `with_${workers}`, proxy.nodes);
-  const { code, output } = await program.run(['apply'], spec);
-  expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
-  return proxy.take();
-}
-
-beforeAll(async () => {
+test.beforeAll(async ({ cluster, applied }) => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
-  [cluster, program] = await Promise.all([startLocalCluster({ workers: Math.max(...WORKERS) }), buildProgram(root)]);
+  program = await buildProgram(root);
   proxy = await startProxy(cluster.nodes);
   // The very first run makes the bookkeeping table as well; here they all find it.
   for (const workers of WORKERS) {
@@ -40,21 +46,22 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await proxy?.close();
-  await program?.remove();
-  await cluster?.stop();
 });
 
 describe('messages with an answer', () => {
-  test.each(WORKERS)('a run that changes nothing needs at most 4 for each node, with %i workers', (workers) => {
-    const counts = again.get(workers) ?? [];
-    const perNode = part(workers).nodes.map(({ group }) => countOf(counts, group));
-    for (const { messages, connections } of perNode) {
-      expect(messages).toBeGreaterThan(0);
-      expect(messages).toBeLessThanOrEqual(4);
-      // To the maintenance database, and to the one that is declared.
-      expect(connections).toBe(2);
-    }
-  });
+  test.for(WORKERS)(
+    'a run that changes nothing needs at most 4 for each node, with %i workers',
+    (workers, { part }) => {
+      const counts = again.get(workers) ?? [];
+      const perNode = part(workers).nodes.map(({ group }) => countOf(counts, group));
+      for (const { messages, connections } of perNode) {
+        expect(messages).toBeGreaterThan(0);
+        expect(messages).toBeLessThanOrEqual(4);
+        // To the maintenance database, and to the one that is declared.
+        expect(connections).toBe(2);
+      }
+    },
+  );
 
   test('the longest path of a first run is the same with any number of workers', () => {
     const paths = WORKERS.map((workers) => {
@@ -67,7 +74,7 @@ describe('messages with an answer', () => {
     expect(paths).toEqual(paths.map(() => one));
   });
 
-  test('no worker is asked more than another', () => {
+  test('no worker is asked more than another', ({ part }) => {
     for (const workers of WORKERS) {
       const counts = first.get(workers) ?? [];
       const perWorker = part(workers)
@@ -78,17 +85,13 @@ describe('messages with an answer', () => {
   });
 });
 
-describe('several databases in one run', () => {
-  const databases = Array.from({ length: 6 }, (_, index) => `of_six_${index}`);
-  const run = async (atOnce: number) => {
-    const spec = benchSpec(part(2), databases, proxy.nodes);
-    proxy.takePeaks();
-    const { code, output } = await program.run(['apply', '--databases-at-once', String(atOnce)], spec);
-    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
-    return { counts: proxy.take(), peaks: proxy.takePeaks() };
-  };
+const databases = Array.from({ length: 6 }, (_, index) => `of_six_${index}`);
 
-  test('a run that changes nothing asks for each of them as a run for one does, and gives the lock back', async () => {
+describe('several databases in one run', () => {
+  test('a run that changes nothing asks for each of them as a run for one does, and gives the lock back', async ({
+    part,
+    run,
+  }) => {
     await run(3);
     const { counts, peaks } = await run(3);
     for (const { group } of part(2).nodes) {
@@ -101,7 +104,7 @@ describe('several databases in one run', () => {
     }
   });
 
-  test('many more of them take little more memory', async () => {
+  test('many more of them take little more memory', async ({ part }) => {
     const few = await program.measureMemory(['apply'], benchSpec(part(2), databases.slice(0, 1)));
     const all = await program.measureMemory(['apply'], benchSpec(part(2), databases));
     expect([few.code, all.code]).toEqual([0, 0]);
@@ -110,7 +113,7 @@ describe('several databases in one run', () => {
   });
 });
 
-test('a run takes at most 90 MB of memory', async () => {
+test('a run takes at most 90 MB of memory', async ({ cluster }) => {
   const first = await program.measureMemory(['apply'], benchSpec(cluster, 'memory'));
   const again = await program.measureMemory(['apply'], benchSpec(cluster, 'memory'));
   expect([first.code, again.code]).toEqual([0, 0]);
@@ -120,7 +123,7 @@ test('a run takes at most 90 MB of memory', async () => {
   }
 });
 
-test('reading initSQL takes no more than the parser and its tables: no optimizing compiler', async () => {
+test('reading initSQL takes no more than the parser and its tables: no optimizing compiler', async ({ cluster }) => {
   const statement = 'SELECT a.id, md5(a.id::text) FROM generate_series(1, 3) a (id) WHERE a.id % 2 = 0 ORDER BY 1;';
   const database = { name: 'memory_of_initsql', initSQL: Array<string>(300).fill(statement).join('\n') };
   const { code, output, peakMegabytes } = await program.measureMemory(['apply'], specOf(cluster, [database]));
