@@ -30,13 +30,14 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
   {{- $names := list -}}
   {{- range .entries -}}{{- $names = append $names .name -}}{{- end -}}
   {{- $spec := include "citus-cluster.spec" (dict "root" $ "databases" .entries) -}}
-  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" .roles "scripts" .scripts) -}}
+  {{- $roles := concat .roles (include "citus-cluster.exporterRole" $ | fromJsonArray) -}}
+  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" $roles "scripts" .scripts) -}}
   {{- $skipped := include "citus-cluster.unchanged" (dict "root" $ "job" .name "inputs" $inputs) -}}
   {{- $result = append $result (dict
     "name" .name
     "databases" $names
     "args" (concat .args (list "--attempts" (include "citus-cluster.backoffLimit" .entries | int | add1 | toString)))
-    "roles" .roles
+    "roles" $roles
     "scripts" .scripts
     "spec" $spec
     "deadline" (include "citus-cluster.deadline" . | int)

@@ -157,6 +157,9 @@ or a date on the way.
 {{- /* Jobs wait until every pod has it, where there are pods of the chart's. */ -}}
 {{- if not $external -}}{{- $_ := set $cluster "image" (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root)) -}}{{- end -}}
 {{- if $root.Values.acceptUndeclaredNodes -}}{{- $_ := set $cluster "acceptUndeclaredNodes" true -}}{{- end -}}
+{{- range include "citus-cluster.exporterRole" $root | fromJsonArray -}}
+  {{- $_ := set $cluster "exporter" (dict "name" .name "passwordFile" (printf "/etc/citus-databases/users/%s/password" .directory)) -}}
+{{- end -}}
 {{- $ssl := dict
   "enabled" $root.Values.ssl.enabled
   "mode" $root.Values.ssl.mode

@@ -41,7 +41,7 @@
 
 {{/* Takes an image's values and the root as "root". */}}
 {{- define "citus-cluster.image" -}}
-{{- $registry := (.root.Values.global | default dict).imageRegistry | default "" | trimSuffix "/" -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry | default .image.registry | default "" | trimSuffix "/" -}}
 {{- $name := .image.repository -}}
 {{- if $registry -}}{{- $name = printf "%s/%s" $registry $name -}}{{- end -}}
 {{- printf "%s:%s" $name (.image.tag | default .root.Chart.AppVersion) -}}

@@ -107,7 +107,9 @@ containers:
       {{- with $values.postgresqlContainer.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+  {{- include "citus-cluster.exporterContainer" .root | nindent 2 }}
 volumes:
+  {{- include "citus-cluster.exporterVolume" .root | nindent 2 }}
   - name: credentials
     secret:
       secretName: {{ include "citus-cluster.credentialsSecret" .root }}

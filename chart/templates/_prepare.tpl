@@ -34,6 +34,9 @@ the cluster, once. So a rollback brings no old ones back, and tools that only re
 {{- if and .Values.secret.create (not (include "citus-cluster.external" .)) -}}
   {{- $_ := set $secrets "credentials" (dict "secret" (include "citus-cluster.credentialsSecret" .) "keys" (values .Values.secret.keys | uniq | sortAlpha)) -}}
 {{- end -}}
+{{- with include "citus-cluster.exporterRole" . | fromJsonArray -}}
+  {{- $_ := set $secrets "exporter" (first .).secret -}}
+{{- end -}}
 {{- $connection := dict
   "host" (printf "%s-0.%s.svc" (include "citus-cluster.name" .) .Release.Namespace)
   "sslmode" (.Values.ssl.enabled | ternary .Values.ssl.mode "prefer") -}}
@@ -97,6 +100,7 @@ generated has its Secret too: there has to be a place for the password.
 {{- define "citus-cluster.preparedSecrets" -}}
 {{- $secrets := (include "citus-cluster.prepareDocument" . | fromJson).secrets -}}
 {{- $names := list -}}
+{{- with $secrets.exporter -}}{{- $names = append $names . -}}{{- end -}}
 {{- with $secrets.credentials -}}{{- $names = append $names .secret -}}{{- end -}}
 {{- with $secrets.certificates -}}{{- $names = concat $names (list .secret .authoritySecret) -}}{{- end -}}
 {{- range $secrets.users -}}

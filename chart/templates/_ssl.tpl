@@ -69,6 +69,12 @@ Names in the server certificate: what verify-full compares is the name a client 
 {{- range .Values.patroni.postgresql.pgHba -}}
 {{ . }}
 {{ end -}}
+{{- with include "citus-cluster.exporter" . | fromJson }}
+{{- /* In its own pod, where nothing travels on a network, and in the one database it asks in. */}}
+host postgres "{{ .username }}" 127.0.0.1/32 scram-sha-256
+host all "{{ .username }}" all reject
+local all "{{ .username }}" reject
+{{ end -}}
 local all "{{ $superuser }}" peer map=citus
 local replication "{{ $replication }}" scram-sha-256
 local all all scram-sha-256

@@ -38,6 +38,8 @@ const document = z.strictObject({
       /** On every Secret that is made. */
       labels: z.record(z.string(), z.string()),
       credentials: z.optional(z.strictObject({ secret: z.string(), keys: z.array(z.string()) })),
+      /** The Secret with the password of the exporter's role. */
+      exporter: z.optional(z.string()),
       certificates: z.optional(certificates),
       connection: z.strictObject({
         host: z.string(),

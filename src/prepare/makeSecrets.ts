@@ -35,11 +35,16 @@ interface Making extends Preparing {
 
 async function makeSecrets(making: Making): Promise<void> {
   const { secrets, wanted } = making;
-  const { credentials, certificates, connection, users } = secrets;
+  const { credentials, exporter, certificates, connection, users } = secrets;
   if (credentials !== undefined) {
     const found = await readSecret(making, credentials.secret);
     if (credentials.keys.some((key) => found?.[key] === undefined)) await refuseForData(making, credentials.secret);
     await put(making, credentialsSecret(credentials, found), found);
+  }
+  if (exporter !== undefined) {
+    const found = await readSecret(making, exporter);
+    // A lost one is no harm: the next run gives the servers the new password.
+    await put(making, credentialsSecret({ secret: exporter, keys: ['password'] }, found), found);
   }
   if (certificates !== undefined) {
     const found = await readSecrets(making, [certificates.authoritySecret, certificates.secret]);

@@ -20,6 +20,7 @@ import { observeUnknownOptions } from '../objects/databaseOptions.ts';
 import { observeDistributedRoles } from '../objects/distributedRole.ts';
 import { observeDistributedTypes } from '../objects/distributedType.ts';
 import { observeForeignEventTriggers } from '../objects/eventTrigger.ts';
+import { observeExporter } from '../objects/exporter.ts';
 import {
   type AvailableExtension,
   type MissingExtension,
@@ -44,7 +45,7 @@ import { observeSettings } from '../objects/setting.ts';
 import { observeShards, observeTableRights } from '../objects/shard.ts';
 import { observeShardGaps } from '../objects/shardGap.ts';
 import { observeUserParameters } from '../objects/userParameter.ts';
-import type { DatabaseSpec } from '../spec/types.ts';
+import type { DatabaseSpec, ExporterSpec } from '../spec/types.ts';
 import type {
   DatabaseObservation,
   ParametersObservation,
@@ -60,12 +61,15 @@ export function serverScript(
   roles: readonly string[],
   kinds: readonly AnyKind[],
   coordinator: boolean,
+  exporter: ExporterSpec | undefined,
 ): string {
   const users = database.users.map((user) => user.name);
+  const monitors = exporter === undefined ? [] : [exporter.name];
   return observationScript([
     observeServer(),
-    observeRoles(roles),
-    observeMemberships(users),
+    observeRoles([...roles, ...monitors]),
+    observeMemberships([...users, ...monitors]),
+    ...(exporter === undefined ? [] : [observeExporter(exporter)]),
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
     observeSettings(database.name, users),

@@ -11,6 +11,7 @@ import type { ObservedDatabase } from '../objects/database.ts';
 import type { UnknownOptions } from '../objects/databaseOptions.ts';
 import type { ObservedTypes } from '../objects/distributedType.ts';
 import type { ForeignEventTrigger } from '../objects/eventTrigger.ts';
+import type { ObservedExporter } from '../objects/exporter.ts';
 import type { ObservedExtension } from '../objects/extension.ts';
 import type { ObservedHarmfulSetting } from '../objects/harmfulSetting.ts';
 import type { ObservedIdentities } from '../objects/identity.ts';
@@ -44,6 +45,8 @@ export interface ServerObservation extends UnknownOptions, MissingLibraries {
   readonly collationVersions?: readonly ObservedCollationVersion[];
   /** Citus' daemon is at work in the template. */
   readonly templateDaemon?: boolean;
+  /** Absent: none is declared. */
+  readonly exporter?: ObservedExporter;
   /** Absent: not observed. */
   readonly decisiveSettings?: readonly ObservedSetting[];
   /** Absent: not observed. */

@@ -11,7 +11,7 @@ import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
-import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec, ExporterSpec, NodeSpec } from '../spec/types.ts';
 import {
   availabilityScript,
   databaseScript,
@@ -42,9 +42,10 @@ export async function observeServerOf(
   node: NodeSpec,
   database: DatabaseSpec,
   roles: readonly string[],
+  exporter?: ExporterSpec,
 ): Promise<ServerObservation> {
   return readServerObservation(
-    await observed(run, node, 'server', serverScript(database, roles, KINDS, node.group === 0)),
+    await observed(run, node, 'server', serverScript(database, roles, KINDS, node.group === 0, exporter)),
   );
 }
 

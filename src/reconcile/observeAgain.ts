@@ -4,7 +4,7 @@ import { rolesOf } from '../objects/user.ts';
 import type { Redactor } from '../report/redact.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { observeDatabaseOf, observeParametersOf, observeRolesOf, observeServerOf } from './observe.ts';
-import { type Passwords, wantedUsers } from './observeSituation.ts';
+import { type Passwords, wantedRoles } from './observeSituation.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
 import type { Observable } from './work.ts';
@@ -31,9 +31,12 @@ export async function observeAgain(
     case 'servers': {
       // Another run may have made roles of ours meanwhile.
       const roles = rolesOf(database);
-      const servers = await byGroup(allNodes(topology), (node) => observeServerOf(run, node, database, roles));
-      const users = wantedUsers(database, servers, passwords, redactor);
-      return (latest) => ({ ...latest, servers, users });
+      const { exporter } = situation.spec.cluster;
+      const servers = await byGroup(allNodes(topology), (node) =>
+        observeServerOf(run, node, database, roles, exporter),
+      );
+      const wanted = wantedRoles(database, exporter, servers, passwords, redactor);
+      return (latest) => ({ ...latest, servers, ...wanted });
     }
     case 'contents':
       return await observeContents(

@@ -8,12 +8,13 @@ import { refusal } from '../initSql/ledger.ts';
 import { copyRefusal, decideInitSql } from '../initSql/policy.ts';
 import type { Script } from '../initSql/types.ts';
 import type { Problem } from '../objects/change.ts';
+import { wantedExporter } from '../objects/exporter.ts';
 import { harmfulSettingProblems, type ObservedHarmfulSetting } from '../objects/harmfulSetting.ts';
-import { rolesOf, type WantedUser, wantedUser } from '../objects/user.ts';
+import { rolesOf, wantedUser } from '../objects/user.ts';
 import { SALT_BYTES } from '../postgres/scram.ts';
 import { type Failure, Interrupted } from '../report/errors.ts';
 import type { Redactor } from '../report/redact.ts';
-import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
+import type { DatabaseSpec, ExporterSpec, NodeSpec } from '../spec/types.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
@@ -37,11 +38,12 @@ export async function observeSituation(
 ): Promise<Situation> {
   const topology = topologyOf(context.spec, joined.workers, database);
   const roles = rolesOf(database);
+  const { exporter } = context.spec.cluster;
   const having = new Set(databaseNodes(topology));
   const contents = new Map<number, DatabaseObservation>();
   // No node waits for another one between the two looks.
   const servers = await byGroup(allNodes(topology), async (node) => {
-    const observed = await observeServerOf(run, node, database, roles);
+    const observed = await observeServerOf(run, node, database, roles, exporter);
     if (having.has(node) && observed.database?.allowConnections === true) {
       const harmful = context.spec.cluster.citus ? observed.harmfulSettings : undefined;
       contents.set(node.group, await observeInside(run, node, database, harmful));
@@ -58,7 +60,7 @@ export async function observeSituation(
     release: joined.release,
     shardFaults: await observeShardFaults(run, topology, contents),
     password: context.access.password,
-    users: wantedUsers(database, servers, passwords, context.access.redactor),
+    ...wantedRoles(database, exporter, servers, passwords, context.access.redactor),
     initSql: { kind: 'none' },
   };
 }
@@ -94,20 +96,23 @@ export async function observeAtOneVersion(
   return await observeSituation(context, joined, run, database, passwords);
 }
 
-/** The declared users as every node has to have them; a verifier is made anew only if the password is another one. */
-export function wantedUsers(
+/** The declared roles as every node has to have them; a verifier is made anew only if the password is another one. */
+export function wantedRoles(
   database: DatabaseSpec,
+  exporter: ExporterSpec | undefined,
   servers: ReadonlyMap<number, ServerObservation>,
   passwords: Passwords,
   redactor: Redactor,
-): readonly WantedUser[] {
+): Pick<Situation, 'users' | 'exporter'> {
   const roles = servers.get(0)?.roles ?? [];
-  return database.users.map((user) => {
-    const known = roles.find((role) => role.name === user.name);
-    const wanted = wantedUser(user, database, passwords.get(user.name), known, randomBytes(SALT_BYTES));
-    if (wanted.role.verifier !== null) redactor.add(wanted.role.verifier);
-    return wanted;
-  });
+  const inputsOf = (name: string) =>
+    [passwords.get(name), roles.find((role) => role.name === name), randomBytes(SALT_BYTES)] as const;
+  const users = database.users.map((user) => wantedUser(user, database, ...inputsOf(user.name)));
+  const monitor = exporter === undefined ? undefined : wantedExporter(exporter, database, ...inputsOf(exporter.name));
+  for (const { role } of monitor === undefined ? users : [...users, monitor]) {
+    if (role.verifier !== null) redactor.add(role.verifier);
+  }
+  return { users, exporter: monitor };
 }
 
 /** Finds everything that would stop the run later; throws it all in one Failure, or returns what to warn of. */

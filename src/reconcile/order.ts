@@ -6,6 +6,7 @@ import { tableOwnerRights } from './works/databaseAccess.ts';
 import { coordinatorDatabase, intent, opened, opening, workerDatabase } from './works/databases.ts';
 import type { DatabaseWork } from './works/databaseWork.ts';
 import { everywhere } from './works/everywhere.ts';
+import { exporter } from './works/exporter.ts';
 import { citusUpgrade, coordinatorCitus, coordinatorExtensions, workerExtensions } from './works/extensions.ts';
 import { initSql } from './works/initSql.ts';
 import { ownersElsewhere } from './works/owners.ts';
@@ -36,7 +37,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       title: (of) => `Creating database '${nameOf(of)}' on worker nodes first...`,
       planned: (of) => `Create database '${nameOf(of)}' on worker nodes first`,
     },
-    works: [intent, users, workerDatabase, workerExtensions, ownersElsewhere],
+    works: [intent, users, exporter, workerDatabase, workerExtensions, ownersElsewhere],
   },
   {
     heading: {
@@ -114,7 +115,7 @@ function unnamed(work: DatabaseWork): DatabaseWork {
 const PLAIN_ORDER: readonly Step<Situation>[] = [
   {
     heading: { number: 1, title: () => 'Creating roles...', planned: () => 'Create roles' },
-    works: [intent, unnamed(users)],
+    works: [intent, unnamed(users), unnamed(exporter)],
   },
   {
     heading: {

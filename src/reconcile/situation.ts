@@ -29,6 +29,8 @@ export interface Situation {
   readonly password: string | undefined;
   /** The declared users, as every node has to have them. */
   readonly users: readonly WantedUser[];
+  /** The role of a metrics exporter, likewise. */
+  readonly exporter?: WantedUser | undefined;
   /** What is to be done with initSQL; none: the spec has no script, or nobody asks. */
   readonly initSql: AcceptedInitSql | { readonly kind: 'none' };
   /** Who owns distributed tables after initSQL. undefined: not observed since. */

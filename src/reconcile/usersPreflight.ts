@@ -1,5 +1,6 @@
 import { allNodes } from '../cluster/topology.ts';
 import type { Problem } from '../objects/change.ts';
+import { exporterProblems } from '../objects/exporter.ts';
 import { groupProblems, userProblems } from '../objects/user.ts';
 import { userParameterProblems } from '../objects/userParameter.ts';
 import { label, type Situation, server } from './situation.ts';
@@ -8,14 +9,19 @@ export function usersPreflight(situation: Situation): {
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
 } {
-  const { database, topology, users } = situation;
+  const { database, topology, users, exporter } = situation;
   const { roles, knownParameters } = server(situation, topology.coordinator);
   const withoutPassword = users.filter(({ spec, role }) => spec.login && role.verifier === null);
   return {
     problems: [
-      ...allNodes(topology).flatMap((node) =>
-        userProblems(database.users, server(situation, node).roles, label(situation, node)),
-      ),
+      ...allNodes(topology).flatMap((node) => {
+        const observed = server(situation, node);
+        const name = label(situation, node);
+        return [
+          ...userProblems(database.users, observed.roles, name),
+          ...(exporter === undefined ? [] : exporterProblems(exporter, observed.roles, observed.memberships, name)),
+        ];
+      }),
       ...groupProblems(database, roles, label(situation, topology.coordinator)),
       ...userParameterProblems(database, knownParameters, situation.spec.cluster.citus),
     ],

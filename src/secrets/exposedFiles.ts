@@ -17,6 +17,7 @@ export async function exposedFiles(spec: Pick<Spec, 'cluster' | 'ssl' | 'databas
 function secretFiles({ cluster, ssl, databases, patroni }: Parameters<typeof exposedFiles>[0]): readonly string[] {
   const files = [
     cluster.passwordFile,
+    cluster.exporter?.passwordFile,
     ...databases.flatMap(({ users }) => users.map(({ passwordFile }) => passwordFile)),
     ...databases.flatMap(({ initSQLFrom }) => initSQLFrom.flatMap(({ file, secret }) => (secret ? [file] : []))),
     keyOf(ssl),

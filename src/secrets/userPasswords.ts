@@ -4,16 +4,18 @@ import type { Spec } from '../spec/types.ts';
 import { readPasswordFile } from './credentials.ts';
 
 /**
- * The users' passwords by role name, each file read once, before anything is connected to: a file that is missing or
+ * The passwords of users and of the exporter by role name, each file read once, before anything is connected to: a file that is missing or
  * empty is found now. All faulty ones are told at once.
  */
 export async function readUserPasswords(
-  spec: Pick<Spec, 'databases'>,
+  spec: Pick<Spec, 'cluster' | 'databases'>,
   redactor: Redactor,
 ): Promise<ReadonlyMap<string, string>> {
   const passwords = new Map<string, string>();
   const failures = new Map<string, Failure>();
-  for (const { name, passwordFile } of spec.databases.flatMap((database) => database.users)) {
+  const { exporter } = spec.cluster;
+  const users = spec.databases.flatMap((database) => database.users);
+  for (const { name, passwordFile } of exporter === undefined ? users : [...users, exporter]) {
     if (passwordFile === undefined || passwords.has(name) || failures.has(name)) continue;
     try {
       passwords.set(name, await readPasswordFile(passwordFile, redactor));

@@ -38,6 +38,7 @@ function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
     acceptUndeclaredNodes,
     database: cluster.database ?? (citus ? 'citus' : 'postgres'),
     image: cluster.image,
+    exporter: cluster.exporter,
     coordinator: completeNode(cluster.coordinator),
     workers: citus ? workers : [],
   };

@@ -13,8 +13,14 @@ export function withAbsolutePaths(spec: Spec, folder: string): Spec {
     given.passwordFile === undefined ? given : { ...given, passwordFile: absolute(given.passwordFile) };
   const { cluster, databases, patroni } = spec;
   return {
-    cluster:
-      cluster.passwordFile === undefined ? cluster : { ...cluster, passwordFile: absolute(cluster.passwordFile) },
+    cluster: {
+      ...cluster,
+      passwordFile: cluster.passwordFile === undefined ? undefined : absolute(cluster.passwordFile),
+      exporter:
+        cluster.exporter === undefined
+          ? undefined
+          : { ...cluster.exporter, passwordFile: absolute(cluster.exporter.passwordFile) },
+    },
     ssl: files(spec.ssl),
     databases: databases.map((database) => ({
       ...database,

@@ -44,6 +44,11 @@ const worker = z.strictObject({
   ...nodeFields,
 });
 
+const exporter = z.strictObject({
+  name: defaulted(name(names.role), 'postgres_exporter', "The role's name."),
+  passwordFile: required(text(names.notEmpty), 'The file that holds its password.'),
+});
+
 const cluster = z.strictObject({
   name: defaulted(text(names.notEmpty), 'citus', "The cluster's name, for messages."),
   citus: defaulted(
@@ -73,6 +78,10 @@ const cluster = z.strictObject({
   image: optional(
     text(names.notEmpty),
     'In a pod: apply and wait begin once every pod of a server has this text in its annotation citus-databases/image. The chart writes both; outside Kubernetes it means nothing.',
+  ),
+  exporter: optional(
+    exporter,
+    'A role for a metrics exporter, which apply makes on every node: a member of pg_monitor and nothing else.',
   ),
   coordinator: required(coordinator, 'The coordinator, or the only server where citus is false.'),
   workers: optional(

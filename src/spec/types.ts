@@ -14,6 +14,12 @@ export interface NodeSpec {
   readonly nodePort: number;
 }
 
+/** The role of a metrics exporter, on every node. */
+export interface ExporterSpec {
+  readonly name: string;
+  readonly passwordFile: string;
+}
+
 export interface ClusterSpec {
   readonly name: string;
   /** false: one plain PostgreSQL server, no Citus object is ever touched. */
@@ -28,6 +34,7 @@ export interface ClusterSpec {
   readonly database: string;
   /** What the annotation `citus-databases/image` of every server's pod has to say before work begins; undefined: anything. */
   readonly image: string | undefined;
+  readonly exporter?: ExporterSpec | undefined;
   readonly coordinator: NodeSpec;
   /** undefined: discover. Never empty when `citus` is true; always [] when it is false. Ordered by group. */
   readonly workers: readonly NodeSpec[] | undefined;

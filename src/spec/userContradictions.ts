@@ -22,7 +22,27 @@ export function userContradictions(entries: readonly DatabaseEntry[], cluster: P
       ...list.flatMap((user) => [...roleProblems(user, superuser), ...ownerProblems(user, superuser)]),
     ]),
     ...differences(users.flat()),
+    ...exporterProblems(entries, users.flat(), cluster, superuser),
   ];
+}
+
+/** Its role is nobody else's: whoever owns something or has access to a database has more than pg_monitor. */
+function exporterProblems(
+  databases: readonly DatabaseEntry[],
+  users: readonly UserEntry[],
+  cluster: PlainMapping,
+  superuser: string,
+): readonly SpecProblem[] {
+  if (!isMapping(cluster['exporter'])) return [];
+  const { name = 'postgres_exporter' } = cluster['exporter'];
+  if (typeof name !== 'string') return [];
+  const path = ['cluster', 'exporter', 'name'];
+  if (name === superuser) return [{ path, message: `${show(name)} is cluster.user, the superuser` }];
+  const user = users.find((candidate) => candidate.name === name);
+  if (user !== undefined) return [{ path, message: `${show(name)} is a user too, in ${formatPath(user.path)}` }];
+  const owner = databases.find(({ fields }) => fields['owner'] === name);
+  if (owner !== undefined) return [{ path, message: `${show(name)} owns ${formatPath(owner.path)}` }];
+  return [];
 }
 
 function usersOf(database: DatabaseEntry): readonly UserEntry[] {

@@ -101,3 +101,39 @@ test('access owner under an owner that is the superuser', () => {
     "databases[0].users[0].access: is 'owner', but the database's owner is 'postgres', the superuser: name this user as owner, or leave owner out",
   ]);
 });
+
+describe('cluster.exporter', () => {
+  const spec = (exporter: string, database = '{ name: d }') =>
+    `${nodes}  exporter: ${exporter}\ndatabases: [${database}]`;
+
+  test('has a name by default', () => {
+    expect(parse(spec('{ passwordFile: /p }')).cluster.exporter).toEqual({
+      name: 'postgres_exporter',
+      passwordFile: '/p',
+    });
+    expect(parse(`${nodes}databases: [{ name: d }]`).cluster.exporter).toBeUndefined();
+  });
+
+  test.each([
+    ['{ name: m }', '{ name: d }', 'cluster.exporter.passwordFile: is required'],
+    ['{ passwordFile: /p, access: all }', '{ name: d }', 'cluster.exporter.access: unknown key'],
+    [
+      '{ name: pg_m, passwordFile: /p }',
+      '{ name: d }',
+      "cluster.exporter.name: 'pg_m' is a reserved role name (names that begin with pg_ belong to PostgreSQL)",
+    ],
+    [
+      '{ name: postgres, passwordFile: /p }',
+      '{ name: d }',
+      "cluster.exporter.name: 'postgres' is cluster.user, the superuser",
+    ],
+    [
+      '{ passwordFile: /p }',
+      '{ name: d, users: [{ name: postgres_exporter, access: all }] }',
+      "cluster.exporter.name: 'postgres_exporter' is a user too, in databases[0].users[0]",
+    ],
+    ['{ name: o, passwordFile: /p }', '{ name: d, owner: o }', "cluster.exporter.name: 'o' owns databases[0]"],
+  ])('%s beside %s', (exporter, database, problem) => {
+    expect(problemsOf(spec(exporter, database))).toEqual([problem]);
+  });
+});
