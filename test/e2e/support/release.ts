@@ -107,7 +107,7 @@ export async function createRelease(purpose: string): Promise<Release> {
         await eventually(`group ${group} has ${count} pods ready and a leader`, timeoutMs, async () => {
           const states = await kubectl(
             ...['get', 'pods', '-l', `application=patroni,citus-group=${group}`, '-o'],
-            'jsonpath={range .items[*]}{.metadata.deletionTimestamp}{.status.containerStatuses[0].ready} {end}',
+            'jsonpath={range .items[*]}{.metadata.deletionTimestamp}{.status.containerStatuses[?(@.name=="postgresql")].ready} {end}',
           );
           const well = states.trim() === Array(count).fill('true').join(' ');
           return well && /^\S+$/.test(await leader(Number(group))) ? true : undefined;
