@@ -77,7 +77,7 @@ test('apply makes it on every node, those that the database leaves out included;
   const plan = await run('plan');
   expect({ code: plan.code, text: plan.stdout }).toEqual({
     code: 10,
-    text: expect.stringContaining(`make role ${NAME} a member of pg_monitor`),
+    text: expect.stringContaining(`make role "${NAME}" a member of "pg_monitor"`),
   });
   const { code, log, stdout, stderr } = await run('apply');
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
@@ -181,13 +181,13 @@ test('what was changed by hand is put right: attributes, search_path, a password
 });
 
 test.each([
-  ['another membership', 'GRANT pg_read_all_data TO', "'pg_read_all_data'", 'REVOKE pg_read_all_data FROM'],
+  ['another membership', 'GRANT pg_read_all_data TO', "'pg_read_all_data'", 'REVOKE "pg_read_all_data" FROM'],
   ['ADMIN OPTION', 'GRANT pg_monitor TO', "'pg_monitor' with ADMIN OPTION", 'REVOKE ADMIN OPTION FOR pg_monitor FROM'],
 ])('a role that has more is refused before anything is changed: %s', async (name, grant, what, revoke) => {
   await query(cluster, 1, 'postgres', `${grant} ${NAME}${name === 'ADMIN OPTION' ? ' WITH ADMIN OPTION' : ''}`);
   const { code, log } = await run('apply');
   expect({ code, log }).toEqual({ code: 3, log: expect.stringContaining(`is a member of ${what}`) });
-  expect(log).toContain(`${revoke} ${NAME}`);
+  expect(log).toContain(`${revoke} "${NAME}"`);
   await query(cluster, 1, 'postgres', `${revoke} ${NAME}`);
   expect((await run('apply')).code).toBe(0);
 });

@@ -30,7 +30,10 @@ const pod = (
   },
 });
 
-/** What the Prometheus operator makes of the chart's PodMonitor: the intervals are its defaults and the chart's. */
+/**
+ * What the Prometheus operator makes of the chart's PodMonitor, for one pod of each group: the intervals are its defaults and
+ * the chart's. Debian's Prometheus cannot ask Kubernetes for pods, so that they stand here.
+ */
 const CONFIGURATION = `
 apiVersion: v1
 kind: ConfigMap
@@ -43,14 +46,13 @@ data:
     rule_files: [rules.yaml]
     scrape_configs:
       - job_name: pods
-        kubernetes_sd_configs: [{ role: pod, namespaces: { own_namespace: true } }]
-        relabel_configs:
-          - { source_labels: [__meta_kubernetes_pod_label_application], regex: patroni, action: keep }
-          - { source_labels: [__meta_kubernetes_pod_container_port_name], regex: patroni|exporter, action: keep }
-          - { source_labels: [__meta_kubernetes_namespace], target_label: namespace }
-          - { source_labels: [__meta_kubernetes_pod_name], target_label: pod }
-          - { source_labels: [__meta_kubernetes_pod_label_cluster_name], target_label: cluster_name }
-          - { source_labels: [__meta_kubernetes_pod_label_citus_group], target_label: citus_group }
+        static_configs:
+          {{- range $group := include "citus-cluster.groups" . | fromJsonArray }}
+          {{- $pod := printf "%s-0" .name }}
+          {{- $host := printf "%s.%s" $pod (include "citus-cluster.headlessService" $) }}
+          - targets: ["{{ $host }}:8008", "{{ $host }}:9187"]
+            labels: { namespace: {{ $.Release.Namespace }}, cluster_name: {{ include "citus-cluster.scope" $ }}, citus_group: "{{ .group }}", pod: {{ $pod }} }
+          {{- end }}
       - job_name: pushgateway
         honor_labels: true
         scrape_interval: 5s
@@ -60,19 +62,6 @@ data:
 /** Prometheus and a Pushgateway beside the release, as values of `extraObjects`: the rules are the chart's own. */
 export const monitoringObjects: readonly (object | string)[] = [
   CONFIGURATION,
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'Role',
-    metadata: { name: 'prometheus' },
-    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }],
-  },
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'RoleBinding',
-    metadata: { name: 'prometheus' },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'prometheus' },
-    subjects: [{ kind: 'ServiceAccount', name: 'default' }],
-  },
   pod(
     'prometheus',
     ['prometheus', '--config.file=/etc/citus/prometheus.yaml', '--storage.tsdb.path=/data', '--log.level=warn'],
