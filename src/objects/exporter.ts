@@ -74,7 +74,10 @@ export function diffExporter(
   serverVersion: number,
 ): readonly Change[] {
   const name = quoteIdentifier(wanted.role.name);
-  const base = { kind: 'change', node, scope: 'server', doneOnRetry: [], secret: false } as const;
+  const base = {
+    ...({ kind: 'change', node, scope: 'server', doneOnRetry: [], secret: false } as const),
+    failure: `Failed to complete role '${wanted.role.name}' of cluster.exporter`,
+  };
   const searchPaths = observed?.searchPaths ?? [];
   const everywhere = searchPaths.find(({ database }) => database === null)?.value;
   const changes: Change[] = [...diffUser(wanted, roles, memberships, node, serverVersion)];
@@ -83,7 +86,6 @@ export function diffExporter(
       ...base,
       ...wording('set', `search_path of role ${name} to ${SEARCH_PATH}`),
       statements: [{ text: `ALTER ROLE ${name} SET search_path = ${SEARCH_PATH}` }],
-      failure: `Failed to set search_path of role '${wanted.role.name}'`,
     });
   }
   for (const { database } of searchPaths) {
@@ -93,7 +95,6 @@ export function diffExporter(
       ...base,
       ...wording('reset', `search_path of ${place}`),
       statements: [{ text: `ALTER ROLE ${name} IN DATABASE ${quoteIdentifier(database)} RESET search_path` }],
-      failure: `Failed to reset search_path of role '${wanted.role.name}'`,
     });
   }
   if (observed?.connects === false) {
@@ -102,7 +103,6 @@ export function diffExporter(
       ...base,
       ...wording('grant', `on database ${database}: CONNECT to ${name}`),
       statements: [{ text: `GRANT CONNECT ON DATABASE ${database} TO ${name}` }],
-      failure: `Failed to grant CONNECT to role '${wanted.role.name}'`,
     });
   }
   return changes;
@@ -118,16 +118,17 @@ export function exporterProblems(
   const name = quoteIdentifier(role.name);
   const found = memberships[role.name] ?? [];
   const excess = found.flatMap(({ group, admin }) => {
-    if (group !== GROUP) return [{ what: `'${group}'`, revoke: `REVOKE ${quoteIdentifier(group)} FROM ${name}` }];
-    if (!admin) return [];
-    return [{ what: `'${GROUP}' with ADMIN OPTION`, revoke: `REVOKE ADMIN OPTION FOR ${GROUP} FROM ${name}` }];
+    if (group !== GROUP) return [{ group, revoke: `REVOKE ${quoteIdentifier(group)} FROM ${name}` }];
+    return admin
+      ? [{ group: `${GROUP} WITH ADMIN OPTION`, revoke: `REVOKE ADMIN OPTION FOR ${GROUP} FROM ${name}` }]
+      : [];
   });
   return [
     ...userProblems([user], roles, node),
     ...excess.map(
-      ({ what, revoke }): Problem => ({
+      ({ group, revoke }): Problem => ({
         kind: 'refused',
-        what: `Role '${role.name}' of cluster.exporter is a member of ${what}; it may have ${GROUP} and nothing else`,
+        what: `Role '${role.name}' of cluster.exporter has '${group}': pg_monitor is all that it may have`,
         node,
         next: `Name another role in cluster.exporter, or take that from it: ${revoke}`,
       }),

@@ -116,7 +116,11 @@ describe('cluster.exporter', () => {
 
   test.each([
     ['{ name: m }', '{ name: d }', 'cluster.exporter.passwordFile: is required'],
-    ['{ passwordFile: /p, access: all }', '{ name: d }', 'cluster.exporter.access: unknown key; known here: name, passwordFile'],
+    [
+      '{ passwordFile: /p, access: all }',
+      '{ name: d }',
+      'cluster.exporter.access: unknown key; known here: name, passwordFile',
+    ],
     [
       '{ name: pg_m, passwordFile: /p }',
       '{ name: d }',
