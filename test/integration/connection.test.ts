@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { type Activity, describeActivity } from '../../src/postgres/activity.ts';
 import { type ConnectOptions, connect, type Session } from '../../src/postgres/connection.ts';
 import { classify } from '../../src/postgres/sqlstate.ts';
@@ -9,19 +9,23 @@ import { applicationName } from '../../src/postgres/startup.ts';
 import { Interrupted } from '../../src/report/errors.ts';
 import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
 import type { NodeSpec } from '../../src/spec/types.ts';
-import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, NO_SSL, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 0, citus: 'none' })
+  /** The server is in the middle of pg_sleep. */
+  .extend('untilAsleep', { scope: 'file' }, ({ cluster }) => async (session: Session): Promise<void> => {
+    const asleep = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+    await expect.poll(() => query(cluster, 0, 'postgres', asleep, [session.backendPid])).toHaveLength(1);
+  });
 let access: Access;
 let node: NodeSpec;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+test.beforeAll(async ({ cluster }) => {
   const spec = clusterSpec(cluster);
   node = spec.coordinator;
   access = await loadAccess({ cluster: spec, ssl: NO_SSL });
 });
-afterAll(() => cluster?.stop());
 
 async function withSession<T>(options: ConnectOptions, use: (session: Session) => Promise<T>, at = node): Promise<T> {
   const session = await connect({ node: at, database: 'postgres' }, access, options);
@@ -92,7 +96,9 @@ describe('startup', () => {
     transform_null_equals: 'off',
   };
 
-  test('settings of the role and the database do not reach a pinned session, and reach one that is not', async () => {
+  test('settings of the role and the database do not reach a pinned session, and reach one that is not', async ({
+    cluster,
+  }) => {
     await query(cluster, 0, 'postgres', 'CREATE ROLE somebody; CREATE ROLE boss SUPERUSER LOGIN');
     const verifier = `(SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres')`;
     await query(
@@ -207,7 +213,7 @@ describe('who is let in', () => {
     expect(classify(error)).toBe('transient');
   });
 
-  test('the password never leaves in clear text', async () => {
+  test('the password never leaves in clear text', async ({ cluster }) => {
     const hba = join(nodeOf(cluster, 0).dataDirectory, 'pg_hba.conf');
     await writeFile(hba, 'host all postgres all password\n');
     await nodeOf(cluster, 0).restart();
@@ -284,7 +290,7 @@ describe('statements', () => {
     });
   });
 
-  test('cancel hits the statement under way and no other', async () => {
+  test('cancel hits the statement under way and no other', async ({ untilAsleep }) => {
     await withSession({}, async (session) => {
       await session.cancel();
       expect((await session.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
@@ -298,14 +304,8 @@ describe('statements', () => {
   });
 });
 
-/** The server is in the middle of pg_sleep. */
-async function untilAsleep(session: Session): Promise<void> {
-  const asleep = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
-  await expect.poll(() => query(cluster, 0, 'postgres', asleep, [session.backendPid])).toHaveLength(1);
-}
-
 describe('connections that break', () => {
-  test('a session that an administrator ends', async () => {
+  test('a session that an administrator ends', async ({ cluster, untilAsleep }) => {
     await withSession({}, async (session) => {
       const sleeping = rejection(session.query('SELECT pg_sleep(60)'));
       // an idle session that ends is another case, below
@@ -318,7 +318,7 @@ describe('connections that break', () => {
     });
   });
 
-  test('an idle session that ends is no uncaught exception, and is found dead', async () => {
+  test('an idle session that ends is no uncaught exception, and is found dead', async ({ cluster }) => {
     await withSession({}, async (session) => {
       await query(cluster, 0, 'postgres', 'SELECT pg_terminate_backend($1, 5000)', [session.backendPid]);
       await expect.poll(() => session.isAlive).toBe(false);
@@ -376,7 +376,7 @@ describe('connections that break', () => {
     }
   });
 
-  test('a name that has moved to another server, as after a failover', async () => {
+  test('a name that has moved to another server, as after a failover', async ({ cluster }) => {
     const other = await startLocalCluster({ workers: 0, citus: 'none', password: cluster.password });
     const relay = await startRelay(node);
     try {
@@ -409,7 +409,7 @@ describe('connections that break', () => {
       await holder.script('BEGIN; SELECT pg_advisory_lock(4711)');
       await withSession({ probeAfterMs: 100, onProbe }, async (session) => {
         const waiting = session.query('SELECT pg_advisory_lock(4711)');
-        await expect.poll(() => seen.length).toBeGreaterThan(0);
+        await expect.poll(() => seen.length, { timeout: 30_000 }).toBeGreaterThan(0);
         await holder.query('SELECT pg_advisory_unlock(4711)');
         await waiting;
       });
@@ -421,7 +421,7 @@ describe('connections that break', () => {
     });
   });
 
-  test('close ends the session on the server, also while a statement runs, and twice', async () => {
+  test('close ends the session on the server, also while a statement runs, and twice', async ({ cluster }) => {
     const session = await connect({ node, database: 'postgres' }, access, { applicationName: 'closing' });
     const running = rejection(session.query('SELECT pg_sleep(1)'));
     await session.close();

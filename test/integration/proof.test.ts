@@ -1,46 +1,57 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { runProgram, specOf } from '../support/program.ts';
 
 /** A server gets the superuser's password, or a proof of it, only once it has proved to be the one that is meant. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({
-    workers: 1,
-    citus: 'standIn',
-    hba: [
-      'host all trusted all trust',
-      'host all hashed all md5',
-      'host all few all scram-sha-256',
-      'host all all all scram-sha-256',
-    ],
+const test = clusterTest({
+  workers: 1,
+  citus: 'standIn',
+  hba: [
+    'host all trusted all trust',
+    'host all hashed all md5',
+    'host all few all scram-sha-256',
+    'host all all all scram-sha-256',
+  ],
+})
+  .extend('waitAs', { scope: 'file' }, ({ cluster }) => async (user: string, more: object = {}) => {
+    const spec = specOf(cluster, [{ name: 'skymap', maxAttempts: 1 }], {
+      groups: [],
+      cluster: { user, citus: false, workers: undefined, ...more },
+    });
+    return await runProgram(cluster, ['wait'], spec);
+  })
+  /** What the program does when it meets the server that pretends. */
+  .extend('met', { scope: 'file' }, ({ cluster }) => async () => {
+    received = [];
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const spec = {
+      cluster: { citus: false, passwordFile: cluster.passwordFile, coordinator: { host: '127.0.0.1', port } },
+      ssl: { mode: 'disable' },
+      databases: [{ name: 'skymap', maxAttempts: 1 }],
+    };
+    const { code, stdout, stderr } = await runProgram(cluster, ['wait'], spec);
+    return { code, text: stdout + stderr, sent: Buffer.concat(received).toString('latin1') };
   });
+
+let server: Server;
+let received: Buffer[] = [];
+
+test.beforeAll(async ({ cluster }) => {
   await query(cluster, 0, 'postgres', 'CREATE ROLE trusted SUPERUSER LOGIN');
   const md5 = createHash('md5').update(`${cluster.password}hashed`).digest('hex');
   await query(cluster, 0, 'postgres', `CREATE ROLE hashed SUPERUSER LOGIN PASSWORD 'md5${md5}'`);
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function waitAs(user: string, more: object = {}) {
-  const spec = specOf(cluster, [{ name: 'skymap', maxAttempts: 1 }], {
-    groups: [],
-    cluster: { user, citus: false, workers: undefined, ...more },
-  });
-  return await runProgram(cluster, ['wait'], spec);
-}
-
 describe('a real server', () => {
-  test.each([
+  test.for([
     ['trusted', 'let us in without proving that it knows the password'],
     ['hashed', 'asks for the password as an MD5 hash'],
-  ])('%s', async (user, words) => {
+  ] as const)('%s', async ([user, words], { waitAs }) => {
     const refused = await waitAs(user);
     expect({ code: refused.code, text: refused.stdout + refused.stderr }).toEqual({
       code: 1,
@@ -53,14 +64,12 @@ describe('a real server', () => {
     });
   });
 
-  test('by SCRAM it proves itself', async () => {
+  test('by SCRAM it proves itself', async ({ waitAs }) => {
     expect((await waitAs('postgres')).code).toBe(0);
   });
 });
 
 describe('a server that pretends', () => {
-  let server: Server;
-  let received: Buffer[] = [];
   let answer: (socket: Socket, message: Buffer) => void = () => undefined;
 
   beforeAll(async () => {
@@ -89,20 +98,7 @@ describe('a server that pretends', () => {
   };
   const IN = Buffer.concat([authentication(0), Buffer.from('Z\0\0\0\u0005I', 'latin1')]);
 
-  async function met() {
-    received = [];
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const spec = {
-      cluster: { citus: false, passwordFile: cluster.passwordFile, coordinator: { host: '127.0.0.1', port } },
-      ssl: { mode: 'disable' },
-      databases: [{ name: 'skymap', maxAttempts: 1 }],
-    };
-    const { code, stdout, stderr } = await runProgram(cluster, ['wait'], spec);
-    return { code, text: stdout + stderr, sent: Buffer.concat(received).toString('latin1') };
-  }
-
-  test('trust', async () => {
+  test('trust', async ({ met }) => {
     answer = (socket) => void socket.write(IN);
     expect(await met()).toMatchObject({
       code: 1,
@@ -110,10 +106,10 @@ describe('a server that pretends', () => {
     });
   });
 
-  test.each([
+  test.for([
     ['clear text', authentication(3), 'in clear text'],
     ['MD5', authentication(5, Buffer.from('salt')), 'as an MD5 hash'],
-  ])('%s', async (_, request, words) => {
+  ] as const)('%s', async ([_, request, words], { met }) => {
     answer = (socket) => void socket.write(request);
     const { code, text, sent } = await met();
     expect({ code, text, sent }).toEqual({
@@ -123,7 +119,7 @@ describe('a server that pretends', () => {
     });
   });
 
-  test('SCRAM with one iteration gets no proof of the password', async () => {
+  test('SCRAM with one iteration gets no proof of the password', async ({ met }) => {
     answer = (socket, message) => {
       if (message.toString('latin1').startsWith('p')) {
         const nonce = /r=([^,\0]+)/.exec(message.toString('latin1'))?.[1] ?? '';
@@ -138,7 +134,7 @@ describe('a server that pretends', () => {
     expect(sent).not.toContain('p=');
   });
 
-  test('a message that is shorter than it says is no crash', async () => {
+  test('a message that is shorter than it says is no crash', async ({ met }) => {
     answer = (socket) => void socket.write(Buffer.from('K\0\0\0\u0008\0\0\0\u0005', 'latin1'));
     expect(await met()).toMatchObject({
       code: 1,
@@ -146,7 +142,7 @@ describe('a server that pretends', () => {
     });
   });
 
-  test('a message without an end takes no memory', async () => {
+  test('a message without an end takes no memory', async ({ met }) => {
     answer = (socket) => {
       socket.write(Buffer.from('R\x7f\xff\xff\xff', 'latin1'));
       const chunk = Buffer.alloc(32 * 1024, 'x');
@@ -162,7 +158,7 @@ describe('a server that pretends', () => {
     });
   });
 
-  test('SCRAM that ends before the server has proved anything', async () => {
+  test('SCRAM that ends before the server has proved anything', async ({ met }) => {
     answer = (socket, message) => {
       if (message.toString('latin1').startsWith('p')) socket.write(IN);
       else socket.write(authentication(10, Buffer.from('SCRAM-SHA-256\0\0')));

@@ -1,17 +1,17 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import { connect } from '../../src/postgres/connection.ts';
 import { classify, describe } from '../../src/postgres/sqlstate.ts';
 import { loadAccess } from '../../src/secrets/credentials.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
-import { clusterSpec, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 
-let cluster: LocalCluster;
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+const test = clusterTest({ workers: 0, citus: 'none' }).extend('plain', { scope: 'file' }, ({ cluster }) => () => {
+  const { coordinator, passwordFile } = clusterSpec(cluster);
+  return { coordinator: { group: 0, host: coordinator.host, port: coordinator.port }, passwordFile };
 });
-afterAll(() => cluster.stop());
 
-it('keeps the warnings that came before an error: Citus tells the reason only there', async () => {
+test('keeps the warnings that came before an error: Citus tells the reason only there', async ({ plain }) => {
   const spec = parseSpec(JSON.stringify({ cluster: { citus: false, ...plain() }, databases: [{ name: 'x' }] }), 'test');
   const session = await connect({ node: spec.cluster.coordinator, database: 'postgres' }, await loadAccess(spec));
   try {
@@ -28,8 +28,3 @@ it('keeps the warnings that came before an error: Citus tells the reason only th
     await session.close();
   }
 });
-
-function plain() {
-  const { coordinator, passwordFile } = clusterSpec(cluster);
-  return { coordinator: { group: 0, host: coordinator.host, port: coordinator.port }, passwordFile };
-}
