@@ -9,9 +9,9 @@
  *     test('what it shows', async ({ cluster, apply }) => { … });
  *     test.for([1, 2])('of group %i', async (group, { apply }) => { … });
  *
- * A fixture starts when a hook or a test first names it, serves the whole file, and goes away after it: `cluster`
- * (cluster.ts), `program` (the bundled program, program.ts), `folder` (an empty one). What a file adds with `extend` and
- * scope 'file' does the same. Give a file one `test`: one that is extended later would start a second cluster.
+ * A fixture serves the whole file, and goes away after it: `cluster` (cluster.ts), which starts with the first hook or test;
+ * `program` (the bundled program, program.ts) and `folder` (an empty one), which start when one first names them. What a file
+ * adds with `extend` and scope 'file' does the same. Give a file one `test`: one that is extended later would start a second cluster.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ export const programTest = base
 
 /** With a cluster of its own besides. */
 export function clusterTest(options: LocalClusterOptions) {
-  return programTest.extend('cluster', { scope: 'file' }, clusterFixture(options));
+  return programTest.extend('cluster', { scope: 'file', auto: true }, clusterFixture(options));
 }
 
 /** Whose servers show a certificate. */
@@ -46,7 +46,7 @@ export function tlsClusterTest(
   { server, authority }: { readonly server: Identity; readonly authority: Authority },
   options: LocalClusterOptions,
 ) {
-  return programTest.extend('cluster', { scope: 'file' }, async ({ folder }, { onCleanup }) => {
+  return programTest.extend('cluster', { scope: 'file', auto: true }, async ({ folder }, { onCleanup }) => {
     const certificate = path.join(folder, 'server.crt');
     const key = path.join(folder, 'server.key');
     const ca = path.join(folder, 'ca.crt');
