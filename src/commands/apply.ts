@@ -6,7 +6,6 @@ import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
 import type { InitSqlLogin } from '../objects/initSqlRole.ts';
 import { lookUp, sessionSettings } from '../objects/parameter.ts';
-import { isShared } from '../objects/superuserSetting.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
@@ -24,7 +23,7 @@ import type { Run } from '../reconcile/run.ts';
 import { runInitSql } from '../reconcile/runInitSql.ts';
 import { mixedVersions } from '../reconcile/serverWarnings.ts';
 import { rightsDiffer } from '../reconcile/shardFaults.ts';
-import { type Situation, server } from '../reconcile/situation.ts';
+import { isOpen, type Situation, server } from '../reconcile/situation.ts';
 import { needsUpdate } from '../reconcile/updateOrder.ts';
 import type { WorkReport } from '../reconcile/workReport.ts';
 import { Failure } from '../report/errors.ts';
@@ -218,10 +217,8 @@ async function lookAtShards(
  * The declared parameters, which the database itself has only from Step 8 on. Where the superuser has settings of its own
  * (superuserSetting.ts), those of the database have to be given too.
  */
-function initSqlSettings(
-  { spec, database, servers }: Situation,
-  login: InitSqlLogin | undefined,
-): Readonly<Record<string, string>> {
+function initSqlSettings(situation: Situation, login: InitSqlLogin | undefined): Readonly<Record<string, string>> {
+  const { database, servers } = situation;
   const declared = sessionSettings(database);
   if (login !== undefined) {
     // Those that only a superuser may set, the database gets in Step 8; a session of anybody else could not begin.
@@ -230,7 +227,7 @@ function initSqlSettings(
     return { ...Object.fromEntries(own), role: login.role };
   }
   const hidden = database.initSQLFrom.some(({ secret }) => secret) ? UNLOGGED : {};
-  if (!isShared(database, spec.cluster.user)) return { ...declared, ...hidden };
+  if (!isOpen(situation)) return { ...declared, ...hidden };
   const path = lookUp(servers.get(0)?.parameters ?? {}, 'search_path') ?? '"$user", public';
   return { role: 'none', search_path: path, ...declared, ...hidden };
 }

@@ -1,4 +1,5 @@
 import { PIN_SEARCH_PATH, textArray } from '../objects/observe.ts';
+import { CLOSED, OF_SUPERUSER, OTHERS_MAY_CREATE } from '../objects/openSchemas.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { TouchedName } from './touches.ts';
 
@@ -7,23 +8,23 @@ import type { TouchedName } from './touches.ts';
  * nobody else can replace, on whichever node: so no lock is needed between this question and the statement.
  */
 
-const OF_SUPERUSER = (role: string) => `EXISTS (SELECT FROM pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
-
-/** Schemas in which superusers alone make objects. The owner of the database stands behind pg_database_owner. */
-const CLOSED = `closed AS (
-  SELECT n.oid, n.nspname FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner
-  WHERE (o.rolsuper OR o.rolname = 'pg_database_owner' AND EXISTS (SELECT FROM pg_database d
-      WHERE d.datname = current_database() AND ${OF_SUPERUSER('d.datdba')}))
-    AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) a
-      WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT ${OF_SUPERUSER('a.grantee')}))`;
-
-/** Whether anybody but superusers owns something in the database. */
-export const OTHERS_OWN_SOMETHING = `${PIN_SEARCH_PATH};
+/** Whether anybody but superusers owns something in the database, or may make something there while initSQL runs. */
+export const OTHERS_HAVE_A_PART = `${PIN_SEARCH_PATH};
+WITH ${CLOSED}
 SELECT EXISTS (SELECT FROM pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
     OR EXISTS (SELECT FROM pg_proc p WHERE NOT ${OF_SUPERUSER('p.proowner')})
     OR EXISTS (SELECT FROM pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')})
-    OR EXISTS (SELECT FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner
-         WHERE NOT o.rolsuper AND o.rolname <> 'pg_database_owner') AS others`;
+    OR ${OTHERS_MAY_CREATE} AS others`;
+
+/**
+ * The same of a database that nobody else was let into yet: what its template brought along. An object keeps its number in
+ * the copy (PostgreSQL: dbcommands.c), and the copy's own is a later one.
+ */
+export const TEMPLATE_HAS_OBJECTS_OF_OTHERS = `${PIN_SEARCH_PATH};
+WITH own AS (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+SELECT EXISTS (SELECT FROM own, pg_class c WHERE c.oid < own.oid AND NOT ${OF_SUPERUSER('c.relowner')})
+    OR EXISTS (SELECT FROM own, pg_proc p WHERE p.oid < own.oid AND NOT ${OF_SUPERUSER('p.proowner')})
+    OR EXISTS (SELECT FROM own, pg_type t WHERE t.oid < own.oid AND NOT ${OF_SUPERUSER('t.typowner')}) AS others`;
 
 /** The schemas of a session's search_path. By names of pg_catalog alone, for the path may be anybody's. */
 export const CURRENT_SCHEMAS = 'SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text AS path';

@@ -12,7 +12,7 @@ import { wording } from './wording.ts';
  */
 const SETTINGS: Readonly<Record<string, string>> = { search_path: 'pg_catalog', role: 'none' };
 
-/** Somebody who is no superuser may make functions there: the owner, or a user who may create schemas. */
+/** By the spec, somebody who is no superuser may make functions there: the owner, or a user who may create schemas. */
 export function isShared(database: DatabaseSpec, superuser: string): boolean {
   return (
     database.owner !== superuser ||
@@ -32,7 +32,6 @@ export function diffSuperuserSettings(
   exists: boolean,
   node: NodeSpec,
 ): readonly Change[] {
-  if (!isShared(database, superuser)) return [];
   const missing = Object.entries(SETTINGS).filter(([name, value]) => observed[name] !== value);
   if (missing.length === 0) return [];
   const place = `${quoteIdentifier(superuser)} IN DATABASE ${quoteIdentifier(database.name)}`;

@@ -1,5 +1,11 @@
 import { loadGrammar } from '../initSql/grammar.ts';
-import { askWhoseCode, CURRENT_SCHEMAS, closedPath, OTHERS_OWN_SOMETHING } from '../initSql/othersCode.ts';
+import {
+  askWhoseCode,
+  CURRENT_SCHEMAS,
+  closedPath,
+  OTHERS_HAVE_A_PART,
+  TEMPLATE_HAS_OBJECTS_OF_OTHERS,
+} from '../initSql/othersCode.ts';
 import { lineOf } from '../initSql/place.ts';
 import { touchesOf } from '../initSql/touches.ts';
 import type { RecordedUnit, SqlPart } from '../initSql/types.ts';
@@ -12,8 +18,9 @@ import { closedFor, type Situation } from './situation.ts';
 
 /**
  * Keeps initSQL from running code of others as superuser. In a database that is open to an owner, or in which somebody
- * else owns something, the session resolves names in schemas of superusers alone, and a statement that touches anything
- * of others is refused before it is sent. While nobody else is let in (closedDatabase.ts) there is nothing to keep it from.
+ * else has a part, the session resolves names in schemas of superusers alone, and a statement that touches anything of
+ * others is refused before it is sent. While nobody else is let in (closedDatabase.ts) there is nothing to keep it from, save
+ * for what the template brought along.
  */
 export interface Guard {
   /**
@@ -34,17 +41,19 @@ export async function guardInitSql(
   { run, session, log }: { readonly run: Run; readonly session: Session; readonly log: LineLog },
 ): Promise<Guard> {
   const { database, spec, topology } = situation;
-  if (closedFor(situation) !== undefined) return NOBODY_ELSE;
-  if (database.initSQLRunsCodeOfOthers) return ACCEPTED;
   const ask = async <Row>(text: string): Promise<Row | undefined> => {
     const own = await run.session({ node: topology.coordinator, scope: 'database' });
     const results = await run.interruptible(() => own.script<Row>(text, { lockDeadline: run.deadline() }));
     return results.at(-1)?.rows[0];
   };
-  if (!isShared(database, spec.cluster.user)) {
-    const found = await ask<{ readonly others: boolean }>(OTHERS_OWN_SOMETHING);
+  const closed = closedFor(situation) !== undefined;
+  if (!closed && database.initSQLRunsCodeOfOthers) return ACCEPTED;
+  if (closed || !isShared(database, spec.cluster.user)) {
+    const question = closed ? TEMPLATE_HAS_OBJECTS_OF_OTHERS : OTHERS_HAVE_A_PART;
+    const found = await ask<{ readonly others: boolean }>(question);
     if (found?.others !== true) return NOBODY_ELSE;
   }
+  if (database.initSQLRunsCodeOfOthers) return ACCEPTED;
   const grammar = await loadGrammar();
   const path = (await ask<{ readonly path: string }>(closedPath(await schemasOf(session))))?.path ?? "''";
   await session.script(`SET search_path = ${path}`);

@@ -35,6 +35,7 @@ import { observeMemberships } from '../objects/membership.ts';
 import { observeMetadataParts } from '../objects/metadataParts.ts';
 import { observePosition, observeRecordedPositions } from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
+import { observeOthersMayCreate } from '../objects/openSchemas.ts';
 import { observeKnownParameters, observeParameters } from '../objects/parameter.ts';
 import { observeMissingLibraries } from '../objects/preloadLibraries.ts';
 import { observePreparedTransactions } from '../objects/preparedTransaction.ts';
@@ -109,6 +110,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
     observeAuthinfo(),
     ...observeLedger(coordinator),
     observeForeignEventTriggers(),
+    observeOthersMayCreate(),
     observeDistributedRoles(),
     observeTableOwners(),
     observeCitusUpgrade(),

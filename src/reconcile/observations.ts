@@ -94,6 +94,8 @@ export interface DatabaseObservation {
   readonly tableOwners?: readonly string[];
   readonly citusUpgrade?: ObservedUpgrade;
   readonly foreignEventTriggers?: readonly ForeignEventTrigger[];
+  /** Somebody else than a superuser may make objects. */
+  readonly othersMayCreate?: boolean;
   /** Absent: no users are declared. */
   readonly access?: ObservedAccess;
 }

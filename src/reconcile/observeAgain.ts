@@ -6,7 +6,7 @@ import type { NodeSpec } from '../spec/types.ts';
 import { observeDatabaseOf, observeParametersOf, observeRolesOf, observeServerOf } from './observe.ts';
 import { type Passwords, wantedRoles } from './observeSituation.ts';
 import type { Run } from './run.ts';
-import type { Situation } from './situation.ts';
+import { inside, type Situation, withInside } from './situation.ts';
 import type { Observable } from './work.ts';
 import { namesOfManagedRoles } from './works/registration.ts';
 
@@ -53,7 +53,11 @@ export async function observeAgain(
         observeParameters(situation, run),
         observeDatabaseOf(run, topology.coordinator, database),
       ]);
-      return (latest) => ({ ...settings(latest), tableOwners: owners.tableOwners ?? [] });
+      const { tableOwners = [], othersMayCreate = false } = owners;
+      return (latest) => {
+        const known = inside(latest, topology.coordinator);
+        return { ...withInside(settings(latest), topology.coordinator, { ...known, othersMayCreate }), tableOwners };
+      };
     }
     case 'managedRoles':
       return await observeManagedRoles(situation, run);

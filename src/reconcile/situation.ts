@@ -3,6 +3,7 @@ import type { Topology } from '../cluster/topology.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
 import { type Origin, originOf } from '../objects/bookkeeping.ts';
 import { closesFirst, isStillClosed } from '../objects/closedDatabase.ts';
+import { isShared } from '../objects/superuserSetting.ts';
 import type { WantedUser } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec, Spec } from '../spec/types.ts';
 import {
@@ -70,6 +71,11 @@ export function isDeclared(situation: Situation, role: string): boolean {
 export function origin(situation: Situation): Origin {
   const coordinator = server(situation, situation.topology.coordinator);
   return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database?.oid);
+}
+
+/** Somebody who is no superuser may make functions in the database: by the spec, or as its nodes have it. */
+export function isOpen({ database, spec, inside: nodes }: Situation): boolean {
+  return isShared(database, spec.cluster.user) || [...nodes.values()].some(({ othersMayCreate }) => othersMayCreate);
 }
 
 /** The superuser, as long as nobody else is let in: initSQL has not come to its end yet. */

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { markSession } from '../../src/initSql/marker.ts';
 import { splitScript } from '../../src/initSql/splitScript.ts';
-import { firstValue } from '../support/catalog.ts';
+import { firstValue, list } from '../support/catalog.ts';
 import { connect, query } from '../support/cluster.ts';
 import type { Document } from '../support/program.ts';
 import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
+import { overloads } from './support/names.ts';
 import { BAITS } from './support/objects.ts';
 
 /**
@@ -183,7 +184,7 @@ test('what touches nothing of hers runs', async () => {
     code: 0,
     text: expect.stringContaining('Others own objects in this database: search_path is public'),
   });
-  expect(await firstValue(laboratory.cluster, 0, 'side', 'SELECT sum(a)::text FROM t')).toBe('2');
+  expect(await firstValue(laboratory.cluster, 0, 'side', 'SELECT sum(a)::text FROM public.t')).toBe('2');
 });
 
 test('nobody but superusers gets in before initSQL is through, also when a run dies in it', async () => {
@@ -222,6 +223,70 @@ test('nobody but superusers gets in before initSQL is through, also when a run d
   }
   const again = await scene.runOn('newborn', ['plan'], entry('CREATE TABLE t (a int); CREATE TABLE u (a int)'));
   expect({ code: again.code, text: again.stdout }).toEqual({ code: 0, text: expect.any(String) });
+});
+
+describe('a user to whom a superuser granted CREATE on a schema', () => {
+  const GRANTED = `CREATE TABLE t (a int); GRANT CREATE ON SCHEMA public TO ${MALLORY}`;
+  let granted: Scene;
+
+  beforeAll(async () => {
+    granted = await laboratory.scene('granted', { access: 'readWrite', more: { initSQL: GRANTED } });
+  });
+
+  test("her functions do not run in Citus' sessions between the nodes", async () => {
+    for (const { group } of laboratory.cluster.nodes) {
+      expect(
+        await list(
+          laboratory.cluster,
+          group,
+          'postgres',
+          `SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+             WHERE datname = 'granted' AND setrole = 'postgres'::regrole ORDER BY 1`,
+        ),
+      ).toEqual(['role=none', 'search_path=pg_catalog']);
+    }
+    await granted.onAllNodes(overloads(granted.trap('overload')));
+    for (const args of [['plan'], ['verify'], ['apply']]) {
+      const { code, stdout, stderr } = await granted.run(args);
+      expect({ args, code, text: stdout + stderr }).toEqual({ args, code: 0, text: expect.any(String) });
+    }
+    expect(await granted.sprung()).toEqual([]);
+  });
+
+  test('what is appended does not meet what she makes meanwhile', async () => {
+    const { code, stdout, stderr } = await granted.run(['apply'], {
+      initSQL: `${GRANTED}; SELECT count(*) FROM public.t`,
+    });
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 3,
+      text: expect.stringContaining('it names schema public, in which others may create objects'),
+    });
+    const apart = `${GRANTED}; CREATE SCHEMA ours; CREATE TABLE ours.t (a int); INSERT INTO ours.t VALUES (1)`;
+    const outcome = await granted.run(['apply'], { initSQL: apart });
+    expect({ code: outcome.code, text: outcome.stdout + outcome.stderr }).toEqual({
+      code: 0,
+      text: expect.any(String),
+    });
+  });
+});
+
+test('a new database: what its template has of others', async () => {
+  const { cluster } = laboratory;
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'postgres', `CREATE DATABASE mould OWNER ${MALLORY}`);
+  }
+  const client = await connect(cluster, 0, 'mould', { name: MALLORY, password: PASSWORD });
+  await client.query(`CREATE TABLE public.hers (a int);
+    CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS
+      $f$ BEGIN EXECUTE 'ALTER ROLE ${MALLORY} CREATEROLE'; RETURN NEW; END $f$;
+    CREATE TRIGGER t BEFORE INSERT ON public.hers FOR EACH ROW EXECUTE FUNCTION public.f()`);
+  await client.end();
+  const entry = { template: 'mould', users: [scene.user], initSQL: 'INSERT INTO public.hers VALUES (1)' };
+  const { code, stdout, stderr } = await scene.runOn('cast', ['apply'], entry);
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining('this statement could run code of others as superuser'),
+  });
 });
 
 describe('initSQLRole', () => {

@@ -31,7 +31,7 @@ const test = clusterTest({ workers: 1 })
       },
   )
   .extend('ids', { scope: 'file' }, ({ cluster }) => async (database: string): Promise<unknown> => {
-    return await firstValue(cluster, 0, database, 'SELECT array_agg(id ORDER BY id) FROM t');
+    return await firstValue(cluster, 0, database, 'SELECT array_agg(id ORDER BY id) FROM public.t');
   })
   .extend('recordedLines', { scope: 'file' }, ({ cluster }) => async (database: string): Promise<unknown> => {
     return await firstValue(

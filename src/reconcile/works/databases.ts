@@ -2,10 +2,10 @@ import { bindToOid, recordIntent, recordOpening } from '../../objects/bookkeepin
 import { type Change, type Item, note } from '../../objects/change.ts';
 import { openDatabase } from '../../objects/closedDatabase.ts';
 import { diffDatabase } from '../../objects/database.ts';
-import { diffSuperuserSettings } from '../../objects/superuserSetting.ts';
+import { diffSuperuserSettings, isShared } from '../../objects/superuserSetting.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { identityItems } from '../identity.ts';
-import { closedFor, label, origin, type Situation, server } from '../situation.ts';
+import { closedFor, isOpen, label, origin, type Situation, server } from '../situation.ts';
 import { line } from '../work.ts';
 import { databaseAccessItems } from './databaseAccess.ts';
 import { type DatabaseWork, onCoordinator, onDatabaseNodes, onWorkers } from './databaseWork.ts';
@@ -104,11 +104,25 @@ export function coordinatorDatabaseItems(situation: Situation): readonly Item[] 
 }
 
 /** Steps 1 and 2, right behind the database: before it has Citus, whose daemon starts with it. */
-function superuserSettingItems(situation: Situation, node: NodeSpec): readonly Item[] {
+function superuserSettingItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { user, citus } = situation.spec.cluster;
-  if (!citus) return [];
+  if (!citus || !isOpen(situation)) return [];
   const { userParameters, database } = server(situation, node);
   return diffSuperuserSettings(situation.database, user, userParameters[user] ?? {}, database !== null, node);
+}
+
+export const superuserSettings: DatabaseWork = {
+  name: 'settings of the superuser',
+  nodes: onDatabaseNodes,
+  items: openedByInitSql,
+  log: 'once',
+};
+
+/** Step 7: initSQL may have let others create objects; only what was observed after it tells. */
+function openedByInitSql(situation: Situation, node: NodeSpec): readonly Change[] {
+  const { database, spec, tableOwners } = situation;
+  if (tableOwners === undefined || isShared(database, spec.cluster.user)) return [];
+  return superuserSettingItems(situation, node);
 }
 
 /** Before that nobody but superusers gets in. */

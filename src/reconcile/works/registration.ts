@@ -5,7 +5,6 @@ import { missingWorkers, NO_METADATA, surplusWorkers } from '../../objects/citus
 import { activateWorker, diffCoordinatorHost, registerWorkers } from '../../objects/citusNode.ts';
 import { diffManagedRoles } from '../../objects/distributedRole.ts';
 import { diffShouldHaveShards } from '../../objects/nodeShards.ts';
-import { isShared } from '../../objects/superuserSetting.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, label, type Situation } from '../situation.ts';
 import { staleWorkers } from '../staleWorkers.ts';
@@ -52,9 +51,6 @@ export const registration: DatabaseWork = {
 
 /** Step 6, all of it on the coordinator. */
 export function registrationItems(situation: Situation): readonly Item[] {
-  const { database, spec } = situation;
-  const guarded = (change: Change) =>
-    isShared(database, spec.cluster.user) ? assertingNothingCarried(change) : change;
   const { topology } = situation;
   const metadata = inside(situation, topology.coordinator).metadata ?? NO_METADATA;
   const missing = missingWorkers(topology.workers, metadata);
@@ -63,9 +59,9 @@ export function registrationItems(situation: Situation): readonly Item[] {
     const name = `${worker.nodeName}:${worker.nodePort}`;
     items.push(note(missing.includes(worker) ? `Adding worker: ${name}` : `Worker already registered: ${name}`));
   }
-  if (missing.length > 0) items.push(guarded(registerWorkers(topology.coordinator, missing)));
+  if (missing.length > 0) items.push(assertingNothingCarried(registerWorkers(topology.coordinator, missing)));
   for (const { worker, reason } of staleWorkers(situation)) {
-    items.push(guarded(activateWorker(topology.coordinator, worker, reason)));
+    items.push(assertingNothingCarried(activateWorker(topology.coordinator, worker, reason)));
   }
   for (const surplus of surplusWorkers(topology.workers, metadata)) {
     items.push(
