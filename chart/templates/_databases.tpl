@@ -160,6 +160,7 @@ or a date on the way.
 {{- range include "citus-cluster.exporterRole" $root | fromJsonArray -}}
   {{- $_ := set $cluster "exporter" (dict "name" .name "passwordFile" (printf "/etc/citus-databases/users/%s/password" .directory)) -}}
 {{- end -}}
+{{- if and $external $root.Values.cluster.withoutSuperuser -}}{{- $_ := set $cluster "withoutSuperuser" true -}}{{- end -}}
 {{- $ssl := dict
   "enabled" $root.Values.ssl.enabled
   "mode" $root.Values.ssl.mode

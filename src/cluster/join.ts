@@ -5,6 +5,7 @@ import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connect
 import type { ServerAddress } from '../postgres/serverAddress.ts';
 import { Sessions } from '../postgres/sessions.ts';
 import { applicationName } from '../postgres/startup.ts';
+import { Failure } from '../report/errors.ts';
 import { tellNow } from '../report/heldLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { AbsentPods } from './absentPods.ts';
@@ -81,7 +82,8 @@ export async function awaitImage(context: Context): Promise<void> {
 
 /** Waits for all nodes at the same time, the coordinator being asked for the workers first where the spec has none. */
 export async function joinCluster(context: Context): Promise<Joined> {
-  const { coordinator, workers: declared } = context.spec.cluster;
+  const { coordinator, workers: declared, withoutSuperuser } = context.spec.cluster;
+  if (withoutSuperuser) throw needsSuperuser(context);
   const sessions = openSessions(context);
   const remembered = readRelease(context.signal);
   const shared = {
@@ -89,16 +91,7 @@ export async function joinCluster(context: Context): Promise<Joined> {
     moreSessions: () => openSessions(context),
     registrations: new Semaphore(1),
     proofs: new Semaphore(PROOFS),
-    loginAs: ({ node, database, user, password }: Parameters<LoginAs>[0]) =>
-      connect(
-        { node, database },
-        { ...context.access, user, password },
-        {
-          applicationName: applicationName(context.command, database),
-          pinned: false,
-          signal: context.signal,
-        },
-      ),
+    loginAs: loginAsUser(context),
   };
   try {
     if (declared !== undefined) {
@@ -116,6 +109,25 @@ export async function joinCluster(context: Context): Promise<Joined> {
     await sessions.close();
     throw error;
   }
+}
+
+/** See LoginAs. */
+export function loginAsUser(context: Context): LoginAs {
+  return ({ node, database, user, password }) =>
+    connect(
+      { node, database },
+      { ...context.access, user, password },
+      { applicationName: applicationName(context.command, database), pinned: false, signal: context.signal },
+    );
+}
+
+/** apply, plan, verify and wait have a way of their own (joinAsOwner.ts). */
+function needsSuperuser({ command, spec }: Context): Failure {
+  return new Failure({
+    kind: 'invalid',
+    what: `'${command}' works on every node as superuser, and cluster.withoutSuperuser says that '${spec.cluster.user}' is none`,
+    next: 'Run it with a spec whose cluster.user is a superuser, or do this with the tools of the managed service',
+  });
 }
 
 function openSessions(context: Context): Sessions {

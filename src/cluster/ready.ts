@@ -67,7 +67,7 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
     if (outcome.ready) return outcome.session;
     options.signal?.throwIfAborted();
     const { error } = outcome;
-    if (error instanceof Failure && error.details.kind === 'invalid') throw error;
+    if (error instanceof Failure && error.details.kind !== 'failed') throw error;
     if (mendsByWaiting(error)) {
       stuck = undefined;
     } else {

@@ -1,4 +1,5 @@
-import { awaitImage, type Joined, joinCluster } from '../cluster/join.ts';
+import { awaitImage, type Joined } from '../cluster/join.ts';
+import { joinAny } from '../cluster/joinAny.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
@@ -10,6 +11,7 @@ import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
 import { applyDatabase } from '../reconcile/applyDatabase.ts';
+import { applyAsOwner } from '../reconcile/asOwner/apply.ts';
 import { findingsOf, remarks, reported } from '../reconcile/findings.ts';
 import { locked, withRegistrationLock } from '../reconcile/locked.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
@@ -66,7 +68,7 @@ async function applyAll(
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
   await awaitImage(context);
-  const joined = await joinCluster(context);
+  const joined = await joinAny(context);
   const idle = [joined.sessions];
   try {
     const scripts = await judgeScripts(context, joined, drafts);
@@ -82,8 +84,11 @@ async function applyAll(
       async (database, own) => {
         const sessions = idle.pop() ?? joined.moreSessions();
         try {
+          const script = scripts.get(database.name);
           await report.of(database, (work) =>
-            applyOne(own, { ...joined, sessions }, database, { passwords, scripts, updateOthers }, work),
+            context.spec.cluster.withoutSuperuser
+              ? applyAsOwner(own, { ...joined, sessions }, database, { passwords, script }, work)
+              : applyOne(own, { ...joined, sessions }, database, { passwords, scripts, updateOthers }, work),
           );
         } finally {
           // The sessions to the servers serve the next database.

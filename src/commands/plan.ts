@@ -1,5 +1,6 @@
-import { joinCluster } from '../cluster/join.ts';
+import { joinAny } from '../cluster/joinAny.ts';
 import type { Context } from '../context.ts';
+import { assessAsOwner } from '../reconcile/asOwner/assess.ts';
 import { assess } from '../reconcile/assess.ts';
 import { findingsOf, refuseDamage, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
@@ -41,7 +42,7 @@ export async function plan(
 ): Promise<boolean> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
-  const joined = await joinCluster(context);
+  const joined = await joinAny(context);
   const plans: DatabasePlan[] = [];
   const report = new PlanReport(context.spec.databases);
   let changes = false;
@@ -50,7 +51,8 @@ export async function plan(
     plans.push(planned);
     if (output === 'text') context.print(`${plans.length > 1 ? '\n' : ''}${formatPlan(planned)}\n`);
   });
-  const { databases } = context.spec;
+  const { databases, cluster } = context.spec;
+  const { withoutSuperuser } = cluster;
   try {
     const scripts = await judgeScripts(context, joined, drafts);
     // What else the spec declares is not known where some of its databases were chosen.
@@ -63,11 +65,18 @@ export async function plan(
         let planned: DatabasePlan | undefined;
         try {
           await report.of(database, async (known) => {
-            const run = createRun({ ...joined, database, signal: context.signal });
+            const run = createRun({ ...joined, database, signal: context.signal, withoutSuperuser });
             const given = { passwords, script: scripts.get(database.name) };
-            const { situation, plan } = await assess(own, joined, run, database, given, (observed) => {
-              known.seen = { absent: origin(observed) === 'absent', findings: findingsOf(observed).map(reported) };
-            });
+            const { situation, plan } = await (withoutSuperuser ? assessAsOwner : assess)(
+              own,
+              joined,
+              run,
+              database,
+              given,
+              (observed) => {
+                known.seen = { absent: origin(observed) === 'absent', findings: findingsOf(observed).map(reported) };
+              },
+            );
             planned = plan;
             known.plan = plan;
             report.add(database.name, plan);

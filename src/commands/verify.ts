@@ -1,10 +1,13 @@
-import { type Joined, joinCluster } from '../cluster/join.ts';
+import type { Joined } from '../cluster/join.ts';
+import { joinAny } from '../cluster/joinAny.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import type { Script } from '../initSql/types.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { reportUsers } from '../reconcile/applyDatabase.ts';
+import { assessAsOwner } from '../reconcile/asOwner/assess.ts';
+import { proveAsOwner, readyLine } from '../reconcile/asOwner/prove.ts';
 import { assess } from '../reconcile/assess.ts';
 import type { ReportedFinding } from '../reconcile/finding.ts';
 import { findingsOf, refuseDamage, remarks, reported } from '../reconcile/findings.ts';
@@ -61,7 +64,7 @@ async function verifyAll(
 ): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
   const drafts = await prepareScripts(context.spec);
-  const joined = await joinCluster(context);
+  const joined = await joinAny(context);
   const report = new VerifyReport(context.spec.databases);
   try {
     const nodes = [joined.coordinator, ...joined.workers];
@@ -95,18 +98,21 @@ async function verifyAll(
   }
 }
 
+interface Given {
+  readonly passwords: Passwords;
+  readonly script: Script | undefined;
+  readonly users: UsersToProve;
+  readonly onFindings: (findings: readonly ReportedFinding[]) => void;
+  readonly onFacts: (facts: Pick<VerifiedFacts, 'situation' | 'plan' | 'reports'>) => void;
+}
+
 async function verifyOne(
   context: Context,
   joined: Joined,
   database: DatabaseSpec,
-  given: {
-    readonly passwords: Passwords;
-    readonly script: Script | undefined;
-    readonly users: UsersToProve;
-    readonly onFindings: (findings: readonly ReportedFinding[]) => void;
-    readonly onFacts: (facts: Pick<VerifiedFacts, 'situation' | 'plan' | 'reports'>) => void;
-  },
+  given: Given,
 ): Promise<VerifiedDatabase> {
+  if (context.spec.cluster.withoutSuperuser) return await verifyOneAsOwner(context, joined, database, given);
   const log = context.log.about({ database: database.name });
   log.line(`Verifying database '${database.name}' from every node...`);
   const run = createRun({ ...joined, database, signal: context.signal });
@@ -138,6 +144,26 @@ async function verifyOne(
   throwIfInterrupted(run.signal);
   log.line(`Database '${database.name}' is ready!`);
   return { database: database.name, ready: true, nodes: proof.nodes, links: proof.links, findings: plan.findings };
+}
+
+/** What a role without superuser can prove: from the coordinator, and no more than it may see. */
+async function verifyOneAsOwner(
+  context: Context,
+  joined: Joined,
+  database: DatabaseSpec,
+  given: Given,
+): Promise<VerifiedDatabase> {
+  const log = context.log.about({ database: database.name });
+  log.line(`Verifying database '${database.name}' from the coordinator...`);
+  const run = createRun({ ...joined, database, signal: context.signal, withoutSuperuser: true });
+  const { situation, plan } = await assessAsOwner(context, joined, run, database, given);
+  given.onFacts({ situation, plan });
+  for (const text of plan.warnings) log.warn(text, 1);
+  unlikeDeclared(plan, runsAlways(situation.initSql));
+  const proof = await proveAsOwner(run, situation, log, given.users);
+  throwIfInterrupted(run.signal);
+  log.line(readyLine(situation));
+  return { database: database.name, ready: true, ...proof, findings: plan.findings };
 }
 
 /** What `apply` would do differs from the declaration, except initSQL that runs each time. */

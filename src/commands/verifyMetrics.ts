@@ -43,8 +43,10 @@ export async function reportMetrics(
 
 /** As they are when the run ends: one that did not answer may be why it failed. */
 async function nodesNow(context: Context) {
-  const { coordinator, workers } = context.spec.cluster;
-  const nodes = [coordinator, ...(workers ?? [])];
+  const { coordinator, workers, withoutSuperuser } = context.spec.cluster;
+  // Without a superuser nobody looks at workers, nor into the maintenance database.
+  const nodes = [coordinator, ...(withoutSuperuser ? [] : (workers ?? []))];
+  const database = withoutSuperuser ? context.spec.databases[0]?.name : undefined;
   const labels = nodeLabels(nodes);
   return await forAll(nodes, async (node) => {
     const options = {
@@ -54,7 +56,7 @@ async function nodesNow(context: Context) {
     };
     const name = labels.get(node.group) ?? node.nodeName;
     try {
-      const session = await connect({ node, database: MAINTENANCE_DATABASE }, context.access, options);
+      const session = await connect({ node, database: database ?? MAINTENANCE_DATABASE }, context.access, options);
       await session.close();
       return { node: name, acceptsWrites: session.inRecovery !== true };
     } catch {

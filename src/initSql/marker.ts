@@ -9,7 +9,7 @@ import type { DatabaseSpec } from '../spec/types.ts';
  * client_connection_check_interval), and would commit it and its row in the ledger after the next run has looked.
  *
  * Anybody may take an advisory lock. So the second half of the key is any number, which nobody can keep from us, and the
- * session of a user who is no superuser counts for nothing.
+ * session of a user who is neither a superuser nor the one who asks counts for nothing.
  */
 const CLASS = createHash('sha256').update('citus-databases:init-sql-session').digest().readUInt32BE(0) >>> 1;
 
@@ -25,22 +25,22 @@ export function observeMarkedSessions(database: DatabaseSpec): Fragment {
 /** What endMarkedSessions() answers. */
 export interface MarkedSessions {
   readonly sessions: number;
-  /** Whose they are, where they are no superuser's: then it may be any client that has taken the lock. */
+  /** Whose they are, where they are neither a superuser's nor of the role that asks: then it may be any client that has taken the lock. */
   readonly users: string | null;
 }
 
 /** Ends marked sessions; to be asked in any database, by whoever holds the database's lock. */
 export function endMarkedSessions(database: DatabaseSpec): string {
   return `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(l.pid))::pg_catalog.int4 AS sessions,
-      pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(r.rolname), ', ') FILTER (WHERE NOT r.rolsuper) AS users ${marked(database)}`;
+      pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(r.rolname), ', ') FILTER (WHERE NOT r.rolsuper AND r.rolname <> session_user) AS users ${marked(database)}`;
 }
 
-/** With initSQLRole those who may log in for it count as well: they hold up nothing but their own database. */
+/** Without a superuser the sessions are those of the role that asks. With initSQLRole those who may log in for it count as well: they hold up nothing but their own database. */
 function marked({ name, initSQLRole, users }: DatabaseSpec): string {
   const others = initSQLRole === undefined ? [] : users.map((user) => user.name);
   return `FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
       JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = ${CLASS}::pg_catalog.oid
-      AND (r.rolsuper OR r.rolname::pg_catalog.text = ANY (${textArray(others)}))
+      AND (r.rolsuper OR r.rolname = session_user OR r.rolname::pg_catalog.text = ANY (${textArray(others)}))
       AND d.datname::pg_catalog.text = ${quoteLiteral(name)}`;
 }

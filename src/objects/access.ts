@@ -29,10 +29,12 @@ export function diffDefaultPrivileges(
   node: NodeSpec,
   coordinator: boolean,
   serverVersion: number,
+  /** Whose new objects they are: a superuser may say that for everybody. */
+  makers: readonly string[] = creators(database, superuser),
 ): readonly Change[] {
   const kinds = DEFAULT_KINDS.filter(({ kind }) => coordinator || kind === 'schema');
   const statements = database.users.flatMap((user) =>
-    creators(database, superuser)
+    makers
       .filter((creator) => creator !== user.name)
       .flatMap((creator) =>
         kinds.flatMap(({ kind, code, words }) => {

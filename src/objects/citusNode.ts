@@ -32,7 +32,7 @@ export function diffCoordinatorHost(coordinator: NodeSpec, metadata: ObservedMet
 }
 
 /** The group is passed: citus_add_node() alone would take the next free number, not Patroni's. */
-function addWorkerSql(worker: NodeSpec): string {
+export function addWorkerSql(worker: NodeSpec): string {
   return `pg_catalog.citus_add_node(${quoteLiteral(worker.nodeName)}, ${worker.nodePort}, groupid => ${worker.group})`;
 }
 

@@ -32,11 +32,11 @@ const HARMFUL = ['CREATE', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES
 export function distrust(table: OwnTable): string {
   const name = qualified(table);
   return `(SELECT CASE
-    WHEN NOT s.rolsuper THEN 'schema ${OWN_SCHEMA} belongs to ' || pg_catalog.quote_ident(s.rolname) || ', who is no superuser'
+    ${foreignOwner('s', `schema ${OWN_SCHEMA}`)}
     WHEN ${harmful('n.nspacl', 'n.nspowner')} THEN 'others than its owner may create objects in schema ${OWN_SCHEMA}'
     WHEN c.oid IS NULL THEN NULL
     WHEN c.relkind <> 'r' OR c.relpersistence <> 'p' THEN '${name} is no ordinary table'
-    WHEN NOT t.rolsuper THEN 'table ${name} belongs to ' || pg_catalog.quote_ident(t.rolname) || ', who is no superuser'
+    ${foreignOwner('t', `table ${name}`)}
     WHEN ${harmful('c.relacl', 'c.relowner')} OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = c.oid AND ${harmful('a.attacl', 'c.relowner')})
       THEN 'others than its owner may write to table ${name}'
@@ -66,9 +66,22 @@ export function distrust(table: OwnTable): string {
     WHERE n.nspname = '${OWN_SCHEMA}')`;
 }
 
+/**
+ * Where this program logs in as a superuser, only superusers are trusted. Where it works without one
+ * (cluster.withoutSuperuser), its own role is, and nobody else: it could not write to what a superuser owns.
+ */
+function foreignOwner(role: 's' | 't', what: string): string {
+  const others = `${role}.rolname <> session_user`;
+  const of = `'${what} belongs to ' || pg_catalog.quote_ident(${role}.rolname)`;
+  return `WHEN ${others} AND NOT ${role}.rolsuper THEN ${of} || ', who is no superuser'
+    WHEN ${others} AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname = session_user AND o.rolsuper)
+      THEN ${of} || ', and this program works as ' || pg_catalog.quote_ident(session_user)`;
+}
+
 /** SQL condition: the table is there and may be read. */
 export function trusted(table: OwnTable): string {
-  return `pg_catalog.to_regclass('${qualified(table)}') IS NOT NULL AND ${distrust(table)} IS NULL`;
+  // In this order: to_regclass() fails in a schema of others, unless one is superuser. In parentheses: PL/pgSQL's IF ends at THEN.
+  return `(CASE WHEN ${distrust(table)} IS NULL THEN pg_catalog.to_regclass('${qualified(table)}') IS NOT NULL ELSE false END)`;
 }
 
 /**

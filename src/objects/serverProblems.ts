@@ -18,7 +18,7 @@ export function serverProblems(
       kind: 'invalid',
       what: `Role '${user}' is no superuser, which extensions, pg_dist_authinfo and node registration need`,
       node,
-      next: 'Name a superuser in cluster.user',
+      next: 'Name a superuser in cluster.user. Where there is none (managed services): cluster.withoutSuperuser: true',
     });
   }
   const major = Math.floor(settings.version / 10_000);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { poll } from '../concurrency/poll.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
-import { MAINTENANCE_DATABASE, type Session } from './connection.ts';
+import type { Session } from './connection.ts';
 import { quoteIdentifier } from './quote.ts';
 import { placeOf } from './stream.ts';
 
@@ -247,7 +247,7 @@ function heldByOther(session: Session, lock: LockKey, holder: LockHolder | undef
     cause: holder === undefined ? undefined : describeHolder(holder),
     next:
       'Let the other run end, then run again. If it is dead, end its session: ' +
-      `SELECT pg_terminate_backend(${holder?.pid ?? 'pid'}) in database ${MAINTENANCE_DATABASE} of that node`,
+      `SELECT pg_terminate_backend(${holder?.pid ?? 'pid'}) in database ${session.database} of that node`,
   });
 }
 

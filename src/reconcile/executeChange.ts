@@ -25,7 +25,7 @@ export async function executeChange(
       async (attempt) => {
         const session = await run.session(change);
         await run
-          .interruptible(() => executeStatements(session, change, deadline))
+          .interruptible(() => executeStatements(session, change, deadline, run.withoutSuperuser ? [] : NO_SERVER_LOG))
           .catch((error: unknown) => {
             if (attempt > 1 && change.doneOnRetry.includes(codeOf(error) ?? '')) return;
             throw error;
@@ -56,8 +56,13 @@ function madeMeanwhile(change: Change): readonly string[] {
   return [...change.doneOnRetry, SQLSTATE.uniqueViolation];
 }
 
-async function executeStatements(session: Session, change: Change, lockDeadline: number): Promise<void> {
-  if (change.secret) return await executeSecretly(session, change, lockDeadline);
+async function executeStatements(
+  session: Session,
+  change: Change,
+  lockDeadline: number,
+  secrecy: readonly string[],
+): Promise<void> {
+  if (change.secret) return await executeSecretly(session, change, lockDeadline, secrecy);
   const texts = change.statements.map((statement) => statement.text);
   if (change.separately === true) {
     for (const text of texts) await session.script(text, { lockDeadline });
@@ -90,8 +95,13 @@ export const NO_SERVER_LOG = [
   'SET LOCAL auto_explain.log_min_duration = -1',
 ] as const;
 
-async function executeSecretly(session: Session, change: Change, lockDeadline: number): Promise<void> {
-  await session.script(['BEGIN', PIN_SEARCH_PATH, ...NO_SERVER_LOG].join(';\n'));
+async function executeSecretly(
+  session: Session,
+  change: Change,
+  lockDeadline: number,
+  secrecy: readonly string[],
+): Promise<void> {
+  await session.script(['BEGIN', PIN_SEARCH_PATH, ...secrecy].join(';\n'));
   try {
     for (const statement of change.statements) await session.query(statement.text, statement.values, { lockDeadline });
     await session.query('COMMIT');

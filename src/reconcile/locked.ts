@@ -15,7 +15,10 @@ export async function locked<Result>(
   database: DatabaseSpec,
   body: (run: Run) => Promise<Result>,
 ): Promise<Result> {
-  const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
+  const { withoutSuperuser } = context.spec.cluster;
+  // Without a superuser there is no way into the maintenance database, as a rule.
+  const place = withoutSuperuser ? database.name : MAINTENANCE_DATABASE;
+  const session = await joined.sessions.get(joined.coordinator, place);
   const log = context.log.about({ database: database.name });
   return await withLock(
     session,
@@ -27,7 +30,13 @@ export async function locked<Result>(
       onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
       onEnded: (holder) => log.line(endedLine(holder)),
     },
-    (lock) => body(createRun({ ...joined, database, signal: context.signal, assertLock: () => lock.assertHeld() })),
+    (lock) =>
+      body(
+        createRun({
+          ...joined,
+          ...{ database, signal: context.signal, assertLock: () => lock.assertHeld(), withoutSuperuser },
+        }),
+      ),
   );
 }
 

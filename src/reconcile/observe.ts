@@ -104,7 +104,13 @@ export async function observeShardDetailsOf(run: Run, node: NodeSpec): Promise<S
   return readShardDetails(await observed(run, node, 'database', shardDetailsScript()));
 }
 
-async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', script: string): Promise<string> {
+/** One script of fragments; what it says of the node, as JSON. */
+export async function observed(
+  run: Run,
+  node: NodeSpec,
+  scope: 'server' | 'database',
+  script: string,
+): Promise<string> {
   const deadline = run.deadline();
   try {
     return await retryTransient(
@@ -121,7 +127,8 @@ async function observed(run: Run, node: NodeSpec, scope: 'server' | 'database', 
     );
   } catch (error) {
     if (error instanceof Failure || error instanceof Interrupted) throw error;
-    if (codeOf(error) === SQLSTATE.insufficientPrivilege) throw noSuperuser(run.label(node), error);
+    if (codeOf(error) === SQLSTATE.insufficientPrivilege && !run.withoutSuperuser)
+      throw noSuperuser(run.label(node), error);
     throw new Failure(
       {
         kind: 'failed',
@@ -144,7 +151,7 @@ function noSuperuser(node: string, error: unknown): Failure {
       what: 'The role of cluster.user is no superuser, which extensions, pg_dist_authinfo and node registration need',
       node,
       cause: describe(error),
-      next: 'Name a superuser in cluster.user',
+      next: 'Name a superuser in cluster.user. Where there is none (managed services): cluster.withoutSuperuser: true',
     },
     { cause: error },
   );

@@ -57,7 +57,7 @@ async function citusVersionIn(joined: Joined, name: string): Promise<string | un
 
 /** Every outdated database that the spec does not declare; each takes a connection to the coordinator. */
 export async function outdatedElsewhere(context: Context, joined: Joined): Promise<readonly OutdatedDatabase[]> {
-  if (!context.spec.cluster.citus) return [];
+  if (!context.spec.cluster.citus || context.spec.cluster.withoutSuperuser) return [];
   const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
   const results = await session.script(serverSettingsScript(), { joinable: true });
   const row = results.at(-1)?.rows[0] as { readonly observed: string } | undefined;
@@ -80,6 +80,7 @@ export function outdatedWarnings(outdated: readonly OutdatedDatabase[]): readonl
 
 /** What this program made at some time and the spec does not declare: removed from it, or declared in another one. */
 export async function managedElsewhere(context: Context, joined: Joined): Promise<readonly string[]> {
+  if (context.spec.cluster.withoutSuperuser) return [];
   const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
   const results = await session.script(managedDatabasesScript(), { joinable: true });
   const row = results.at(-1)?.rows[0] as { readonly observed: string } | undefined;

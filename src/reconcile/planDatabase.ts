@@ -41,6 +41,15 @@ export function planDatabase(
   warnings: readonly string[],
   order: readonly Step<Situation>[] = orderOf(situation),
 ): DatabasePlan {
+  return planOf(situation, warnings, order);
+}
+
+/** The same for an order of work that needs to know more than a Situation says. */
+export function planOf<State extends Situation>(
+  situation: State,
+  warnings: readonly string[],
+  order: readonly Step<State>[],
+): DatabasePlan {
   const items = stagesOf(order).flatMap((stage) =>
     nodesOfStage(stage, situation).flatMap(({ node, works }) =>
       works.flatMap((work) => work.items(situation, node).map((item) => ({ step: stage.step, node, item }))),
@@ -80,9 +89,9 @@ function actionOf(item: Change | Procedure): PlannedChange['action'] {
   return !isChange(item) || item.creates === true ? 'create' : 'change';
 }
 
-function headingOf(
-  { heading }: Step<Situation>,
-  situation: Situation,
+function headingOf<State>(
+  { heading }: Step<State>,
+  situation: State,
 ): { readonly step: number; readonly title: string } {
   return { step: heading?.number ?? 0, title: heading?.planned(situation) ?? '' };
 }

@@ -55,6 +55,7 @@ export async function judgeScripts(
  * tcop/postgres.c, exec_parse_message): syntax errors tell themselves, and nothing can happen.
  */
 async function askServer(context: Context, joined: Joined, draft: Draft): Promise<readonly Verdict[]> {
+  if (context.spec.cluster.withoutSuperuser) return draft.doubts.map(() => ({ kind: 'taken' }));
   const session = await connect({ node: joined.coordinator, database: MAINTENANCE_DATABASE }, context.access, {
     applicationName: 'citus-databases initSQL syntax',
     settings: UNLOGGED,

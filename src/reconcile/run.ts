@@ -8,6 +8,8 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 /** What executing steps for one database needs: sessions, the lock, the signal, the deadline. */
 export interface Run {
   readonly database: string;
+  /** The role may not keep its statements out of the server's log, nor read the catalogs of superusers. */
+  readonly withoutSuperuser: boolean;
   /** What the log calls the coordinator. */
   readonly coordinator: string;
   readonly sessions: Sessions;
@@ -35,12 +37,15 @@ export interface RunOptions {
   readonly labels: ReadonlyMap<number, string>;
   readonly proofs: Semaphore;
   readonly loginAs: LoginAs;
+  /** Work on the server and inside the database goes by one session in the database. Default false. */
+  readonly withoutSuperuser?: boolean;
 }
 
 export function createRun(options: RunOptions): Run {
-  const { database, sessions, signal } = options;
+  const { database, sessions, signal, withoutSuperuser = false } = options;
   return {
     database: database.name,
+    withoutSuperuser,
     coordinator: options.labels.get(0) ?? 'coordinator',
     sessions,
     signal,
@@ -49,7 +54,8 @@ export function createRun(options: RunOptions): Run {
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
     deadline: () => retryDeadline(database),
     loginAs: (place) => options.loginAs({ ...place, database: database.name }),
-    session: ({ node, scope }) => sessions.get(node, scope === 'server' ? MAINTENANCE_DATABASE : database.name),
+    session: ({ node, scope }) =>
+      sessions.get(node, scope === 'server' && !withoutSuperuser ? MAINTENANCE_DATABASE : database.name),
     interruptible: (action) => interruptible(signal, action),
   };
 }

@@ -21,19 +21,21 @@ export function complete(document: SpecDocument): Spec {
   return {
     cluster: completeCluster(document.cluster),
     ssl,
-    databases: completeDatabases(document, document.cluster.citus),
+    databases: completeDatabases(document),
     patroni: document.patroni === undefined ? undefined : completePatroni(document.patroni, document.cluster.name, ssl),
   };
 }
 
 function completeCluster(cluster: SpecDocument['cluster']): ClusterSpec {
-  const { name, citus, user, passwordFile, acceptServerWithoutProof, acceptUndeclaredNodes } = cluster;
+  const { name, citus, user, passwordFile, withoutSuperuser, acceptServerWithoutProof, acceptUndeclaredNodes } =
+    cluster;
   const workers = cluster.workers?.map(completeNode).toSorted((left, right) => left.group - right.group);
   return {
     name,
     citus,
     user,
     passwordFile,
+    withoutSuperuser,
     acceptServerWithoutProof,
     acceptUndeclaredNodes,
     database: cluster.database ?? (citus ? 'citus' : 'postgres'),
@@ -59,25 +61,30 @@ function sslMode(enabled: boolean, mode: SslMode | undefined): SslMode {
   return mode === undefined || mode === 'verify-ca' || mode === 'verify-full' ? 'prefer' : mode;
 }
 
-function completeDatabases({ databases, additionalDatabases }: SpecDocument, citus: boolean): readonly DatabaseSpec[] {
+function completeDatabases({ databases, additionalDatabases, cluster }: SpecDocument): readonly DatabaseSpec[] {
   const given = databases ?? additionalDatabases ?? [];
-  if (Array.isArray(given)) return given.map((database) => completeDatabase(database.name, database, citus));
+  const defaults = { citus: cluster.citus, owner: cluster.withoutSuperuser ? cluster.user : 'postgres' };
+  if (Array.isArray(given)) return given.map((database) => completeDatabase(database.name, database, defaults));
   return Object.entries(given).flatMap(([name, database]) =>
-    database === null ? [] : [completeDatabase(name, database, citus)],
+    database === null ? [] : [completeDatabase(name, database, defaults)],
   );
 }
 
 /** A database that no spec declares, as an entry with nothing but its name would declare it. */
 export function undeclaredDatabase(name: string): DatabaseSpec {
-  return completeDatabase(name, databaseDocument.parse({}), true);
+  return completeDatabase(name, databaseDocument.parse({}), { citus: true, owner: 'postgres' });
 }
 
-function completeDatabase(name: string, document: Omit<DatabaseDocument, 'name'>, citus: boolean): DatabaseSpec {
+function completeDatabase(
+  name: string,
+  document: Omit<DatabaseDocument, 'name'>,
+  { citus, owner }: { readonly citus: boolean; readonly owner: string },
+): DatabaseSpec {
   const { initSQL, ...database } = document;
   return {
     ...database,
     name,
-    owner: database.owner ?? database.users.find((user) => user.access === 'owner')?.name ?? 'postgres',
+    owner: database.owner ?? database.users.find((user) => user.access === 'owner')?.name ?? owner,
     workerGroups: citus ? database.workerGroups?.map(Number) : undefined,
     extensions: database.extensions.map(completeExtension).filter((extension) => extension.name !== 'citus'),
     schemas: database.schemas.map((schema) =>

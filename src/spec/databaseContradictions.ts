@@ -40,7 +40,8 @@ export function databaseContradictions(
 function nameProblems({ path, keyed, name, fields }: DatabaseEntry, cluster: PlainMapping): readonly SpecProblem[] {
   const problems: SpecProblem[] = [];
   if (name === undefined) return problems;
-  if (name === mainDatabase(cluster)) {
+  // A managed service has one database as a rule, which is the one to declare.
+  if (name === mainDatabase(cluster) && cluster['withoutSuperuser'] !== true) {
     const message = `${show(name)} is cluster.database, which Patroni manages`;
     problems.push({ path: keyed ? path : [...path, 'name'], message });
   }

@@ -61,6 +61,11 @@ const cluster = z.strictObject({
     text(names.notEmpty),
     "The file that holds that superuser's password. Files are relative to the folder of the spec.",
   ),
+  withoutSuperuser: defaulted(
+    z.boolean(),
+    false,
+    'true: user is no superuser, as on managed services, and owns the databases, which exist with Citus and its workers. The program works through the coordinator alone, does what the rights of user allow, and names the rest before it makes anything.',
+  ),
   acceptServerWithoutProof: defaulted(
     z.boolean(),
     false,

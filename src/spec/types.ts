@@ -26,6 +26,8 @@ export interface ClusterSpec {
   readonly citus: boolean;
   readonly user: string;
   readonly passwordFile: string | undefined;
+  /** `user` is no superuser: all work goes through the coordinator, with the rights of `user` (reconcile/asOwner). */
+  readonly withoutSuperuser: boolean;
   /** The superuser's password goes to whoever answers at a node's address. */
   readonly acceptServerWithoutProof: boolean;
   /** Passwords go to whoever answers at the address of a node that is registered and not declared. */

@@ -146,6 +146,7 @@ export async function codeOfInitSql(cluster: LocalCluster, database: string, sql
     assertLock: async () => undefined,
     label: () => 'node',
     proofs: new Semaphore(1),
+    withoutSuperuser: false,
     deadline: () => performance.now(),
     session: async () => session,
     loginAs: () => Promise.reject(new Error('not used')),

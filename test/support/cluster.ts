@@ -88,6 +88,7 @@ export function clusterSpec(cluster: LocalCluster): ClusterSpec {
     citus: cluster.kind !== 'plain',
     user: cluster.superuser,
     passwordFile: cluster.passwordFile,
+    withoutSuperuser: false,
     acceptServerWithoutProof: false,
     acceptUndeclaredNodes: false,
     database: 'citus',

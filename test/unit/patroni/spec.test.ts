@@ -120,6 +120,7 @@ describe('apply without databases', () => {
         user: 'postgres',
         password: undefined,
         acceptServerWithoutProof: false,
+        withoutSuperuser: false,
         acceptUndeclaredNodes: false,
         tls: await loadTls(noTls),
         redactor: createRedactor(),

@@ -52,6 +52,7 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
     interruptible: (action) => action(),
     loginAs: () => Promise.reject(new Error('not used')),
     proofs: new Semaphore(1),
+    withoutSuperuser: false,
   };
   const lines = { line: (text: string) => log.push(text), warn: (text: string) => log.push(text) };
   const done: string[] = [];

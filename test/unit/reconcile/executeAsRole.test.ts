@@ -22,6 +22,7 @@ test('a committed statement is not executed again when its row cannot be written
     interruptible: (action) => action(),
     loginAs: () => Promise.reject(new Error('not used')),
     proofs: new Semaphore(1),
+    withoutSuperuser: false,
   };
   const session = {
     isAlive: true,

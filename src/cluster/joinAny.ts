@@ -1,0 +1,8 @@
+import type { Context } from '../context.ts';
+import { type Joined, joinCluster } from './join.ts';
+import { joinAsOwner } from './joinAsOwner.ts';
+
+/** For commands that know what to do without a superuser as well. */
+export async function joinAny(context: Context): Promise<Joined> {
+  return context.spec.cluster.withoutSuperuser ? joinAsOwner(context) : await joinCluster(context);
+}

@@ -1,0 +1,139 @@
+import { ledgerProblems } from '../../initSql/ledgerTable.ts';
+import type { Change, Item, Problem } from '../../objects/change.ts';
+import { databaseProblems } from '../../objects/database.ts';
+import { extensionProblems } from '../../objects/extensionProblems.ts';
+import type { ExtensionNeeds } from '../../objects/ownRights.ts';
+import { parameterProblems } from '../../objects/parameter.ts';
+import { groupProblems, userProblems } from '../../objects/user.ts';
+import { userParameterProblems } from '../../objects/userParameter.ts';
+import { quoteIdentifier } from '../../postgres/quote.ts';
+import { sslDocument } from '../../spec/schema.ts';
+import { inside, label, server } from '../situation.ts';
+import { clusterProblems } from './clusterRights.ts';
+import {
+  changesAmong,
+  otherMakers,
+  ownedCommentItems,
+  ownedDatabaseItems,
+  ownedExtensionItems,
+  ownedParameterItems,
+} from './items.ts';
+import { isSuperuserRole, lacking, nodesOf } from './lacking.ts';
+import { extensionRights, grantProblems, ledgerRights, parameterRights, schemaProblems } from './objectRights.ts';
+import { roleProblems } from './roleRights.ts';
+import type { OwnerSituation } from './situation.ts';
+
+/**
+ * What is declared, differs, and needs a right that the role does not have: all of it, before anything is made. Where
+ * nothing differs, no right is needed. Pure.
+ */
+export function rightsProblems(situation: OwnerSituation, needs: readonly ExtensionNeeds[]): readonly Problem[] {
+  if (situation.rights.superuser) return [isSuperuser(situation)];
+  const { database, topology } = situation;
+  const { coordinator } = topology;
+  const name = label(situation, coordinator);
+  const { database: observed, knownParameters, roles } = server(situation, coordinator);
+  const { extensions, ledger } = inside(situation, coordinator);
+  return [
+    ...clusterProblems(situation),
+    ...authinfoProblems(situation),
+    ...databaseProblems(database, observed, name),
+    ...ownershipProblems(situation),
+    ...userProblems(database.users, roles, name),
+    ...groupProblems(database, roles, name),
+    ...roleProblems(situation),
+    ...extensionProblems(database.extensions, extensions, name),
+    ...extensionRights(situation, needs),
+    ...schemaProblems(situation),
+    ...grantProblems(situation),
+    ...parameterProblems(database, knownParameters),
+    ...userParameterProblems(database, knownParameters, situation.declared.cluster.citus),
+    ...parameterRights(situation),
+    ...ledgerProblems(ledger, name),
+    ...ledgerRights(situation),
+  ];
+}
+
+/** What is left out, though the database works. */
+export function rightsWarnings(situation: OwnerSituation): readonly string[] {
+  const { database, rights } = situation;
+  const others = otherMakers(situation).filter((name) => !isSuperuserRole(situation, name));
+  return [
+    ...(others.length === 0
+      ? []
+      : [
+          `Users get no rights on what ${others.map(quoteIdentifier).join(', ')} will create: '${rights.user}' may not say so for them. To let it: GRANT ${others.map(quoteIdentifier).join(', ')} TO ${quoteIdentifier(rights.user)}`,
+        ]),
+    ...(database.initSQLFrom.some(({ secret }) => secret)
+      ? [
+          "Without a superuser the strings of initSQL that come from a Secret are not kept out of the servers' logs where log_statement has them written",
+        ]
+      : []),
+  ];
+}
+
+function isSuperuser({ rights, labels }: OwnerSituation): Problem {
+  return {
+    kind: 'invalid',
+    what: `Role '${rights.user}' is a superuser, and cluster.withoutSuperuser says that it is none`,
+    node: labels.get(0) ?? '',
+    next: 'Take withoutSuperuser out of the spec, or name a role without superuser in cluster.user',
+  };
+}
+
+/** The rows of pg_dist_authinfo name the certificate that nodes show each other. */
+function authinfoProblems(situation: OwnerSituation): readonly Problem[] {
+  const { ssl } = situation.declared;
+  if (!ssl.enabled || ssl.nodeDirectory === sslDocument.parse({}).nodeDirectory) return [];
+  return [
+    {
+      kind: 'refused',
+      what: `ssl.nodeDirectory is declared, and only a superuser writes pg_dist_authinfo, where the nodes find the certificate`,
+      node: label(situation, situation.topology.coordinator),
+      next: 'Take ssl.nodeDirectory out: how its nodes log in to each other is for the service to decide',
+    },
+  ];
+}
+
+function ownershipProblems(situation: OwnerSituation): readonly Problem[] {
+  const { database, rights } = situation;
+  const due = [...ownedDatabaseItems(situation), ...ownedCommentItems(situation), ...ofDatabase(situation)];
+  const problems: Problem[] = [];
+  for (const { node, rights: own, owner } of nodesOf(situation)) {
+    if (owner !== undefined && owner !== database.owner) {
+      problems.push({
+        kind: 'refused',
+        what: `Database '${database.name}' belongs to '${owner}', not to '${database.owner}', and to change that takes CREATEDB and both roles`,
+        node,
+        next: `Declare owner: ${owner}; or let an administrator run, on this node: ALTER DATABASE ${quoteIdentifier(database.name)} OWNER TO ${quoteIdentifier(database.owner)}`,
+      });
+    } else if (!own.ownsDatabase && due.length > 0) {
+      problems.push(
+        lacking(
+          due,
+          node,
+          `'${rights.user}' has not the rights of the owner of database '${database.name}'`,
+          // Nobody is to become superuser for a comment.
+          isSuperuserRole(situation, database.owner)
+            ? `ALTER DATABASE ${quoteIdentifier(database.name)} OWNER TO ${quoteIdentifier(rights.user)}`
+            : `GRANT ${quoteIdentifier(database.owner)} TO ${quoteIdentifier(rights.user)}`,
+        ),
+      );
+    }
+  }
+  return problems;
+}
+
+/** Parameters of the database; those of users belong to the users. */
+function ofDatabase(situation: OwnerSituation): readonly Change[] {
+  return ownedParameterItems({ ...situation, database: { ...situation.database, users: [] } });
+}
+
+/** The items of an extension that have to be looked up before {@link rightsProblems}. */
+export function extensionsDue(situation: OwnerSituation): readonly string[] {
+  const due: readonly Item[] = ownedExtensionItems(situation);
+  const changes = changesAmong(due);
+  return situation.database.extensions
+    .map(({ name }) => name)
+    .filter((name) => changes.some(({ summary }) => summary.split(' ').includes(name)));
+}
