@@ -1,13 +1,14 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, HAS_CITUS, jsonRows, textArray } from './observe.ts';
+import { type Fragment, HAS_CITUS, jsonRows, observationScript, tableVisibility, textArray } from './observe.ts';
 
 /**
  * What Citus would evaluate as superuser on a node that it registers or syncs. It creates the objects there again and copies
  * the rows of reference tables, all as the superuser (Citus: metadata_sync.c; reference_table_utils.c,
  * CitusExtensionOwnerName()). A function in a CHECK constraint, generated column or index then runs for each row; one in a
  * partition's constraint or key when the partition is attached; one in a domain's constraint wherever a literal of the
- * domain is read (CREATE AGGREGATE … INITCOND, a partition's bound).
+ * domain is read (CREATE AGGREGATE … INITCOND, a partition's bound). Planning the copy of a shard evaluates what is constant in
+ * its indexes and statistics (PostgreSQL: optimizer/util/plancat.c, get_relation_info()), those that its table lacks as well.
  */
 export interface CarriedCode {
   /** As in "constraint c_check of table t". */
@@ -54,85 +55,127 @@ const HARMLESS = `(f.provolatile = 'i' OR f.pronamespace = 'pg_catalog'::pg_cata
         SELECT FROM pg_catalog.unnest(f.proargtypes::pg_catalog.oid[] || f.prorettype) a (type)
         WHERE a.type <> ALL (ARRAY[${PLAIN_TYPES.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ')}]::pg_catalog.oid[]))))`;
 
+/** Citus' tables, their shards on this node (named after the table, with the shard's number), and what inherits from them. */
+const TABLES = `tables (oid, own) AS (
+    SELECT p.logicalrelid::pg_catalog.oid, true FROM pg_catalog.pg_dist_partition p
+    UNION
+    SELECT c.oid, false FROM pg_catalog.pg_class c JOIN pg_catalog.pg_dist_shard h
+        ON h.shardid = pg_catalog."substring"(c.relname::pg_catalog.text, '_([0-9]{1,18})$')::pg_catalog.int8
+      WHERE c.relkind IN ('r', 'p')
+    UNION
+    SELECT i.inhrelid, false FROM pg_catalog.pg_inherits i JOIN tables t ON t.oid = i.inhparent)`;
+
 /**
  * Ordinary defaults are not among them: they are created and not evaluated, for all columns are copied. pg_depend does not
  * list functions of PostgreSQL's own, nor those behind operators: they are read from the expressions themselves (PostgreSQL:
  * nodes/primnodes.h; pg_node_tree). SQL/JSON constructors call casts to json, and no function by name.
  */
 const FOUND = `
-  WITH evaluated (classid, objid, owner, object, expression) AS (
-    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, c.relowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
+  WITH RECURSIVE ${TABLES}, evaluated (classid, objid, own, owner, object, expression) AS (
+    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, true, c.relowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
         || ' of table ' || k.conrelid::pg_catalog.regclass, k.conbin::pg_catalog.text
       FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = k.conrelid
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid WHERE k.contype = 'c'
     UNION ALL
-    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, t.typowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
+    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, true, t.typowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
         || ' of domain ' || k.contypid::pg_catalog.regtype, k.conbin::pg_catalog.text
       FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_type t ON t.oid = k.contypid
     UNION ALL
-    SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, c.relowner, 'generated column ' || pg_catalog.quote_ident(a.attname)
+    SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, f.oid, true, c.relowner, 'generated column ' || pg_catalog.quote_ident(a.attname)
         || ' of table ' || a.attrelid::pg_catalog.regclass, f.adbin::pg_catalog.text
       FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
         JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = f.adrelid JOIN pg_catalog.pg_class c ON c.oid = f.adrelid
       WHERE a.attgenerated <> ''
     UNION ALL
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, c.relowner, 'index ' || i.indexrelid::pg_catalog.regclass,
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, t.own, c.relowner, 'index ' || i.indexrelid::pg_catalog.regclass,
         pg_catalog.concat(i.indexprs::pg_catalog.text, i.indpred::pg_catalog.text)
-      FROM pg_catalog.pg_index i JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = i.indrelid
-        JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+      FROM pg_catalog.pg_index i JOIN tables t ON t.oid = i.indrelid JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+      WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
     UNION ALL
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner, 'the partition key of table ' || t.partrelid::pg_catalog.regclass,
+    SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, x.oid, t.own, c.relowner,
+        pg_catalog.format('statistics %I.%I', n.nspname, x.stxname), x.stxexprs::pg_catalog.text
+      FROM pg_catalog.pg_statistic_ext x JOIN pg_catalog.pg_namespace n ON n.oid = x.stxnamespace
+        JOIN tables t ON t.oid = x.stxrelid JOIN pg_catalog.pg_class c ON c.oid = x.stxrelid
+      WHERE x.stxexprs IS NOT NULL
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, true, c.relowner, 'the partition key of table ' || t.partrelid::pg_catalog.regclass,
         t.partexprs::pg_catalog.text
       FROM pg_catalog.pg_partitioned_table t JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = t.partrelid
         JOIN pg_catalog.pg_class c ON c.oid = t.partrelid
     UNION ALL
-    SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid, c.relowner, 'trigger ' || pg_catalog.quote_ident(g.tgname)
+    SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid, true, c.relowner, 'trigger ' || pg_catalog.quote_ident(g.tgname)
         || ' of table ' || g.tgrelid::pg_catalog.regclass, g.tgqual::pg_catalog.text
       FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = g.tgrelid
         JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
       WHERE NOT g.tgisinternal AND p.partmethod = 'n' AND p.repmodel = 't'
     UNION ALL
-    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typowner, 'range type ' || r.rngtypid::pg_catalog.regtype, NULL
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, true, t.typowner, 'range type ' || r.rngtypid::pg_catalog.regtype, NULL
       FROM pg_catalog.pg_range r JOIN pg_catalog.pg_type t ON t.oid = r.rngtypid),
   called AS (
-    SELECT e.object, e.owner, d.refobjid AS oid FROM evaluated e JOIN pg_catalog.pg_depend d ON d.classid = e.classid AND d.objid = e.objid
+    SELECT e.object, e.own, e.owner, d.refobjid AS oid FROM evaluated e JOIN pg_catalog.pg_depend d ON d.classid = e.classid AND d.objid = e.objid
       WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
     UNION
-    SELECT e.object, e.owner, m.found[1]::pg_catalog.oid
+    SELECT e.object, e.own, e.owner, m.found[1]::pg_catalog.oid
       FROM evaluated e, pg_catalog.regexp_matches(e.expression, ':[a-z]*funcid ([1-9][0-9]*)', 'g') m (found)
     UNION
-    SELECT e.object, e.owner, o.oprcode::pg_catalog.oid FROM evaluated e,
+    SELECT e.object, e.own, e.owner, o.oprcode::pg_catalog.oid FROM evaluated e,
         pg_catalog.regexp_matches(e.expression, ':opnos? [(o ]*([1-9][0-9 ]*)', 'g') m (found),
         pg_catalog.regexp_split_to_table(pg_catalog.btrim(m.found[1]), ' +') n (number)
-        JOIN pg_catalog.pg_operator o ON o.oid = n.number::pg_catalog.oid)
-  SELECT c.object, CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN 'a call of ' ELSE '' END || 'function ' || f.oid::pg_catalog.regprocedure AS code,
-      pg_catalog.pg_get_userbyid(CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN c.owner ELSE f.proowner END) AS owner
-    FROM called c JOIN pg_catalog.pg_proc f ON f.oid = c.oid
-    WHERE NOT ${IS_SUPERUSER('f.proowner')}
-      OR NOT ${IS_SUPERUSER('c.owner')} AND NOT ${HARMLESS}
-        AND f.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
-  UNION
-  SELECT e.object, 'an SQL/JSON constructor', pg_catalog.pg_get_userbyid(e.owner) FROM evaluated e
-    WHERE NOT ${IS_SUPERUSER('e.owner')} AND e.expression ~ '[{]JSONCONSTRUCTOREXPR'`;
+        JOIN pg_catalog.pg_operator o ON o.oid = n.number::pg_catalog.oid),
+  named AS (
+    SELECT c.object, c.own, CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN 'a call of ' ELSE '' END || 'function ' || f.oid::pg_catalog.regprocedure AS code,
+        pg_catalog.pg_get_userbyid(CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN c.owner ELSE f.proowner END) AS owner
+      FROM called c JOIN pg_catalog.pg_proc f ON f.oid = c.oid
+      WHERE NOT ${IS_SUPERUSER('f.proowner')}
+        OR NOT ${IS_SUPERUSER('c.owner')} AND NOT ${HARMLESS}
+          AND f.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+    UNION
+    SELECT e.object, e.own, 'an SQL/JSON constructor', pg_catalog.pg_get_userbyid(e.owner) FROM evaluated e
+      WHERE NOT ${IS_SUPERUSER('e.owner')} AND e.expression ~ '[{]JSONCONSTRUCTOREXPR')
+  SELECT DISTINCT n.object, n.code, n.owner FROM named n
+    WHERE n.own OR NOT EXISTS (SELECT FROM named o WHERE o.own AND o.code = n.code)`;
 
-/** On the coordinator, whose catalogs Citus carries over. */
+/** Where all functions and all tables are superusers', nothing is carried; shards are counted by their names, which takes time. */
+const OTHERS_OWN = `(
+    EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE NOT ${IS_SUPERUSER('f.proowner')})
+    OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE NOT ${IS_SUPERUSER('c.relowner')})
+    OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE NOT ${IS_SUPERUSER('t.typowner')}))`;
+
+/** On every node: Citus carries over what the coordinator's catalogs hold, and reads shards where they are. */
 export function observeCarriedCode(): Fragment {
-  return { key: 'carriedCode', when: HAS_CITUS, value: jsonRows(CARRIED_CODE) };
+  return {
+    key: 'carriedCode',
+    when: `${HAS_CITUS} AND ${OTHERS_OWN}`,
+    showsShards: true,
+    value: jsonRows(`SELECT * FROM (${FOUND}) f ORDER BY 1, 2`),
+  };
 }
 
-/** The same, as a query with the columns of CarriedCode. */
-export const CARRIED_CODE = `SELECT * FROM (${FOUND}) f ORDER BY 1, 2`;
+/** The same by itself. */
+export function carriedCodeScript(): string {
+  return observationScript([observeCarriedCode()]);
+}
 
-/** `due`: what Citus is about to do, as in "Registering node w2". */
+export function readCarriedCode(observed: string): readonly CarriedCode[] {
+  return (JSON.parse(observed) as { readonly carriedCode?: readonly CarriedCode[] }).carriedCode ?? [];
+}
+
+/** `due`: what Citus is about to do, as in "Registering node w2". What several nodes have is named once. */
 export function carriedCodeProblems(
-  found: readonly CarriedCode[],
+  nodes: readonly { readonly label: string; readonly found: readonly CarriedCode[] }[],
   due: string,
-  coordinator: string,
 ): readonly Problem[] {
-  return found.map(({ object, code, owner }) => ({
+  const named = new Map<string, CarriedCode & { readonly label: string }>();
+  for (const { label, found } of nodes) {
+    for (const carried of found) {
+      const key = `${carried.code} for ${carried.object}`;
+      if (!named.has(key)) named.set(key, { ...carried, label });
+    }
+  }
+  return [...named.values()].map(({ object, code, owner, label }) => ({
     kind: 'refused',
     what: `${due} would run ${code} of '${owner}' as superuser, for ${object}`,
-    node: coordinator,
+    node: label,
     next:
       'Read its text and what it calls, then give it to a superuser (ALTER … OWNER TO), or drop it (a call: the table or the domain, ' +
       'or its constraint); or have Citus do that step yourself, which runs it (docs/SECURITY.md)',
@@ -145,11 +188,13 @@ export function assertingNothingCarried(change: Change): Change {
 DECLARE
   carried record;
 BEGIN
+  ${tableVisibility('off')}
   SELECT * INTO carried FROM (${FOUND}) c LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'this would run ' || carried.code || ' of ' || carried.owner || ' as superuser, for ' || carried.object;
   END IF;
+  ${tableVisibility('on')}
 END`)}`;
   return {
     ...change,

@@ -56,7 +56,7 @@ export function observationScript(fragments: readonly Fragment[]): string {
 }
 
 /** Citus documentation, "Configuration Reference" (citus.override_table_visibility). */
-function tableVisibility(value: 'on' | 'off'): string {
+export function tableVisibility(value: 'on' | 'off'): string {
   return `PERFORM pg_catalog.set_config('citus.override_table_visibility', '${value}', true);`;
 }
 

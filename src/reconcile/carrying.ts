@@ -1,3 +1,4 @@
+import { databaseNodes } from '../cluster/topology.ts';
 import { carriedCodeProblems } from '../objects/carriedCode.ts';
 import type { Problem } from '../objects/change.ts';
 import { missingWorkers, NO_METADATA } from '../objects/citusMetadata.ts';
@@ -7,12 +8,14 @@ import { inside, label, type Situation } from './situation.ts';
 import { staleWorkers } from './staleWorkers.ts';
 import { referenceCopyItems } from './works/shards.ts';
 
-/** Owner's code that Citus would run as superuser on other nodes. */
+/** Owner's code that Citus would run as superuser, on other nodes or on those that it copies from. */
 export function carriedProblems(situation: Situation): readonly Problem[] {
-  const { coordinator } = situation.topology;
-  const carried = inside(situation, coordinator).carriedCode ?? [];
-  const due = carried.length === 0 ? undefined : carryingStep(situation);
-  return due === undefined ? [] : carriedCodeProblems(carried, due, label(situation, coordinator));
+  const nodes = databaseNodes(situation.topology).map((node) => ({
+    label: label(situation, node),
+    found: inside(situation, node).carriedCode ?? [],
+  }));
+  const due = nodes.every(({ found }) => found.length === 0) ? undefined : carryingStep(situation);
+  return due === undefined ? [] : carriedCodeProblems(nodes, due);
 }
 
 /** What Citus is about to carry to other nodes, as superuser; see carriedCode.ts. undefined: nothing. */

@@ -84,7 +84,7 @@ export interface DatabaseObservation {
   readonly invalidIndexes?: InvalidIndexes;
   /** On the coordinator. */
   readonly leftovers?: readonly Leftovers[];
-  /** On the coordinator. */
+  /** Absent: everything belongs to superusers. */
   readonly carriedCode?: readonly CarriedCode[];
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;

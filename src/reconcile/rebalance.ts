@@ -1,7 +1,7 @@
 import type { Joined } from '../cluster/join.ts';
 import { pause } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
-import { CARRIED_CODE, type CarriedCode, carriedCodeProblems } from '../objects/carriedCode.ts';
+import { carriedCodeProblems, carriedCodeScript, readCarriedCode } from '../objects/carriedCode.ts';
 import type { Item, Problem } from '../objects/change.ts';
 import { missingWorkers } from '../objects/citusMetadata.ts';
 import { ACTIVE_WORKERS } from '../objects/citusNode.ts';
@@ -121,12 +121,14 @@ export async function rebalance(
  * Citus reads a shard, and writes its copy, as whoever asks for it: what is behind either then runs with a superuser's rights.
  */
 export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session): Promise<void> {
-  const { database, coordinator, label } = tools;
-  const carried = (await session.query<CarriedCode>(CARRIED_CODE)).rows;
-  const problems = [
-    ...carriedCodeProblems(carried, 'Moving shards', label(coordinator)),
-    ...(await falseShards(tools, session)),
-  ];
+  const { database, coordinator, workers, label } = tools;
+  const { rows } = await session.query<{ readonly groupid: number }>(ACTIVE_WORKERS);
+  const nodes = [coordinator, ...workers.filter(({ group }) => rows.some(({ groupid }) => groupid === group))];
+  const carried = await forAll(nodes, async (node) => ({
+    label: label(node),
+    found: readCarriedCode(await observedOn(tools, node, carriedCodeScript())),
+  }));
+  const problems = [...carriedCodeProblems(carried, 'Moving shards'), ...(await falseShards(tools, nodes))];
   if (problems.length === 0) return;
   throw problemsFailure(problems, {
     database,
@@ -135,23 +137,23 @@ export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session
   });
 }
 
-async function falseShards(
-  { sessions, coordinator, workers, database, label }: RebalanceTools,
-  session: Session,
-): Promise<readonly Problem[]> {
-  const { rows } = await session.query<{ readonly groupid: number }>(ACTIVE_WORKERS);
-  const nodes = [coordinator, ...workers.filter(({ group }) => rows.some(({ groupid }) => groupid === group))];
-  const found = await forAll(nodes, async (node): Promise<readonly Problem[]> => {
-    const own = await sessions.get(node, database);
-    const row = (await own.script<{ readonly observed: string }>(falseShardsScript())).at(-1)?.rows[0];
-    return readFalseShards(row?.observed ?? '{}').map((shard) => ({
-      kind: 'refused',
-      what: `Shard ${shard} is no table: moving it would run what is behind it as superuser`,
-      node: label(node),
-      next: `Find out who put it in the place of the shard: what is missing of it has to come from a backup`,
-    }));
-  });
+async function falseShards(tools: RebalanceTools, nodes: readonly NodeSpec[]): Promise<readonly Problem[]> {
+  const found = await forAll(
+    nodes,
+    async (node): Promise<readonly Problem[]> =>
+      readFalseShards(await observedOn(tools, node, falseShardsScript())).map((shard) => ({
+        kind: 'refused',
+        what: `Shard ${shard} is no table: moving it would run what is behind it as superuser`,
+        node: tools.label(node),
+        next: `Find out who put it in the place of the shard: what is missing of it has to come from a backup`,
+      })),
+  );
   return found.flat();
+}
+
+async function observedOn({ sessions, database }: RebalanceTools, node: NodeSpec, script: string): Promise<string> {
+  const session = await sessions.get(node, database);
+  return (await session.script<{ readonly observed: string }>(script)).at(-1)?.rows[0]?.observed ?? '{}';
 }
 
 async function unfinished(session: Session): Promise<string | undefined> {

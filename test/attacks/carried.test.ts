@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quoteLiteral } from '../../src/postgres/quote.ts';
 import { authinfoInsert } from '../support/cluster.ts';
 import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
 
@@ -57,6 +58,16 @@ const CARRIERS: readonly Carrier[] = [
       'INSERT INTO c_index VALUES (1)',
     ],
     object: 'index public.c_index_e',
+  },
+  {
+    name: 'statistics',
+    plant: [
+      'CREATE TABLE c_statistics (a int)',
+      "SELECT create_reference_table('c_statistics')",
+      "CREATE STATISTICS c_statistics_e ON (a > 0 AND public.carried('statistics')) FROM c_statistics",
+      'INSERT INTO c_statistics VALUES (1)',
+    ],
+    object: 'statistics public.c_statistics_e',
   },
   {
     name: 'domain',
@@ -165,17 +176,38 @@ const CARRIED = [
     $f$ BEGIN RETURN public.carried_inner(name); END $f$`,
 ];
 
-async function planted(database: string): Promise<Scene> {
+/** On the shards alone, on every node: their table says nothing of it. Citus plans its copy on the node that has the shard. */
+const ON_SHARDS: readonly Carrier[] = [
+  {
+    name: 'shard index',
+    plant: ["CREATE INDEX c_plain_only ON %s ((a > 0 AND public.carried('shard index')))"],
+    object: 'index public.c_plain_only',
+  },
+  {
+    name: 'shard statistics',
+    plant: ["CREATE STATISTICS c_plain_s ON (a > 0 AND public.carried('shard statistics')) FROM %s"],
+    object: 'statistics public.c_plain_s',
+  },
+];
+
+async function planted(database: string, carriers: readonly Carrier[] = CARRIERS): Promise<Scene> {
   const made = await laboratory.scene(database, { groups: [0, 1], more: { workerGroups: [1] } });
   for (const sql of CARRIED) await made.asClient(sql);
-  for (const sql of [...CARRIERS.flatMap(({ plant }) => plant), ...HARMLESS]) await made.asClient(sql);
+  for (const sql of [...carriers.flatMap(({ plant }) => plant), ...HARMLESS]) await made.asClient(sql);
+  await made.asClient('CREATE TABLE c_plain (a int)');
+  await made.asClient("SELECT create_reference_table('c_plain')");
+  await made.asClient('INSERT INTO c_plain VALUES (1)');
+  const shard = "SELECT shard_name(logicalrelid, shardid) FROM pg_dist_shard WHERE logicalrelid = 'c_plain'::regclass";
+  for (const sql of ON_SHARDS.flatMap(({ plant }) => plant)) {
+    await made.onAllNodes(`DO $do$ BEGIN EXECUTE format(${quoteLiteral(sql)}, (${shard})); END $do$`);
+  }
   expect(await made.sprung()).toEqual([]);
   return made;
 }
 
 const MORE = { workerGroups: [1, 2] };
 
-test('a worker is added: each object is named, and nothing is registered', async ({ skip }) => {
+test('a worker is added: each object is named, and nothing is registered', { timeout: 300_000 }, async ({ skip }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
   scene = await planted('shop');
   powers = await laboratory.powers();
@@ -190,6 +222,23 @@ test('a worker is added: each object is named, and nothing is registered', async
   expect(await laboratory.powers()).toEqual(powers);
 });
 
+test('a worker is added: what the shards alone have is named as well', { timeout: 300_000 }, async ({ skip }) => {
+  skip(laboratory.cluster.kind !== 'real', 'the stand-in has no shards');
+  const shards = await planted('shards', []);
+  for (const command of ['plan', 'apply']) {
+    const { code, stdout, stderr } = await shards.run([command], MORE);
+    const text = stdout + stderr;
+    expect({ code, text }).toEqual({ code: 3, text: expect.stringContaining('as superuser, for') });
+    for (const { object } of ON_SHARDS) expect(text).toContain(` of 'mallory' as superuser, for ${object}`);
+  }
+  const { code, stdout, stderr } = await shards.run(['rebalance', 'shards']);
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining("of 'mallory' as superuser, for index public.c_plain_only"),
+  });
+  expect(await shards.sprung()).toEqual([]);
+});
+
 test('an unchanged database is ready with them', async ({ skip }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
   for (const command of ['plan', 'apply', 'verify']) {
@@ -199,7 +248,7 @@ test('an unchanged database is ready with them', async ({ skip }) => {
   expect(await scene.sprung()).toEqual([]);
 });
 
-test('Citus itself springs every one of them', async ({ skip }) => {
+test('Citus itself springs every one of them', { timeout: 300_000 }, async ({ skip }) => {
   const { cluster } = laboratory;
   skip(cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
   const careless = await planted('careless');
@@ -211,7 +260,7 @@ test('Citus itself springs every one of them', async ({ skip }) => {
   await careless.provoke(2, authinfoInsert(cluster));
   await careless.provoke(0, `SELECT citus_add_node('${second.host}', ${second.port}, groupid => 2)`);
   await careless.provoke(0, "SELECT replicate_reference_tables('block_writes')");
-  const springing = CARRIERS.filter(({ springs }) => springs !== false);
+  const springing = [...CARRIERS, ...ON_SHARDS].filter(({ springs }) => springs !== false);
   expect(await careless.sprung()).toEqual(springing.map(({ name }) => name).toSorted());
 });
 
