@@ -44,7 +44,9 @@ describe('the servers of one cluster', () => {
     await cluster?.stop();
   });
 
-  test('another version of the collation under a database: a warning, and statements that help', async () => {
+  test('another version of the collation under a database: a warning, and statements that help', {
+    timeout: 300_000,
+  }, async () => {
     const database = { name: 'sorted', localeProvider: 'icu', icuLocale: 'de-DE' };
     await textOf(cluster, 'apply', database, 0);
     await query(cluster, 1, 'postgres', "UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'sorted'");
