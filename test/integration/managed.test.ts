@@ -404,11 +404,7 @@ INSERT INTO app.events SELECT g, 'x' FROM generate_series(1, 100) g;`;
     expect({ code, stdout }).toEqual({ code: 2, stdout: expect.stringContaining("Role 'postgres' is a superuser") });
     expect(await run('wait', { name: 'others' })).toMatchObject({ code: 0 });
     // Without the key, the role is refused as it always was, and the key is named.
-    const { code: without, stdout: named } = await run(
-      'plan',
-      { name: 'others' },
-      { withoutSuperuser: false, workers: undefined },
-    );
+    const { code: without, stdout: named } = await run('plan', { name: 'others' }, { withoutSuperuser: false });
     expect({ without, named }).toEqual({
       without: 2,
       named: expect.stringContaining('cluster.withoutSuperuser: true'),
