@@ -1,38 +1,37 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
 import { query } from '../support/cluster.ts';
-import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import type { Scene } from './support/laboratory.ts';
 
 /** Whoever runs one node, or may register nodes: what the others are told, and what they are given. */
 
-let laboratory: Laboratory;
+const test = laboratoryTest.extend(
+  'registered',
+  { scope: 'file' },
+  ({ laboratory }) =>
+    async (row: string, body: () => Promise<void>): Promise<void> => {
+      await query(laboratory.cluster, 0, 'shop', `INSERT INTO ${ROGUE} VALUES ${row}`);
+      try {
+        await body();
+      } finally {
+        await query(laboratory.cluster, 0, 'shop', 'DELETE FROM pg_dist_node WHERE nodeid = 77');
+      }
+    },
+);
 let scene: Scene;
 let powers: unknown;
 
-beforeAll(async () => {
-  laboratory = await startLaboratory();
+test.beforeAll(async ({ laboratory }) => {
   scene = await laboratory.scene('shop');
   powers = await laboratory.powers();
 });
 
-afterAll(async () => {
-  await laboratory?.close();
-});
-
 const ROGUE = 'pg_dist_node (nodeid, groupid, nodename, nodeport, isactive, hasmetadata, metadatasynced)';
 
-async function registered(row: string, body: () => Promise<void>): Promise<void> {
-  await query(laboratory.cluster, 0, 'shop', `INSERT INTO ${ROGUE} VALUES ${row}`);
-  try {
-    await body();
-  } finally {
-    await query(laboratory.cluster, 0, 'shop', 'DELETE FROM pg_dist_node WHERE nodeid = 77');
-  }
-}
-
-test.each(['plan', 'apply', 'verify'])(
+test.for(['plan', 'apply', 'verify'])(
   'a node that nobody declared is named before anything is written: %s refuses',
-  async (command) => {
+  async (command, { laboratory, registered }) => {
     await registered("(77, 77, 'rogue.example', 5432, false, false, false)", async () => {
       // What a new user would be given on every registered node.
       const before = await firstValue(laboratory.cluster, 0, 'shop', 'SELECT count(*)::int FROM pg_dist_authinfo');
@@ -48,7 +47,7 @@ test.each(['plan', 'apply', 'verify'])(
   },
 );
 
-test('the spec accepts it: the risk is in the name of the field', async () => {
+test('the spec accepts it: the risk is in the name of the field', async ({ registered }) => {
   await registered("(77, 77, 'rogue.example', 5432, false, false, false)", async () => {
     const { code, stdout, stderr } = await scene.run(['plan'], {}, { acceptUndeclaredNodes: true });
     expect([0, 10]).toContain(code);
@@ -58,6 +57,7 @@ test('the spec accepts it: the risk is in the name of the field', async () => {
 
 test('a worker that rolls back every distributed table: the run after the failed proof proves it again', async ({
   skip,
+  laboratory,
 }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in makes no shards');
   const { cluster } = laboratory;
@@ -120,7 +120,7 @@ test('a schema of this program’s name on a worker, before the database is decl
   await scene.asMallory(2, 'DROP SCHEMA citus_databases');
 });
 
-test('nobody gained anything', async () => {
+test('nobody gained anything', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
   expect(await scene.sprung()).toEqual([]);
 });

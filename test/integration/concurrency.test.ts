@@ -1,38 +1,23 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
-import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
-import {
-  type BuiltProgram,
-  buildProgram,
-  type Document,
-  type Outcome,
-  runProgram,
-  specOf,
-} from '../support/program.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Runs that do not know of each other, as Jobs of Kubernetes; most in one process where that saves starting 16 of them. */
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
-
-beforeAll(async () => {
-  [cluster, program] = await Promise.all([
-    startLocalCluster({
-      workers: 1,
-      serverSettings: { max_connections: '400', max_worker_processes: '64', shared_buffers: '32MB' },
-    }),
-    buildProgram(),
-  ]);
-});
-
-afterAll(async () => {
-  await program?.remove();
-  await cluster?.stop();
-});
-
-async function applyAll(databases: readonly Document[]): Promise<readonly Outcome[]> {
-  return await Promise.all(databases.map((database) => program.run(cluster, ['apply'], specOf(cluster, [database]))));
-}
+const test = clusterTest({
+  workers: 1,
+  serverSettings: { max_connections: '400', max_worker_processes: '64', shared_buffers: '32MB' },
+}).extend(
+  'applyAll',
+  { scope: 'file' },
+  ({ program, cluster }) =>
+    async (databases: readonly Document[]): Promise<readonly Outcome[]> => {
+      return await Promise.all(
+        databases.map((database) => program.run(cluster, ['apply'], specOf(cluster, [database]))),
+      );
+    },
+);
 
 function expectReady(outcomes: readonly Outcome[]): void {
   for (const { code, log, stderr } of outcomes) {
@@ -41,7 +26,10 @@ function expectReady(outcomes: readonly Outcome[]): void {
   }
 }
 
-test('20 runs of one database: one makes it, the others find nothing to do', { timeout: 180_000 }, async () => {
+test('20 runs of one database: one makes it, the others find nothing to do', { timeout: 180_000 }, async ({
+  cluster,
+  program,
+}) => {
   const database = {
     name: 'contested',
     extensions: ['hstore'],
@@ -62,7 +50,7 @@ test('20 runs of one database: one makes it, the others find nothing to do', { t
   expect(await firstValue(cluster, 1, 'contested', 'SELECT count(*)::int FROM t')).toBe(1);
 });
 
-test('20 databases at the same time, all with the same owner', { timeout: 180_000 }, async () => {
+test('20 databases at the same time, all with the same owner', { timeout: 180_000 }, async ({ cluster, applyAll }) => {
   const databases = Array.from({ length: 20 }, (_, index) => ({
     name: `db${index}`,
     extensions: ['hstore'],

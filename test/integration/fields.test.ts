@@ -1,49 +1,55 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { parameterValueSql } from '../../src/objects/parameter.ts';
 import { catalogOf, catalogsOf, firstValue, list } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster, withCitus } from '../support/cluster.ts';
+import { connect, query, withCitus } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Every field of a database's declaration, each on real nodes. Encoding and the like are in creation.test.ts. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function run(command: string, ...databases: readonly Document[]): Promise<Outcome> {
-  return await runProgram(cluster, [command], specOf(cluster, databases));
-}
-
-async function applied(database: Document): Promise<Outcome> {
-  const outcome = await run('apply', database);
-  expect(outcome).toMatchObject({ code: 0, log: expect.stringContaining(`Database '${database['name']}' is ready!`) });
-  return outcome;
-}
-
-/** Applied once more, the declaration changes nothing. */
-async function settled(database: Document): Promise<void> {
-  expect(await run('plan', database)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing to do') });
-  expect((await applied(database)).log).toContain('Nothing was changed');
-}
-
-async function everywhere(database: string, sql: string): Promise<readonly unknown[]> {
-  return await Promise.all(cluster.nodes.map(({ group }) => firstValue(cluster, group, database, sql)));
-}
-
-async function exists(database: string): Promise<readonly unknown[]> {
-  return await everywhere('postgres', `SELECT EXISTS (SELECT FROM pg_database WHERE datname = '${database}')`);
-}
+const test = clusterTest({ workers: 2 })
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (command: string, ...databases: readonly Document[]): Promise<Outcome> => {
+        return await runProgram(cluster, [command], specOf(cluster, databases));
+      },
+  )
+  .extend('applied', { scope: 'file' }, ({ run }) => async (database: Document): Promise<Outcome> => {
+    const outcome = await run('apply', database);
+    expect(outcome).toMatchObject({
+      code: 0,
+      log: expect.stringContaining(`Database '${database['name']}' is ready!`),
+    });
+    return outcome;
+  })
+  /** Applied once more, the declaration changes nothing. */
+  .extend('settled', { scope: 'file' }, ({ run, applied }) => async (database: Document): Promise<void> => {
+    expect(await run('plan', database)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing to do') });
+    expect((await applied(database)).log).toContain('Nothing was changed');
+  })
+  .extend(
+    'everywhere',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (database: string, sql: string): Promise<readonly unknown[]> => {
+        return await Promise.all(cluster.nodes.map(({ group }) => firstValue(cluster, group, database, sql)));
+      },
+  )
+  .extend('exists', { scope: 'file' }, ({ everywhere }) => async (database: string): Promise<readonly unknown[]> => {
+    return await everywhere('postgres', `SELECT EXISTS (SELECT FROM pg_database WHERE datname = '${database}')`);
+  });
 
 const NOWHERE = [false, false, false];
 
 describe('owner', () => {
-  test('a role that only the coordinator has is copied to every node, with the same verifier', async () => {
+  test('a role that only the coordinator has is copied to every node, with the same verifier', async ({
+    cluster,
+    applied,
+    settled,
+    everywhere,
+  }) => {
     await query(
       cluster,
       0,
@@ -66,7 +72,11 @@ describe('owner', () => {
     await settled(database);
   });
 
-  test('a password that was changed on the coordinator reaches the other nodes', async () => {
+  test('a password that was changed on the coordinator reaches the other nodes', async ({
+    cluster,
+    applied,
+    settled,
+  }) => {
     await query(cluster, 0, 'postgres', "ALTER ROLE keeper PASSWORD 'another secret'");
     const { log } = await applied({ name: 'owned', owner: 'keeper' });
     expect(log).toContain("Aligning role 'keeper' on node2...");
@@ -75,7 +85,7 @@ describe('owner', () => {
     await settled({ name: 'owned', owner: 'keeper' });
   });
 
-  test('another owner later', async () => {
+  test('another owner later', async ({ cluster, applied, settled }) => {
     await applied({ name: 'owned', owner: 'postgres' });
     expect((await catalogsOf(cluster, 'owned')).map((catalog) => catalog?.owner)).toEqual([
       'postgres',
@@ -85,7 +95,7 @@ describe('owner', () => {
     await settled({ name: 'owned', owner: 'postgres' });
   });
 
-  test('a missing one is refused before anything is made', async () => {
+  test('a missing one is refused before anything is made', async ({ run, exists }) => {
     const outcome = await run('apply', { name: 'orphan', owner: 'nobody_here' });
     expect(outcome.code).toBe(2);
     expect(outcome.log).toMatchInlineSnapshot(`
@@ -103,7 +113,13 @@ describe('owner', () => {
 });
 
 describe('workerGroups', () => {
-  test('a subset: the database is there only, the owner everywhere', async () => {
+  test('a subset: the database is there only, the owner everywhere', async ({
+    cluster,
+    applied,
+    settled,
+    everywhere,
+    exists,
+  }) => {
     await query(cluster, 0, 'postgres', "CREATE ROLE part_owner LOGIN PASSWORD 'x'");
     const database = { name: 'part', owner: 'part_owner', workerGroups: ['2'] };
     await applied(database);
@@ -115,7 +131,12 @@ describe('workerGroups', () => {
     await settled(database);
   });
 
-  test('one more later: the worker joins, and distributed tables can be read from it', async () => {
+  test('one more later: the worker joins, and distributed tables can be read from it', async ({
+    cluster,
+    applied,
+    settled,
+    everywhere,
+  }) => {
     await query(
       cluster,
       0,
@@ -131,7 +152,7 @@ describe('workerGroups', () => {
     await settled(database);
   });
 
-  test('one fewer later: a warning, never removal', async () => {
+  test('one fewer later: a warning, never removal', async ({ cluster, applied }) => {
     const { log } = await applied({ name: 'part', owner: 'part_owner', workerGroups: ['2'] });
     expect(log).toContain('WARNING: Worker node1 (group 1) is registered and no longer declared; it stays.');
     expect(log).toContain('Nothing was changed');
@@ -140,7 +161,11 @@ describe('workerGroups', () => {
 });
 
 describe('extensions', () => {
-  test('with a schema and a version, a name that needs quotes, and in the order of their needs', async () => {
+  test('with a schema and a version, a name that needs quotes, and in the order of their needs', async ({
+    cluster,
+    applied,
+    settled,
+  }) => {
     const database = {
       name: 'extended',
       extensions: [
@@ -165,7 +190,7 @@ describe('extensions', () => {
     await settled(database);
   });
 
-  test('another version later is updated on every node', async () => {
+  test('another version later is updated on every node', async ({ applied, settled, everywhere }) => {
     const { log } = await applied({ name: 'extended', extensions: [{ name: 'pg_trgm', version: '1.6' }] });
     expect(log).toContain('Updating extension pg_trgm');
     expect(await everywhere('extended', "SELECT extversion FROM pg_extension WHERE extname = 'pg_trgm'")).toEqual([
@@ -176,7 +201,7 @@ describe('extensions', () => {
     await settled({ name: 'extended', extensions: [{ name: 'pg_trgm', version: '1.6' }] });
   });
 
-  test('one more later comes to every node', async () => {
+  test('one more later comes to every node', async ({ applied, settled, everywhere }) => {
     const database = { name: 'extended', extensions: ['citext', { name: 'unaccent', schema: 'words' }] };
     await applied(database);
     const found =
@@ -186,7 +211,7 @@ describe('extensions', () => {
     await settled(database);
   });
 
-  test('one that a registered worker lost comes back', async () => {
+  test('one that a registered worker lost comes back', async ({ cluster, applied, settled }) => {
     await query(cluster, 2, 'extended', 'SET citus.enable_ddl_propagation = off; DROP EXTENSION citext');
     await applied({ name: 'extended', extensions: ['citext'] });
     expect(
@@ -195,7 +220,7 @@ describe('extensions', () => {
     await settled({ name: 'extended', extensions: ['citext'] });
   });
 
-  test('another schema than the existing one is refused', async () => {
+  test('another schema than the existing one is refused', async ({ run }) => {
     const outcome = await run('apply', { name: 'extended', extensions: [{ name: 'hstore', schema: 'public' }] });
     expect(outcome.code).toBe(3);
     expect(outcome.log).toMatchInlineSnapshot(`
@@ -216,7 +241,7 @@ describe('extensions', () => {
     `);
   });
 
-  test('unknown ones are named all at once, for each node, before anything is made', async () => {
+  test('unknown ones are named all at once, for each node, before anything is made', async ({ run, exists }) => {
     const outcome = await run('apply', {
       name: 'lacking',
       extensions: ['no_such_extension', 'hstore', { name: 'pg_trgm', version: '99' }, 'nor_this'],
@@ -243,7 +268,7 @@ describe('extensions', () => {
 });
 
 describe('schemas', () => {
-  test('are on every node, with their owners', async () => {
+  test('are on every node, with their owners', async ({ cluster, applied, settled }) => {
     await query(cluster, 0, 'postgres', 'CREATE ROLE analyst');
     const database = {
       name: 'divided',
@@ -255,7 +280,7 @@ describe('schemas', () => {
     await settled(database);
   });
 
-  test('another owner later', async () => {
+  test('another owner later', async ({ cluster, applied, settled }) => {
     const database = { name: 'divided', schemas: [{ name: 'analytics', owner: 'analyst' }] };
     await applied(database);
     for (const catalog of await catalogsOf(cluster, 'divided')) expect(catalog?.schemas).toContain('analytics analyst');
@@ -264,7 +289,7 @@ describe('schemas', () => {
 });
 
 describe('parameters', () => {
-  test('are set on every node, lists as lists', async () => {
+  test('are set on every node, lists as lists', async ({ cluster, applied, settled }) => {
     const parameters = {
       search_path: 'analytics, "Upper, Case",public',
       timezone: 'America/St_Johns',
@@ -298,7 +323,7 @@ describe('parameters', () => {
     await settled(database);
   });
 
-  test('every parameter that this server keeps as a list of quoted items is set as one', async () => {
+  test('every parameter that this server keeps as a list of quoted items is set as one', async ({ cluster, applied, everywhere, settled }) => {
     await query(cluster, 0, 'postgres', 'CREATE DATABASE lists');
     // As one literal, such a parameter gets one item with a comma in it.
     await query(
@@ -327,7 +352,7 @@ describe('parameters', () => {
     await settled(plugins);
   });
 
-  test('what somebody else changed is set again, what the spec does not name stays', async () => {
+  test('what somebody else changed is set again, what the spec does not name stays', async ({ cluster, applied }) => {
     await query(
       cluster,
       2,
@@ -341,11 +366,11 @@ describe('parameters', () => {
     );
   });
 
-  test('the same value in another notation is not set again', async () => {
+  test('the same value in another notation is not set again', async ({ settled }) => {
     await settled({ name: 'tuned', parameters: { WORK_MEM: '7MB', enable_seqscan: 'off' } });
   });
 
-  test('what a database cannot hold is refused with the reason, all of it at once', async () => {
+  test('what a database cannot hold is refused with the reason, all of it at once', async ({ run, exists }) => {
     const outcome = await run('apply', {
       name: 'untuned',
       parameters: {
@@ -380,7 +405,7 @@ describe('parameters', () => {
     expect(await exists('untuned')).toEqual(NOWHERE);
   });
 
-  test('a value that PostgreSQL does not take', async () => {
+  test('a value that PostgreSQL does not take', async ({ run }) => {
     const outcome = await run('apply', { name: 'untuned', parameters: { work_mem: 'plenty' } });
     expect(outcome.log.slice(outcome.log.indexOf('ERROR'))).toMatchInlineSnapshot(`
       "ERROR: 3 things failed at the same time
@@ -400,7 +425,7 @@ describe('parameters', () => {
     expect(outcome.code).toBe(2);
   });
 
-  test("settings of pg_partman's worker are left to the servers, with a warning", async () => {
+  test("settings of pg_partman's worker are left to the servers, with a warning", async ({ cluster, applied }) => {
     const { log } = await applied({ name: 'partman', parameters: { 'pg_partman_bgw.dbname': 'partman' } });
     expect(log).toContain("WARNING: Parameter 'pg_partman_bgw.dbname' was not set");
     expect((await catalogOf(cluster, 0, 'partman'))?.parameters).toEqual([]);
@@ -408,7 +433,7 @@ describe('parameters', () => {
 });
 
 describe('several databases', () => {
-  test('one that fails does not stop the others; what a retry may mend decides the exit code', async () => {
+  test('one that fails does not stop the others; what a retry may mend decides the exit code', async ({ run }) => {
     const refused = { name: 'extended', extensions: [{ name: 'hstore', schema: 'public' }] };
     const wrong = { name: 'orphan', owner: 'nobody_here' };
     const failing = { name: 'lacking', extensions: ['no_such_extension'] };
@@ -426,7 +451,7 @@ describe('several databases', () => {
     expect((await run('plan', wrong, good)).code).toBe(2);
   });
 
-  test('as a map keyed by name', async () => {
+  test('as a map keyed by name', async ({ cluster, exists }) => {
     const spec = specOf(cluster, { mapped: { extensions: ['hstore'] }, second: {} });
     const outcome = await runProgram(cluster, ['apply'], spec);
     expect(outcome).toMatchObject({ code: 0, log: expect.stringContaining("Database 'second' is ready!") });
@@ -434,7 +459,7 @@ describe('several databases', () => {
   });
 });
 
-test('workers that the spec does not name are discovered', async () => {
+test('workers that the spec does not name are discovered', async ({ cluster, exists }) => {
   await withCitus(cluster, 'citus');
   const { cluster: part } = specOf(cluster, []);
   const { workers: _, ...withoutWorkers } = part as Document;

@@ -1,47 +1,49 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster, withCitus } from '../support/cluster.ts';
+import { connect, nodeOf, query, withCitus } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** States that others leave behind, and what the program says of them: before it makes or closes anything. */
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 1, serverSettings: { wal_level: 'logical' } })
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (command: string, document: Document, more: Document = {}): Promise<Ran> => {
+        const spec = specOf(cluster, [{ maxAttempts: 2, retryDelaySeconds: 1, ...document }], { cluster: more });
+        const { code, log } = await runProgram(cluster, [command], spec);
+        return { code, log };
+      },
+  )
+  .extend('drop', { scope: 'file' }, ({ cluster }) => async (name: string): Promise<Ran> => {
+    const { code, log } = await runProgram(
+      cluster,
+      ['drop', name, '--confirm', name],
+      specOf(cluster, [{ name: 'other' }]),
+    );
+    return { code, log };
+  })
+  .extend(
+    'exists',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (name: string) =>
+        list(cluster, 0, 'postgres', `SELECT 1 FROM pg_database WHERE datname = '${name}'`),
+  );
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-left-'));
-  cluster = await startLocalCluster({ workers: 1, serverSettings: { wal_level: 'logical' } });
+test.beforeAll(async ({ cluster }) => {
   console.log(`Citus: ${cluster.description}`);
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 interface Ran {
   readonly code: number;
   readonly log: string;
-}
-
-async function run(command: string, document: Document, more: Document = {}): Promise<Ran> {
-  const spec = specOf(cluster, [{ maxAttempts: 2, retryDelaySeconds: 1, ...document }], { cluster: more });
-  const { code, log } = await runProgram(cluster, [command], spec);
-  return { code, log };
-}
-
-async function drop(name: string): Promise<Ran> {
-  const { code, log } = await runProgram(
-    cluster,
-    ['drop', name, '--confirm', name],
-    specOf(cluster, [{ name: 'other' }]),
-  );
-  return { code, log };
 }
 
 const READY = { code: 0, log: expect.stringContaining('is ready!') };
@@ -50,10 +52,8 @@ function ending(code: number, ...texts: readonly string[]): unknown {
   return { code, log: expect.toSatisfy((log: string) => texts.every((text) => log.includes(text)), texts.join(' … ')) };
 }
 
-const exists = (name: string) => list(cluster, 0, 'postgres', `SELECT 1 FROM pg_database WHERE datname = '${name}'`);
-
 describe('drop checks everything before it closes the database', () => {
-  test('a template', async () => {
+  test('a template', async ({ cluster, run, drop, exists }) => {
     expect(await run('apply', { name: 'pattern' })).toEqual(READY);
     await query(cluster, 1, 'postgres', 'ALTER DATABASE pattern WITH IS_TEMPLATE true');
     expect(await drop('pattern')).toEqual(
@@ -71,7 +71,7 @@ describe('drop checks everything before it closes the database', () => {
     expect(await exists('pattern')).toEqual([]);
   });
 
-  test('a subscription', async () => {
+  test('a subscription', async ({ cluster, run, drop }) => {
     expect(await run('apply', { name: 'subscriber' })).toEqual(READY);
     const create = `CREATE SUBSCRIPTION feed CONNECTION 'host=nowhere.invalid' PUBLICATION p WITH (connect = false)`;
     await query(cluster, 0, 'subscriber', create);
@@ -91,7 +91,7 @@ describe('drop checks everything before it closes the database', () => {
     expect(await drop('subscriber')).toMatchObject({ code: 0 });
   });
 
-  test('a prepared transaction, a slot and a session go with it', async () => {
+  test('a prepared transaction, a slot and a session go with it', async ({ cluster, run, drop, exists }) => {
     expect(await run('apply', { name: 'crowded' })).toEqual(READY);
     await query(cluster, 0, 'crowded', "SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
     await query(cluster, 0, 'crowded', "BEGIN; CREATE TABLE t (a int); PREPARE TRANSACTION 'theirs'");
@@ -102,7 +102,10 @@ describe('drop checks everything before it closes the database', () => {
   });
 });
 
-test('a schema that an extension brings along belongs to the declared owner, from the first run on', async () => {
+test('a schema that an extension brings along belongs to the declared owner, from the first run on', async ({
+  cluster,
+  run,
+}) => {
   for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'CREATE ROLE app_owner LOGIN');
   const document = {
     name: 'brought',
@@ -117,7 +120,10 @@ test('a schema that an extension brings along belongs to the declared owner, fro
   expect(await run('plan', document)).toEqual({ code: 0, log: expect.any(String) });
 });
 
-test('a database made by hand whose nodes are called localhost: their new names, and nothing about dropping it', async () => {
+test('a database made by hand whose nodes are called localhost: their new names, and nothing about dropping it', async ({
+  cluster,
+  run,
+}) => {
   if (cluster.kind !== 'real') return;
   await withCitus(cluster, 'by_hand');
   // After citus_update_node() the maintenance daemon syncs that node, and until then Citus refuses the next such statement.
@@ -150,7 +156,7 @@ test('a database made by hand whose nodes are called localhost: their new names,
   expect(await firstValue(cluster, 0, 'by_hand', 'SELECT count(*)::int FROM held')).toBe(100);
 });
 
-test('an older version of an extension is refused', async () => {
+test('an older version of an extension is refused', async ({ cluster, run }) => {
   expect(await run('apply', { name: 'downgrade', extensions: ['hstore'] })).toEqual(READY);
   const version = await firstValue(
     cluster,
@@ -166,7 +172,7 @@ test('an older version of an extension is refused', async () => {
   }
 });
 
-test('a function in the way of an extension: the advice does not speak of packages', async () => {
+test('a function in the way of an extension: the advice does not speak of packages', async ({ cluster, run }) => {
   expect(await run('apply', { name: 'occupied' })).toEqual(READY);
   const taken = "CREATE FUNCTION public.soundex(text) RETURNS text LANGUAGE sql AS 'SELECT $1'";
   await query(cluster, 0, 'occupied', taken);
@@ -177,14 +183,14 @@ test('a function in the way of an extension: the advice does not speak of packag
   expect(error).not.toMatch(/package/i);
 });
 
-test('a name with other capitals', async () => {
+test('a name with other capitals', async ({ run, exists }) => {
   expect(await run('apply', { name: 'capitals', extensions: ['HStore'] })).toEqual(
     ending(2, "Extension 'HStore' is called 'hstore'"),
   );
   expect(await exists('capitals')).toEqual([]);
 });
 
-test('an unknown locale or encoding, before anything is made', async () => {
+test('an unknown locale or encoding, before anything is made', async ({ cluster, run, exists }) => {
   expect(await run('apply', { name: 'unknown', locale: 'xx_YY.UTF-8', encoding: 'UTF9' })).toEqual(
     ending(
       2,
@@ -204,7 +210,7 @@ test('an unknown locale or encoding, before anything is made', async () => {
 
 describe('unknown to a server, before anything is made', () => {
   const icu = { localeProvider: 'icu' };
-  test.each<readonly [string, Document, string]>([
+  test.for<readonly [string, Document, string]>([
     ['language of an ICU locale', { ...icu, icuLocale: 'xx-YY' }, "ICU locale 'xx-YY' (databases[0].icuLocale)"],
     [
       'builtin locale',
@@ -222,7 +228,7 @@ describe('unknown to a server, before anything is made', () => {
       { parameters: { temp_tablespaces: 'pg_default, Slow' } },
       "Tablespace 'slow' (databases[0].parameters.temp_tablespaces) does not exist",
     ],
-  ])('%s', async (_, document, says) => {
+  ])('%s', async ([_, document, says], { cluster, run, exists }) => {
     const users = [{ name: 'not_made', access: 'readWrite', login: false }];
     const named = { name: 'unknown', users, ...document };
     for (const command of ['plan', 'apply']) expect(await run(command, named)).toEqual(ending(2, says, 'node1'));
@@ -232,11 +238,11 @@ describe('unknown to a server, before anything is made', () => {
     }
   });
 
-  test.each(['deu', 'de-u-co-phonebk', 'und-u-kn-true'])('known as ICU writes it: %s', async (icuLocale) => {
+  test.for(['deu', 'de-u-co-phonebk', 'und-u-kn-true'])('known as ICU writes it: %s', async (icuLocale, { run }) => {
     expect((await run('plan', { name: 'unknown', ...icu, icuLocale })).code).toBe(10);
   });
 
-  test('a tablespace that one node alone lacks', async () => {
+  test('a tablespace that one node alone lacks', async ({ cluster, run }) => {
     await query(cluster, 0, 'postgres', 'ALTER ROLE postgres SET allow_in_place_tablespaces = on');
     await query(cluster, 0, 'postgres', "CREATE TABLESPACE here LOCATION ''");
     await query(cluster, 0, 'postgres', 'ALTER ROLE postgres RESET allow_in_place_tablespaces');
@@ -248,7 +254,7 @@ describe('unknown to a server, before anything is made', () => {
   });
 });
 
-test('a role whose password has expired', async () => {
+test('a role whose password has expired', async ({ folder, cluster, run, exists }) => {
   const passwordFile = path.join(folder, 'gone.password');
   await writeFile(passwordFile, 'secret of gone', { mode: 0o600 });
   await query(cluster, 1, 'postgres', "CREATE ROLE gone LOGIN VALID UNTIL '2020-01-01'");
@@ -261,7 +267,7 @@ test('a role whose password has expired', async () => {
   expect(await run('apply', document)).toEqual(READY);
 });
 
-test('a role that a user takes on at login', async () => {
+test('a role that a user takes on at login', async ({ folder, cluster, run }) => {
   const user = async (name: string, more: Document = {}) => {
     const passwordFile = path.join(folder, `${name}.password`);
     await writeFile(passwordFile, `secret of ${name}`, { mode: 0o600 });
@@ -281,7 +287,7 @@ test('a role that a user takes on at login', async () => {
   expect(await run('verify', { name: 'roles', users })).toMatchObject({ code: 0 });
 });
 
-test('an event trigger that refuses DDL', async () => {
+test('an event trigger that refuses DDL', async ({ cluster, run }) => {
   expect(await run('apply', { name: 'frozen' })).toEqual(READY);
   await query(
     cluster,
@@ -299,7 +305,7 @@ test('an event trigger that refuses DDL', async () => {
 });
 
 describe('a template', () => {
-  test('with another version of its collation', async () => {
+  test('with another version of its collation', async ({ cluster, run }) => {
     if (cluster.kind !== 'real') return;
     for (const { group } of cluster.nodes) {
       const icu = "LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C' TEMPLATE template0";
@@ -318,7 +324,7 @@ describe('a template', () => {
     expect(await run('apply', document)).toEqual(READY);
   });
 
-  test('with citus in it, whose daemon keeps it in use', async () => {
+  test('with citus in it, whose daemon keeps it in use', async ({ cluster, run, exists }) => {
     if (cluster.kind !== 'real') return;
     await query(cluster, 0, 'template1', 'CREATE EXTENSION citus');
     // The next session there starts it.
@@ -344,7 +350,7 @@ describe('a template', () => {
 });
 
 describe('addresses', () => {
-  test('brackets around an IPv6 address', async () => {
+  test('brackets around an IPv6 address', async ({ cluster }) => {
     const spec = specOf(cluster, [{ name: 'other' }], {
       cluster: { coordinator: { group: 0, host: '[::1]', port: 5432 } },
     });
@@ -352,7 +358,7 @@ describe('addresses', () => {
     expect({ code, log: stdout }).toEqual(ending(2, 'cluster.coordinator.host', 'stands here without them (::1)'));
   });
 
-  test('PgBouncer in front', async () => {
+  test('PgBouncer in front', async ({ run }) => {
     // What it answers to a startup message that has a parameter it does not know (PgBouncer: src/client.c).
     const words = ['SFATAL', 'C08P01', 'Munsupported startup parameter: options'].map((field) => `${field}\0`).join('');
     const pooler = net.createServer((client) => {

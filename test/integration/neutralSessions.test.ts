@@ -1,25 +1,22 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Settings of a database and of its roles are for its clients; what the program means does not depend on them. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-/** The log too: a failure without it says nothing. */
-async function run(command: string, document: Document): Promise<Pick<Outcome, 'code' | 'log'>> {
-  const { code, log } = await runProgram(cluster, [command], specOf(cluster, [document]));
-  return { code, log: code === 0 ? '' : log };
-}
+const test = clusterTest({ workers: 2 })
+  /** The log too: a failure without it says nothing. */
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (command: string, document: Document): Promise<Pick<Outcome, 'code' | 'log'>> => {
+        const { code, log } = await runProgram(cluster, [command], specOf(cluster, [document]));
+        return { code, log: code === 0 ? '' : log };
+      },
+  );
 
 const PASSED = { code: 0, log: '' };
 
@@ -38,8 +35,8 @@ const SETTINGS: readonly (readonly [string, string])[] = [
 ];
 
 describe.each(SETTINGS)('%s = %s', (name, value) => {
-  test('a first run, a second one with more to do, verify and plan', async (context) => {
-    if (cluster.kind !== 'real') return context.skip();
+  test('a first run, a second one with more to do, verify and plan', async ({ cluster, run, skip }) => {
+    if (cluster.kind !== 'real') return skip();
     const database = name.replaceAll('.', '_');
     const document = (initSQL: string, extensions: readonly string[]) => ({
       name: database,
@@ -72,7 +69,7 @@ describe.each(SETTINGS)('%s = %s', (name, value) => {
   });
 });
 
-test('what would keep Citus from writing is refused before anything is made', async () => {
+test('what would keep Citus from writing is refused before anything is made', async ({ cluster, run }) => {
   const document = { name: 'read_only', parameters: { default_transaction_read_only: true } };
   const { code, log } = await run('apply', document);
   expect({ code, log }).toEqual({
@@ -82,7 +79,7 @@ test('what would keep Citus from writing is refused before anything is made', as
   expect(await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'read_only'")).toEqual([]);
 });
 
-test('a library that is not there keeps nobody from correcting it', async () => {
+test('a library that is not there keeps nobody from correcting it', async ({ cluster, run }) => {
   const document = (parameters: Document) => ({ name: 'library', parameters });
   expect(await run('apply', document({}))).toEqual(PASSED);
   for (const { group } of cluster.nodes) {
@@ -92,7 +89,10 @@ test('a library that is not there keeps nobody from correcting it', async () => 
   expect(await firstValue(cluster, 1, 'library', 'SHOW session_preload_libraries')).toBe('auto_explain');
 });
 
-test('a library that is not there, where nothing is declared in its place: named, with what resets it', async () => {
+test('a library that is not there, where nothing is declared in its place: named, with what resets it', async ({
+  cluster,
+  run,
+}) => {
   expect(await run('apply', { name: 'locked_out' })).toEqual(PASSED);
   for (const { group } of cluster.nodes) {
     await query(cluster, group, 'postgres', 'ALTER DATABASE locked_out SET session_preload_libraries = nowhere');
@@ -109,8 +109,12 @@ test('a library that is not there, where nothing is declared in its place: named
   expect(await run('plan', corrected)).toEqual(PASSED);
 });
 
-test("what acts on Citus' connections between the nodes is refused, declared or set by hand", async (context) => {
-  if (cluster.kind !== 'real') return context.skip();
+test("what acts on Citus' connections between the nodes is refused, declared or set by hand", async ({
+  cluster,
+  run,
+  skip,
+}) => {
+  if (cluster.kind !== 'real') return skip();
   expect(await run('apply', { name: 'between' })).toEqual(PASSED);
   await query(cluster, 1, 'postgres', 'ALTER DATABASE between SET citus.enable_metadata_sync = off');
   const byHand = await run('plan', { name: 'between' });
@@ -122,8 +126,12 @@ test("what acts on Citus' connections between the nodes is refused, declared or 
   expect(await list(cluster, 0, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'other'")).toEqual([]);
 });
 
-test('what keeps Citus from working is set right first: as declared, and as on the coordinator', async (context) => {
-  if (cluster.kind !== 'real') return context.skip();
+test('what keeps Citus from working is set right first: as declared, and as on the coordinator', async ({
+  cluster,
+  run,
+  skip,
+}) => {
+  if (cluster.kind !== 'real') return skip();
   const document = (initSQL: string, parameters: Document = {}) => ({ name: 'set_right', initSQL, parameters });
   const distributed = (table: string) =>
     `CREATE TABLE ${table} (id bigint); SELECT create_distributed_table('${table}', 'id', shard_count => 2);\n`;
@@ -148,7 +156,7 @@ test('what keeps Citus from working is set right first: as declared, and as on t
   expect(await run('plan', appended)).toEqual(PASSED);
 });
 
-test('the session of initSQL has the declared parameters from the first run on', async () => {
+test('the session of initSQL has the declared parameters from the first run on', async ({ cluster, run }) => {
   const name = 'first_parameters';
   const initSQL = `CREATE SCHEMA analytics;
 CREATE TABLE made (at timestamptz);

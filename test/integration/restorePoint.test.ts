@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
-import { connect, type LocalCluster, query, startLocalCluster, withCitus } from '../support/cluster.ts';
+import { connect, query, withCitus } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { buildProgram, runProgram, specOf } from '../support/program.ts';
 import { ARCHIVING, copyServers, restoreTo } from '../support/restore.ts';
 
@@ -25,19 +26,124 @@ interface Write {
   readonly keys: readonly [number, number];
 }
 
+const test = clusterTest({
+  workers: 2,
+  citus: 'real',
+  serverSettings: { ...ARCHIVING, max_prepared_transactions: '50' },
+})
+  .extend(
+    'spec',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (groups?: readonly number[]) =>
+        specOf(cluster, [], groups === undefined ? {} : { groups }),
+  )
+  /** Modes and tables, in any database of any node. */
+  .extend('locksOnMetadata', { scope: 'file' }, ({ cluster }) => async () => {
+    const found = [];
+    for (const { group } of cluster.nodes) {
+      for (const database of DATABASES) {
+        found.push(
+          ...(await query(
+            cluster,
+            group,
+            database,
+            `SELECT l.mode, l.relation::regclass::text AS relation FROM pg_locks l
+           WHERE l.mode = 'ExclusiveLock' AND l.relation::regclass::text LIKE 'pg_dist_%'`,
+          )),
+        );
+      }
+    }
+    return found;
+  })
+  .extend(
+    'write',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async ({ writer, keys: [one, other] }: Write, database: string, group: number): Promise<void> => {
+        const client = await connect(cluster, group, database);
+        try {
+          await writeBoth(client, { writer, number: 1, keys: [one, other] });
+        } finally {
+          await client.end();
+        }
+      },
+  )
+  /** Two on the coordinator, one on each worker. They write until they are stopped. */
+  .extend('startWriters', { scope: 'file' }, ({ cluster }) => (): { stop(): Promise<void> } => {
+    let stopped = false;
+    const writers = [0, 0, 1, 2].map(async (group, writer) => {
+      const clients = await Promise.all(DATABASES.map((database) => connect(cluster, group, database)));
+      for (let number = 1; !stopped; number += 1) {
+        for (const [index, database] of DATABASES.entries()) {
+          const client = clients[index];
+          if (client === undefined) throw new Error('There is a client for each database');
+          await writeBoth(client, { writer, number, keys: keys.get(database) ?? [0, 0] });
+        }
+      }
+      await Promise.all(clients.map((client) => client.end()));
+    });
+    return {
+      stop: async () => {
+        stopped = true;
+        await Promise.all(writers);
+      },
+    };
+  })
+  /** Until every finished segment is in the archives. */
+  .extend('archived', { scope: 'file' }, ({ cluster }) => async (): Promise<void> => {
+    for (const { group } of cluster.nodes) {
+      const [before] = await query(cluster, group, 'postgres', 'SELECT pg_walfile_name(pg_switch_wal() - 1) AS file');
+      const state = async () =>
+        (
+          await query(cluster, group, 'postgres', 'SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [
+            before?.['file'],
+          ])
+        )[0]?.['done'];
+      await expect.poll(state, { timeout: 60_000 }).toBe(true);
+    }
+  })
+  /**
+   * After Citus has settled what was prepared: transactions of which one row is there, and writers whose number in the
+   * second database is ahead of that in the first one, where they write before.
+   */
+  .extend('stateOf', { scope: 'file' }, ({ cluster }) => async () => {
+    for (const { group } of cluster.nodes) {
+      for (const database of DATABASES) await query(cluster, group, database, 'SELECT recover_prepared_transactions()');
+    }
+    const halves = { first: 0, second: 0 };
+    const latest = new Map<string, Map<number, number>>();
+    for (const database of DATABASES) {
+      const rows = await query(
+        cluster,
+        0,
+        database,
+        'SELECT count(*)::int AS torn FROM (SELECT writer FROM halves GROUP BY writer, number HAVING count(*) <> 2) torn',
+      );
+      halves[database] = Number(rows[0]?.['torn']);
+      const written = await query(cluster, 0, database, 'SELECT writer, max(number) AS number FROM halves GROUP BY 1');
+      // Something was written before each point.
+      expect(written.length).toBeGreaterThanOrEqual(4);
+      latest.set(database, new Map(written.map(({ writer, number }) => [Number(writer), Number(number)])));
+    }
+    const ahead = [...(latest.get('second') ?? [])].filter(
+      ([writer, number]) => writer !== 100 && number > (latest.get('first')?.get(writer) ?? 0),
+    );
+    return { halves, ahead };
+  });
+/** A key on each worker. */
+const keys = new Map<string, readonly [number, number]>();
+
+async function writeBoth(client: pg.Client, { writer, number, keys: [one, other] }: Write & { number: number }) {
+  await client.query('BEGIN');
+  await client.query('INSERT INTO halves VALUES ($1, $2, $3)', [one, writer, number]);
+  await client.query('INSERT INTO halves VALUES ($1, $2, $3)', [other, writer, number]);
+  await client.query('COMMIT');
+}
+
 // The stand-in knows no two-phase commit.
 describe.skipIf(real === undefined)('restore-point', () => {
-  let cluster: LocalCluster;
-  /** A key on each worker. */
-  const keys = new Map<string, readonly [number, number]>();
-
-  beforeAll(async () => {
-    cluster = await startLocalCluster({
-      workers: 2,
-      citus: 'real',
-      serverSettings: { ...ARCHIVING, max_prepared_transactions: '50' },
-    });
-    console.log(cluster.description);
+  test.beforeAll(async ({ cluster }) => {
     for (const database of DATABASES) {
       await withCitus(cluster, database);
       await query(cluster, 0, database, TABLE);
@@ -52,32 +158,12 @@ describe.skipIf(real === undefined)('restore-point', () => {
     }
   });
 
-  afterAll(async () => {
-    await cluster?.stop();
-  });
-
-  const spec = (groups?: readonly number[]) => specOf(cluster, [], groups === undefined ? {} : { groups });
-
-  /** Modes and tables, in any database of any node. */
-  const locksOnMetadata = async () => {
-    const found = [];
-    for (const { group } of cluster.nodes) {
-      for (const database of DATABASES) {
-        found.push(
-          ...(await query(
-            cluster,
-            group,
-            database,
-            `SELECT l.mode, l.relation::regclass::text AS relation FROM pg_locks l
-             WHERE l.mode = 'ExclusiveLock' AND l.relation::regclass::text LIKE 'pg_dist_%'`,
-          )),
-        );
-      }
-    }
-    return found;
-  };
-
-  test('a transaction in the way: it gives up in time, names it, and leaves nothing locked', async () => {
+  test('a transaction in the way: it gives up in time, names it, and leaves nothing locked', async ({
+    cluster,
+    spec,
+    locksOnMetadata,
+    write,
+  }) => {
     const holder = await connect(cluster, 1, 'second');
     try {
       await holder.query(
@@ -102,7 +188,7 @@ describe.skipIf(real === undefined)('restore-point', () => {
     await write({ writer: 100, keys: keys.get('second') ?? [0, 0] }, 'second', 0);
   });
 
-  test('SIGTERM while it waits: nothing stays locked', async () => {
+  test('SIGTERM while it waits: nothing stays locked', async ({ cluster, spec, locksOnMetadata }) => {
     const program = await buildProgram();
     const holder = await connect(cluster, 0, 'second');
     try {
@@ -121,7 +207,7 @@ describe.skipIf(real === undefined)('restore-point', () => {
     }
   });
 
-  test('a node that the spec does not name is refused', async () => {
+  test('a node that the spec does not name is refused', async ({ cluster, spec, locksOnMetadata }) => {
     const { code, log } = await runProgram(cluster, ['restore-point', 'partial'], spec([1]));
     expect({ code, log }).toEqual({
       code: 3,
@@ -130,14 +216,17 @@ describe.skipIf(real === undefined)('restore-point', () => {
     expect(await locksOnMetadata()).toEqual([]);
   });
 
-  test.each([['n'.repeat(64)], ['two\nlines'], ['']])('a point cannot be called %j', async (name) => {
-    const { code, log } = await runProgram(cluster, ['restore-point', name], spec());
-    expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining('A restore point cannot have this name') });
-  });
+  test.for([['n'.repeat(64)], ['two\nlines'], ['']] as const)(
+    'a point cannot be called %j',
+    async ([name], { cluster, spec }) => {
+      const { code, log } = await runProgram(cluster, ['restore-point', name], spec());
+      expect({ code, log }).toEqual({ code: 2, log: expect.stringContaining('A restore point cannot have this name') });
+    },
+  );
 
   test(
     `no half of a transaction is in either database at ${ROUNDS} points, and the databases are of one moment`,
-    async () => {
+    async ({ cluster, spec, startWriters, archived, stateOf }) => {
       const base = await copyServers(cluster);
       const writers = startWriters();
       const stood: number[] = [];
@@ -180,85 +269,4 @@ describe.skipIf(real === undefined)('restore-point', () => {
     },
     120_000 + ROUNDS * 60_000,
   );
-
-  async function write({ writer, keys: [one, other] }: Write, database: string, group: number): Promise<void> {
-    const client = await connect(cluster, group, database);
-    try {
-      await writeBoth(client, { writer, number: 1, keys: [one, other] });
-    } finally {
-      await client.end();
-    }
-  }
-
-  async function writeBoth(client: pg.Client, { writer, number, keys: [one, other] }: Write & { number: number }) {
-    await client.query('BEGIN');
-    await client.query('INSERT INTO halves VALUES ($1, $2, $3)', [one, writer, number]);
-    await client.query('INSERT INTO halves VALUES ($1, $2, $3)', [other, writer, number]);
-    await client.query('COMMIT');
-  }
-
-  /** Two on the coordinator, one on each worker. They write until they are stopped. */
-  function startWriters(): { stop(): Promise<void> } {
-    let stopped = false;
-    const writers = [0, 0, 1, 2].map(async (group, writer) => {
-      const clients = await Promise.all(DATABASES.map((database) => connect(cluster, group, database)));
-      for (let number = 1; !stopped; number += 1) {
-        for (const [index, database] of DATABASES.entries()) {
-          const client = clients[index];
-          if (client === undefined) throw new Error('There is a client for each database');
-          await writeBoth(client, { writer, number, keys: keys.get(database) ?? [0, 0] });
-        }
-      }
-      await Promise.all(clients.map((client) => client.end()));
-    });
-    return {
-      stop: async () => {
-        stopped = true;
-        await Promise.all(writers);
-      },
-    };
-  }
-
-  /** Until every finished segment is in the archives. */
-  async function archived(): Promise<void> {
-    for (const { group } of cluster.nodes) {
-      const [before] = await query(cluster, group, 'postgres', 'SELECT pg_walfile_name(pg_switch_wal() - 1) AS file');
-      const state = async () =>
-        (
-          await query(cluster, group, 'postgres', 'SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [
-            before?.['file'],
-          ])
-        )[0]?.['done'];
-      await expect.poll(state, { timeout: 60_000 }).toBe(true);
-    }
-  }
-
-  /**
-   * After Citus has settled what was prepared: transactions of which one row is there, and writers whose number in the
-   * second database is ahead of that in the first one, where they write before.
-   */
-  async function stateOf() {
-    for (const { group } of cluster.nodes) {
-      for (const database of DATABASES) await query(cluster, group, database, 'SELECT recover_prepared_transactions()');
-    }
-    const halves = { first: 0, second: 0 };
-    const latest = new Map<string, Map<number, number>>();
-    for (const database of DATABASES) {
-      const rows = await query(
-        cluster,
-        0,
-        database,
-        'SELECT count(*)::int AS torn FROM (SELECT writer FROM halves GROUP BY writer, number HAVING count(*) <> 2) torn',
-      );
-      halves[database] = Number(rows[0]?.['torn']);
-      const written = await query(cluster, 0, database, 'SELECT writer, max(number) AS number FROM halves GROUP BY 1');
-      // Something was written before each point.
-      expect(written.length).toBeGreaterThanOrEqual(4);
-      latest.set(database, new Map(written.map(({ writer, number }) => [Number(writer), Number(number)])));
-    }
-    const ahead = [...(latest.get('second') ?? [])].filter(
-      ([writer, number]) => writer !== 100 && number > (latest.get('first')?.get(writer) ?? 0),
-    );
-    return { halves, ahead };
-  }
 });

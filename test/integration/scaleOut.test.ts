@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { firstValue, list } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { onlinePlugins } from '../support/plugins.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
@@ -21,47 +22,62 @@ CREATE TABLE kinds (id int PRIMARY KEY);
 SELECT create_reference_table('kinds');
 `;
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 3, serverSettings: { wal_level: 'logical' } })
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (command: readonly string[], database: Document, groups: readonly number[]): Promise<Outcome> => {
+        return await runProgram(cluster, command, specOf(cluster, [{ ...MORE, ...database }], { groups }));
+      },
+  )
+  .extend(
+    'applied',
+    { scope: 'file' },
+    ({ run }) =>
+      async (database: Document, groups: readonly number[]): Promise<string> => {
+        const { code, log } = await run(['apply'], database, groups);
+        expect({ code, log }).toEqual({
+          code: 0,
+          log: expect.stringContaining(`Database '${database['name']}' is ready!`),
+        });
+        return log;
+      },
+  )
+  .extend(
+    'nothingLeft',
+    { scope: 'file' },
+    ({ run }) =>
+      async (database: Document, groups: readonly number[]): Promise<void> => {
+        const { code, stdout } = await run(['plan'], database, groups);
+        expect({ code, stdout }).toMatchObject({ code: 0 });
+      },
+  )
+  /** `group number` of shards that are no copies of reference tables. */
+  .extend('shards', { scope: 'file' }, ({ cluster }) => async (name: string): Promise<readonly string[]> => {
+    return await list(
+      cluster,
+      0,
+      name,
+      `SELECT concat_ws(' ', groupid, count(*)) FROM pg_dist_placement JOIN pg_dist_shard USING (shardid)
+     JOIN pg_dist_partition USING (logicalrelid) WHERE repmodel <> 't' GROUP BY groupid ORDER BY groupid`,
+    );
+  });
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 3, serverSettings: { wal_level: 'logical' } });
+test.beforeAll(async ({ cluster }) => {
   if (cluster.kind === 'real') await onlinePlugins(cluster);
-});
-
-afterAll(async () => {
-  await cluster?.stop();
 });
 
 const MORE = { maxAttempts: 60, retryDelaySeconds: 2 };
 
-async function run(command: readonly string[], database: Document, groups: readonly number[]): Promise<Outcome> {
-  return await runProgram(cluster, command, specOf(cluster, [{ ...MORE, ...database }], { groups }));
-}
-
-async function applied(database: Document, groups: readonly number[]): Promise<string> {
-  const { code, log } = await run(['apply'], database, groups);
-  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${database['name']}' is ready!`) });
-  return log;
-}
-
-async function nothingLeft(database: Document, groups: readonly number[]): Promise<void> {
-  const { code, stdout } = await run(['plan'], database, groups);
-  expect({ code, stdout }).toMatchObject({ code: 0 });
-}
-
-/** `group number` of shards that are no copies of reference tables. */
-async function shards(name: string): Promise<readonly string[]> {
-  return await list(
-    cluster,
-    0,
-    name,
-    `SELECT concat_ws(' ', groupid, count(*)) FROM pg_dist_placement JOIN pg_dist_shard USING (shardid)
-     JOIN pg_dist_partition USING (logicalrelid) WHERE repmodel <> 't' GROUP BY groupid ORDER BY groupid`,
-  );
-}
-
 describe.skipIf(real === undefined)('scale out', () => {
-  test('never, the default: a worker that joins gets copies of reference tables at once, and no shards', async () => {
+  test('never, the default: a worker that joins gets copies of reference tables at once, and no shards', async ({
+    cluster,
+    run,
+    applied,
+    nothingLeft,
+    shards,
+  }) => {
     const database = { name: 'still', initSQL: SQL };
     await applied(database, [1]);
     const plan = await run(['plan'], database, [1, 2]);
@@ -75,7 +91,11 @@ describe.skipIf(real === undefined)('scale out', () => {
     await nothingLeft(database, [1, 2]);
   });
 
-  test('rebalance: the command moves shards, says how far it is, and then has nothing to do', async () => {
+  test('rebalance: the command moves shards, says how far it is, and then has nothing to do', async ({
+    run,
+    nothingLeft,
+    shards,
+  }) => {
     const database = { name: 'still', initSQL: SQL };
     const first = await run(['rebalance', 'still', '--transfer-mode', 'block_writes'], database, [1, 2]);
     expect(first.code, first.log).toBe(0);
@@ -95,7 +115,12 @@ describe.skipIf(real === undefined)('scale out', () => {
     });
   });
 
-  test('afterJoin: plan and apply agree, and the next run has nothing to do', async () => {
+  test('afterJoin: plan and apply agree, and the next run has nothing to do', async ({
+    run,
+    applied,
+    nothingLeft,
+    shards,
+  }) => {
     const options = { when: 'afterJoin', strategy: 'by_shard_count', transferMode: 'block_writes' };
     const database = { name: 'joined', initSQL: SQL, rebalance: options };
     await applied(database, [1]);
@@ -115,7 +140,11 @@ describe.skipIf(real === undefined)('scale out', () => {
     });
   });
 
-  test('afterJoin: a job that somebody else began, or a run that was cut off left behind, is followed', async () => {
+  test('afterJoin: a job that somebody else began, or a run that was cut off left behind, is followed', async ({
+    cluster,
+    applied,
+    shards,
+  }) => {
     const database = { name: 'followed', initSQL: SQL, rebalance: 'afterJoin' };
     await applied({ ...database, rebalance: 'never' }, [1]);
     await applied({ ...database, rebalance: 'never' }, [1, 2]);
@@ -134,7 +163,13 @@ describe.skipIf(real === undefined)('scale out', () => {
     expect(await shards('followed')).toEqual(['1 2', '2 2']);
   });
 
-  test('shouldHaveShards keeps nodes free, and lets the coordinator have some', async () => {
+  test('shouldHaveShards keeps nodes free, and lets the coordinator have some', async ({
+    cluster,
+    run,
+    applied,
+    nothingLeft,
+    shards,
+  }) => {
     const database = { name: 'chosen', shouldHaveShards: { 0: true, 2: false }, initSQL: SQL };
     await applied(database, [1, 2]);
     expect(await shards('chosen')).toEqual(['0 2', '1 2']);
@@ -146,7 +181,11 @@ describe.skipIf(real === undefined)('scale out', () => {
     for (const group of [0, 1, 2]) expect(await list(cluster, group, 'chosen', flags)).toEqual(['0 f', '1 t', '2 t']);
   });
 
-  test("an owner's function that would run as superuser is named, and nothing moves", async () => {
+  test("an owner's function that would run as superuser is named, and nothing moves", async ({
+    cluster,
+    run,
+    shards,
+  }) => {
     const database = { name: 'chosen', shouldHaveShards: { 0: false, 2: true }, initSQL: SQL };
     const plant = `CREATE ROLE planter; CREATE FUNCTION planted(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
       CREATE TABLE plants (id int PRIMARY KEY, CHECK (planted(id))); SELECT create_distributed_table('plants', 'id');
@@ -169,7 +208,13 @@ describe.skipIf(real === undefined)('scale out', () => {
     await query(cluster, 0, 'chosen', 'DROP FUNCTION planted(int)');
   });
 
-  test('tenant schemas are made, adopted, and left alone where their tables belong to others', async () => {
+  test('tenant schemas are made, adopted, and left alone where their tables belong to others', async ({
+    cluster,
+    run,
+    applied,
+    nothingLeft,
+    shards,
+  }) => {
     const schemas = [
       { name: 'tenant one', distributed: true },
       { name: 'tenant2', distributed: true },
@@ -217,7 +262,13 @@ describe.skipIf(real === undefined)('scale out', () => {
     expect(await list(cluster, 0, 'tenants', tenants)).not.toContain('shared');
   });
 
-  test('drain: every database lets go of the group, which may then leave; what cannot move is named', async () => {
+  test('drain: every database lets go of the group, which may then leave; what cannot move is named', async ({
+    cluster,
+    run,
+    applied,
+    nothingLeft,
+    shards,
+  }) => {
     const database = { name: 'still', initSQL: SQL };
     // A table without a key cannot move by logical replication; what was drained before stays drained.
     const stopped = await run(['drain', '2'], database, [1, 2]);

@@ -1,37 +1,30 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import { type CountingProxy, startProxy } from '../../bench/proxy.ts';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
-import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Document, runProgram, specOf } from '../support/program.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** One run for several databases, which works on some of them at the same time (jobs.mode: single in the chart). */
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
+const test = clusterTest({ workers: 2, serverSettings: { max_worker_processes: '64' } })
+  /** A spec that leads through the proxy, while the nodes keep their addresses among themselves. */
+  .extend('counted', { scope: 'file' }, ({ cluster }) => (databases: readonly Document[]): Document => {
+    const nodes = cluster.nodes.map(({ group, host, port }) => {
+      const front = proxy.nodes.find((node) => node.group === group);
+      return { group, host: front?.host, port: front?.port, nodeName: host, nodePort: port };
+    });
+    return specOf(cluster, databases, { cluster: { coordinator: nodes[0], workers: nodes.slice(1) } });
+  });
+
 let proxy: CountingProxy;
 
-beforeAll(async () => {
-  [cluster, program] = await Promise.all([
-    startLocalCluster({ workers: 2, serverSettings: { max_worker_processes: '64' } }),
-    buildProgram(),
-  ]);
+test.beforeAll(async ({ cluster }) => {
   proxy = await startProxy(cluster.nodes);
 });
 
 afterAll(async () => {
   await proxy?.close();
-  await program?.remove();
-  await cluster?.stop();
 });
-
-/** A spec that leads through the proxy, while the nodes keep their addresses among themselves. */
-function counted(databases: readonly Document[]): Document {
-  const nodes = cluster.nodes.map(({ group, host, port }) => {
-    const front = proxy.nodes.find((node) => node.group === group);
-    return { group, host: front?.host, port: front?.port, nodeName: host, nodePort: port };
-  });
-  return specOf(cluster, databases, { cluster: { coordinator: nodes[0], workers: nodes.slice(1) } });
-}
 
 /** The sections of the log, by their frames: each from its first line to the next one's. */
 function sections(log: string): readonly string[] {
@@ -49,7 +42,10 @@ const many = Array.from({ length: 7 }, (_, index) => ({
 const names = many.map(({ name }) => name);
 
 describe('databases that are worked on at the same time', () => {
-  test('all become ready on servers that never had one, each with its own section in the order of the spec', async () => {
+  test('all become ready on servers that never had one, each with its own section in the order of the spec', async ({
+    cluster,
+    counted,
+  }) => {
     const { code, log, stderr } = await runProgram(cluster, ['apply', '--databases-at-once', '3'], counted(many));
     expect({ code, log, stderr }).toEqual({ code: 0, log: expect.any(String), stderr: '' });
     const told = sections(log);
@@ -76,16 +72,16 @@ describe('databases that are worked on at the same time', () => {
     }
   });
 
-  test('change nothing when they are all ready', async () => {
+  test('change nothing when they are all ready', async ({ cluster }) => {
     const { code, log } = await runProgram(cluster, ['apply', '--databases-at-once', '7'], specOf(cluster, many));
     expect({ code, log }).toEqual({ code: 0, log: expect.any(String) });
     expect(sections(log)).toHaveLength(names.length);
     for (const section of sections(log)) expect(section).toContain('\nNothing was changed\n');
   });
 
-  test.each(['plan', 'verify'])(
+  test.for(['plan', 'verify'])(
     'take one connection each, and one for all, in %s, which keeps their order',
-    async (command) => {
+    async (command, { cluster, counted }) => {
       for (const atOnce of [1, 3]) {
         proxy.takePeaks();
         const { code, log } = await runProgram(cluster, [command, '--databases-at-once', `${atOnce}`], counted(many));
@@ -101,7 +97,7 @@ describe('databases that are worked on at the same time', () => {
     },
   );
 
-  test('are reported in the order of the spec, those that fail among them', async () => {
+  test('are reported in the order of the spec, those that fail among them', async ({ cluster }) => {
     const declared = [...many.slice(0, 2), { name: 'never_made' }, ...many.slice(2)];
     const options = ['--output', 'json', '--databases-at-once', '3'];
     const verify = await runProgram(cluster, ['verify', ...options], specOf(cluster, declared));
@@ -126,7 +122,9 @@ describe('databases that fail', () => {
   const badSql = { name: 'bad_sql', initSQL: "CREATE TABLE before (a int);\nDO 'BEGIN RAISE ''not yet''; END'" };
   const badOwner = { name: 'bad_owner', owner: 'nobody_declared' };
 
-  test('leave the others done; the end names them in the order of the spec, and what may pass counts most', async () => {
+  test('leave the others done; the end names them in the order of the spec, and what may pass counts most', async ({
+    cluster,
+  }) => {
     const spec = specOf(cluster, [first ?? {}, badSql, badOwner, ...others]);
     const { code, log } = await runProgram(cluster, ['apply', '--databases-at-once', '3'], spec);
     expect({ code, log }).toEqual({ code: 1, log: expect.any(String) });
@@ -139,7 +137,7 @@ describe('databases that fail', () => {
     expect(await firstValue(cluster, 0, 'bad_sql', "SELECT to_regclass('before') IS NOT NULL")).toBe(true);
   });
 
-  test('of which none is worth another try end with 2', async () => {
+  test('of which none is worth another try end with 2', async ({ cluster }) => {
     const spec = specOf(cluster, [badOwner, ...good]);
     const { code, log } = await runProgram(cluster, ['apply', '--databases-at-once', '4'], spec);
     expect({ code, log }).toEqual({
@@ -149,7 +147,7 @@ describe('databases that fail', () => {
     expect(log.match(/^Nothing was changed$/gm)).toHaveLength(3);
   });
 
-  test('of which one is refused end with 3', async () => {
+  test('of which one is refused end with 3', async ({ cluster }) => {
     const applied = { name: 'edited', initSQL: 'CREATE TABLE one (a int);\nCREATE TABLE two (a int);' };
     expect((await runProgram(cluster, ['apply'], specOf(cluster, [applied]))).code).toBe(0);
     const edited = { ...applied, initSQL: applied.initSQL.replace('one', 'other') };
@@ -158,7 +156,10 @@ describe('databases that fail', () => {
   });
 });
 
-test('a signal ends all of them, the log tells how far each was, and the next run goes on from there', async () => {
+test('a signal ends all of them, the log tells how far each was, and the next run goes on from there', async ({
+  cluster,
+  program,
+}) => {
   const waiting = ['slow1', 'slow2', 'slow3'].map((name) => ({ name, initSQL: 'SELECT 1;\nSELECT pg_sleep(600);' }));
   const child = await program.start(cluster, ['apply', '--databases-at-once', '2'], specOf(cluster, waiting));
   const asleep =
@@ -180,7 +181,7 @@ test('a signal ends all of them, the log tells how far each was, and the next ru
   }
 });
 
-test.each(['0', '-1', 'two', '1.5', ''])('--databases-at-once %j is wrong usage', async (number) => {
+test.for(['0', '-1', 'two', '1.5', ''])('--databases-at-once %j is wrong usage', async (number, { cluster }) => {
   const { code, stderr } = await runProgram(cluster, ['apply', '--databases-at-once', number], specOf(cluster, many));
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('whole number from 1 on') });
 });

@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { quoteLiteral } from '../../src/postgres/quote.ts';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, nodeOf, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { onlinePlugins } from '../support/plugins.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
@@ -24,23 +24,38 @@ ALTER TABLE loads OWNER TO etl;
 GRANT USAGE, CREATE ON SCHEMA public TO etl;
 `;
 
-let cluster: LocalCluster;
-let folder: string;
-const spec = () => {
-  const users = [{ name: 'moving_app', passwordFile: path.join(folder, 'moving_app'), access: 'owner' }];
-  const database: Document = { name: 'moving', users, initSQL: INIT_SQL };
-  return specOf(cluster, [
-    database,
-    { name: 'closed', initSQL: `${CLOSED}${INIT_SQL.replace('CREATE ROLE etl LOGIN;', '')}` },
-  ]);
-};
+const test = clusterTest({ workers: 2 })
+  .extend('spec', { scope: 'file' }, ({ folder, cluster }) => () => {
+    const users = [{ name: 'moving_app', passwordFile: path.join(folder, 'moving_app'), access: 'owner' }];
+    const database: Document = { name: 'moving', users, initSQL: INIT_SQL };
+    return specOf(cluster, [
+      database,
+      { name: 'closed', initSQL: `${CLOSED}${INIT_SQL.replace('CREATE ROLE etl LOGIN;', '')}` },
+    ]);
+  })
+  /** Without the right to connect it would wait for ever. */
+  .extend('ended', { scope: 'file' }, ({ cluster }) => async (database: string, text: string): Promise<void> => {
+    const client = await connect(cluster, 0, database);
+    try {
+      await client.query("SET statement_timeout = '60s'");
+      await client.query(text);
+    } finally {
+      await client.end();
+    }
+  })
+  .extend(
+    'at',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (group: number) =>
+        `'${nodeOf(cluster, group).host}', ${nodeOf(cluster, group).port}`,
+  );
+
 /** Without users: somebody takes CONNECT from PUBLIC by hand. */
 const CLOSED = 'REVOKE CONNECT ON DATABASE closed FROM PUBLIC;\n';
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-moves-'));
+test.beforeAll(async ({ folder, cluster, spec }) => {
   await writeFile(path.join(folder, 'moving_app'), 'canary-moving', { mode: 0o600 });
-  cluster = await startLocalCluster({ workers: 2 });
   if (cluster.kind === 'real') await onlinePlugins(cluster);
   // What an operator does for each role that owns distributed tables and that no spec declares.
   // One after the other: the second one uses the role that the first one creates.
@@ -60,13 +75,11 @@ beforeAll(async () => {
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining("Database 'closed' is ready!") });
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
 describe.each(['moving', 'closed'])('database %s', (database) => {
-  test('owners of distributed tables may connect to every node, and nothing is left to do', async () => {
+  test('owners of distributed tables may connect to every node, and nothing is left to do', async ({
+    cluster,
+    spec,
+  }) => {
     for (const { group } of cluster.nodes) {
       const [found] = await query(
         cluster,
@@ -92,16 +105,16 @@ describe.each(['moving', 'closed'])('database %s', (database) => {
     group: number,
   ) => `(SELECT s.shardid FROM pg_dist_shard s JOIN pg_dist_placement p USING (shardid)
      WHERE s.logicalrelid = 'public.${table}'::regclass AND p.groupid = ${group} ORDER BY 1 LIMIT 1)`;
-  const at = (group: number) => `'${nodeOf(cluster, group).host}', ${nodeOf(cluster, group).port}`;
   const nodeId = (group: number) => `(SELECT nodeid FROM pg_dist_node WHERE groupid = ${group})`;
   const half = (
     table: string,
   ) => `(SELECT ((shardminvalue::bigint + shardmaxvalue::bigint) / 2)::text FROM pg_dist_shard
      WHERE shardid = ${shard(table, 1)})`;
 
-  test.each(['events', 'loads'])(
+  test.for(['events', 'loads'])(
     'shards of %s are moved, split, isolated and rebalanced',
-    async (table) => {
+    { timeout: 240_000 },
+    async (table, { cluster, ended, at }) => {
       if (cluster.kind !== 'real') return console.log('Shard moves: not tested here, because the stand-in has none');
       await ended(
         database,
@@ -119,17 +132,5 @@ describe.each(['moving', 'closed'])('database %s', (database) => {
       await ended(database, 'SELECT citus_rebalance_wait()');
       expect(await query(cluster, 2, database, `SELECT count(*)::int FROM public.${table}`)).toEqual([{ count: 200 }]);
     },
-    240_000,
   );
 });
-
-/** Without the right to connect it would wait for ever. */
-async function ended(database: string, text: string): Promise<void> {
-  const client = await connect(cluster, 0, database);
-  try {
-    await client.query("SET statement_timeout = '60s'");
-    await client.query(text);
-  } finally {
-    await client.end();
-  }
-}
