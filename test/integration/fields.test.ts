@@ -323,7 +323,12 @@ describe('parameters', () => {
     await settled(database);
   });
 
-  test('every parameter that this server keeps as a list of quoted items is set as one', async ({ cluster, applied, everywhere, settled }) => {
+  test('every parameter that this server keeps as a list of quoted items is set as one', async ({
+    cluster,
+    applied,
+    everywhere,
+    settled,
+  }) => {
     await query(cluster, 0, 'postgres', 'CREATE DATABASE lists');
     // As one literal, such a parameter gets one item with a comma in it.
     await query(
