@@ -30,7 +30,7 @@ export function touchesOf(sql: string, grammar: Grammar): Touches {
   if (statement === undefined) return { kind: 'anything', why: 'this program cannot read it' };
   const { node } = statement;
   if ('DoStmt' in node) return { kind: 'anything', why: 'a DO block can touch anything' };
-  if ('ExecuteStmt' in node) return { kind: 'anything', why: 'EXECUTE can touch anything' };
+  if (executesPrepared(node)) return { kind: 'anything', why: 'EXECUTE can touch anything' };
   if (changesCatalogsOnly(node)) return { kind: 'catalogs' };
   const found: Found = { relations: [], functions: new Set(), types: new Set(), schemas: [] };
   collect(node, found);
@@ -61,10 +61,8 @@ const CATALOGS_ONLY = [
   'CreateDomainStmt',
   'CreateEnumStmt',
   'CreateFunctionStmt',
-  'CreatePolicyStmt',
   'CreateRoleStmt',
   'CreateSeqStmt',
-  'CreateTrigStmt',
   'DefineStmt',
   'DropRoleStmt',
   'DropStmt',
@@ -77,7 +75,11 @@ const CATALOGS_ONLY = [
   'ViewStmt',
 ] as const;
 
-/** ALTER TABLE rewrites and checks rows, as whoever runs it; these do not. */
+/**
+ * ALTER TABLE rewrites and checks rows, as whoever runs it; these do not. REPLICA IDENTITY reads the expressions of an index,
+ * in which PostgreSQL evaluates what is constant (relcache.c, RelationGetIndexExpressions()); CREATE TRIGGER and a foreign
+ * key read the partition key of a table, and so do the same (partcache.c, RelationBuildPartitionKey()).
+ */
 const WITHOUT_ROWS: ReadonlySet<unknown> = new Set([
   'AT_ChangeOwner',
   'AT_ColumnDefault',
@@ -88,7 +90,6 @@ const WITHOUT_ROWS: ReadonlySet<unknown> = new Set([
   'AT_EnableRowSecurity',
   'AT_ForceRowSecurity',
   'AT_NoForceRowSecurity',
-  'AT_ReplicaIdentity',
   'AT_SetOptions',
   'AT_SetRelOptions',
   'AT_SetStatistics',
@@ -107,8 +108,21 @@ function changesCatalogsOnly(node: Node): boolean {
     inhRelations.length === 0 &&
     partbound === undefined &&
     ofTypename === undefined &&
-    !tableElts.some((element) => 'TableLikeClause' in element)
+    !tableElts.some((element) => 'TableLikeClause' in element) &&
+    !hasForeignKey(tableElts)
   );
+}
+
+function hasForeignKey(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasForeignKey);
+  if (!isTree(value)) return false;
+  return value['contype'] === 'CONSTR_FOREIGN' || Object.values(value).some(hasForeignKey);
+}
+
+/** EXPLAIN EXECUTE, CREATE TABLE … AS EXECUTE. */
+function executesPrepared(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(executesPrepared);
+  return isTree(value) && ('ExecuteStmt' in value || Object.values(value).some(executesPrepared));
 }
 
 interface Found {
@@ -130,7 +144,8 @@ function collect(value: unknown, found: Found): void {
   if (typeof value['relname'] === 'string') {
     found.relations.push({ schema: textOf(value['schemaname']), name: value['relname'] });
   }
-  const { FuncCall: call, A_Const: constant, CreateExtensionStmt: extension } = value;
+  // CALL has its function without a node of that name around it.
+  const { FuncCall: call = value['funccall'], A_Const: constant, CreateExtensionStmt: extension } = value;
   if (isTree(call)) addLast(call['funcname'], found.functions);
   if (isTree(value['typeName'])) addLast(value['typeName']['names'], found.types);
   if (isTree(value['TypeName'])) addLast(value['TypeName']['names'], found.types);

@@ -41,8 +41,11 @@ const PLAIN_TYPES = [
   ],
   ...['date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'tsvector', 'tsquery'],
 ];
-/** Functions of PostgreSQL that take any type, and do no more than write it as text. */
-const WRITE_TEXT = ['concat', 'concat_ws', 'format', 'textanycat', 'anytextcat'];
+/**
+ * Functions of PostgreSQL that take any type, and do no more than write it as text. Not `text || anything`: textanycat() is SQL
+ * that casts its argument, by the owner's cast where there is one.
+ */
+const WRITE_TEXT = ['concat', 'concat_ws', 'format'];
 
 /**
  * A function of a superuser that an owner may call with a superuser's rights, for it can do nothing with them. Whoever makes

@@ -62,13 +62,32 @@ export function diffRoleCopy(
       scope: 'server',
       creates: existing === undefined,
       ...wording(what, `role ${quoteIdentifier(wanted.name)} as on the coordinator`),
-      statements: [{ text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` }],
+      statements: [
+        ...(existing?.superuser === false && wanted.superuser ? [{ text: refuseMembers(wanted.name) }] : []),
+        { text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` },
+      ],
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
       failure: `Failed to ${what} role '${wanted.name}'`,
       doneOnRetry: [SQLSTATE.duplicateObject],
       secret: true,
     },
   ];
+}
+
+/**
+ * Whoever has CREATEROLE on a worker may make the role there first and be a member of it: with SUPERUSER the role would
+ * make a superuser of its members (PostgreSQL documentation, "Role Membership").
+ */
+function refuseMembers(name: string): string {
+  return `DO ${quoteLiteral(`DECLARE members pg_catalog.text := (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(m.rolname), ', ' ORDER BY m.rolname)
+    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member
+    WHERE g.rolname = ${quoteLiteral(name)} AND NOT m.rolsuper);
+BEGIN
+  IF members IS NOT NULL THEN
+    RAISE EXCEPTION 'SUPERUSER would reach members of role % on this node: %', pg_catalog.quote_ident(${quoteLiteral(name)}), members
+      USING HINT = 'Revoke the role from them there, or give it SUPERUSER there by hand.';
+  END IF;
+END`)}`;
 }
 
 function roleOptions(role: ObservedRole): string {

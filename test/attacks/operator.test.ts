@@ -124,3 +124,24 @@ test('nobody gained anything', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
   expect(await scene.sprung()).toEqual([]);
 });
+
+test('a superuser of the coordinator that a role with CREATEROLE made on a worker first: nobody becomes one through it', async ({
+  laboratory,
+}) => {
+  const { cluster } = laboratory;
+  const create = "CREATE ROLE mary LOGIN CREATEROLE PASSWORD 'mary-makes-roles'";
+  for (const group of [0, 1, 2]) await query(cluster, group, 'postgres', create);
+  await query(cluster, 0, 'postgres', 'CREATE ROLE boss SUPERUSER');
+  await query(cluster, 1, 'postgres', 'SET ROLE mary; CREATE ROLE boss; GRANT boss TO mary');
+  const { code, stdout, stderr } = await scene.runOn('bossy', ['apply'], { owner: 'boss' });
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 1,
+    text: expect.stringContaining('SUPERUSER would reach members of role boss on this node: mary'),
+  });
+  const isSuperuser = "SELECT rolsuper FROM pg_roles WHERE rolname = 'boss'";
+  expect(await firstValue(cluster, 1, 'postgres', isSuperuser)).toBe(false);
+  await query(cluster, 1, 'postgres', 'REVOKE boss FROM mary CASCADE');
+  const mended = await scene.runOn('bossy', ['apply'], { owner: 'boss' });
+  expect({ code: mended.code, text: mended.stdout + mended.stderr }).toMatchObject({ code: 0 });
+  expect(await firstValue(cluster, 1, 'postgres', isSuperuser)).toBe(true);
+});
