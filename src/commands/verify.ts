@@ -163,7 +163,7 @@ async function verifyOneAsOwner(
   const proof = await proveAsOwner(run, situation, log, given.users);
   throwIfInterrupted(run.signal);
   log.line(readyLine(situation));
-  return { database: database.name, ready: true, ...proof, findings: plan.findings };
+  return { database: database.name, ready: true, provedAs: situation.rights.user, ...proof, findings: plan.findings };
 }
 
 /** What `apply` would do differs from the declaration, except initSQL that runs each time. */

@@ -5,6 +5,8 @@ import type { DatabaseSpec } from '../spec/types.ts';
 export interface VerifiedDatabase {
   readonly database: string;
   readonly ready: boolean;
+  /** The role without superuser rights as far as which this was proved. */
+  readonly provedAs?: string;
   readonly nodes: number;
   readonly links: number;
   readonly findings: readonly ReportedFinding[];

@@ -42,10 +42,18 @@ const PLAIN_TYPES = [
   ...['date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'tsvector', 'tsquery'],
 ];
 /**
- * Functions of PostgreSQL that take any type, and do no more than write it as text. Not `text || anything`: textanycat() is SQL
- * that casts its argument, by the owner's cast where there is one.
+ * Functions of PostgreSQL that take any type, and call no more than the function that writes it as text. Not `text || anything`
+ * nor quote_literal(): both are SQL that casts its argument, by the owner's cast where there is one.
  */
-const WRITE_TEXT = ['concat', 'concat_ws', 'format'];
+const OF_ANY_TYPE = [
+  'concat',
+  'concat_ws',
+  'format',
+  'array_to_string',
+  'pg_column_size',
+  'pg_column_compression',
+  'pg_typeof',
+];
 
 /**
  * A function of a superuser that an owner may call with a superuser's rights, for it can do nothing with them. Whoever makes
@@ -54,7 +62,7 @@ const WRITE_TEXT = ['concat', 'concat_ws', 'format'];
  * its arguments alone; now() and its like do no more.
  */
 const HARMLESS = `(f.provolatile = 'i' OR f.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile = 's'
-      AND (f.proname = ANY (${textArray(WRITE_TEXT)}) OR NOT EXISTS (
+      AND (f.proname = ANY (${textArray(OF_ANY_TYPE)}) OR NOT EXISTS (
         SELECT FROM pg_catalog.unnest(f.proargtypes::pg_catalog.oid[] || f.prorettype) a (type)
         WHERE a.type <> ALL (ARRAY[${PLAIN_TYPES.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ')}]::pg_catalog.oid[]))))`;
 

@@ -117,9 +117,15 @@ function rolesWithRights(names: readonly string[]): string {
 /** The first OID that initdb does not give (access/transam.h). */
 const FIRST_NORMAL_OID = 16_384;
 
-function ofNobody(catalog: string, alias: string, schema: string): string {
+/**
+ * Indexes, toast tables and composite types of an extension have no entry of it in pg_depend (PostgreSQL: catalog/heap.c,
+ * heap_create_with_catalog()); they go with a table or a type, and are not counted.
+ */
+const COUNTED = "('r', 'p', 'v', 'm', 'f', 'S')";
+
+function ofNobody(catalog: string, alias: string, schema: string, condition = 'true'): string {
   return `NOT EXISTS (SELECT FROM pg_catalog.${catalog} ${alias} JOIN pg_catalog.pg_namespace n ON n.oid = ${alias}.${schema}
-    WHERE ${alias}.oid >= ${FIRST_NORMAL_OID} AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '${OWN_SCHEMA}')
+    WHERE ${alias}.oid >= ${FIRST_NORMAL_OID} AND ${condition} AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '${OWN_SCHEMA}')
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass
         AND e.objid = ${alias}.oid AND e.deptype = 'e'))`;
 }
@@ -137,7 +143,7 @@ export function observeOwnRights(
     'roles', ${rolesWithRights(roles)},
     'has', (SELECT pg_catalog.jsonb_agg(r.rolname) FROM pg_catalog.pg_roles r
        WHERE pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')),
-    'empty', ${ofNobody('pg_class', 'c', 'relnamespace')} AND ${ofNobody('pg_proc', 'p', 'pronamespace')})`;
+    'empty', ${ofNobody('pg_class', 'c', 'relnamespace', `c.relkind IN ${COUNTED}`)} AND ${ofNobody('pg_proc', 'p', 'pronamespace')})`;
   const settable = jsonRows(`
     SELECT s.name FROM pg_catalog.pg_settings s
     WHERE pg_catalog.lower(s.name) = ANY (${textArray(parameters.map((name) => name.toLowerCase()))})

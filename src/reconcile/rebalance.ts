@@ -1,6 +1,7 @@
 import type { Joined } from '../cluster/join.ts';
 import { pause } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
+import { OTHERS_HAVE_A_PART } from '../initSql/othersCode.ts';
 import { carriedCodeProblems, carriedCodeScript, readCarriedCode } from '../objects/carriedCode.ts';
 import type { Item, Problem } from '../objects/change.ts';
 import { missingWorkers } from '../objects/citusMetadata.ts';
@@ -122,19 +123,47 @@ export async function rebalance(
  */
 export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session): Promise<void> {
   const { database, coordinator, workers, label } = tools;
-  const { rows } = await session.query<{ readonly groupid: number }>(ACTIVE_WORKERS);
+  const { rows } = await session.query<ActiveWorker>(ACTIVE_WORKERS);
   const nodes = [coordinator, ...workers.filter(({ group }) => rows.some(({ groupid }) => groupid === group))];
   const carried = await forAll(nodes, async (node) => ({
     label: label(node),
     found: readCarriedCode(await observedOn(tools, node, carriedCodeScript())),
   }));
-  const problems = [...carriedCodeProblems(carried, 'Moving shards'), ...(await falseShards(tools, nodes))];
+  const problems = [
+    ...carriedCodeProblems(carried, 'Moving shards'),
+    ...(await falseShards(tools, nodes)),
+    ...(await unseenShards(tools, session, rows)),
+  ];
   if (problems.length === 0) return;
   throw problemsFailure(problems, {
     database,
     what: `Shards of database '${database}' are not moved`,
     after: 'Nothing of this database was moved',
   });
+}
+
+interface ActiveWorker {
+  readonly groupid: number;
+  readonly nodename: string;
+  readonly nodeport: number;
+}
+
+/** A node that nobody declares is not connected to; where others own nothing, there is nothing to look for. */
+async function unseenShards(
+  { workers }: RebalanceTools,
+  session: Session,
+  active: readonly ActiveWorker[],
+): Promise<readonly Problem[]> {
+  const undeclared = active.filter(({ groupid }) => !workers.some(({ group }) => group === groupid));
+  if (undeclared.length === 0) return [];
+  const results = await session.script<{ readonly others: boolean }>(OTHERS_HAVE_A_PART);
+  if (results.at(-1)?.rows[0]?.others !== true) return [];
+  return undeclared.map(({ groupid, nodename, nodeport }) => ({
+    kind: 'refused',
+    what: `Group ${groupid} is registered and not declared: what others placed on its shards cannot be seen`,
+    node: `${nodename}:${nodeport}`,
+    next: 'Declare it among the workers until its shards are moved, and run again',
+  }));
 }
 
 async function falseShards(tools: RebalanceTools, nodes: readonly NodeSpec[]): Promise<readonly Problem[]> {

@@ -73,6 +73,10 @@ export const verifyReport = z.strictObject({
     .array(
       z.strictObject({
         ...verdict,
+        provedAs: z
+          .string()
+          .optional()
+          .describe('With cluster.withoutSuperuser: the role as far as which the database was proved'),
         nodes: z.int().describe('Number of nodes that were proved'),
         links: z.int().describe('Number of connections between nodes that were proved'),
         findings,

@@ -36,6 +36,14 @@ function exporterProblems(
   if (!isMapping(cluster['exporter'])) return [];
   const { name = 'postgres_exporter' } = cluster['exporter'];
   if (typeof name !== 'string') return [];
+  if (cluster['withoutSuperuser'] === true) {
+    return [
+      {
+        path: ['cluster', 'exporter'],
+        message: 'only a superuser makes this role: leave it out with withoutSuperuser',
+      },
+    ];
+  }
   const path = ['cluster', 'exporter', 'name'];
   if (name === superuser) return [{ path, message: `${show(name)} is cluster.user, the superuser` }];
   const user = users.find((candidate) => candidate.name === name);

@@ -176,7 +176,7 @@ const HARMLESS = [
   `CREATE TABLE c_harmless (id int PRIMARY KEY, at timestamptz CONSTRAINT harmless_1 CHECK (at < now() + interval '1 day'
       AND at::date <= current_date AND to_char(at, 'YYYY') <> ''),
     word text CONSTRAINT harmless_2 CHECK (word ~ '^[a-z]+$' AND length(word) < 9 AND word IN ('a', 'b')),
-    CONSTRAINT harmless_3 CHECK ((at, word) < (now(), 'z') AND num_nonnulls(at, word) = 2 AND greatest(word, 'a') <> '' AND nullif(word, '') <> 'q'))`,
+    CONSTRAINT harmless_3 CHECK ((at, word) < (now(), 'z') AND num_nonnulls(at, word) = 2 AND greatest(word, 'a') <> '' AND nullif(word, '') <> 'q' AND pg_column_size(word) < 65536))`,
   "SELECT create_reference_table('c_harmless')",
 ];
 

@@ -35,13 +35,15 @@ const CARRIED_ROLES = [
 
 /** Connection limit, rights on the database: of every node that has it. */
 export function ownedDatabaseItems(situation: OwnerSituation): readonly Change[] {
-  const { database } = situation;
+  const { database, topology } = situation;
+  // Citus moves their shards as they are (works/databaseAccess.ts).
+  const tableOwners = inside(situation, topology.coordinator).tableOwners ?? [];
   return everywhere(situation, (node) => {
     const observed = server(situation, node).database;
     // Whose database it is, is for its administrator to change (rights.ts).
     const owned = observed === null ? null : { ...observed, owner: database.owner };
     const limits = diffDatabase(database, owned, { template: null, like: null }, node, label(situation, node));
-    return [...(owned === null ? [] : limits), ...databaseAccessItems(situation, node)];
+    return [...(owned === null ? [] : limits), ...databaseAccessItems(situation, node, tableOwners)];
   });
 }
 

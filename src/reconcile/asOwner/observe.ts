@@ -3,7 +3,7 @@ import type { Joined } from '../../cluster/join.ts';
 import type { Context } from '../../context.ts';
 import { observeLedger } from '../../initSql/ledgerTable.ts';
 import { observeMarkedSessions } from '../../initSql/marker.ts';
-import { observeAccess, observeDatabaseGrants } from '../../objects/accessObserved.ts';
+import { observeAccess, observeDatabaseGrants, observeTableOwners } from '../../objects/accessObserved.ts';
 import { observeMetadata } from '../../objects/citusMetadata.ts';
 import { databaseComment } from '../../objects/comment.ts';
 import { observeDatabase } from '../../objects/database.ts';
@@ -65,6 +65,7 @@ function scriptFor(database: DatabaseSpec, roles: readonly string[]): string {
     observeSchemas(database.schemas.map((schema) => schema.name)),
     ...observeTenantSchemas(database),
     observeMetadata(),
+    observeTableOwners(),
     ...observeLedger(true),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
     ...observeOwnRights(database, roles, parameters),

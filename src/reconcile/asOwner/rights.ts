@@ -18,7 +18,7 @@ import {
   ownedExtensionItems,
   ownedParameterItems,
 } from './items.ts';
-import { isSuperuserRole, lacking, nodesOf } from './lacking.ts';
+import { isSuperuserRole, lacking, nodesOf, withoutCreate } from './lacking.ts';
 import { extensionRights, grantProblems, ledgerRights, parameterRights, schemaProblems } from './objectRights.ts';
 import { roleProblems } from './roleRights.ts';
 import type { OwnerSituation } from './situation.ts';
@@ -45,6 +45,7 @@ export function rightsProblems(situation: OwnerSituation, needs: readonly Extens
     ...extensionProblems(database.extensions, extensions, name),
     ...extensionRights(situation, needs),
     ...schemaProblems(situation),
+    ...proofProblems(situation),
     ...grantProblems(situation),
     ...parameterProblems(database, knownParameters),
     ...userParameterProblems(database, knownParameters, situation.declared.cluster.citus),
@@ -93,6 +94,12 @@ function authinfoProblems(situation: OwnerSituation): readonly Problem[] {
       next: 'Take ssl.nodeDirectory out: how its nodes log in to each other is for the service to decide',
     },
   ];
+}
+
+/** Every run proves the database with a table, in a schema of its own, that is rolled back. */
+function proofProblems(situation: OwnerSituation): readonly Problem[] {
+  const { declared, workers } = situation;
+  return declared.cluster.citus && workers.length > 0 ? withoutCreate(situation, ['the table that proves it']) : [];
 }
 
 function ownershipProblems(situation: OwnerSituation): readonly Problem[] {

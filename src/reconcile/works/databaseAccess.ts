@@ -7,7 +7,11 @@ import { type DatabaseWork, onDatabaseNodes } from './databaseWork.ts';
 import { runsInitSql } from './initSql.ts';
 
 /** Steps 1 and 2, once the database is there. */
-export function databaseAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
+export function databaseAccessItems(
+  situation: Situation,
+  node: NodeSpec,
+  owners = tableOwners(situation),
+): readonly Change[] {
   const { database, databaseGrants } = server(situation, node);
   // null: the database was not there when the server was last observed.
   const owner = database?.owner;
@@ -18,7 +22,7 @@ export function databaseAccessItems(situation: Situation, node: NodeSpec): reado
     closedFor(situation) !== undefined
       ? databaseGrants
       : withoutFormerOwner(databaseGrants, owner);
-  return diffDatabaseAccess(situation.database, grants ?? undefined, node, tableOwners(situation)).map((change) => ({
+  return diffDatabaseAccess(situation.database, grants ?? undefined, node, owners).map((change) => ({
     ...change,
     starting: change.underWay,
   }));
