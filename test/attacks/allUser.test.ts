@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../support/cluster.ts';
 import type { Outcome } from '../support/program.ts';
-import { laboratoryTest } from './support/fixtures.ts';
-import { MALLORY, PASSWORD, type Scene } from './support/laboratory.ts';
+import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
 import { overloads, shadows } from './support/names.ts';
 import { BAITS } from './support/objects.ts';
 import { didSomething, refusedToAll } from './support/refused.ts';
 
 /** A user with access: all makes objects in a database that belongs to the superuser, beside those of the superuser. */
 
-const test = laboratoryTest;
+let laboratory: Laboratory;
 let scene: Scene;
 let powers: unknown;
 
-test.beforeAll(async ({ laboratory }) => {
+beforeAll(async () => {
+  laboratory = await startLaboratory();
   scene = await laboratory.scene('shop', {
     access: 'all',
     more: {
@@ -25,7 +25,11 @@ test.beforeAll(async ({ laboratory }) => {
   powers = await laboratory.powers();
 });
 
-test.for(refusedToAll(MALLORY, 'shop'))('%s', async (attempt, { laboratory }) => {
+afterAll(async () => {
+  await laboratory?.close();
+});
+
+test.each(refusedToAll(MALLORY, 'shop'))('%s', async (attempt) => {
   for (const { group } of laboratory.cluster.nodes) {
     const client = await connect(laboratory.cluster, group, 'shop', { name: MALLORY, password: PASSWORD });
     try {
@@ -93,7 +97,7 @@ test('a trigger on a table of the superuser: not hers to make', async () => {
   expect(await scene.sprung()).toEqual([]);
 });
 
-test('a flood of connections to every node: never a false word', async ({ laboratory }) => {
+test('a flood of connections to every node: never a false word', async () => {
   const flood = (group: number) =>
     Array.from({ length: 60 }, () =>
       connect(laboratory.cluster, group, 'shop', { name: MALLORY, password: PASSWORD }).then((client) => {
@@ -113,6 +117,6 @@ test('a flood of connections to every node: never a false word', async ({ labora
   }
 });
 
-test('nobody gained anything', async ({ laboratory }) => {
+test('nobody gained anything', async () => {
   expect(await laboratory.powers()).toEqual(powers);
 });

@@ -1,11 +1,18 @@
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { laboratoryTest } from './support/fixtures.ts';
-import { MALLORY, type Scene } from './support/laboratory.ts';
+import { type Laboratory, MALLORY, type Scene, startLaboratory } from './support/laboratory.ts';
 
 /** What this program remembers in a database that others own is read only where nobody else could have written it. */
 
-const test = laboratoryTest;
+let laboratory: Laboratory;
+
+beforeAll(async () => {
+  laboratory = await startLaboratory();
+});
+
+afterAll(async () => {
+  await laboratory?.close();
+});
 
 const VIEW_COLUMNS = "'h' AS hash, 0 AS occurrence, 1 AS ordinal, 1 AS line, 's' AS statement, 'done' AS state";
 
@@ -84,9 +91,9 @@ const FORGERIES: readonly Forgery[] = [
   ],
 ];
 
-test.for(FORGERIES)(
+test.each(FORGERIES)(
   '%s: no row of it is read, and it is refused by name',
-  async ([name, access, group, sql, provoke], { laboratory }) => {
+  async (name, access, group, sql, provoke) => {
     const database = `forged_${FORGERIES.findIndex(([candidate]) => candidate === name)}`;
     const scene = await laboratory.scene(database, { access });
     const before = await laboratory.powers();
@@ -109,7 +116,7 @@ test.for(FORGERIES)(
   },
 );
 
-test('ALTER DATABASE … SET role does not give the ledger to the owner', async ({ laboratory }) => {
+test('ALTER DATABASE … SET role does not give the ledger to the owner', async () => {
   const scene = await laboratory.scene('given_away');
   for (const { group } of laboratory.cluster.nodes) {
     await scene.asMallory(group, `ALTER DATABASE given_away SET role = ${MALLORY}`);

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../support/cluster.ts';
 import type { Outcome } from '../support/program.ts';
-import { laboratoryTest } from './support/fixtures.ts';
-import type { Scene } from './support/laboratory.ts';
+import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
 import { operators, overloads, shadows } from './support/names.ts';
 import { BAITS } from './support/objects.ts';
 
@@ -43,7 +42,7 @@ const ATTACKS: readonly Attack[] = [
   },
 ];
 
-const test = laboratoryTest;
+let laboratory: Laboratory;
 let scene: Scene;
 let powers: unknown;
 const provoked = new Map<string, readonly string[]>();
@@ -55,7 +54,8 @@ function trapName(attack: Attack): string {
   return attack.name.replaceAll(/\W+/g, '_');
 }
 
-test.beforeAll(async ({ laboratory }) => {
+beforeAll(async () => {
+  laboratory = await startLaboratory();
   const { cluster } = laboratory;
   scene = await laboratory.scene('shop', { groups: [0, 1], more: { workerGroups: [1] } });
   await scene.asClient(`CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id')`);
@@ -89,12 +89,16 @@ test.beforeAll(async ({ laboratory }) => {
   sprung = await scene.sprung();
 });
 
+afterAll(async () => {
+  await laboratory?.close();
+});
+
 test.each(ATTACKS)('$name', (attack) => {
   expect(provoked.get(attack.name)).toContain(trapName(attack));
   expect(sprung).not.toContain(trapName(attack));
 });
 
-test('nobody gained anything, and the program did its work', async ({ laboratory }) => {
+test('nobody gained anything, and the program did its work', async () => {
   expect(sprung).toEqual([]);
   expect(await laboratory.powers()).toEqual(powers);
   const codes = runs.map(({ code, stdout, stderr }) => ({ code, text: stdout + stderr }));
@@ -105,7 +109,7 @@ test('nobody gained anything, and the program did its work', async ({ laboratory
   });
 });
 
-test('a view in the place of a shard', async ({ skip, laboratory }) => {
+test('a view in the place of a shard', async ({ skip }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in has no shards');
   const own = await laboratory.scene('shards');
   await own.asClient("CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id')");

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { catalogsOf } from '../support/catalog.ts';
-import { query } from '../support/cluster.ts';
-import { clusterTest } from '../support/fixtures.ts';
+import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Runs that make a database, and runs that drop it, at the same time. */
 
-const test = clusterTest({ workers: 1, serverSettings: { max_connections: '200' } }).extend(
-  'run',
-  { scope: 'file' },
-  ({ cluster }) =>
-    async (args: readonly string[], name: string): Promise<Outcome> => {
-      return await runProgram(cluster, args, specOf(cluster, [database(name)]));
-    },
-);
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 1, serverSettings: { max_connections: '200' } });
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
 
 const database = (name: string) => ({
   name,
@@ -24,10 +24,11 @@ const database = (name: string) => ({
   initSQL: "CREATE TABLE t (a int);\nSELECT create_distributed_table('t', 'a');\nINSERT INTO t VALUES (1);",
 });
 
-test('apply and drop of one database: each sees a whole database or none', { timeout: 300_000 }, async ({
-  cluster,
-  run,
-}) => {
+async function run(args: readonly string[], name: string): Promise<Outcome> {
+  return await runProgram(cluster, args, specOf(cluster, [database(name)]));
+}
+
+test('apply and drop of one database: each sees a whole database or none', { timeout: 300_000 }, async () => {
   for (let round = 0; round < 3; round += 1) {
     const applies = [0, 1, 2].map((index) => sleep(index * 150 * Math.random()).then(() => run(['apply'], 'raced')));
     const drops = [0, 1].map(() =>
@@ -47,7 +48,7 @@ test('apply and drop of one database: each sees a whole database or none', { tim
   expect((await run(['verify'], 'raced')).code).toBe(0);
 });
 
-test('a drop beside the registration of other databases', { timeout: 300_000 }, async ({ cluster, run }) => {
+test('a drop beside the registration of other databases', { timeout: 300_000 }, async () => {
   expect((await run(['apply'], 'leaving')).code).toBe(0);
   const outcomes = await Promise.all([
     run(['drop', 'leaving', '--confirm', 'leaving'], 'leaving'),

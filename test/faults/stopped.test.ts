@@ -1,21 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { databaseLock, registrationLock } from '../../src/postgres/advisoryLock.ts';
 import { connect, query } from '../support/cluster.ts';
-import type { Document } from '../support/program.ts';
-import { laboratoryTest } from './support/fixtures.ts';
-import type { Laboratory } from './support/laboratory.ts';
+import { type BuiltProgram, buildProgram, type Document } from '../support/program.ts';
+import { type Laboratory, openLaboratory } from './support/laboratory.ts';
 
 /** SIGTERM ends every kind of wait within five seconds, whoever is waited for, and never with exit code 0. */
 
-const test = laboratoryTest({ workers: 1, citus: 'standIn' });
+let laboratory: Laboratory;
+let program: BuiltProgram;
 
 /** `made` is there from the start. */
 const MADE: Document = { name: 'made', initSQL: 'CREATE TABLE held (a int)' };
 
-test.beforeAll(async ({ laboratory, program }) => {
+beforeAll(async () => {
+  [laboratory, program] = await Promise.all([openLaboratory({ workers: 1, citus: 'standIn' }), buildProgram()]);
   const { code, stdout, stderr } = await program.run(laboratory.cluster, ['apply'], laboratory.spec(MADE));
   if (code !== 0) throw new Error(stdout + stderr);
+});
+
+afterAll(async () => {
+  await program?.remove();
+  await laboratory?.stop();
 });
 
 interface Wait {
@@ -23,43 +29,39 @@ interface Wait {
   readonly args: readonly string[];
   readonly database: Document;
   /** Puts the obstacle in the way; what it returns takes it away. */
-  readonly obstruct: (laboratory: Laboratory) => Promise<() => Promise<void>>;
+  readonly obstruct: () => Promise<() => Promise<void>>;
   /** Whether the program has come to it. */
-  readonly waits: (laboratory: Laboratory) => Promise<boolean>;
+  readonly waits: () => Promise<boolean>;
 }
 
 /** A session of the superuser's that holds something. */
 function holding(database: string, sql: string): Wait['obstruct'] {
-  return async (laboratory) => {
+  return async () => {
     const client = await connect(laboratory.cluster, 0, database);
     await client.query(sql);
     return async () => await client.end();
   };
 }
 
-async function isTrue(laboratory: Laboratory, condition: string): Promise<boolean> {
+async function isTrue(condition: string): Promise<boolean> {
   const [row] = await query(laboratory.cluster, 0, 'postgres', `SELECT ${condition} AS yes`);
   return row?.['yes'] === true;
 }
 
 const OURS = "application_name LIKE 'citus-databases%'";
-const waitsForLock: Wait['waits'] = (laboratory) =>
-  isTrue(laboratory, `EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND wait_event_type = 'Lock')`);
+const waitsForLock = () => isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND wait_event_type = 'Lock')`);
 /** It asks again and again, and waits in between. */
-const pollsForLock: Wait['waits'] = (laboratory) =>
-  isTrue(
-    laboratory,
-    `EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND state = 'idle' AND query LIKE '%pg_locks%')`,
-  );
+const pollsForLock = () =>
+  isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND state = 'idle' AND query LIKE '%pg_locks%')`);
 
 /** From the Nth statement on, a node takes everything and answers nothing. */
 function silent(group: number, at: number): Pick<Wait, 'obstruct' | 'waits'> {
   return {
-    obstruct: async (laboratory) => {
+    obstruct: async () => {
       laboratory.proxy(group).reset({ at, moment: 'before', silent: true });
       return async () => laboratory.proxy(group).reset();
     },
-    waits: async (laboratory) => laboratory.proxy(group).struck(),
+    waits: async () => laboratory.proxy(group).struck(),
   };
 }
 
@@ -68,12 +70,12 @@ const WAITS: readonly Wait[] = [
     name: 'wait, for a node that does not answer',
     args: ['wait'],
     database: MADE,
-    obstruct: async (laboratory) => {
+    obstruct: async () => {
       laboratory.proxy(1).silence();
       return async () => laboratory.proxy(1).reset();
     },
     // The other node has let it in.
-    waits: (laboratory) => isTrue(laboratory, `EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS})`),
+    waits: () => isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS})`),
   },
   {
     name: 'apply, for another run',
@@ -144,14 +146,14 @@ const WAITS: readonly Wait[] = [
 
 const ENOUGH_MS = 60_000;
 
-test.for(WAITS)('$name', async ({ args, database, obstruct, waits }, { laboratory, program }) => {
-  const clear = await obstruct(laboratory);
+test.each(WAITS)('$name', async ({ args, database, obstruct, waits }) => {
+  const clear = await obstruct();
   try {
     const child = await program.start(laboratory.cluster, args, laboratory.spec(database));
     let over = false;
     void child.ended.finally(() => (over = true)).catch(() => undefined);
     const deadline = performance.now() + ENOUGH_MS;
-    while (!over && performance.now() < deadline && !(await waits(laboratory))) await sleep(50);
+    while (!over && performance.now() < deadline && !(await waits())) await sleep(50);
     await sleep(300);
     const at = performance.now();
     child.kill('SIGTERM');

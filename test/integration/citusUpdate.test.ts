@@ -1,8 +1,7 @@
-import { describe, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { firstValue } from '../support/catalog.ts';
-import { authinfoInsert, connect, query } from '../support/cluster.ts';
-import { clusterTest } from '../support/fixtures.ts';
+import { authinfoInsert, connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** What a run does after the image was updated: the library is newer than the extension in each database. */
@@ -18,61 +17,28 @@ const realMajor =
     ? 0
     : Number.parseInt((await findRealCitus())?.citusVersion ?? '0', 10);
 
-const test = clusterTest({ workers: 1 })
-  .extend(
-    'spec',
-    { scope: 'file' },
-    ({ cluster }) =>
-      () =>
-        specOf(cluster, [{ name: 'shop', maxAttempts: 3, retryDelaySeconds: 0 }]),
-  )
-  .extend(
-    'run',
-    { scope: 'file' },
-    ({ cluster, spec }) =>
-      (...args: string[]): Promise<Outcome> =>
-        runProgram(cluster, args, spec()),
-  )
-  /** By database, on each node. */
-  .extend(
-    'versions',
-    { scope: 'file' },
-    ({ cluster }) =>
-      async (): Promise<Readonly<Record<string, readonly unknown[]>>> => {
-        const found: Record<string, unknown[]> = {};
-        for (const database of DATABASES) {
-          found[database] = [];
-          for (const { group } of cluster.nodes) {
-            found[database].push(
-              await firstValue(cluster, group, database, "SELECT extversion FROM pg_extension WHERE extname = 'citus'"),
-            );
-          }
-        }
-        return found;
-      },
-  )
-  .extend(
-    'stocked',
-    { scope: 'file' },
-    ({ cluster }) =>
-      () =>
-        specOf(cluster, [{ name: 'stocked', maxAttempts: 3, retryDelaySeconds: 0 }]),
-  )
-  .extend('checks', { scope: 'file' }, ({ cluster }) => async (value: 'on' | 'off'): Promise<void> => {
-    for (const { group } of cluster.nodes) {
-      await query(cluster, group, 'postgres', `ALTER SYSTEM SET citus.enable_version_checks = ${value}`);
-      await query(cluster, group, 'postgres', 'SELECT pg_reload_conf()');
-      const client = await connect(cluster, group, 'postgres');
-      while (
-        (await client.query('SHOW citus.enable_version_checks')).rows[0]?.['citus.enable_version_checks'] !== value
-      )
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      await client.end();
-    }
-  });
+let cluster: LocalCluster;
 let newest: string;
 
-test.beforeAll(async ({ cluster }) => {
+const spec = () => specOf(cluster, [{ name: 'shop', maxAttempts: 3, retryDelaySeconds: 0 }]);
+const run = (...args: string[]): Promise<Outcome> => runProgram(cluster, args, spec());
+
+/** By database, on each node. */
+async function versions(): Promise<Readonly<Record<string, readonly unknown[]>>> {
+  const found: Record<string, unknown[]> = {};
+  for (const database of DATABASES) {
+    found[database] = [];
+    for (const { group } of cluster.nodes) {
+      found[database].push(
+        await firstValue(cluster, group, database, "SELECT extversion FROM pg_extension WHERE extname = 'citus'"),
+      );
+    }
+  }
+  return found;
+}
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 1 });
   newest = String(
     await firstValue(
       cluster,
@@ -91,7 +57,11 @@ test.beforeAll(async ({ cluster }) => {
   }
 });
 
-test('plan prints every update, cluster.database included, and names what is not declared', async ({ run }) => {
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+test('plan prints every update, cluster.database included, and names what is not declared', async () => {
   const { code, stdout, stderr, log } = await run('plan');
   expect(code).toBe(10);
   const update = `update extension citus from ${OLDER} to ${newest}`;
@@ -106,7 +76,7 @@ test('plan prints every update, cluster.database included, and names what is not
   );
 });
 
-test('verify says to run apply, with what is to be done', async ({ run }) => {
+test('verify says to run apply, with what is to be done', async () => {
   const { code, log } = await run('verify');
   expect(code).toBe(1);
   expect(log).toContain('Extension citus is older than the Citus of the servers, or its upgrade is not finished');
@@ -114,7 +84,7 @@ test('verify says to run apply, with what is to be done', async ({ run }) => {
   expect(log).toContain('Next: Run citus-databases apply: it updates every node, workers first');
 });
 
-test('apply updates cluster.database and the declared ones, and names the rest', async ({ run, versions }) => {
+test('apply updates cluster.database and the declared ones, and names the rest', async () => {
   const { code, log } = await run('apply');
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining("Database 'shop' is ready!") });
   expect(log).toContain('Updating Citus in database: citus');
@@ -127,7 +97,7 @@ test('apply updates cluster.database and the declared ones, and names the rest',
   expect(await run('plan')).toMatchObject({ code: 0 });
 });
 
-test('--all-databases updates the rest, and nothing else in them', async ({ cluster, spec, run, versions }) => {
+test('--all-databases updates the rest, and nothing else in them', async () => {
   const planned = await runProgram(cluster, ['plan', '--all-databases'], spec());
   expect({ code: planned.code, log: planned.log }).toEqual({
     code: 10,
@@ -143,8 +113,9 @@ describe('a database with distributed tables', () => {
   const GOODS = `CREATE TABLE public.goods (id int PRIMARY KEY);
     SELECT create_distributed_table('public.goods', 'id', shard_count => 2);
     INSERT INTO public.goods SELECT generate_series(1, 100);`;
+  const stocked = () => specOf(cluster, [{ name: 'stocked', maxAttempts: 3, retryDelaySeconds: 0 }]);
 
-  test('can be planned while Citus refuses to name its shards', async ({ cluster, stocked }) => {
+  test('can be planned while Citus refuses to name its shards', async () => {
     expect(await runProgram(cluster, ['apply'], stocked())).toMatchObject({ code: 0 });
     await query(cluster, 0, 'stocked', GOODS);
     // As after an update of the image: the extension says that it is older. Nothing else of it is.
@@ -181,7 +152,7 @@ describe('a database with distributed tables', () => {
   // The extension of Citus 13.2 registers nodes and distributes tables under the library of 14, with the checks off; no
   // other pair of major versions does, nor does the stand-in.
   const ofTwoMajors = realMajor >= 14 ? test : () => undefined;
-  ofTwoMajors('is updated with its rows, under a library of the next major version', async ({ cluster, checks }) => {
+  ofTwoMajors('is updated with its rows, under a library of the next major version', async () => {
     await checks('off');
     for (const { group } of cluster.nodes) {
       await query(cluster, group, 'postgres', 'CREATE DATABASE grown');
@@ -202,15 +173,25 @@ describe('a database with distributed tables', () => {
     expect(await runProgram(cluster, ['plan'], spec)).toMatchObject({ code: 0 });
     expect(await runProgram(cluster, ['verify'], spec)).toMatchObject({ code: 0 });
   });
+
+  async function checks(value: 'on' | 'off'): Promise<void> {
+    for (const { group } of cluster.nodes) {
+      await query(cluster, group, 'postgres', `ALTER SYSTEM SET citus.enable_version_checks = ${value}`);
+      await query(cluster, group, 'postgres', 'SELECT pg_reload_conf()');
+      const client = await connect(cluster, group, 'postgres');
+      while (
+        (await client.query('SHOW citus.enable_version_checks')).rows[0]?.['citus.enable_version_checks'] !== value
+      )
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      await client.end();
+    }
+  }
 });
 
 describe('the end of an upgrade (citus_finish_citus_upgrade)', () => {
   const LAST = "SELECT metadata->>'last_upgrade_version' FROM pg_dist_node_metadata";
 
-  test('is carried out once, on the coordinator, also when an earlier run was cut off before it', async ({
-    cluster,
-    run,
-  }) => {
+  test('is carried out once, on the coordinator, also when an earlier run was cut off before it', async () => {
     const client = await connect(cluster, 0, 'shop');
     const old = `UPDATE pg_dist_node_metadata SET metadata = jsonb_set(metadata, '{last_upgrade_version}', '"10.2-5"')`;
     await client.query(old);
@@ -226,7 +207,7 @@ describe('the end of an upgrade (citus_finish_citus_upgrade)', () => {
     expect(await run('verify')).toMatchObject({ code: 0 });
   });
 
-  test('parts colocation groups of several collations, which Citus 14 keeps apart', async ({ cluster, run }) => {
+  test('parts colocation groups of several collations, which Citus 14 keeps apart', async () => {
     if (cluster.kind !== 'real' || Number(newest.split('.')[0]) < 14) {
       return console.log('Colocation and collations: not tested here, this needs Citus 14');
     }

@@ -2,17 +2,21 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { connect, query } from '../support/cluster.ts';
+import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
 import { root } from '../support/documents.ts';
-import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'citus-databases-examples-'));
-const test = clusterTest({ workers: 2 });
+let cluster: LocalCluster;
+
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 2 });
+});
 
 afterAll(async () => {
+  await cluster?.stop();
   rmSync(folder, { recursive: true });
 });
 
@@ -31,7 +35,7 @@ function databasesOf(example: string): readonly Document[] {
   return additionalDatabases;
 }
 
-test('users: each of them does what its access says, through every node', async ({ cluster }) => {
+test('users: each of them does what its access says, through every node', async () => {
   const spec = specOf(cluster, databasesOf('values.example-users.yaml'));
   const { code, log, stderr } = await runProgram(cluster, ['apply'], spec);
   expect({ code, log: log + stderr }).toEqual({ code: 0, log: expect.stringContaining("Database 'orders' is ready!") });

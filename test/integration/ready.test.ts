@@ -1,24 +1,27 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
 import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
-import { clusterSpec, NO_SSL, nodeOf } from '../support/cluster.ts';
-import { clusterTest } from '../support/fixtures.ts';
+import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, startLocalCluster } from '../support/cluster.ts';
 
-const test = clusterTest({ workers: 1, citus: 'none' }).extend('nodes', { scope: 'file' }, ({ cluster }) => () => {
-  const { coordinator, workers } = clusterSpec(cluster);
-  return [coordinator, ...(workers ?? [])];
-});
+let cluster: LocalCluster;
 let access: Access;
 
-test.beforeAll(async ({ cluster }) => {
+beforeAll(async () => {
+  cluster = await startLocalCluster({ workers: 1, citus: 'none' });
   access = await loadAccess({ cluster: { ...clusterSpec(cluster), citus: false }, ssl: NO_SSL });
 });
+afterAll(() => cluster?.stop());
 
 const soon = { maxAttempts: 100, retryDelaySeconds: 0.1 };
 
-test('all nodes, with open sessions to the maintenance database', async ({ nodes }) => {
+function nodes() {
+  const { coordinator, workers } = clusterSpec(cluster);
+  return [coordinator, ...(workers ?? [])];
+}
+
+test('all nodes, with open sessions to the maintenance database', async () => {
   const sessions = await waitForNodes(nodes(), access, soon);
   expect(sessions.map(({ node, database, isAlive }) => [node.group, database, isAlive])).toEqual([
     [0, 'postgres', true],
@@ -27,7 +30,7 @@ test('all nodes, with open sessions to the maintenance database', async ({ nodes
   await Promise.all(sessions.map((session) => session.close()));
 });
 
-test('a server that starts while it is waited for', async ({ cluster, nodes }) => {
+test('a server that starts while it is waited for', async () => {
   const server = nodeOf(cluster, 1);
   await server.stop();
   const reasons: string[] = [];
@@ -45,7 +48,7 @@ test('a server that starts while it is waited for', async ({ cluster, nodes }) =
   await session.close();
 });
 
-test('a standby is waited for until it is promoted', async ({ cluster, nodes }) => {
+test('a standby is waited for until it is promoted', async () => {
   const server = nodeOf(cluster, 1);
   await server.stop();
   await writeFile(join(server.dataDirectory, 'standby.signal'), '');
@@ -69,7 +72,7 @@ test('a standby is waited for until it is promoted', async ({ cluster, nodes }) 
   await session.close();
 });
 
-test('a wrong password ends the wait early', async ({ nodes }) => {
+test('a wrong password ends the wait early', async () => {
   const [, worker] = nodes();
   if (worker === undefined) throw new Error('The cluster has no worker');
   const wrong = { ...access, password: 'wrong' };
@@ -82,7 +85,7 @@ test('a wrong password ends the wait early', async ({ nodes }) => {
   expect(Date.now() - startedAt).toBeLessThan(10_000);
 });
 
-test('a host that does not exist', async ({ nodes }) => {
+test('a host that does not exist', async () => {
   const [coordinator] = nodes();
   if (coordinator === undefined) throw new Error('The cluster has no coordinator');
   const unknown = { ...coordinator, host: 'citusdemo-0.invalid' };

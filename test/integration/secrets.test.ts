@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { expect } from 'vitest';
-import { connect, query } from '../support/cluster.ts';
-import { clusterTest } from '../support/fixtures.ts';
-import { type Outcome, specOf } from '../support/program.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, type Outcome, specOf } from '../support/program.ts';
 
 /** Passwords that must turn up nowhere. The servers log every statement. */
 
@@ -13,32 +12,21 @@ const OWNER = 'canary-owner-4713';
 /** Parts of the superuser's password that survive any quoting. */
 const TRACES = ['superuser\\', 'superuser\\\\', ' 4711'];
 
-const test = clusterTest({
-  workers: 2,
-  password: SUPERUSER,
-  logStatements: true,
-  serverSettings: { log_min_duration_statement: '0', log_error_verbosity: 'verbose', log_min_messages: 'debug1' },
-})
-  .extend('lookAtActivity', { scope: 'file' }, ({ cluster }) => async (): Promise<void> => {
-    for (const { group } of cluster.nodes) {
-      const rows = await query(
-        cluster,
-        group,
-        'postgres',
-        "SELECT query, application_name FROM pg_stat_activity WHERE query NOT LIKE '%pg_stat_activity%'",
-      );
-      for (const row of rows) activity.add(JSON.stringify(row));
-    }
-  })
-  .extend('verifiers', { scope: 'file' }, ({ cluster }) => async (role: string): Promise<readonly string[]> => {
-    const rows = await query(cluster, 0, 'postgres', 'SELECT rolpassword FROM pg_authid WHERE rolname = $1', [role]);
-    return rows.map(({ rolpassword }) => String(rolpassword));
-  });
-
+let cluster: LocalCluster;
+let program: BuiltProgram;
 let outcomes: readonly Outcome[];
 const activity = new Set<string>();
 
-test.beforeAll(async ({ cluster, program, lookAtActivity }) => {
+beforeAll(async () => {
+  [cluster, program] = await Promise.all([
+    startLocalCluster({
+      workers: 2,
+      password: SUPERUSER,
+      logStatements: true,
+      serverSettings: { log_min_duration_statement: '0', log_error_verbosity: 'verbose', log_min_messages: 'debug1' },
+    }),
+    buildProgram(),
+  ]);
   const client = await connect(cluster, 0, 'postgres');
   await client.query("SET log_statement = 'none'; SET log_min_duration_statement = -1");
   await client.query(`CREATE ROLE keeper LOGIN PASSWORD '${OWNER}'`);
@@ -65,12 +53,34 @@ test.beforeAll(async ({ cluster, program, lookAtActivity }) => {
   ];
 });
 
+afterAll(async () => {
+  await program?.remove();
+  await cluster?.stop();
+});
+
+async function lookAtActivity(): Promise<void> {
+  for (const { group } of cluster.nodes) {
+    const rows = await query(
+      cluster,
+      group,
+      'postgres',
+      "SELECT query, application_name FROM pg_stat_activity WHERE query NOT LIKE '%pg_stat_activity%'",
+    );
+    for (const row of rows) activity.add(JSON.stringify(row));
+  }
+}
+
+async function verifiers(role: string): Promise<readonly string[]> {
+  const rows = await query(cluster, 0, 'postgres', 'SELECT rolpassword FROM pg_authid WHERE rolname = $1', [role]);
+  return rows.map(({ rolpassword }) => String(rolpassword));
+}
+
 test('the runs ended as they should', () => {
   expect(outcomes.map(({ code }) => code)).toEqual([2, 10, 0, 0]);
   expect(outcomes[0]?.stdout).toContain('initSQL failed at line 3: SELECT 1 / 0');
 });
 
-test('output holds none of them', async ({ verifiers }) => {
+test('output holds none of them', async () => {
   const text = outcomes.map(({ stdout, stderr }) => stdout + stderr).join('\n');
   for (const secret of [SUPERUSER, INIT_SQL, OWNER, ...TRACES, ...(await verifiers('keeper'))]) {
     expect(text).not.toContain(secret);
@@ -78,7 +88,7 @@ test('output holds none of them', async ({ verifiers }) => {
   expect(text).toContain("CREATE ROLE reader LOGIN PASSWORD '***'");
 });
 
-test('at level debug each statement is in the log, with node, database, time and SQLSTATE', ({ cluster }) => {
+test('at level debug each statement is in the log, with node, database, time and SQLSTATE', () => {
   const [failing, , applied] = outcomes;
   const ports = cluster.nodes.map(({ port }) => port);
   for (const port of ports) {
@@ -93,7 +103,7 @@ test('at level debug each statement is in the log, with node, database, time and
   expect(debug.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/ms: SELECT 1;?$/));
 });
 
-test('ledger and bookkeeping hold none of them', async ({ cluster }) => {
+test('ledger and bookkeeping hold none of them', async () => {
   const rows = [
     ...(await query(cluster, 0, 'guarded', 'SELECT * FROM citus_databases.init_sql')),
     ...(await query(cluster, 0, 'postgres', 'SELECT * FROM citus_databases.managed_database')),
@@ -109,10 +119,7 @@ test('pg_stat_activity never showed the passwords of the superuser and the owner
   for (const secret of [SUPERUSER, OWNER, ...TRACES]) expect(text).not.toContain(secret);
 });
 
-test("the servers' logs: nothing of pg_dist_authinfo's contents, of verifiers, of the owner's password", async ({
-  cluster,
-  verifiers,
-}) => {
+test("the servers' logs: nothing of pg_dist_authinfo's contents, of verifiers, of the owner's password", async () => {
   for (const { group, logFile } of cluster.nodes) {
     const log = await readFile(logFile, 'utf8');
     expect(log).toContain('CREATE DATABASE "guarded"');
@@ -122,9 +129,7 @@ test("the servers' logs: nothing of pg_dist_authinfo's contents, of verifiers, o
   }
 });
 
-test('the password in initSQL stands in logs with the statement that the user wrote, nowhere else', async ({
-  cluster,
-}) => {
+test('the password in initSQL stands in logs with the statement that the user wrote, nowhere else', async () => {
   for (const { group, logFile } of cluster.nodes) {
     const log = await readFile(logFile, 'utf8');
     const found = log.split('\n').filter((line) => line.includes(INIT_SQL));

@@ -1,27 +1,34 @@
-import { describe, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { catalogsOf, firstValue, list } from '../support/catalog.ts';
-import { clusterTest } from '../support/fixtures.ts';
-import { type Document, runProgram, specOf } from '../support/program.ts';
+import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { type BuiltProgram, buildProgram, type Document, runProgram, specOf } from '../support/program.ts';
 
 /** Runs that are stopped, politely or not, and what the next run makes of it. */
 
-const test = clusterTest({ workers: 1 }).extend(
-  'advisoryLocks',
-  { scope: 'file' },
-  ({ cluster }) =>
-    async (): Promise<unknown> => {
-      return await firstValue(
-        cluster,
-        0,
-        'postgres',
-        "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'postgres')",
-      );
-    },
-);
+let cluster: LocalCluster;
+let program: BuiltProgram;
+
+beforeAll(async () => {
+  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
+});
+
+afterAll(async () => {
+  await program?.remove();
+  await cluster?.stop();
+});
 
 const SLOW = `CREATE TABLE before_it (a int);
 SELECT pg_sleep(60);
 CREATE TABLE after_it (a int);`;
+
+async function advisoryLocks(): Promise<unknown> {
+  return await firstValue(
+    cluster,
+    0,
+    'postgres',
+    "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'postgres')",
+  );
+}
 
 describe.each([
   ['SIGTERM', 143],
@@ -29,7 +36,7 @@ describe.each([
 ] as const)('%s while initSQL runs', (signal, exitCode) => {
   const name = `stopped_${exitCode}`;
 
-  test('ends in time, says how far it got, and lets the lock go', async ({ cluster, program, advisoryLocks }) => {
+  test('ends in time, says how far it got, and lets the lock go', async () => {
     const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name, initSQL: SLOW }]));
     await child.printed('Line 2: SELECT pg_sleep(60)');
     expect(await advisoryLocks()).toBe(1);
@@ -55,7 +62,7 @@ Stopped by ${signal} in database '${name}', step 7, the last line being: Line 2:
     ).toEqual([]);
   });
 
-  test('the next run goes on with the statement that was stopped', async ({ cluster }) => {
+  test('the next run goes on with the statement that was stopped', async () => {
     const spec = specOf(cluster, [{ name, initSQL: SLOW.replace('60', '0') }]);
     const { code, log } = await runProgram(cluster, ['apply'], spec);
     expect(code).toBe(0);
@@ -65,11 +72,7 @@ Stopped by ${signal} in database '${name}', step 7, the last line being: Line 2:
   });
 });
 
-test('standard output is closed: it stops as for a signal, and says so on standard error', async ({
-  cluster,
-  program,
-  advisoryLocks,
-}) => {
+test('standard output is closed: it stops as for a signal, and says so on standard error', async () => {
   const name = 'unread';
   const spec = specOf(cluster, [{ name, initSQL: `${SLOW.replace('60', '1')}\n${SLOW.replaceAll('_it', '_it_too')}` }]);
   const child = await program.start(cluster, ['apply'], spec);
@@ -84,7 +87,7 @@ test('standard output is closed: it stops as for a signal, and says so on standa
   expect(await firstValue(cluster, 0, name, "SELECT to_regclass('after_it_too')")).toBeNull();
 });
 
-test('SIGTERM while it waits for another run', async ({ cluster, program }) => {
+test('SIGTERM while it waits for another run', async () => {
   const slow = specOf(cluster, [{ name: 'queue', initSQL: SLOW }]);
   const holder = await program.start(cluster, ['apply'], slow);
   await holder.printed('Line 2:');
@@ -96,7 +99,7 @@ test('SIGTERM while it waits for another run', async ({ cluster, program }) => {
   await expect(holder.ended).rejects.toThrow('SIGKILL');
 });
 
-test('SIGTERM while it waits for a node', async ({ cluster, program }) => {
+test('SIGTERM while it waits for a node', async () => {
   const [, worker] = cluster.nodes;
   await worker?.stop();
   try {
@@ -112,7 +115,7 @@ test('SIGTERM while it waits for a node', async ({ cluster, program }) => {
   }
 });
 
-test('killed at any step, the next run ends in the state of an undisturbed one', async ({ cluster, program }) => {
+test('killed at any step, the next run ends in the state of an undisturbed one', async () => {
   const declared = {
     extensions: ['hstore', 'citext'],
     schemas: [{ name: 'analytics' }],
@@ -139,10 +142,7 @@ test('killed at any step, the next run ends in the state of an undisturbed one',
   }
 });
 
-test('killed in the middle of a statement that the server goes on with: it takes effect once', async ({
-  cluster,
-  program,
-}) => {
+test('killed in the middle of a statement that the server goes on with: it takes effect once', async () => {
   const initSQL = 'CREATE TABLE once (a int);\nINSERT INTO once SELECT 1 FROM pg_sleep(4);\nSELECT count(*) FROM once;';
   const spec = specOf(cluster, [{ name: 'orphaned', initSQL }]);
   const child = await program.start(cluster, ['apply'], spec);
