@@ -22,7 +22,7 @@ import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
 import { inTurn, rebalance, rebalanceTools } from '../reconcile/rebalance.ts';
 import { rememberCluster } from '../reconcile/rememberCluster.ts';
 import type { Run } from '../reconcile/run.ts';
-import { runInitSql } from '../reconcile/runInitSql.ts';
+import { accessOf, runInitSql } from '../reconcile/runInitSql.ts';
 import { mixedVersions } from '../reconcile/serverWarnings.ts';
 import { rightsDiffer } from '../reconcile/shardFaults.ts';
 import { isOpen, type Situation, server } from '../reconcile/situation.ts';
@@ -192,11 +192,6 @@ async function applyOne(
   log.blank();
   if (result.kind === 'done' && result.changes === 0) log.line('Nothing was changed');
   log.frame(`Database '${database.name}' is ready!`);
-}
-
-function accessOf(context: Context, login: InitSqlLogin | undefined, passwords: Passwords): Context['access'] {
-  if (login === undefined) return context.access;
-  return { ...context.access, user: login.user.name, password: passwords.get(login.user.name) };
 }
 
 /** Before the update of Citus nobody could look at them (objects/shard.ts). */

@@ -1,6 +1,6 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, HAS_CITUS, jsonRows, observationScript, tableVisibility, textArray } from './observe.ts';
+import { HAS_CITUS, jsonRows, observationScript, tableVisibility, textArray } from './observe.ts';
 
 /**
  * What Citus would evaluate as superuser on a node that it registers or syncs. It creates the objects there again and copies
@@ -152,19 +152,16 @@ const OTHERS_OWN = `(
     OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE NOT ${IS_SUPERUSER('c.relowner')})
     OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE NOT ${IS_SUPERUSER('t.typowner')}))`;
 
-/** On every node: Citus carries over what the coordinator's catalogs hold, and reads shards where they are. */
-export function observeCarriedCode(): Fragment {
-  return {
-    key: 'carriedCode',
-    when: `${HAS_CITUS} AND ${OTHERS_OWN}`,
-    showsShards: true,
-    value: jsonRows(`SELECT * FROM (${FOUND}) f ORDER BY 1, 2`),
-  };
-}
-
-/** The same by itself. */
+/** For every node: Citus carries over what the coordinator's catalogs hold, and reads shards where they are. */
 export function carriedCodeScript(): string {
-  return observationScript([observeCarriedCode()]);
+  return observationScript([
+    {
+      key: 'carriedCode',
+      when: `${HAS_CITUS} AND ${OTHERS_OWN}`,
+      showsShards: true,
+      value: jsonRows(`SELECT * FROM (${FOUND}) f ORDER BY 1, 2`),
+    },
+  ]);
 }
 
 export function readCarriedCode(observed: string): readonly CarriedCode[] {

@@ -13,7 +13,7 @@ import { type ObservedMemberships, observeMemberships } from './membership.ts';
 import { dollarQuote, type Fragment, HAS_CITUS, jsonRows, textArray } from './observe.ts';
 import { OWN_SCHEMA } from './ownTable.ts';
 import { type ObservedParameters, observeParameters } from './parameter.ts';
-import type { ObservedRole } from './role.ts';
+import { type ObservedRole, observeRoles } from './role.ts';
 import { type ObservedSchema, observeSchemas } from './schema.ts';
 import { type ObservedUserParameters, observeUserParameters } from './userParameter.ts';
 
@@ -79,19 +79,6 @@ export interface RemoteAnswer extends NodeRights {
   readonly access?: SentAccess;
   /** Digest of its pg_dist_node. */
   readonly nodes: string;
-}
-
-/** Roles as everybody may see them: without their verifiers. */
-export function observePublicRoles(names: readonly string[]): Fragment {
-  return {
-    key: 'roles',
-    value: jsonRows(`
-      SELECT rolname AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS "createRole",
-             rolcreatedb AS "createDatabase", rolcanlogin AS login, rolreplication AS replication,
-             rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", NULL AS verifier,
-             coalesce(rolvaliduntil <= pg_catalog.now(), false) AS expired
-      FROM pg_catalog.pg_roles WHERE rolname::pg_catalog.text = ANY (${textArray(names)})`),
-  };
 }
 
 const NODE_RIGHTS = `'createRole', (SELECT r.rolcreaterole FROM pg_catalog.pg_roles r WHERE r.rolname = session_user),
@@ -170,7 +157,7 @@ export function observeOwnRights(
 function remoteQuestion(database: DatabaseSpec, roles: readonly string[]): string {
   const users = database.users.map((user) => user.name);
   const fragments: readonly Fragment[] = [
-    observePublicRoles(roles),
+    observeRoles(roles, 'pg_roles'),
     observeMemberships(users),
     observeDatabase(database.name),
     observeDatabaseGrants(database.name),

@@ -21,15 +21,17 @@ export interface ObservedRole {
   readonly expired?: boolean;
 }
 
-export function observeRoles(names: readonly string[]): Fragment {
+/** pg_authid has verifiers, and only superusers may read it; pg_roles is for everybody. */
+export function observeRoles(names: readonly string[], catalog: 'pg_authid' | 'pg_roles' = 'pg_authid'): Fragment {
+  const verifier = catalog === 'pg_authid' ? 'rolpassword' : 'NULL';
   return {
     key: 'roles',
     value: jsonRows(`
       SELECT rolname AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS "createRole",
              rolcreatedb AS "createDatabase", rolcanlogin AS login, rolreplication AS replication,
-             rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", rolpassword AS verifier,
+             rolbypassrls AS "bypassRls", rolconnlimit AS "connectionLimit", ${verifier} AS verifier,
              coalesce(rolvaliduntil <= pg_catalog.now(), false) AS expired
-      FROM pg_catalog.pg_authid WHERE rolname::pg_catalog.text = ANY (${textArray(names)})`),
+      FROM pg_catalog.${catalog} WHERE rolname::pg_catalog.text = ANY (${textArray(names)})`),
   };
 }
 

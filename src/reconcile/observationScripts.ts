@@ -9,7 +9,6 @@ import {
 } from '../objects/accessObserved.ts';
 import { observeAuthinfo } from '../objects/authinfo.ts';
 import { observeBookkeeping, observeOutstandingProof } from '../objects/bookkeeping.ts';
-import { observeCarriedCode } from '../objects/carriedCode.ts';
 import { observeMetadata } from '../objects/citusMetadata.ts';
 import { observeCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { observeLeftovers } from '../objects/cleanup.ts';
@@ -107,7 +106,6 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
     ...observeShards(),
     observeInvalidIndexes(),
     ...(coordinator ? [observeLeftovers()] : []),
-    observeCarriedCode(),
     observeAuthinfo(),
     ...observeLedger(coordinator),
     observeForeignEventTriggers(),

@@ -2,7 +2,6 @@ import type { ObservedLedger } from '../initSql/ledgerTable.ts';
 import type { ObservedAccess, ObservedDatabaseGrants } from '../objects/accessObserved.ts';
 import type { ObservedAuthinfo } from '../objects/authinfo.ts';
 import type { Bookkeeping } from '../objects/bookkeeping.ts';
-import type { CarriedCode } from '../objects/carriedCode.ts';
 import type { ObservedMetadata } from '../objects/citusMetadata.ts';
 import type { ObservedUpgrade } from '../objects/citusUpgrade.ts';
 import type { Leftovers } from '../objects/cleanup.ts';
@@ -84,8 +83,6 @@ export interface DatabaseObservation {
   readonly invalidIndexes?: InvalidIndexes;
   /** On the coordinator. */
   readonly leftovers?: readonly Leftovers[];
-  /** Absent: everything belongs to superusers. */
-  readonly carriedCode?: readonly CarriedCode[];
   readonly authinfo?: readonly ObservedAuthinfo[];
   readonly ledger?: ObservedLedger;
   /** Roles that Citus manages in this database. */

@@ -1,3 +1,4 @@
+import { type CarriedCode, carriedCodeScript, readCarriedCode } from '../objects/carriedCode.ts';
 import type { AvailableExtension, MissingExtension } from '../objects/extension.ts';
 import {
   existingShardsScript,
@@ -98,6 +99,10 @@ export async function observeExistingShardsOf(
   names: readonly string[],
 ): Promise<ReadonlySet<string>> {
   return readExistingShards(await observed(run, node, 'database', existingShardsScript(names)));
+}
+
+export async function observeCarriedCodeOf(run: Run, node: NodeSpec): Promise<readonly CarriedCode[]> {
+  return readCarriedCode(await observed(run, node, 'database', carriedCodeScript()));
 }
 
 export async function observeShardDetailsOf(run: Run, node: NodeSpec): Promise<ShardDetails> {

@@ -15,9 +15,10 @@ import { SALT_BYTES } from '../postgres/scram.ts';
 import { type Failure, Interrupted } from '../report/errors.ts';
 import type { Redactor } from '../report/redact.ts';
 import type { DatabaseSpec, ExporterSpec, NodeSpec } from '../spec/types.ts';
+import { carryingStep } from './carrying.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
-import { observeAvailabilityOf, observeDatabaseOf, observeServerOf } from './observe.ts';
+import { observeAvailabilityOf, observeCarriedCodeOf, observeDatabaseOf, observeServerOf } from './observe.ts';
 import { observeShardFaults } from './observeShardFaults.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import { problemsFailure } from './problemsFailure.ts';
@@ -121,7 +122,13 @@ export async function check(run: Run, situation: Situation): Promise<Preflight> 
     const missing = missingExtensions(situation, node);
     return missing.length === 0 ? [] : await observeAvailabilityOf(run, node, missing);
   });
-  const result = preflight(situation, available);
+  // What others own is read only where Citus is about to carry it: an unchanged database costs nothing here.
+  const holding = databaseNodes(situation.topology).filter(({ group }) => situation.inside.has(group));
+  const carried =
+    carryingStep(situation) === undefined
+      ? undefined
+      : await byGroup(holding, (node) => observeCarriedCodeOf(run, node));
+  const result = preflight(situation, available, carried);
   if (result.problems.length > 0) throw preflightFailure(situation.database.name, result.problems);
   return result;
 }

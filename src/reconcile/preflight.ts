@@ -15,7 +15,7 @@ import { missingLibraryProblems } from '../objects/preloadLibraries.ts';
 import { ownersOf } from '../objects/role.ts';
 import { capacityProblems, capacityWarnings, serverProblems } from '../objects/serverProblems.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import { carriedProblems } from './carrying.ts';
+import { type Carried, carriedProblems } from './carrying.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import { newDatabaseProblems } from './newDatabaseProblems.ts';
@@ -34,7 +34,7 @@ export interface Preflight {
 type Available = ReadonlyMap<number, readonly AvailableExtension[]>;
 
 /** Everything that would stop the run later, found before anything is made. */
-export function preflight(situation: Situation, available: Available): Preflight {
+export function preflight(situation: Situation, available: Available, carried: Carried = new Map()): Preflight {
   const { spec, database, topology } = situation;
   const nodes = databaseNodes(topology);
   const coordinator = server(situation, topology.coordinator);
@@ -54,7 +54,7 @@ export function preflight(situation: Situation, available: Available): Preflight
       ...nodes.flatMap((node) =>
         eventTriggerProblems(inside(situation, node).foreignEventTriggers ?? [], label(situation, node)),
       ),
-      ...carriedProblems(situation),
+      ...carriedProblems(situation, carried),
       ...clusterProblems(situation),
     ],
     warnings: [

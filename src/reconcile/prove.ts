@@ -55,15 +55,23 @@ export async function verifyNodes(
     )),
   ];
   if (wrong.length > 0) {
-    throw new Failure({
-      kind: 'failed',
-      what: `Verification failed: database '${run.database}' is not ready`,
-      database: run.database,
-      cause: wrong.join('\n'),
-      next: 'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md lists them',
-    });
+    throw notReady(
+      run,
+      wrong,
+      'Remove the cause and run again; docs/DATABASE_MANAGEMENT_TROUBLESHOOTING.md lists them',
+    );
   }
   return { nodes: nodes.length, links: situation.spec.cluster.citus ? provedLinks(situation, reports) : 0 };
+}
+
+export function notReady({ database }: Run, wrong: readonly string[], next: string): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `Verification failed: database '${database}' is not ready`,
+    database,
+    cause: wrong.join('\n'),
+    next,
+  });
 }
 
 /** How long a daemon may take to start: Citus restarts one that ended after five seconds. */

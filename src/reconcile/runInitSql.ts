@@ -1,3 +1,4 @@
+import type { Context } from '../context.ts';
 import { type InitSqlLogin, initSqlLogin } from '../objects/initSqlRole.ts';
 import { WRONG_VALUE } from '../objects/parameter.ts';
 import type { Session } from '../postgres/connection.ts';
@@ -8,11 +9,22 @@ import { executeAsRole } from './executeAsRole.ts';
 import { executeInitSql, type InitSqlWork } from './executeInitSql.ts';
 import { guardInitSql } from './guardInitSql.ts';
 import { newMark } from './initSqlUnits.ts';
+import type { Passwords } from './observeSituation.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
 
 /** undefined: as the superuser. */
 export type OpenInitSql = (login: InitSqlLogin | undefined) => Promise<Session>;
+
+/** How that session logs in. */
+export function accessOf(
+  { access }: Context,
+  login: InitSqlLogin | undefined,
+  passwords: Passwords,
+): Context['access'] {
+  if (login === undefined) return access;
+  return { ...access, user: login.user.name, password: passwords.get(login.user.name) };
+}
 
 /** Carries out what initSqlItems() decided, in a session of its own. Returns how many changes that made. */
 export async function runInitSql(

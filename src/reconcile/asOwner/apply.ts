@@ -18,7 +18,7 @@ import type { Passwords } from '../observeSituation.ts';
 import { endOrphans } from '../orphans.ts';
 import { planOf } from '../planDatabase.ts';
 import type { Run } from '../run.ts';
-import { runInitSql } from '../runInitSql.ts';
+import { accessOf, runInitSql } from '../runInitSql.ts';
 import { server } from '../situation.ts';
 import type { WorkReport } from '../workReport.ts';
 import { checkRights, decideAsOwner, type GivenAsOwner } from './assess.ts';
@@ -88,8 +88,9 @@ async function prove(run: Run, situation: OwnerSituation, changes: number, log: 
 
 /** What Citus should have carried to the workers shows here. */
 function nothingLeft(situation: OwnerSituation): void {
-  const { steps } = planOf(situation, [], OWNER_ORDER);
-  const left = runsAlways(situation.initSql) ? steps.filter(({ title }) => !title.includes('SQL')) : steps;
+  // initSQL with policy `always` is due in every run.
+  const seen: OwnerSituation = runsAlways(situation.initSql) ? { ...situation, initSql: { kind: 'none' } } : situation;
+  const { steps: left } = planOf(seen, [], OWNER_ORDER);
   if (left.length === 0) return;
   throw new Failure({
     kind: 'failed',
@@ -107,16 +108,12 @@ async function openInitSql(
   login: InitSqlLogin | undefined,
   passwords: Passwords,
 ): Promise<Session> {
-  const access =
-    login === undefined
-      ? context.access
-      : { ...context.access, user: login.user.name, password: passwords.get(login.user.name) };
   // A session that begins with a parameter of superusers could not begin.
   const known = new Map(servers.get(0)?.knownParameters.map(({ name, context: of }) => [name.toLowerCase(), of]));
   const may = (name: string) =>
     known.get(name.toLowerCase()) !== 'superuser' || (login === undefined && rights.settable?.includes(name) === true);
   const own = Object.entries(sessionSettings(database)).filter(([name]) => may(name));
-  return await connect({ node: coordinator, database: database.name }, access, {
+  return await connect({ node: coordinator, database: database.name }, accessOf(context, login, passwords), {
     applicationName: `citus-databases initSQL ${database.name}`,
     pinned: false,
     settings: { ...Object.fromEntries(own), role: login?.role ?? 'none' },

@@ -48,7 +48,7 @@ export function lacking(
 }
 
 export function namesRole(summary: string, name: string): boolean {
-  return summary.split(/[ ,]+/).includes(quoteIdentifier(name)) || summary.includes(quoteIdentifier(name));
+  return summary.includes(quoteIdentifier(name));
 }
 
 interface RightsOnNode {

@@ -17,10 +17,9 @@ import {
   observeDigestOfNodes,
   observeExtensionNeeds,
   observeOwnRights,
-  observePublicRoles,
 } from '../../objects/ownRights.ts';
 import { observeKnownParameters, observeParameters } from '../../objects/parameter.ts';
-import type { ObservedRole } from '../../objects/role.ts';
+import { type ObservedRole, observeRoles } from '../../objects/role.ts';
 import { observeSchemas, observeTenantSchemas } from '../../objects/schema.ts';
 import type { ServerSettings } from '../../objects/server.ts';
 import { rolesOf } from '../../objects/user.ts';
@@ -52,7 +51,7 @@ function scriptFor(database: DatabaseSpec, roles: readonly string[]): string {
       key: 'version',
       value: "pg_catalog.to_jsonb(pg_catalog.current_setting('server_version_num')::pg_catalog.int4)",
     },
-    observePublicRoles(roles),
+    observeRoles(roles, 'pg_roles'),
     observeMemberships(users),
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),

@@ -1,6 +1,5 @@
-import { Failure } from '../../report/errors.ts';
 import type { LineLog, StepLog } from '../../report/stepLog.ts';
-import { probeDistributedTable } from '../prove.ts';
+import { notReady, probeDistributedTable } from '../prove.ts';
 import { proveUsers, type UsersToProve } from '../proveUsers.ts';
 import type { Run } from '../run.ts';
 import { inside, label } from '../situation.ts';
@@ -25,7 +24,9 @@ export async function proveAsOwner(
 ): Promise<OwnerProof> {
   const { declared, topology, workers, rights } = situation;
   const wrong = [...clusterProblems(situation).map(({ node, what }) => `${node}: ${what}`), ...schemaFaults(situation)];
-  if (wrong.length > 0) throw notProved(run, wrong);
+  if (wrong.length > 0) {
+    throw notReady(run, wrong, 'Remove the cause and run again; what needs a superuser is for an administrator to do');
+  }
   const nodes = 1 + workers.length;
   if (!declared.cluster.citus) {
     log.line('✓ the database answers and holds what was declared', 1);
@@ -69,16 +70,6 @@ function schemaFaults(situation: OwnerSituation): readonly string[] {
       ];
     }),
   );
-}
-
-function notProved(run: Run, wrong: readonly string[]): Failure {
-  return new Failure({
-    kind: 'failed',
-    what: `Verification failed: database '${run.database}' is not ready`,
-    database: run.database,
-    cause: wrong.join('\n'),
-    next: 'Remove the cause and run again; what needs a superuser is for an administrator to do',
-  });
 }
 
 /** What cannot be called ready without qualification. */

@@ -1,4 +1,4 @@
-import type { Problem } from '../../objects/change.ts';
+import type { Change, Problem } from '../../objects/change.ts';
 import { quoteIdentifier } from '../../postgres/quote.ts';
 import { label, server } from '../situation.ts';
 import { ownedParameterItems, ownedRoleItems } from './items.ts';
@@ -25,37 +25,24 @@ export function roleProblems(situation: OwnerSituation): readonly Problem[] {
       ),
     );
   }
-  const exists = (name: string) => coordinator.roles.some((role) => role.name === name);
-  const administered = (name: string) => rights.roles.some((role) => role.name === name && role.admin);
   if (rights.createRole) {
-    const touched = database.users.filter(
-      ({ name }) => exists(name) && !administered(name) && !isSuperuserRole(situation, name),
-    );
-    for (const declared of touched) {
-      const changes = [...due, ...ofUsers].filter(({ summary }) => namesRole(summary, declared.name));
-      if (changes.length === 0) continue;
-      problems.push(
-        lacking(
-          changes,
-          label(situation, topology.coordinator),
-          `'${rights.user}' has no ADMIN option on role '${declared.name}'`,
-          `GRANT ${quoteIdentifier(declared.name)} TO ${user} WITH ADMIN OPTION`,
-        ),
-      );
+    const administered = (name: string) => rights.roles.some((role) => role.name === name && role.admin);
+    const ungranted = (name: string) =>
+      coordinator.roles.some((role) => role.name === name) && !administered(name) && !isSuperuserRole(situation, name);
+    const withoutAdmin = (name: string, changes: readonly Change[]) => {
+      if (changes.length === 0) return;
+      const why = `'${rights.user}' has no ADMIN option on role '${name}'`;
+      const grant = `GRANT ${quoteIdentifier(name)} TO ${user} WITH ADMIN OPTION`;
+      problems.push(lacking(changes, label(situation, topology.coordinator), why, grant));
+    };
+    for (const { name } of database.users.filter((declared) => ungranted(declared.name))) {
+      const changes = [...due, ...ofUsers].filter(({ summary }) => namesRole(summary, name));
+      withoutAdmin(name, changes);
     }
     const groups = new Set(situation.users.flatMap((wanted) => wanted.groups));
-    const ungranted = (name: string) => exists(name) && !administered(name) && !isSuperuserRole(situation, name);
     for (const group of [...groups].filter(ungranted)) {
       const changes = due.filter(({ summary }) => summary.includes(' a member of ') && namesRole(summary, group));
-      if (changes.length === 0) continue;
-      problems.push(
-        lacking(
-          changes,
-          label(situation, topology.coordinator),
-          `'${rights.user}' has no ADMIN option on role '${group}'`,
-          `GRANT ${quoteIdentifier(group)} TO ${user} WITH ADMIN OPTION`,
-        ),
-      );
+      withoutAdmin(group, changes);
     }
   }
   return [...problems, ...absentRoles(situation)];
