@@ -207,7 +207,8 @@ describe.skipIf(real === undefined)('on real Citus', () => {
 
   test('a worker set back to an earlier moment by a backup, with the same tables', async () => {
     const restore = await backUp(cluster, 2);
-    await query(cluster, 0, DATABASE, "INSERT INTO events SELECT i, 'late' FROM generate_series(1001, 1100) i");
+    // By its schema: where others may create objects, the superuser's search_path is pg_catalog.
+    await query(cluster, 0, DATABASE, "INSERT INTO public.events SELECT i, 'late' FROM generate_series(1001, 1100) i");
     await query(cluster, 2, 'postgres', 'SELECT pg_switch_wal()');
     await query(cluster, 2, 'postgres', 'CHECKPOINT');
     // as if the hour had passed in which a run does not record it again
