@@ -330,11 +330,23 @@ describe('values of the cluster', () => {
 
   test('offers the coordinator alone to the outside', () => {
     const objects = render({
-      values: { service: { type: 'LoadBalancer', annotations: { 'example.org/internal': 'true' } } },
+      values: {
+        service: {
+          type: 'LoadBalancer',
+          loadBalancerClass: 'example.org/internal',
+          loadBalancerIP: '10.0.0.1',
+          annotations: { 'example.org/internal': 'true' },
+        },
+      },
     });
-    expect(at(named(objects, 'Service', 'citusdemo-0'), 'spec.type')).toBe('LoadBalancer');
+    const balanced = { type: 'LoadBalancer', loadBalancerClass: 'example.org/internal', loadBalancerIP: '10.0.0.1' };
+    expect(named(objects, 'Service', 'citusdemo-0')).toMatchObject({ spec: balanced });
     expect(named(objects, 'Service', 'citusdemo-0').metadata.annotations).toEqual({ 'example.org/internal': 'true' });
-    expect(at(named(objects, 'Service', 'citusdemo-1'), 'spec.type')).toBe('ClusterIP');
+    for (const key of Object.keys(balanced)) {
+      expect(at(named(objects, 'Service', 'citusdemo-1'), `spec.${key}`)).toBe(
+        key === 'type' ? 'ClusterIP' : undefined,
+      );
+    }
   });
 
   test('keeps the pods of a group apart as told', () => {

@@ -95,7 +95,9 @@ describe('failures and the way on from there', () => {
 
   step('drop needs the confirmation, and then removes the database from every node', 180, async () => {
     const drop = (...args: string[]) => release.script('run-in-cluster', ['citusdemo', 'drop', 'stock', ...args]);
-    expect((await drop()).code).toBe(2);
+    const unconfirmed = await drop();
+    expect(unconfirmed.code, unconfirmed.stderr).toBe(2);
+    expect(unconfirmed.stdout.match(/^ERROR: /gm), unconfirmed.stdout).toHaveLength(1);
     expect(await release.sql(0, 'stock', 'SELECT 1')).toBe('1');
     const dropped = await drop('--confirm', 'stock');
     expect(dropped.code, dropped.stdout + dropped.stderr).toBe(0);

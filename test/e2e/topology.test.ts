@@ -68,6 +68,8 @@ describe('a cluster whose nodes change', () => {
       note(`deleted ${victim}; ${await release.leader(0)} leads now`);
       expect(await release.sql(0, 'slow', 'SELECT count(*) FROM before_it')).toBe('2');
       expect(await release.sql(0, 'slow', 'SELECT count(*) FROM after_it')).toBe('0');
+      // As documented, and as the newest pod has it, should there be several.
+      expect(await release.kubectl('logs', 'job/citusdemo-create-db-slow')).toContain("Database 'slow' is ready!");
       expect(await release.jobLog('slow')).toContain("Database 'slow' is ready!");
       await release.ready({ 0: 2, 1: 2, 2: 1 });
     },
