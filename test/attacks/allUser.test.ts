@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { connect } from '../support/cluster.ts';
 import type { Outcome } from '../support/program.ts';
-import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import { MALLORY, PASSWORD, type Scene } from './support/laboratory.ts';
 import { overloads, shadows } from './support/names.ts';
 import { BAITS } from './support/objects.ts';
 import { didSomething, refusedToAll } from './support/refused.ts';
 
 /** A user with access: all makes objects in a database that belongs to the superuser, beside those of the superuser. */
 
-let laboratory: Laboratory;
+const test = laboratoryTest;
 let scene: Scene;
 let powers: unknown;
 
-beforeAll(async () => {
-  laboratory = await startLaboratory();
+test.beforeAll(async ({ laboratory }) => {
   scene = await laboratory.scene('shop', {
     access: 'all',
     more: {
@@ -25,11 +25,7 @@ beforeAll(async () => {
   powers = await laboratory.powers();
 });
 
-afterAll(async () => {
-  await laboratory?.close();
-});
-
-test.each(refusedToAll(MALLORY, 'shop'))('%s', async (attempt) => {
+test.for(refusedToAll(MALLORY, 'shop'))('%s', async (attempt, { laboratory }) => {
   for (const { group } of laboratory.cluster.nodes) {
     const client = await connect(laboratory.cluster, group, 'shop', { name: MALLORY, password: PASSWORD });
     try {
@@ -97,7 +93,7 @@ test('a trigger on a table of the superuser: not hers to make', async () => {
   expect(await scene.sprung()).toEqual([]);
 });
 
-test('a flood of connections to every node: never a false word', async () => {
+test('a flood of connections to every node: never a false word', async ({ laboratory }) => {
   const flood = (group: number) =>
     Array.from({ length: 60 }, () =>
       connect(laboratory.cluster, group, 'shop', { name: MALLORY, password: PASSWORD }).then((client) => {
@@ -117,6 +113,6 @@ test('a flood of connections to every node: never a false word', async () => {
   }
 });
 
-test('nobody gained anything', async () => {
+test('nobody gained anything', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
 });

@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeEach, expect } from 'vitest';
 import { createAuthority } from '../support/certificates.ts';
-import { type LocalCluster, nodeOf, startLocalCluster } from '../support/cluster.ts';
+import { nodeOf } from '../support/cluster.ts';
+import { tlsClusterTest } from '../support/fixtures.ts';
 import { runProgram } from '../support/program.ts';
 
 /**
@@ -16,8 +17,83 @@ const authority = createAuthority('Authority of the cluster');
 const server = authority.issue({ commonName: 'postgres', dns: ['localhost'], ip: ['127.0.0.1'] });
 const own = createAuthority('Somebody else').issue({ commonName: 'postgres', dns: ['localhost'], ip: ['127.0.0.1'] });
 
-let cluster: LocalCluster;
-let folder: string;
+const test = tlsClusterTest({ server, authority }, { workers: 0, citus: 'none' })
+  .extend('relay', { scope: 'file' }, ({ cluster }) => (client: net.Socket, first?: Buffer): void => {
+    const { answer, change = (chunk: Buffer) => chunk, endless, upstream } = man;
+    const watch = (chunk: Buffer) => void seen.push(chunk);
+    if (upstream === 'nobody') {
+      const reply = (chunk: Buffer) => {
+        watch(chunk);
+        if (endless !== undefined) talk(client, endless);
+        const text = answer?.(chunk);
+        if (text !== undefined) client.write(text);
+      };
+      if (first !== undefined) reply(first);
+      client.on('data', reply);
+      return;
+    }
+    const { host, port } = nodeOf(cluster, 0);
+    const tcp = net.connect(port, host);
+    tcp.on('error', () => undefined);
+    const join = (target: net.Socket) => {
+      target.on('error', () => undefined);
+      if (first !== undefined) target.write(first);
+      client.on('data', (chunk) => {
+        watch(chunk);
+        target.write(chunk);
+      });
+      target.on('data', (chunk) => void client.write(change(chunk)));
+      target.on('close', () => client.destroy());
+      client.on('close', () => target.destroy());
+    };
+    if (upstream === 'plain') {
+      join(tcp);
+      return;
+    }
+    client.pause();
+    tcp.write(SSL_REQUEST);
+    tcp.once('data', () => {
+      const secured = tls.connect({ socket: tcp, rejectUnauthorized: false }, () => {
+        join(secured);
+        client.resume();
+      });
+      secured.on('error', () => undefined);
+    });
+  })
+  .extend(
+    'wait',
+    { scope: 'file' },
+    ({ cluster, folder }) =>
+      async (mode: string, ca: 'with' | 'without' = 'without') => {
+        const address = proxy.address();
+        const port = typeof address === 'object' && address !== null ? address.port : 0;
+        const spec = {
+          cluster: { citus: false, passwordFile: cluster.passwordFile, coordinator: { host: '127.0.0.1', port } },
+          ssl: { enabled: true, mode, directory: path.join(folder, ca) },
+          databases: [{ name: 'skymap', maxAttempts: 1 }],
+        };
+        const { code, stdout, stderr, milliseconds } = await runProgram(cluster, ['wait'], spec);
+        const sent = Buffer.concat(seen).toString('latin1');
+        expect(sent).not.toContain(cluster.password);
+        expect(milliseconds).toBeLessThan(30_000);
+        return { code, text: stdout + stderr, sent };
+      },
+  )
+  .extend('stand', { scope: 'file' }, ({ relay }) => (client: net.Socket): void => {
+    client.on('error', () => undefined);
+    client.once('data', (first) => {
+      if (!first.equals(SSL_REQUEST)) return relay(client, first);
+      if (man.tls === 'none') {
+        client.write('N');
+        return relay(client);
+      }
+      client.write('S');
+      const secured = new tls.TLSSocket(client, { isServer: true, key: own.key, cert: own.certificate });
+      secured.on('error', () => undefined);
+      relay(secured);
+    });
+  });
+
 let proxy: net.Server;
 let man: Man;
 let seen: Buffer[] = [];
@@ -36,28 +112,16 @@ interface Man {
   readonly endless?: { readonly head: Buffer; readonly chunk: Buffer; readonly onSent: (bytes: number) => void };
 }
 
-beforeAll(async () => {
-  folder = await mkdtemp('/tmp/citus-databases-between-');
-  const files = {
-    certificate: path.join(folder, 's.crt'),
-    key: path.join(folder, 's.key'),
-    ca: path.join(folder, 'ca'),
-  };
-  await writeFile(files.certificate, server.certificate);
-  await writeFile(files.key, server.key);
-  await writeFile(files.ca, authority.certificate);
+test.beforeAll(async ({ folder, stand }) => {
   await mkdir(path.join(folder, 'with'));
   await mkdir(path.join(folder, 'without'));
   await writeFile(path.join(folder, 'with', 'ca.crt'), authority.certificate);
-  cluster = await startLocalCluster({ workers: 0, citus: 'none', ssl: files });
   proxy = net.createServer((client) => stand(client));
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
 });
 
 afterAll(async () => {
   proxy?.close();
-  await cluster?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 beforeEach(() => {
@@ -65,64 +129,6 @@ beforeEach(() => {
 });
 
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
-
-function stand(client: net.Socket): void {
-  client.on('error', () => undefined);
-  client.once('data', (first) => {
-    if (!first.equals(SSL_REQUEST)) return relay(client, first);
-    if (man.tls === 'none') {
-      client.write('N');
-      return relay(client);
-    }
-    client.write('S');
-    const secured = new tls.TLSSocket(client, { isServer: true, key: own.key, cert: own.certificate });
-    secured.on('error', () => undefined);
-    relay(secured);
-  });
-}
-
-function relay(client: net.Socket, first?: Buffer): void {
-  const { answer, change = (chunk: Buffer) => chunk, endless, upstream } = man;
-  const watch = (chunk: Buffer) => void seen.push(chunk);
-  if (upstream === 'nobody') {
-    const reply = (chunk: Buffer) => {
-      watch(chunk);
-      if (endless !== undefined) talk(client, endless);
-      const text = answer?.(chunk);
-      if (text !== undefined) client.write(text);
-    };
-    if (first !== undefined) reply(first);
-    client.on('data', reply);
-    return;
-  }
-  const { host, port } = nodeOf(cluster, 0);
-  const tcp = net.connect(port, host);
-  tcp.on('error', () => undefined);
-  const join = (target: net.Socket) => {
-    target.on('error', () => undefined);
-    if (first !== undefined) target.write(first);
-    client.on('data', (chunk) => {
-      watch(chunk);
-      target.write(chunk);
-    });
-    target.on('data', (chunk) => void client.write(change(chunk)));
-    target.on('close', () => client.destroy());
-    client.on('close', () => target.destroy());
-  };
-  if (upstream === 'plain') {
-    join(tcp);
-    return;
-  }
-  client.pause();
-  tcp.write(SSL_REQUEST);
-  tcp.once('data', () => {
-    const secured = tls.connect({ socket: tcp, rejectUnauthorized: false }, () => {
-      join(secured);
-      client.resume();
-    });
-    secured.on('error', () => undefined);
-  });
-}
 
 function talk(client: net.Socket, { head, chunk, onSent }: NonNullable<Man['endless']>): void {
   client.write(head);
@@ -132,21 +138,6 @@ function talk(client: net.Socket, { head, chunk, onSent }: NonNullable<Man['endl
     client.write(chunk, () => setTimeout(more, 1));
   };
   more();
-}
-
-async function wait(mode: string, ca: 'with' | 'without' = 'without') {
-  const address = proxy.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const spec = {
-    cluster: { citus: false, passwordFile: cluster.passwordFile, coordinator: { host: '127.0.0.1', port } },
-    ssl: { enabled: true, mode, directory: path.join(folder, ca) },
-    databases: [{ name: 'skymap', maxAttempts: 1 }],
-  };
-  const { code, stdout, stderr, milliseconds } = await runProgram(cluster, ['wait'], spec);
-  const sent = Buffer.concat(seen).toString('latin1');
-  expect(sent).not.toContain(cluster.password);
-  expect(milliseconds).toBeLessThan(30_000);
-  return { code, text: stdout + stderr, sent };
 }
 
 const without = (what: string) => (chunk: Buffer) => {
@@ -159,32 +150,34 @@ const without = (what: string) => (chunk: Buffer) => {
 
 const PLUS = 'SCRAM-SHA-256-PLUS\0';
 
-test('nobody in between: each mode gets in', async () => {
+test('nobody in between: each mode gets in', async ({ wait }) => {
   man = { tls: 'none', upstream: 'plain' };
   expect(await wait('disable')).toMatchObject({ code: 0 });
 });
 
-test.each(['require', 'verify-ca', 'verify-full'])('TLS taken away, %s: nothing is said', async (mode) => {
+test.for(['require', 'verify-ca', 'verify-full'])('TLS taken away, %s: nothing is said', async (mode, { wait }) => {
   man = { tls: 'none', upstream: 'plain' };
   expect(await wait(mode, 'with')).toEqual({ code: 1, text: expect.stringContaining('does not speak TLS'), sent: '' });
 });
 
-test('TLS taken away, prefer: the exchange is overheard, and the password is not in it', async () => {
+test('TLS taken away, prefer: the exchange is overheard, and the password is not in it', async ({ wait }) => {
   man = { tls: 'none', upstream: 'plain' };
   const { code, sent } = await wait('prefer');
   expect(code).toBe(0);
   expect(sent).toContain('SCRAM-SHA-256');
 });
 
-test.each(['verify-ca', 'verify-full', 'require'])(
+test.for(['verify-ca', 'verify-full', 'require'])(
   'another certificate, %s with an authority: nothing is said',
-  async (mode) => {
+  async (mode, { wait }) => {
     man = { tls: 'own', upstream: 'tls' };
     expect(await wait(mode, 'with')).toMatchObject({ code: 1, sent: '' });
   },
 );
 
-test('another certificate, require without an authority: the exchange is bound to it, and the server refuses', async () => {
+test('another certificate, require without an authority: the exchange is bound to it, and the server refuses', async ({
+  wait,
+}) => {
   man = { tls: 'own', upstream: 'tls' };
   expect(await wait('require')).toMatchObject({
     code: 1,
@@ -192,7 +185,7 @@ test('another certificate, require without an authority: the exchange is bound t
   });
 });
 
-test('the offer of channel binding taken away, require: no answer', async () => {
+test('the offer of channel binding taken away, require: no answer', async ({ wait }) => {
   man = { tls: 'own', upstream: 'tls', change: without(PLUS) };
   const { code, text, sent } = await wait('require');
   expect({ code, text }).toEqual({ code: 1, text: expect.stringContaining('offers no SCRAM-SHA-256-PLUS over TLS') });
@@ -220,7 +213,7 @@ function scram(attributes: (nonce: string) => string): (chunk: Buffer) => Buffer
   };
 }
 
-test.each([
+test.for([
   ['clear text', () => authentication(3), 'in clear text'],
   ['MD5', () => authentication(5, 'salt'), 'as an MD5 hash'],
   ['nothing', () => IN, 'without proving that it knows the password'],
@@ -232,7 +225,7 @@ test.each([
   ['more iterations than a day has time for', scram((nonce) => `r=${nonce},s=${SALT},i=2147483647`), ''],
   ['an extension that must be understood', scram((nonce) => `m=x,r=${nonce},s=${SALT},i=1`), ''],
   ['another nonce', scram(() => `r=other,s=${SALT},i=4096`), ''],
-] as const)('a server that asks for %s gets no proof of the password', async (_, answer, words) => {
+] as const)('a server that asks for %s gets no proof of the password', async ([_, answer, words], { wait }) => {
   for (const [mode, kind] of [
     ['prefer', 'own'],
     ['prefer', 'none'],
@@ -247,7 +240,7 @@ test.each([
   }
 });
 
-test('a server that lets everybody in and never stops talking is not listened to', async () => {
+test('a server that lets everybody in and never stops talking is not listened to', async ({ wait }) => {
   // A parameter's status of 1 GB, of which a chunk comes for each millisecond.
   const head = Buffer.from('S\x3f\xff\xff\xff', 'latin1');
   const chunk = Buffer.alloc(1_000_000, 'x');
@@ -272,7 +265,7 @@ test('a server that lets everybody in and never stops talking is not listened to
   expect(sent).toBeLessThan(20_000_000);
 });
 
-test('an exchange that is handed on to a server with another password ends there', async () => {
+test('an exchange that is handed on to a server with another password ends there', async ({ cluster }) => {
   const { host, port } = nodeOf(cluster, 0);
   // The same server, as a role that has another one: what a stolen name or address amounts to.
   const spec = {

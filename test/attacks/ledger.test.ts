@@ -1,18 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { type Laboratory, MALLORY, type Scene, startLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import { MALLORY, type Scene } from './support/laboratory.ts';
 
 /** What this program remembers in a database that others own is read only where nobody else could have written it. */
 
-let laboratory: Laboratory;
-
-beforeAll(async () => {
-  laboratory = await startLaboratory();
-});
-
-afterAll(async () => {
-  await laboratory?.close();
-});
+const test = laboratoryTest;
 
 const VIEW_COLUMNS = "'h' AS hash, 0 AS occurrence, 1 AS ordinal, 1 AS line, 's' AS statement, 'done' AS state";
 
@@ -91,9 +84,9 @@ const FORGERIES: readonly Forgery[] = [
   ],
 ];
 
-test.each(FORGERIES)(
+test.for(FORGERIES)(
   '%s: no row of it is read, and it is refused by name',
-  async (name, access, group, sql, provoke) => {
+  async ([name, access, group, sql, provoke], { laboratory }) => {
     const database = `forged_${FORGERIES.findIndex(([candidate]) => candidate === name)}`;
     const scene = await laboratory.scene(database, { access });
     const before = await laboratory.powers();
@@ -116,7 +109,7 @@ test.each(FORGERIES)(
   },
 );
 
-test('ALTER DATABASE … SET role does not give the ledger to the owner', async () => {
+test('ALTER DATABASE … SET role does not give the ledger to the owner', async ({ laboratory }) => {
   const scene = await laboratory.scene('given_away');
   for (const { group } of laboratory.cluster.nodes) {
     await scene.asMallory(group, `ALTER DATABASE given_away SET role = ${MALLORY}`);

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { query } from '../support/cluster.ts';
 import type { Outcome } from '../support/program.ts';
-import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import type { Scene } from './support/laboratory.ts';
 import { operators, overloads, shadows } from './support/names.ts';
 import { BAITS } from './support/objects.ts';
 
@@ -42,7 +43,7 @@ const ATTACKS: readonly Attack[] = [
   },
 ];
 
-let laboratory: Laboratory;
+const test = laboratoryTest;
 let scene: Scene;
 let powers: unknown;
 const provoked = new Map<string, readonly string[]>();
@@ -54,8 +55,7 @@ function trapName(attack: Attack): string {
   return attack.name.replaceAll(/\W+/g, '_');
 }
 
-beforeAll(async () => {
-  laboratory = await startLaboratory();
+test.beforeAll(async ({ laboratory }) => {
   const { cluster } = laboratory;
   scene = await laboratory.scene('shop', { groups: [0, 1], more: { workerGroups: [1] } });
   await scene.asClient(`CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id')`);
@@ -89,16 +89,12 @@ beforeAll(async () => {
   sprung = await scene.sprung();
 });
 
-afterAll(async () => {
-  await laboratory?.close();
-});
-
 test.each(ATTACKS)('$name', (attack) => {
   expect(provoked.get(attack.name)).toContain(trapName(attack));
   expect(sprung).not.toContain(trapName(attack));
 });
 
-test('nobody gained anything, and the program did its work', async () => {
+test('nobody gained anything, and the program did its work', async ({ laboratory }) => {
   expect(sprung).toEqual([]);
   expect(await laboratory.powers()).toEqual(powers);
   const codes = runs.map(({ code, stdout, stderr }) => ({ code, text: stdout + stderr }));
@@ -109,7 +105,7 @@ test('nobody gained anything, and the program did its work', async () => {
   });
 });
 
-test('a view in the place of a shard', async ({ skip }) => {
+test('a view in the place of a shard', async ({ skip, laboratory }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in has no shards');
   const own = await laboratory.scene('shards');
   await own.asClient("CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id')");

@@ -1,19 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { databaseLock, registrationLock } from '../../src/postgres/advisoryLock.ts';
 import { connect } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, specOf } from '../support/program.ts';
-import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
+import { specOf } from '../support/program.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import { MALLORY, PASSWORD, type Scene } from './support/laboratory.ts';
 
 /** A user that may read, and connect to `postgres` as everybody may: it can hold up others, for a while. */
 
-let laboratory: Laboratory;
-let program: BuiltProgram;
+const test = laboratoryTest.extend(
+  'mallory',
+  { scope: 'file' },
+  ({ laboratory }) =>
+    async (database: string, group = 0) => {
+      const client = await connect(laboratory.cluster, group, database, { name: MALLORY, password: PASSWORD });
+      client.on('error', () => undefined);
+      return client;
+    },
+);
+
 let scene: Scene;
 let powers: unknown;
 
-beforeAll(async () => {
-  [laboratory, program] = await Promise.all([startLaboratory(), buildProgram()]);
+test.beforeAll(async ({ laboratory }) => {
   scene = await laboratory.scene('shop', {
     access: 'readOnly',
     more: { initSQL: 'CREATE TABLE t (a int)', maxAttempts: 4, retryDelaySeconds: 5 },
@@ -21,21 +30,10 @@ beforeAll(async () => {
   powers = await laboratory.powers();
 });
 
-afterAll(async () => {
-  await program?.remove();
-  await laboratory?.close();
-});
-
-async function mallory(database: string, group = 0) {
-  const client = await connect(laboratory.cluster, group, database, { name: MALLORY, password: PASSWORD });
-  client.on('error', () => undefined);
-  return client;
-}
-
-test.each([
+test.for([
   ['the lock of a database', databaseLock('shop').key],
   ['the lock of registration', registrationLock().key],
-])('%s is taken from it', async (_, key) => {
+])('%s is taken from it', async ([_, key], { mallory }) => {
   const holders = await Promise.all([1, 2, 3].map(() => mallory('postgres')));
   const waits = holders.map((client) => client.query(`SELECT pg_advisory_lock(${key})`).catch(() => undefined));
   await sleep(200);
@@ -46,7 +44,7 @@ test.each([
   await Promise.all(waits);
 });
 
-test('a reconnect loop on the lock: a run gets it before its deadline', async () => {
+test('a reconnect loop on the lock: a run gets it before its deadline', async ({ mallory }) => {
   const stop = new AbortController();
   const loop = async () => {
     while (!stop.signal.aborted) {
@@ -77,7 +75,11 @@ test('a reconnect loop on the lock: a run gets it before its deadline', async ()
   }
 });
 
-test('a table that initSQL waits for: SIGTERM ends the wait in time, and not with exit code 0', async () => {
+test('a table that initSQL waits for: SIGTERM ends the wait in time, and not with exit code 0', async ({
+  laboratory,
+  program,
+  mallory,
+}) => {
   const client = await mallory('shop');
   await client.query('BEGIN; SELECT * FROM public.t');
   const spec = specOf(laboratory.cluster, [
@@ -94,7 +96,7 @@ test('a table that initSQL waits for: SIGTERM ends the wait in time, and not wit
   await client.end();
 });
 
-test('a flood of connections: the program says so and does not call it ready', async () => {
+test('a flood of connections: the program says so and does not call it ready', async ({ mallory }) => {
   const clients = (await Promise.allSettled(Array.from({ length: 100 }, () => mallory('shop')))).flatMap((result) =>
     result.status === 'fulfilled' ? [result.value] : [],
   );
@@ -158,7 +160,7 @@ const ATTEMPTS: readonly string[] = [
   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND datname IS NOT NULL",
 ];
 
-test.each(ATTEMPTS)('%s', async (attempt) => {
+test.for(ATTEMPTS)('%s', async (attempt, { laboratory, mallory }) => {
   for (const { group } of laboratory.cluster.nodes) {
     const client = await mallory('shop', group);
     try {
@@ -175,7 +177,7 @@ test.each(ATTEMPTS)('%s', async (attempt) => {
   }
 });
 
-test('nobody gained anything, and the database is ready', async () => {
+test('nobody gained anything, and the database is ready', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
   const { code, stdout, stderr } = await scene.run(['verify']);
   expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { runCommandLine } from '../support/commandLine.ts';
+import { programTest } from '../support/fixtures.ts';
 import { everything, seed } from './support/sample.ts';
 
 /** Documents that were damaged on their way: whatever the bytes, a readable message, and no connection for a wrong spec. */
@@ -14,19 +14,9 @@ const SAMPLE = { numRuns: everything ? 2_000 : 200, seed };
 /** A damaged document may ask for hours of patience: by then it has been taken for a spec. */
 const LONG_MS = 20_000;
 
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bad-input-'));
-  await writeFile(path.join(folder, 'password'), 'secret of this test\n', { mode: 0o600 });
-});
-
-afterAll(async () => {
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
-function document(port: number): Buffer {
-  return Buffer.from(`cluster:
+const test = programTest
+  .extend('document', { scope: 'file' }, ({ folder }) => (port: number): Buffer => {
+    return Buffer.from(`cluster:
   name: citusdemo
   passwordFile: ${folder}/password
   coordinator: { group: 0, host: 127.0.0.1, port: ${port} }
@@ -44,33 +34,55 @@ databases:
       CREATE TABLE t (a int); -- 'x'
       SELECT $body$ ; $body$;
 `);
-}
+  })
+  /**
+   * Each document has a node, and a port, of its own: a connection that a run before it gave up on may be accepted when
+   * the next run has begun.
+   */
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ folder }) =>
+      async (documentFor: (port: number) => Uint8Array): Promise<Ended> => {
+        const listener = await listen();
+        try {
+          const file = path.join(folder, 'spec.yaml');
+          await writeFile(file, documentFor(listener.port));
+          let timer: NodeJS.Timeout | undefined;
+          const { code, out } = await runCommandLine(['apply', '--spec', file], (handler) => {
+            timer = setTimeout(() => handler('SIGTERM'), LONG_MS);
+          });
+          clearTimeout(timer);
+          return { code, text: out, connections: await listener.connections() };
+        } finally {
+          listener.close();
+        }
+      },
+  )
+  .extend(
+    'expectReadable',
+    { scope: 'file' },
+    ({ run }) =>
+      async (documentFor: (port: number) => Uint8Array): Promise<Ended> => {
+        const ended = await run(documentFor);
+        // 1: the document is still a spec, and nobody answers at its port. 143: it is a spec with much patience.
+        expect([1, 2, 143]).toContain(ended.code);
+        expect(ended.text).not.toContain('has a defect');
+        expect(ended.text).toMatch(/^ERROR: .+|Stopped by SIGTERM/m);
+        if (ended.code === 2) expect(ended.connections).toBe(0);
+        return ended;
+      },
+  );
+
+test.beforeAll(async ({ folder }) => {
+  await writeFile(path.join(folder, 'password'), 'secret of this test\n', { mode: 0o600 });
+});
 
 interface Ended {
   readonly code: number;
   readonly text: string;
   /** How many the program made to the port of the document. */
   readonly connections: number;
-}
-
-/**
- * Each document has a node, and a port, of its own: a connection that a run before it gave up on may be accepted when
- * the next run has begun.
- */
-async function run(documentFor: (port: number) => Uint8Array): Promise<Ended> {
-  const listener = await listen();
-  try {
-    const file = path.join(folder, 'spec.yaml');
-    await writeFile(file, documentFor(listener.port));
-    let timer: NodeJS.Timeout | undefined;
-    const { code, out } = await runCommandLine(['apply', '--spec', file], (handler) => {
-      timer = setTimeout(() => handler('SIGTERM'), LONG_MS);
-    });
-    clearTimeout(timer);
-    return { code, text: out, connections: await listener.connections() };
-  } finally {
-    listener.close();
-  }
 }
 
 interface Listener {
@@ -155,23 +167,13 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
   ),
 );
 
-async function expectReadable(documentFor: (port: number) => Uint8Array): Promise<Ended> {
-  const ended = await run(documentFor);
-  // 1: the document is still a spec, and nobody answers at its port. 143: it is a spec with much patience.
-  expect([1, 2, 143]).toContain(ended.code);
-  expect(ended.text).not.toContain('has a defect');
-  expect(ended.text).toMatch(/^ERROR: .+|Stopped by SIGTERM/m);
-  if (ended.code === 2) expect(ended.connections).toBe(0);
-  return ended;
-}
-
-test('a good document gets as far as the nodes', async () => {
+test('a good document gets as far as the nodes', async ({ document, expectReadable }) => {
   const { code, connections } = await expectReadable(document);
   expect(code).toBe(1);
   expect(connections).toBeGreaterThan(0);
 });
 
-test('damaged documents', { timeout: 1_800_000 }, async () => {
+test('damaged documents', { timeout: 1_800_000 }, async ({ document, expectReadable }) => {
   const codes = new Map<number, number>();
   await fc.assert(
     fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 4 }), async (damages) => {
@@ -184,7 +186,7 @@ test('damaged documents', { timeout: 1_800_000 }, async () => {
   expect(codes.get(2)).toBeGreaterThan(0);
 });
 
-test('bytes of any kind', async () => {
+test('bytes of any kind', async ({ expectReadable }) => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), async (bytes) => {
       expect((await expectReadable(() => bytes)).code).toBe(2);

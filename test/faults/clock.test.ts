@@ -1,24 +1,26 @@
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterEach, expect, vi } from 'vitest';
 import { databaseLock } from '../../src/postgres/advisoryLock.ts';
-import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
+import { connect } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** The clock of the machine is set while a run waits: by a day at each look, forwards or backwards. */
 
 const DAY = 86_400_000;
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
-});
+const test = clusterTest({ workers: 1 })
+  /** Somebody holds the lock of the database meanwhile, until `free`. */
+  .extend('occupy', { scope: 'file' }, ({ cluster }) => async (name: string): Promise<() => Promise<void>> => {
+    const other = await connect(cluster, 0, 'postgres');
+    await other.query('SELECT pg_advisory_lock($1::bigint)', [databaseLock(name).key]);
+    return () => other.end();
+  })
+  .extend('apply', { scope: 'file' }, ({ cluster }) => async (name: string, maxAttempts: number): Promise<Outcome> => {
+    return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, maxAttempts, retryDelaySeconds: 1 }]));
+  });
 
 afterEach(() => {
   vi.restoreAllMocks();
-});
-
-afterAll(async () => {
-  await cluster?.stop();
 });
 
 function setClockBy(milliseconds: number): void {
@@ -30,21 +32,10 @@ function setClockBy(milliseconds: number): void {
   });
 }
 
-/** Somebody holds the lock of the database meanwhile, until `free`. */
-async function occupy(name: string): Promise<() => Promise<void>> {
-  const other = await connect(cluster, 0, 'postgres');
-  await other.query('SELECT pg_advisory_lock($1::bigint)', [databaseLock(name).key]);
-  return () => other.end();
-}
-
-async function apply(name: string, maxAttempts: number): Promise<Outcome> {
-  return await runProgram(cluster, ['apply'], specOf(cluster, [{ name, maxAttempts, retryDelaySeconds: 1 }]));
-}
-
-test.each([
+test.for([
   ['forwards', DAY],
   ['backwards', -DAY],
-])('%s: a wait is neither cut short nor endless', async (direction, step) => {
+] as const)('%s: a wait is neither cut short nor endless', async ([direction, step], { occupy, apply }) => {
   const name = `clock_${direction}`;
   const free = await occupy(name);
   setClockBy(step);

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { query } from '../support/cluster.ts';
 import { type Document, runProgram } from '../support/program.ts';
-import { type Laboratory, openLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
 import { choose, describePoint, pointsOf, summary } from './support/points.ts';
 
 /** A drop that is cut off at any statement is finished by the next one. */
@@ -10,49 +10,48 @@ const NAME = 'leaving';
 const SAMPLE = 6;
 const TITLE = 'Drops cut';
 
-let laboratory: Laboratory;
+const test = laboratoryTest()
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ laboratory }) =>
+      async (...args: readonly string[]): Promise<{ readonly code: number; readonly log: string }> => {
+        const database: Document = {
+          name: NAME,
+          maxAttempts: 8,
+          retryDelaySeconds: 1,
+          initSQL: "CREATE TABLE t (a int);\nSELECT create_distributed_table('t', 'a');",
+        };
+        const { code, log, stderr } = await runProgram(laboratory.cluster, args, laboratory.spec(database));
+        return { code, log: log + stderr };
+      },
+  )
+  .extend(
+    'drop',
+    { scope: 'file' },
+    ({ run }) =>
+      () =>
+        run('drop', NAME, '--confirm', NAME),
+  )
+  .extend('resetAll', { scope: 'file' }, ({ laboratory }) => (): void => {
+    for (const proxy of laboratory.proxies) proxy.reset();
+  })
+  .extend('traces', { scope: 'file' }, ({ laboratory }) => async (): Promise<readonly string[]> => {
+    const found: string[] = [];
+    for (const { group } of laboratory.cluster.nodes) {
+      const databases = await query(
+        laboratory.cluster,
+        group,
+        'postgres',
+        `SELECT FROM pg_database WHERE datname = '${NAME}'`,
+      );
+      if (databases.length > 0) found.push(`${group}: the database`);
+    }
+    const rows = await query(laboratory.cluster, 0, 'postgres', 'SELECT state FROM citus_databases.managed_database');
+    return [...found, ...rows.map(({ state }) => `0: its row, ${state}`)];
+  });
 
-beforeAll(async () => {
-  laboratory = await openLaboratory();
-});
-
-afterAll(async () => {
-  await laboratory?.stop();
-});
-
-async function run(...args: readonly string[]): Promise<{ readonly code: number; readonly log: string }> {
-  const database: Document = {
-    name: NAME,
-    maxAttempts: 8,
-    retryDelaySeconds: 1,
-    initSQL: "CREATE TABLE t (a int);\nSELECT create_distributed_table('t', 'a');",
-  };
-  const { code, log, stderr } = await runProgram(laboratory.cluster, args, laboratory.spec(database));
-  return { code, log: log + stderr };
-}
-
-const drop = () => run('drop', NAME, '--confirm', NAME);
-
-function resetAll(): void {
-  for (const proxy of laboratory.proxies) proxy.reset();
-}
-
-async function traces(): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const { group } of laboratory.cluster.nodes) {
-    const databases = await query(
-      laboratory.cluster,
-      group,
-      'postgres',
-      `SELECT FROM pg_database WHERE datname = '${NAME}'`,
-    );
-    if (databases.length > 0) found.push(`${group}: the database`);
-  }
-  const rows = await query(laboratory.cluster, 0, 'postgres', 'SELECT state FROM citus_databases.managed_database');
-  return [...found, ...rows.map(({ state }) => `0: its row, ${state}`)];
-}
-
-test('a drop cut at any statement', { timeout: 3_600_000 }, async () => {
+test('a drop cut at any statement', { timeout: 3_600_000 }, async ({ laboratory, run, drop, resetAll, traces }) => {
   expect((await run('apply')).code).toBe(0);
   resetAll();
   expect((await drop()).code).toBe(0);

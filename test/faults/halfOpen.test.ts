@@ -1,27 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import type { FaultProxy } from '../support/faultProxy.ts';
 import { type Document, type Outcome, runProgram } from '../support/program.ts';
-import { type Laboratory, openLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
 import { sampleOf } from './support/sample.ts';
 
 /** A node that takes everything and says nothing: its machine froze, or a firewall forgot the connection. */
 
-let laboratory: Laboratory;
-
-beforeAll(async () => {
-  laboratory = await openLaboratory();
-});
-
-afterAll(async () => {
-  await laboratory?.stop();
-});
+const test = laboratoryTest().extend(
+  'apply',
+  { scope: 'file' },
+  ({ laboratory }) =>
+    async (database: Document): Promise<Outcome> => {
+      return await runProgram(laboratory.cluster, ['apply'], laboratory.spec({ ...PATIENCE, ...database }));
+    },
+);
 
 const PATIENCE = { maxAttempts: 2, retryDelaySeconds: 1 };
-
-async function apply(database: Document): Promise<Outcome> {
-  return await runProgram(laboratory.cluster, ['apply'], laboratory.spec({ ...PATIENCE, ...database }));
-}
 
 /** Which message it is, from a run that was not disturbed. */
 function positionOf(proxy: FaultProxy, beginning: string): number {
@@ -34,7 +29,7 @@ function disturb(proxy: FaultProxy, at: number): void {
   proxy.reset({ at, moment: 'before', silent: true });
 }
 
-test('silent from the start: given up after maxAttempts, each with its own deadline', async () => {
+test('silent from the start: given up after maxAttempts, each with its own deadline', async ({ laboratory, apply }) => {
   laboratory.proxy(1).silence();
   const { code, log, milliseconds } = await apply({ name: 'mute' });
   laboratory.proxy(1).reset();
@@ -52,10 +47,10 @@ const SILENT: readonly (readonly [string, number])[] = [
   ['a worker', 2],
 ];
 
-test.each(sampleOf('Silent', SILENT, 1))(
+test.for(sampleOf('Silent', SILENT, 1))(
   '%s falls silent and stays so: the run ends, the next one finishes',
   { timeout: 600_000 },
-  async (_, group) => {
+  async ([_, group], { laboratory, apply }) => {
     const proxy = laboratory.proxy(group);
     for (const each of laboratory.proxies) each.reset();
     expect((await apply({ name: 'measured' })).code).toBe(0);
@@ -77,7 +72,10 @@ test.each(sampleOf('Silent', SILENT, 1))(
   },
 );
 
-test('a worker that is silent for 30 s: the run goes on by itself', { timeout: 300_000 }, async () => {
+test('a worker that is silent for 30 s: the run goes on by itself', { timeout: 300_000 }, async ({
+  laboratory,
+  apply,
+}) => {
   for (const each of laboratory.proxies) each.reset();
   expect((await apply({ name: 'measured' })).code).toBe(0);
   const at = positionOf(laboratory.proxy(1), 'CREATE DATABASE');

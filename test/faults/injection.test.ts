@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { quoteIdentifier } from '../../src/postgres/quote.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, type LocalCluster, query } from '../support/cluster.ts';
+import { clusterFixture, programTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 import { everything, seed } from './support/sample.ts';
 
@@ -15,14 +16,14 @@ import { everything, seed } from './support/sample.ts';
 const RUNS = everything ? 300 : 30;
 const COMMAND = 'CREATE ROLE pwned';
 
-let plain: LocalCluster;
-let distributed: LocalCluster;
+const test = programTest
+  .extend('plain', { scope: 'file' }, clusterFixture({ workers: 0, citus: 'none' }))
+  .extend('distributed', { scope: 'file' }, clusterFixture({ workers: 1 }))
+  .extend('nodes', { scope: 'file' }, ({ plain, distributed }) => () => {
+    return [plain, distributed].flatMap((cluster) => cluster.nodes.map(({ group }) => ({ cluster, group })));
+  });
 
-beforeAll(async () => {
-  [plain, distributed] = await Promise.all([
-    startLocalCluster({ workers: 0, citus: 'none' }),
-    startLocalCluster({ workers: 1 }),
-  ]);
+test.beforeAll(async ({ nodes }) => {
   // The most dangerous setting, as users may have it in their databases.
   for (const { cluster, group } of nodes()) {
     await query(cluster, group, 'postgres', 'ALTER SYSTEM SET standard_conforming_strings = off');
@@ -30,15 +31,6 @@ beforeAll(async () => {
     await query(cluster, group, 'postgres', 'SELECT pg_reload_conf()');
   }
 });
-
-afterAll(async () => {
-  await plain?.stop();
-  await distributed?.stop();
-});
-
-function nodes() {
-  return [plain, distributed].flatMap((cluster) => cluster.nodes.map(({ group }) => ({ cluster, group })));
-}
 
 /** What ends a literal, an identifier, a dollar quote, an escape, a comment or a statement, and then what it ends with. */
 const openings = ["'", '"', "\\'", '$observe$', '$$', '$body$', '*/', "');", '");', "''", 'x', '\n', '%I', '$1', "E'"];
@@ -137,7 +129,7 @@ async function leftovers(cluster: LocalCluster, group: number, given: Strings): 
   }
 }
 
-test('every string of a database, on PostgreSQL itself', { timeout: 1_800_000 }, async () => {
+test('every string of a database, on PostgreSQL itself', { timeout: 1_800_000 }, async ({ plain }) => {
   const codes = new Map<number, number>();
   await fc.assert(
     fc.asyncProperty(strings, async (given) => {
@@ -151,7 +143,7 @@ test('every string of a database, on PostgreSQL itself', { timeout: 1_800_000 },
   console.log(`Hostile strings: seed ${seed}, exit codes and how often:`, Object.fromEntries(codes));
 });
 
-test('strings that are fit for PostgreSQL go in as they are', { timeout: 600_000 }, async () => {
+test('strings that are fit for PostgreSQL go in as they are', { timeout: 600_000 }, async ({ distributed }) => {
   const tame = { extension: 'hstore', version: '1.8', parameter: 'application_name', template: 'template0' };
   const rest = { encoding: 'UTF8', locale: 'C', memberOf: 'pg_monitor' };
   const hostile = payload.filter((text) => Buffer.byteLength(text) <= 60 && !text.includes('\n'));
@@ -170,11 +162,11 @@ test('strings that are fit for PostgreSQL go in as they are', { timeout: 600_000
   );
 });
 
-test.each(
+test.for(
   ["node'; CREATE ROLE pwned; --", "x'),('y'); CREATE ROLE pwned; --", "a\\'; CREATE ROLE pwned; --"].map((text) =>
     text.replaceAll(' ', '\t'),
   ),
-)('a node that is named %j is refused or not found', async (nodeName) => {
+)('a node that is named %j is refused or not found', async (nodeName, { distributed }) => {
   const [coordinator, worker] = distributed.nodes.map(({ group, host, port }) => ({ group, host, port }));
   for (const name of [nodeName, nodeName.replaceAll('\t', '/**/')]) {
     const spec = specOf(distributed, [{ name: 'named', maxAttempts: 1, retryDelaySeconds: 1 }], {

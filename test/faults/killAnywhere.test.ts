@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { nodeOf } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Document, runProgram } from '../support/program.ts';
+import { type Document, runProgram } from '../support/program.ts';
 import { type Ended, tryPoints } from './support/experiment.ts';
-import { type Laboratory, openLaboratory } from './support/laboratory.ts';
+import { laboratoryTest } from './support/fixtures.ts';
 import type { Point } from './support/points.ts';
 
 /**
@@ -12,24 +12,17 @@ import type { Point } from './support/points.ts';
 
 const TIMEOUT = 4 * 3_600_000;
 
-let laboratory: Laboratory;
-let program: BuiltProgram;
+const test = laboratoryTest().extend(
+  'runHere',
+  { scope: 'file' },
+  ({ laboratory }) =>
+    async (spec: Document): Promise<Ended> => {
+      const { code, log, stderr } = await runProgram(laboratory.cluster, ['apply'], spec);
+      return { code, log: log + stderr };
+    },
+);
 
-beforeAll(async () => {
-  [laboratory, program] = await Promise.all([openLaboratory(), buildProgram()]);
-});
-
-afterAll(async () => {
-  await program?.remove();
-  await laboratory?.stop();
-});
-
-async function runHere(spec: Document): Promise<Ended> {
-  const { code, log, stderr } = await runProgram(laboratory.cluster, ['apply'], spec);
-  return { code, log: log + stderr };
-}
-
-test('a connection cut at any statement', { timeout: TIMEOUT }, async () => {
+test('a connection cut at any statement', { timeout: TIMEOUT }, async ({ laboratory, runHere }) => {
   const failures = await tryPoints(laboratory, {
     title: 'Connections cut',
     sample: 12,
@@ -41,7 +34,7 @@ test('a connection cut at any statement', { timeout: TIMEOUT }, async () => {
   expect(failures).toEqual([]);
 });
 
-test('the program killed at any statement', { timeout: TIMEOUT }, async () => {
+test('the program killed at any statement', { timeout: TIMEOUT }, async ({ laboratory, program }) => {
   async function breakRun(spec: Document, { group, at, moment }: Point): Promise<Ended> {
     let kill = () => {};
     laboratory.proxy(group).reset({ at, moment, strike: () => kill() });
@@ -55,7 +48,7 @@ test('the program killed at any statement', { timeout: TIMEOUT }, async () => {
   expect(await tryPoints(laboratory, { title: 'Program killed', sample: 8, breakRun })).toEqual([]);
 });
 
-test('a node that crashes at any statement', { timeout: TIMEOUT }, async () => {
+test('a node that crashes at any statement', { timeout: TIMEOUT }, async ({ laboratory, runHere }) => {
   async function breakRun(spec: Document, { group, at, moment }: Point): Promise<Ended> {
     const node = nodeOf(laboratory.cluster, group);
     let restarted: Promise<void> | undefined;

@@ -1,35 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { describe, expect } from 'vitest';
+import { connect, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf, stable } from '../support/program.ts';
 
 /** Servers that are full, or set up in a way that gets in the way. */
 
 const MAX_CONNECTIONS = 30;
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2, serverSettings: { max_connections: String(MAX_CONNECTIONS) } });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function apply(database: Document): Promise<Outcome> {
-  return await runProgram(cluster, ['apply'], specOf(cluster, [{ maxAttempts: 3, retryDelaySeconds: 1, ...database }]));
-}
-
-function ready(name: string) {
-  return { code: 0, log: expect.stringContaining(`Database '${name}' is ready!`), stderr: '' };
-}
-
-describe('all connections in use', () => {
-  let occupants: pg.Client[] = [];
-
-  async function occupy(group: number): Promise<void> {
+const test = clusterTest({ workers: 2, serverSettings: { max_connections: String(MAX_CONNECTIONS) } })
+  .extend('apply', { scope: 'file' }, ({ cluster }) => async (database: Document): Promise<Outcome> => {
+    return await runProgram(
+      cluster,
+      ['apply'],
+      specOf(cluster, [{ maxAttempts: 3, retryDelaySeconds: 1, ...database }]),
+    );
+  })
+  .extend('occupy', { scope: 'file' }, ({ cluster }) => async (group: number): Promise<void> => {
     for (;;) {
       try {
         occupants.push(await connect(cluster, group, 'postgres'));
@@ -37,15 +25,22 @@ describe('all connections in use', () => {
         return;
       }
     }
-  }
+  });
 
+let occupants: pg.Client[] = [];
+
+function ready(name: string) {
+  return { code: 0, log: expect.stringContaining(`Database '${name}' is ready!`), stderr: '' };
+}
+
+describe('all connections in use', () => {
   async function release(): Promise<void> {
     const all = occupants;
     occupants = [];
     await Promise.all(all.map((client) => client.end()));
   }
 
-  test.each([0, 1])('for good, in group %i: the run gives up and says why', async (group) => {
+  test.for([0, 1])('for good, in group %i: the run gives up and says why', async (group, { apply, occupy }) => {
     await occupy(group);
     const { code, log } = await apply({ name: 'crowded' });
     await release();
@@ -57,7 +52,7 @@ describe('all connections in use', () => {
     });
   });
 
-  test('for a while: the run waits', async () => {
+  test('for a while: the run waits', async ({ apply, occupy }) => {
     await occupy(2);
     const running = apply({ name: 'crowded', maxAttempts: 60 });
     await sleep(3_000);
@@ -65,7 +60,7 @@ describe('all connections in use', () => {
     expect(await running).toMatchObject(ready('crowded'));
   });
 
-  test('in the middle of the run: it waits for a free one', async () => {
+  test('in the middle of the run: it waits for a free one', async ({ cluster, apply, occupy }) => {
     const initSQL = 'CREATE TABLE before (a int);\nSELECT pg_sleep(2);\nCREATE TABLE after (a int);';
     const running = apply({ name: 'later', maxAttempts: 60, initSQL, parameters: { work_mem: '5MB' } });
     for (;;) {
@@ -104,7 +99,7 @@ describe('settings of the role and of the databases', () => {
        CREATE FUNCTION evil.equal(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
        CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.equal);`;
 
-  test('a hostile search_path in which everything is shadowed', async () => {
+  test('a hostile search_path in which everything is shadowed', async ({ cluster, apply }) => {
     // For the role everywhere it would also hold while Citus' own script runs, which does not pin it (RESET search_path).
     const inDatabase = 'ALTER ROLE postgres IN DATABASE postgres SET search_path = evil, pg_catalog';
     for (const { group } of cluster.nodes) {
@@ -155,7 +150,10 @@ describe('settings of the role and of the databases', () => {
     }
   });
 
-  test('timeouts and read-only transactions, on the maintenance database and on the declared one', async () => {
+  test('timeouts and read-only transactions, on the maintenance database and on the declared one', async ({
+    cluster,
+    apply,
+  }) => {
     const readOnly = ['default_transaction_read_only = on', "default_transaction_isolation = 'serializable'"];
     const timeouts = ['statement', 'lock', 'idle_session', 'idle_in_transaction_session'].map(
       (kind) => `${kind}_timeout = 1`,
@@ -188,7 +186,10 @@ describe('settings of the role and of the databases', () => {
   });
 });
 
-test('an event trigger that refuses DDL: its words are told, and what it let pass stays', async () => {
+test('an event trigger that refuses DDL: its words are told, and what it let pass stays', async ({
+  cluster,
+  apply,
+}) => {
   expect(await apply({ name: 'guarded' })).toMatchObject(ready('guarded'));
   await query(
     cluster,
@@ -210,7 +211,7 @@ test('an event trigger that refuses DDL: its words are told, and what it let pas
 });
 
 describe('a worker of another cluster', () => {
-  test('is refused, and nothing is made', async () => {
+  test('is refused, and nothing is made', async ({ cluster, apply }) => {
     expect(await apply({ name: 'foreign', workerGroups: [1] })).toMatchObject(ready('foreign'));
     // Node 2 takes itself for the coordinator, and node 1 for a worker of its own.
     const [, first, second] = cluster.nodes.map(({ host, port }) => ({ host, port }));
@@ -227,7 +228,7 @@ describe('a worker of another cluster', () => {
     expect(await query(cluster, 2, 'postgres', "SELECT FROM pg_database WHERE datname = 'foreign'")).toEqual([]);
   });
 
-  test('the coordinator of another cluster is no worker either', async () => {
+  test('the coordinator of another cluster is no worker either', async ({ cluster }) => {
     const [zeroth, , second] = cluster.nodes.map(({ host, port }) => ({ host, port }));
     const spec = specOf(cluster, [{ name: 'foreign', maxAttempts: 2, retryDelaySeconds: 1 }], {
       cluster: { coordinator: { group: 0, ...second }, workers: [{ group: 1, ...zeroth }] },
@@ -241,7 +242,7 @@ describe('a worker of another cluster', () => {
     });
   });
 
-  test('one that is registered under another name is refused with the cure', async () => {
+  test('one that is registered under another name is refused with the cure', async ({ cluster, apply }) => {
     expect(await apply({ name: 'renamed' })).toMatchObject(ready('renamed'));
     const spec = specOf(cluster, [{ name: 'renamed', maxAttempts: 2, retryDelaySeconds: 1 }], {
       cluster: {

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { catalogsOf } from '../support/catalog.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** Runs that make a database, and runs that drop it, at the same time. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1, serverSettings: { max_connections: '200' } });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
+const test = clusterTest({ workers: 1, serverSettings: { max_connections: '200' } }).extend(
+  'run',
+  { scope: 'file' },
+  ({ cluster }) =>
+    async (args: readonly string[], name: string): Promise<Outcome> => {
+      return await runProgram(cluster, args, specOf(cluster, [database(name)]));
+    },
+);
 
 const database = (name: string) => ({
   name,
@@ -24,11 +24,10 @@ const database = (name: string) => ({
   initSQL: "CREATE TABLE t (a int);\nSELECT create_distributed_table('t', 'a');\nINSERT INTO t VALUES (1);",
 });
 
-async function run(args: readonly string[], name: string): Promise<Outcome> {
-  return await runProgram(cluster, args, specOf(cluster, [database(name)]));
-}
-
-test('apply and drop of one database: each sees a whole database or none', { timeout: 300_000 }, async () => {
+test('apply and drop of one database: each sees a whole database or none', { timeout: 300_000 }, async ({
+  cluster,
+  run,
+}) => {
   for (let round = 0; round < 3; round += 1) {
     const applies = [0, 1, 2].map((index) => sleep(index * 150 * Math.random()).then(() => run(['apply'], 'raced')));
     const drops = [0, 1].map(() =>
@@ -48,7 +47,7 @@ test('apply and drop of one database: each sees a whole database or none', { tim
   expect((await run(['verify'], 'raced')).code).toBe(0);
 });
 
-test('a drop beside the registration of other databases', { timeout: 300_000 }, async () => {
+test('a drop beside the registration of other databases', { timeout: 300_000 }, async ({ cluster, run }) => {
   expect((await run(['apply'], 'leaving')).code).toBe(0);
   const outcomes = await Promise.all([
     run(['drop', 'leaving', '--confirm', 'leaving'], 'leaving'),

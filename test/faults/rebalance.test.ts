@@ -1,20 +1,48 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** A run, and the moving of shards to a worker that is new, at the same time. The stand-in has no shards to move. */
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2, serverSettings: { wal_level: 'logical' } });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
+const test = clusterTest({ workers: 2, serverSettings: { wal_level: 'logical' } })
+  .extend('apply', { scope: 'file' }, ({ cluster }) => async (database: Document): Promise<Outcome> => {
+    return await runProgram(
+      cluster,
+      ['apply'],
+      specOf(cluster, [{ maxAttempts: 60, retryDelaySeconds: 2, ...database }]),
+    );
+  })
+  .extend(
+    'placements',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (name: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+        const text = `SELECT groupid, count(*)::int FROM pg_dist_placement GROUP BY groupid ORDER BY groupid`;
+        return query(cluster, 0, name, text);
+      },
+  )
+  /** Moves half of the shards, in a session of its own; resolves once the first is on its way. */
+  .extend(
+    'rebalance',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, statements: readonly string[]): Promise<{ readonly ended: Promise<void> }> => {
+        const client = await connect(cluster, 0, name);
+        const ended = (async () => {
+          for (const text of statements) await client.query(text);
+        })().finally(() => client.end());
+        const underWay = 'SELECT count(*)::int FROM get_rebalance_progress()';
+        // Either it is seen at work, or it fails.
+        const seen = (async () => {
+          while ((await firstValue(cluster, 0, name, underWay)) === 0) await sleep(20);
+        })();
+        await Promise.race([seen, ended]);
+        return { ended };
+      },
+  );
 
 const TABLES = [
   'SET citus.shard_count TO 8;',
@@ -23,19 +51,6 @@ const TABLES = [
   "INSERT INTO events SELECT g, repeat('x', 100) FROM generate_series(1, 40000) g;",
   '',
 ].join('\n');
-
-async function apply(database: Document): Promise<Outcome> {
-  return await runProgram(
-    cluster,
-    ['apply'],
-    specOf(cluster, [{ maxAttempts: 60, retryDelaySeconds: 2, ...database }]),
-  );
-}
-
-function placements(name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const text = `SELECT groupid, count(*)::int FROM pg_dist_placement GROUP BY groupid ORDER BY groupid`;
-  return query(cluster, 0, name, text);
-}
 
 interface Rebalance {
   readonly title: string;
@@ -62,25 +77,10 @@ const REBALANCES: readonly Rebalance[] = [
   },
 ];
 
-/** Moves half of the shards, in a session of its own; resolves once the first is on its way. */
-async function rebalance(name: string, statements: readonly string[]): Promise<{ readonly ended: Promise<void> }> {
-  const client = await connect(cluster, 0, name);
-  const ended = (async () => {
-    for (const text of statements) await client.query(text);
-  })().finally(() => client.end());
-  const underWay = 'SELECT count(*)::int FROM get_rebalance_progress()';
-  // Either it is seen at work, or it fails.
-  const seen = (async () => {
-    while ((await firstValue(cluster, 0, name, underWay)) === 0) await sleep(20);
-  })();
-  await Promise.race([seen, ended]);
-  return { ended };
-}
-
-test.each(REBALANCES.map((each) => [each.title, each] as const))(
+test.for(REBALANCES.map((each) => [each.title, each] as const))(
   '%s',
   { timeout: 600_000 },
-  async (title, { start, meanwhile }) => {
+  async ([title, { start, meanwhile }], { cluster, apply, placements, rebalance }) => {
     if (cluster.kind !== 'real') {
       const functions = "SELECT FROM pg_proc WHERE proname IN ('rebalance_table_shards', 'citus_rebalance_start')";
       expect(await apply({ name: 'standing', initSQL: 'SELECT 1' })).toMatchObject({ code: 0 });

@@ -1,27 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { databaseLock, registrationLock } from '../../src/postgres/advisoryLock.ts';
 import { connect, query } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Document } from '../support/program.ts';
-import { type Laboratory, openLaboratory } from './support/laboratory.ts';
+import type { Document } from '../support/program.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import type { Laboratory } from './support/laboratory.ts';
 
 /** SIGTERM ends every kind of wait within five seconds, whoever is waited for, and never with exit code 0. */
 
-let laboratory: Laboratory;
-let program: BuiltProgram;
+const test = laboratoryTest({ workers: 1, citus: 'standIn' });
 
 /** `made` is there from the start. */
 const MADE: Document = { name: 'made', initSQL: 'CREATE TABLE held (a int)' };
 
-beforeAll(async () => {
-  [laboratory, program] = await Promise.all([openLaboratory({ workers: 1, citus: 'standIn' }), buildProgram()]);
+test.beforeAll(async ({ laboratory, program }) => {
   const { code, stdout, stderr } = await program.run(laboratory.cluster, ['apply'], laboratory.spec(MADE));
   if (code !== 0) throw new Error(stdout + stderr);
-});
-
-afterAll(async () => {
-  await program?.remove();
-  await laboratory?.stop();
 });
 
 interface Wait {
@@ -29,39 +23,43 @@ interface Wait {
   readonly args: readonly string[];
   readonly database: Document;
   /** Puts the obstacle in the way; what it returns takes it away. */
-  readonly obstruct: () => Promise<() => Promise<void>>;
+  readonly obstruct: (laboratory: Laboratory) => Promise<() => Promise<void>>;
   /** Whether the program has come to it. */
-  readonly waits: () => Promise<boolean>;
+  readonly waits: (laboratory: Laboratory) => Promise<boolean>;
 }
 
 /** A session of the superuser's that holds something. */
 function holding(database: string, sql: string): Wait['obstruct'] {
-  return async () => {
+  return async (laboratory) => {
     const client = await connect(laboratory.cluster, 0, database);
     await client.query(sql);
     return async () => await client.end();
   };
 }
 
-async function isTrue(condition: string): Promise<boolean> {
+async function isTrue(laboratory: Laboratory, condition: string): Promise<boolean> {
   const [row] = await query(laboratory.cluster, 0, 'postgres', `SELECT ${condition} AS yes`);
   return row?.['yes'] === true;
 }
 
 const OURS = "application_name LIKE 'citus-databases%'";
-const waitsForLock = () => isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND wait_event_type = 'Lock')`);
+const waitsForLock: Wait['waits'] = (laboratory) =>
+  isTrue(laboratory, `EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND wait_event_type = 'Lock')`);
 /** It asks again and again, and waits in between. */
-const pollsForLock = () =>
-  isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND state = 'idle' AND query LIKE '%pg_locks%')`);
+const pollsForLock: Wait['waits'] = (laboratory) =>
+  isTrue(
+    laboratory,
+    `EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS} AND state = 'idle' AND query LIKE '%pg_locks%')`,
+  );
 
 /** From the Nth statement on, a node takes everything and answers nothing. */
 function silent(group: number, at: number): Pick<Wait, 'obstruct' | 'waits'> {
   return {
-    obstruct: async () => {
+    obstruct: async (laboratory) => {
       laboratory.proxy(group).reset({ at, moment: 'before', silent: true });
       return async () => laboratory.proxy(group).reset();
     },
-    waits: async () => laboratory.proxy(group).struck(),
+    waits: async (laboratory) => laboratory.proxy(group).struck(),
   };
 }
 
@@ -70,12 +68,12 @@ const WAITS: readonly Wait[] = [
     name: 'wait, for a node that does not answer',
     args: ['wait'],
     database: MADE,
-    obstruct: async () => {
+    obstruct: async (laboratory) => {
       laboratory.proxy(1).silence();
       return async () => laboratory.proxy(1).reset();
     },
     // The other node has let it in.
-    waits: () => isTrue(`EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS})`),
+    waits: (laboratory) => isTrue(laboratory, `EXISTS (SELECT FROM pg_stat_activity WHERE ${OURS})`),
   },
   {
     name: 'apply, for another run',
@@ -146,14 +144,14 @@ const WAITS: readonly Wait[] = [
 
 const ENOUGH_MS = 60_000;
 
-test.each(WAITS)('$name', async ({ args, database, obstruct, waits }) => {
-  const clear = await obstruct();
+test.for(WAITS)('$name', async ({ args, database, obstruct, waits }, { laboratory, program }) => {
+  const clear = await obstruct(laboratory);
   try {
     const child = await program.start(laboratory.cluster, args, laboratory.spec(database));
     let over = false;
     void child.ended.finally(() => (over = true)).catch(() => undefined);
     const deadline = performance.now() + ENOUGH_MS;
-    while (!over && performance.now() < deadline && !(await waits())) await sleep(50);
+    while (!over && performance.now() < deadline && !(await waits(laboratory))) await sleep(50);
     await sleep(300);
     const at = performance.now();
     child.kill('SIGTERM');

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { firstValue } from '../support/catalog.ts';
-import { authinfoInsert, connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { authinfoInsert, connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** What a run does after the image was updated: the library is newer than the extension in each database. */
@@ -17,28 +18,61 @@ const realMajor =
     ? 0
     : Number.parseInt((await findRealCitus())?.citusVersion ?? '0', 10);
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 1 })
+  .extend(
+    'spec',
+    { scope: 'file' },
+    ({ cluster }) =>
+      () =>
+        specOf(cluster, [{ name: 'shop', maxAttempts: 3, retryDelaySeconds: 0 }]),
+  )
+  .extend(
+    'run',
+    { scope: 'file' },
+    ({ cluster, spec }) =>
+      (...args: string[]): Promise<Outcome> =>
+        runProgram(cluster, args, spec()),
+  )
+  /** By database, on each node. */
+  .extend(
+    'versions',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (): Promise<Readonly<Record<string, readonly unknown[]>>> => {
+        const found: Record<string, unknown[]> = {};
+        for (const database of DATABASES) {
+          found[database] = [];
+          for (const { group } of cluster.nodes) {
+            found[database].push(
+              await firstValue(cluster, group, database, "SELECT extversion FROM pg_extension WHERE extname = 'citus'"),
+            );
+          }
+        }
+        return found;
+      },
+  )
+  .extend(
+    'stocked',
+    { scope: 'file' },
+    ({ cluster }) =>
+      () =>
+        specOf(cluster, [{ name: 'stocked', maxAttempts: 3, retryDelaySeconds: 0 }]),
+  )
+  .extend('checks', { scope: 'file' }, ({ cluster }) => async (value: 'on' | 'off'): Promise<void> => {
+    for (const { group } of cluster.nodes) {
+      await query(cluster, group, 'postgres', `ALTER SYSTEM SET citus.enable_version_checks = ${value}`);
+      await query(cluster, group, 'postgres', 'SELECT pg_reload_conf()');
+      const client = await connect(cluster, group, 'postgres');
+      while (
+        (await client.query('SHOW citus.enable_version_checks')).rows[0]?.['citus.enable_version_checks'] !== value
+      )
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      await client.end();
+    }
+  });
 let newest: string;
 
-const spec = () => specOf(cluster, [{ name: 'shop', maxAttempts: 3, retryDelaySeconds: 0 }]);
-const run = (...args: string[]): Promise<Outcome> => runProgram(cluster, args, spec());
-
-/** By database, on each node. */
-async function versions(): Promise<Readonly<Record<string, readonly unknown[]>>> {
-  const found: Record<string, unknown[]> = {};
-  for (const database of DATABASES) {
-    found[database] = [];
-    for (const { group } of cluster.nodes) {
-      found[database].push(
-        await firstValue(cluster, group, database, "SELECT extversion FROM pg_extension WHERE extname = 'citus'"),
-      );
-    }
-  }
-  return found;
-}
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
+test.beforeAll(async ({ cluster }) => {
   newest = String(
     await firstValue(
       cluster,
@@ -57,11 +91,7 @@ beforeAll(async () => {
   }
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-test('plan prints every update, cluster.database included, and names what is not declared', async () => {
+test('plan prints every update, cluster.database included, and names what is not declared', async ({ run }) => {
   const { code, stdout, stderr, log } = await run('plan');
   expect(code).toBe(10);
   const update = `update extension citus from ${OLDER} to ${newest}`;
@@ -76,7 +106,7 @@ test('plan prints every update, cluster.database included, and names what is not
   );
 });
 
-test('verify says to run apply, with what is to be done', async () => {
+test('verify says to run apply, with what is to be done', async ({ run }) => {
   const { code, log } = await run('verify');
   expect(code).toBe(1);
   expect(log).toContain('Extension citus is older than the Citus of the servers, or its upgrade is not finished');
@@ -84,7 +114,7 @@ test('verify says to run apply, with what is to be done', async () => {
   expect(log).toContain('Next: Run citus-databases apply: it updates every node, workers first');
 });
 
-test('apply updates cluster.database and the declared ones, and names the rest', async () => {
+test('apply updates cluster.database and the declared ones, and names the rest', async ({ run, versions }) => {
   const { code, log } = await run('apply');
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining("Database 'shop' is ready!") });
   expect(log).toContain('Updating Citus in database: citus');
@@ -97,7 +127,7 @@ test('apply updates cluster.database and the declared ones, and names the rest',
   expect(await run('plan')).toMatchObject({ code: 0 });
 });
 
-test('--all-databases updates the rest, and nothing else in them', async () => {
+test('--all-databases updates the rest, and nothing else in them', async ({ cluster, spec, run, versions }) => {
   const planned = await runProgram(cluster, ['plan', '--all-databases'], spec());
   expect({ code: planned.code, log: planned.log }).toEqual({
     code: 10,
@@ -113,9 +143,8 @@ describe('a database with distributed tables', () => {
   const GOODS = `CREATE TABLE public.goods (id int PRIMARY KEY);
     SELECT create_distributed_table('public.goods', 'id', shard_count => 2);
     INSERT INTO public.goods SELECT generate_series(1, 100);`;
-  const stocked = () => specOf(cluster, [{ name: 'stocked', maxAttempts: 3, retryDelaySeconds: 0 }]);
 
-  test('can be planned while Citus refuses to name its shards', async () => {
+  test('can be planned while Citus refuses to name its shards', async ({ cluster, stocked }) => {
     expect(await runProgram(cluster, ['apply'], stocked())).toMatchObject({ code: 0 });
     await query(cluster, 0, 'stocked', GOODS);
     // As after an update of the image: the extension says that it is older. Nothing else of it is.
@@ -152,7 +181,7 @@ describe('a database with distributed tables', () => {
   // The extension of Citus 13.2 registers nodes and distributes tables under the library of 14, with the checks off; no
   // other pair of major versions does, nor does the stand-in.
   const ofTwoMajors = realMajor >= 14 ? test : () => undefined;
-  ofTwoMajors('is updated with its rows, under a library of the next major version', async () => {
+  ofTwoMajors('is updated with its rows, under a library of the next major version', async ({ cluster, checks }) => {
     await checks('off');
     for (const { group } of cluster.nodes) {
       await query(cluster, group, 'postgres', 'CREATE DATABASE grown');
@@ -173,25 +202,15 @@ describe('a database with distributed tables', () => {
     expect(await runProgram(cluster, ['plan'], spec)).toMatchObject({ code: 0 });
     expect(await runProgram(cluster, ['verify'], spec)).toMatchObject({ code: 0 });
   });
-
-  async function checks(value: 'on' | 'off'): Promise<void> {
-    for (const { group } of cluster.nodes) {
-      await query(cluster, group, 'postgres', `ALTER SYSTEM SET citus.enable_version_checks = ${value}`);
-      await query(cluster, group, 'postgres', 'SELECT pg_reload_conf()');
-      const client = await connect(cluster, group, 'postgres');
-      while (
-        (await client.query('SHOW citus.enable_version_checks')).rows[0]?.['citus.enable_version_checks'] !== value
-      )
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      await client.end();
-    }
-  }
 });
 
 describe('the end of an upgrade (citus_finish_citus_upgrade)', () => {
   const LAST = "SELECT metadata->>'last_upgrade_version' FROM pg_dist_node_metadata";
 
-  test('is carried out once, on the coordinator, also when an earlier run was cut off before it', async () => {
+  test('is carried out once, on the coordinator, also when an earlier run was cut off before it', async ({
+    cluster,
+    run,
+  }) => {
     const client = await connect(cluster, 0, 'shop');
     const old = `UPDATE pg_dist_node_metadata SET metadata = jsonb_set(metadata, '{last_upgrade_version}', '"10.2-5"')`;
     await client.query(old);
@@ -207,7 +226,7 @@ describe('the end of an upgrade (citus_finish_citus_upgrade)', () => {
     expect(await run('verify')).toMatchObject({ code: 0 });
   });
 
-  test('parts colocation groups of several collations, which Citus 14 keeps apart', async () => {
+  test('parts colocation groups of several collations, which Citus 14 keeps apart', async ({ cluster, run }) => {
     if (cluster.kind !== 'real' || Number(newest.split('.')[0]) < 14) {
       return console.log('Colocation and collations: not tested here, this needs Citus 14');
     }

@@ -1,37 +1,50 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { catalogsOf, firstValue } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** How databases are created: encoding, locale, template, connection limit, and what is in template1's way. */
 
-let cluster: LocalCluster;
+const PROVIDER = `SELECT datlocprovider AS provider, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale
+    FROM pg_database d WHERE datname = $1`;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
-});
+const test = clusterTest({ workers: 1 })
+  .extend('run', { scope: 'file' }, ({ cluster }) => async (command: string, database: Document): Promise<Outcome> => {
+    return await runProgram(cluster, [command], specOf(cluster, [database]));
+  })
+  .extend('applied', { scope: 'file' }, ({ run }) => async (database: Document): Promise<Outcome> => {
+    const outcome = await run('apply', database);
+    expect(outcome).toMatchObject({
+      code: 0,
+      log: expect.stringContaining(`Database '${database['name']}' is ready!`),
+    });
+    return outcome;
+  })
+  .extend('refusal', { scope: 'file' }, ({ run }) => async (database: Document): Promise<string> => {
+    const { code, log } = await run('apply', database);
+    expect(code).toBe(3);
+    return log.slice(log.indexOf('ERROR'));
+  })
+  .extend('providers', { scope: 'file' }, ({ cluster }) => async (name: string) => {
+    const found = [];
+    for (const { group } of cluster.nodes) found.push((await query(cluster, group, 'postgres', PROVIDER, [name]))[0]);
+    return found;
+  })
+  .extend(
+    'newEnough',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async () =>
+        Number(await firstValue(cluster, 0, 'postgres', "SELECT current_setting('server_version_num')")) >= 170_000,
+  );
 
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function run(command: string, database: Document): Promise<Outcome> {
-  return await runProgram(cluster, [command], specOf(cluster, [database]));
-}
-
-async function applied(database: Document): Promise<Outcome> {
-  const outcome = await run('apply', database);
-  expect(outcome).toMatchObject({ code: 0, log: expect.stringContaining(`Database '${database['name']}' is ready!`) });
-  return outcome;
-}
-
-async function refusal(database: Document): Promise<string> {
-  const { code, log } = await run('apply', database);
-  expect(code).toBe(3);
-  return log.slice(log.indexOf('ERROR'));
-}
-
-test('encoding, locale, template and connectionLimit, the same on every node', async () => {
+test('encoding, locale, template and connectionLimit, the same on every node', async ({
+  cluster,
+  run,
+  applied,
+  refusal,
+}) => {
   const locale = String(
     await firstValue(
       cluster,
@@ -79,7 +92,10 @@ test('encoding, locale, template and connectionLimit, the same on every node', a
   `);
 });
 
-test('a database that exists on the coordinator gets workers with its encoding and locale', async () => {
+test('a database that exists on the coordinator gets workers with its encoding and locale', async ({
+  cluster,
+  applied,
+}) => {
   await query(
     cluster,
     0,
@@ -91,18 +107,8 @@ test('a database that exists on the coordinator gets workers with its encoding a
 });
 
 describe('locale providers', () => {
-  const PROVIDER = `SELECT datlocprovider AS provider, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale
-    FROM pg_database d WHERE datname = $1`;
-  const providers = async (name: string) => {
-    const found = [];
-    for (const { group } of cluster.nodes) found.push((await query(cluster, group, 'postgres', PROVIDER, [name]))[0]);
-    return found;
-  };
   const icu = { provider: 'i', locale: 'de-DE' };
-  const newEnough = async () =>
-    Number(await firstValue(cluster, 0, 'postgres', "SELECT current_setting('server_version_num')")) >= 170_000;
-
-  test('declared: the same on every node, and no other one later', async () => {
+  test('declared: the same on every node, and no other one later', async ({ run, applied, refusal, providers }) => {
     const database = { name: 'german', localeProvider: 'icu', icuLocale: 'de-DE' };
     await applied(database);
     expect(await providers('german')).toEqual([icu, icu]);
@@ -113,7 +119,11 @@ describe('locale providers', () => {
     expect(await refusal({ name: 'german', localeProvider: 'libc' })).toContain('locale provider icu, not libc');
   });
 
-  test('of the database that the coordinator has: workers take after it, and sort alike', async () => {
+  test('of the database that the coordinator has: workers take after it, and sort alike', async ({
+    cluster,
+    applied,
+    providers,
+  }) => {
     await query(
       cluster,
       0,
@@ -130,7 +140,7 @@ describe('locale providers', () => {
     ]);
   });
 
-  test("of the coordinator's template1, where the worker's is another one", async () => {
+  test("of the coordinator's template1, where the worker's is another one", async ({ cluster, applied, providers }) => {
     const renewTemplate1 = async (options: string) => {
       await query(cluster, 0, 'postgres', 'ALTER DATABASE template1 IS_TEMPLATE false');
       await query(cluster, 0, 'postgres', 'DROP DATABASE template1 WITH (FORCE)');
@@ -142,7 +152,10 @@ describe('locale providers', () => {
     expect(await providers('modelled')).toEqual([icu, icu]);
   });
 
-  test('a database of another provider on a worker is refused before anything is made', async () => {
+  test('a database of another provider on a worker is refused before anything is made', async ({
+    cluster,
+    refusal,
+  }) => {
     await query(
       cluster,
       0,
@@ -155,7 +168,7 @@ describe('locale providers', () => {
     expect(log).toContain('min(), max() and ORDER BY would differ by shard (node node1');
   });
 
-  test('builtin, from PostgreSQL 17 on', async () => {
+  test('builtin, from PostgreSQL 17 on', async ({ run, applied, providers, newEnough }) => {
     if (!(await newEnough())) return console.log('The builtin provider: not tested here, this needs PostgreSQL 17');
     const database = { name: 'built', localeProvider: 'builtin', builtinLocale: 'C.UTF-8' };
     await applied(database);
@@ -165,7 +178,7 @@ describe('locale providers', () => {
   });
 });
 
-test('a template that does not exist', async () => {
+test('a template that does not exist', async ({ run }) => {
   const { code, log } = await run('apply', { name: 'templated', template: 'no_such_template' });
   expect(log.slice(log.indexOf('ERROR'))).toMatchInlineSnapshot(`
     "ERROR: Database 'templated' cannot be made ready: 2 problems
@@ -181,7 +194,7 @@ test('a template that does not exist', async () => {
 });
 
 describe('template1', () => {
-  test('in use: CREATE DATABASE is tried again until the session there ends', async () => {
+  test('in use: CREATE DATABASE is tried again until the session there ends', async ({ cluster, applied }) => {
     const sessions = await Promise.all([connect(cluster, 0, 'template1'), connect(cluster, 1, 'template1')]);
     const end = new Promise((resolve) => setTimeout(resolve, 7_000)).then(() =>
       Promise.all(sessions.map((session) => session.end())),
@@ -192,7 +205,7 @@ describe('template1', () => {
     expect(log).toContain('trying again');
   });
 
-  test('an extension that is in it comes along', async () => {
+  test('an extension that is in it comes along', async ({ cluster, run, applied }) => {
     for (const { group } of cluster.nodes) await query(cluster, group, 'template1', 'CREATE EXTENSION hstore');
     const database = { name: 'inherited', extensions: ['hstore', 'citext'] };
     const { log } = await applied(database);
@@ -201,7 +214,7 @@ describe('template1', () => {
     for (const { group } of cluster.nodes) await query(cluster, group, 'template1', 'DROP EXTENSION hstore');
   });
 
-  test('citus that is in it comes along', async () => {
+  test('citus that is in it comes along', async ({ cluster, run, applied }) => {
     for (const { group } of cluster.nodes) await query(cluster, group, 'template1', 'CREATE EXTENSION citus');
     const database = { name: 'with_citus', extensions: ['citext'] };
     await applied(database);

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { applyReport, planReport, verifyReport } from '../../src/report/reportSchemas.ts';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, nodeOf, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { runProgram, specOf, stable } from '../support/program.ts';
 import { backUp, DATABASE, declaration, makeTables } from './support/damagedDatabase.ts';
 import { DAMAGES, type Damage, type Verdict } from './support/damages.ts';
@@ -21,55 +22,51 @@ const EXIT_CODES: Readonly<
 
 const real = await findRealCitus();
 const declared = declaration();
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 2, citus: 'real' })
+  /** What a person reads, and whether the report for other programs says that something blocks. */
+  .extend('run', { scope: 'file' }, ({ cluster }) => async (command: 'plan' | 'apply' | 'verify') => {
+    const spec = specOf(cluster, [declared]);
+    const [json, plan] = await Promise.all([
+      runProgram(cluster, [command, '--output', 'json'], spec),
+      // The plan itself is the report, so the other form of it is another run.
+      command === 'plan' ? runProgram(cluster, ['plan'], spec) : undefined,
+    ]);
+    const [report] = REPORTS[command].parse(JSON.parse(json.stdout)).databases;
+    const blocked =
+      report?.problem !== undefined || report?.findings.some(({ blocks, healable }) => blocks && !healable);
+    const { code } = json;
+    if (plan !== undefined) expect(plan.code).toBe(code);
+    return {
+      command,
+      code,
+      text: plan === undefined ? stable(cluster, json.stderr) : `${plan.log}${plan.stderr}`,
+      blocked,
+    };
+  })
+  .extend('expectReady', { scope: 'file' }, ({ run }) => async (): Promise<void> => {
+    const { code, text } = await run('verify');
+    expect({ code, text }).toEqual({ code: 0, text: expect.any(String) });
+  })
+  .extend('expectApplied', { scope: 'file' }, ({ run }) => async (): Promise<void> => {
+    const { code, text } = await run('apply');
+    expect({ code, text }).toEqual({ code: 0, text: expect.stringContaining(`Database '${DATABASE}' is ready!`) });
+  })
+  .extend('execute', { scope: 'file' }, ({ cluster }) => async (statements: Damage['broken']): Promise<void> => {
+    for (const [group, text, database = DATABASE] of statements) await query(cluster, group, database, text);
+  })
+  /** As psql does: in one session, each statement in a message of its own. */
+  .extend('follow', { scope: 'file' }, ({ cluster }) => async (statements: Damage['broken']): Promise<void> => {
+    for (const [group, text, database = DATABASE] of statements) {
+      const client = await connect(cluster, group, database);
+      try {
+        for (const statement of text.split(/(?<=;) (?=[A-Z])/)) await client.query(statement);
+      } finally {
+        await client.end();
+      }
+    }
+  });
 
 const REPORTS = { plan: planReport, apply: applyReport, verify: verifyReport } as const;
-
-/** What a person reads, and whether the report for other programs says that something blocks. */
-async function run(command: 'plan' | 'apply' | 'verify') {
-  const spec = specOf(cluster, [declared]);
-  const [json, plan] = await Promise.all([
-    runProgram(cluster, [command, '--output', 'json'], spec),
-    // The plan itself is the report, so the other form of it is another run.
-    command === 'plan' ? runProgram(cluster, ['plan'], spec) : undefined,
-  ]);
-  const [report] = REPORTS[command].parse(JSON.parse(json.stdout)).databases;
-  const blocked = report?.problem !== undefined || report?.findings.some(({ blocks, healable }) => blocks && !healable);
-  const { code } = json;
-  if (plan !== undefined) expect(plan.code).toBe(code);
-  return {
-    command,
-    code,
-    text: plan === undefined ? stable(cluster, json.stderr) : `${plan.log}${plan.stderr}`,
-    blocked,
-  };
-}
-
-async function expectReady(): Promise<void> {
-  const { code, text } = await run('verify');
-  expect({ code, text }).toEqual({ code: 0, text: expect.any(String) });
-}
-
-async function expectApplied(): Promise<void> {
-  const { code, text } = await run('apply');
-  expect({ code, text }).toEqual({ code: 0, text: expect.stringContaining(`Database '${DATABASE}' is ready!`) });
-}
-
-async function execute(statements: Damage['broken']): Promise<void> {
-  for (const [group, text, database = DATABASE] of statements) await query(cluster, group, database, text);
-}
-
-/** As psql does: in one session, each statement in a message of its own. */
-async function follow(statements: Damage['broken']): Promise<void> {
-  for (const [group, text, database = DATABASE] of statements) {
-    const client = await connect(cluster, group, database);
-    try {
-      for (const statement of text.split(/(?<=;) (?=[A-Z])/)) await client.query(statement);
-    } finally {
-      await client.end();
-    }
-  }
-}
 
 /** What the message says to do, word for word. */
 function statementsOf(text: string): Damage['broken'] {
@@ -81,8 +78,7 @@ function statementsOf(text: string): Damage['broken'] {
 }
 
 describe.skipIf(real === undefined)('on real Citus', () => {
-  beforeAll(async () => {
-    cluster = await startLocalCluster({ workers: 2, citus: 'real' });
+  test.beforeAll(async ({ cluster, expectReady, expectApplied }) => {
     await expectApplied();
     await makeTables(cluster);
     // grants on what was made by hand
@@ -90,41 +86,50 @@ describe.skipIf(real === undefined)('on real Citus', () => {
     await expectReady();
   });
 
-  afterAll(async () => {
-    await cluster?.stop();
-  });
+  test.for(DAMAGES)(
+    '$name: $verdict',
+    async ({ broken, verdict, says, after = [], mend = [] }, {
+      cluster,
+      run,
+      expectReady,
+      expectApplied,
+      execute,
+      follow,
+    }) => {
+      const restore = mend === 'restore' ? await backUp(cluster, 2) : async () => undefined;
+      await execute(broken);
+      let last = '';
+      // The two that change nothing may run side by side.
+      const looking = await Promise.all([run('plan'), run('verify')]);
+      for (const { command, code, text, blocked } of [...looking, await run('apply')]) {
+        expect({ command, code, text }).toEqual({
+          command,
+          code: EXIT_CODES[verdict][command],
+          text: expect.stringMatching(says),
+        });
+        last = text;
+        expect({ command, blocked }).toEqual({ command, blocked: ![0, 10].includes(code ?? 1) });
+        if (verdict === 'named') expect(text).not.toContain(`'${DATABASE}' is ready!`);
+      }
+      if (mend === 'restore') await restore();
+      else if (mend !== 'follow') await execute(mend);
+      else {
+        await follow(statementsOf(last));
+        expect((await run('plan')).text).not.toMatch(says);
+      }
+      if (verdict === 'named') await expectApplied();
+      await expectReady();
+      for (const [group, text, value, database = DATABASE] of after) {
+        const [row] = await query(cluster, group, database, text);
+        expect({ group, text, value: Object.values(row ?? {})[0] }).toEqual({ group, text, value });
+      }
+    },
+  );
 
-  test.each(DAMAGES)('$name: $verdict', async ({ broken, verdict, says, after = [], mend = [] }) => {
-    const restore = mend === 'restore' ? await backUp(cluster, 2) : async () => undefined;
-    await execute(broken);
-    let last = '';
-    // The two that change nothing may run side by side.
-    const looking = await Promise.all([run('plan'), run('verify')]);
-    for (const { command, code, text, blocked } of [...looking, await run('apply')]) {
-      expect({ command, code, text }).toEqual({
-        command,
-        code: EXIT_CODES[verdict][command],
-        text: expect.stringMatching(says),
-      });
-      last = text;
-      expect({ command, blocked }).toEqual({ command, blocked: ![0, 10].includes(code ?? 1) });
-      if (verdict === 'named') expect(text).not.toContain(`'${DATABASE}' is ready!`);
-    }
-    if (mend === 'restore') await restore();
-    else if (mend !== 'follow') await execute(mend);
-    else {
-      await follow(statementsOf(last));
-      expect((await run('plan')).text).not.toMatch(says);
-    }
-    if (verdict === 'named') await expectApplied();
-    await expectReady();
-    for (const [group, text, value, database = DATABASE] of after) {
-      const [row] = await query(cluster, group, database, text);
-      expect({ group, text, value: Object.values(row ?? {})[0] }).toEqual({ group, text, value });
-    }
-  });
-
-  test('prepared transactions: one that is in the way is named in time, an old one at once', async () => {
+  test('prepared transactions: one that is in the way is named in time, an old one at once', async ({
+    cluster,
+    run,
+  }) => {
     const prepare = (gid: string, lock: string) =>
       query(cluster, 1, DATABASE, `BEGIN; ${lock}; PREPARE TRANSACTION '${gid}'`);
     await prepare('forgotten', 'LOCK TABLE pg_dist_node IN ACCESS EXCLUSIVE MODE');
@@ -183,7 +188,7 @@ describe.skipIf(real === undefined)('on real Citus', () => {
     }
   }, 300_000);
 
-  test("no background worker is left for Citus' daemon", async () => {
+  test("no background worker is left for Citus' daemon", async ({ cluster, run, expectReady }) => {
     const node = nodeOf(cluster, 2);
     await query(cluster, 2, 'postgres', 'ALTER SYSTEM SET max_worker_processes = 1');
     await node.restart();
@@ -205,7 +210,13 @@ describe.skipIf(real === undefined)('on real Citus', () => {
     expect(await query(cluster, 2, 'postgres', daemon)).toEqual([{ n: 1 }]);
   });
 
-  test('a worker set back to an earlier moment by a backup, with the same tables', async () => {
+  test('a worker set back to an earlier moment by a backup, with the same tables', async ({
+    cluster,
+    run,
+    expectReady,
+    expectApplied,
+    follow,
+  }) => {
     const restore = await backUp(cluster, 2);
     // By its schema: where others may create objects, the superuser's search_path is pg_catalog.
     await query(cluster, 0, DATABASE, "INSERT INTO public.events SELECT i, 'late' FROM generate_series(1001, 1100) i");

@@ -1,27 +1,22 @@
 /** What `demo --docker` says where it cannot run. That it runs elsewhere: test/compose/demo.test.ts. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { runCommandLine } from '../support/commandLine.ts';
+import { programTest } from '../support/fixtures.ts';
 
 const run = promisify(execFile);
-let folder: string;
+const test = programTest;
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bundle-'));
+test.beforeAll(async ({ folder }) => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   await run(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
 });
 
-afterAll(async () => {
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
-test('the bundle by itself, as in the image of the program: it needs a checkout', async () => {
+test('the bundle by itself, as in the image of the program: it needs a checkout', async ({ folder }) => {
   const args = [path.join(folder, 'citus-databases.js'), 'demo', '--docker', '--directory', path.join(folder, 'demo')];
   const program = run(process.execPath, args);
   const { code, stderr } = await program.then(
@@ -39,14 +34,14 @@ test('the bundle by itself, as in the image of the program: it needs a checkout'
   `);
 });
 
-test('testcontainers is no part of the bundle', async () => {
+test('testcontainers is no part of the bundle', async ({ folder }) => {
   const bundle = await readFile(path.join(folder, 'citus-databases.js'), 'utf8');
   expect(bundle).toContain('import("testcontainers")');
   // What it is made of.
   expect(bundle).not.toMatch(/dockerode|org\.testcontainers/);
 });
 
-test('no Docker', async () => {
+test('no Docker', async ({ folder }) => {
   // As testcontainers says it. A machine that has Docker cannot be made to look as if it had none without being root.
   vi.doMock('testcontainers', () => ({
     getContainerRuntimeClient: () => Promise.reject(new Error('Could not find a working container runtime strategy')),
@@ -65,7 +60,7 @@ test('no Docker', async () => {
   `);
 });
 
-test('a registry that cannot be reached: one sentence, no defect', async () => {
+test('a registry that cannot be reached: one sentence, no defect', async ({ folder }) => {
   // The image is here, but not the one of the helper with which Testcontainers cleans up.
   vi.doMock('testcontainers', () => ({
     getContainerRuntimeClient: () => Promise.resolve({ image: { exists: () => true, pull: () => Promise.resolve() } }),

@@ -1,38 +1,33 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function apply(database: Document): Promise<string> {
-  const { code, log } = await runProgram(cluster, ['apply'], specOf(cluster, [database]));
-  expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
-  return log;
-}
-
-/** With a spec that declares some other database. */
-async function drop(name: string, ...options: readonly string[]): Promise<Outcome> {
-  return await runProgram(cluster, ['drop', name, ...options], specOf(cluster, [{ name: 'other' }]));
-}
-
-async function where(name: string): Promise<readonly unknown[]> {
-  const sql = `SELECT EXISTS (SELECT FROM pg_database WHERE datname = '${name}')`;
-  return await Promise.all(cluster.nodes.map(({ group }) => firstValue(cluster, group, 'postgres', sql)));
-}
+const test = clusterTest({ workers: 2 })
+  .extend('apply', { scope: 'file' }, ({ cluster }) => async (database: Document): Promise<string> => {
+    const { code, log } = await runProgram(cluster, ['apply'], specOf(cluster, [database]));
+    expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
+    return log;
+  })
+  /** With a spec that declares some other database. */
+  .extend(
+    'drop',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (name: string, ...options: readonly string[]): Promise<Outcome> => {
+        return await runProgram(cluster, ['drop', name, ...options], specOf(cluster, [{ name: 'other' }]));
+      },
+  )
+  .extend('where', { scope: 'file' }, ({ cluster }) => async (name: string): Promise<readonly unknown[]> => {
+    const sql = `SELECT EXISTS (SELECT FROM pg_database WHERE datname = '${name}')`;
+    return await Promise.all(cluster.nodes.map(({ group }) => firstValue(cluster, group, 'postgres', sql)));
+  });
 
 const EVERYWHERE = [true, true, true];
 const NOWHERE = [false, false, false];
 
-test('without the confirmation, or with a wrong one, nothing happens', async () => {
+test('without the confirmation, or with a wrong one, nothing happens', async ({ apply, drop, where }) => {
   await apply({ name: 'kept' });
   for (const options of [[], ['--confirm', 'keept']]) {
     const { code, log } = await drop('kept', ...options);
@@ -42,13 +37,13 @@ test('without the confirmation, or with a wrong one, nothing happens', async () 
   expect(await where('kept')).toEqual(EVERYWHERE);
 });
 
-test.each(['postgres', 'template0', 'template1', 'citus'])('%s is never dropped', async (name) => {
+test.for(['postgres', 'template0', 'template1', 'citus'])('%s is never dropped', async (name, { drop }) => {
   const { code, log } = await drop(name, '--confirm', name);
   expect(code).toBe(3);
   expect(log).toMatchSnapshot();
 });
 
-test('a database that this program did not make goes only when told', async () => {
+test('a database that this program did not make goes only when told', async ({ cluster, drop, where }) => {
   for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'CREATE DATABASE strange');
   const refused = await drop('strange', '--confirm', 'strange');
   expect(refused.code).toBe(3);
@@ -65,14 +60,14 @@ test('a database that this program did not make goes only when told', async () =
   expect(await where('strange')).toEqual(NOWHERE);
 });
 
-test('a database that does not exist', async () => {
+test('a database that does not exist', async ({ drop }) => {
   const { code, log } = await drop('nothing', '--confirm', 'nothing');
   expect(code).toBe(0);
   expect(log).toContain("Database 'nothing' does not exist on any node");
 });
 
 describe('what is in the way', () => {
-  test('sessions on every node', async () => {
+  test('sessions on every node', async ({ cluster, apply, drop, where }) => {
     await apply({ name: 'busy', initSQL: "CREATE TABLE t (a int); SELECT create_distributed_table('t', 'a');" });
     const sessions = await Promise.all(cluster.nodes.map(({ group }) => connect(cluster, group, 'busy')));
     const errors = sessions.map((session) => {
@@ -92,7 +87,7 @@ describe('what is in the way', () => {
     );
   });
 
-  test('a prepared transaction and a logical replication slot', async () => {
+  test('a prepared transaction and a logical replication slot', async ({ cluster, apply, drop, where }) => {
     await apply({ name: 'held', initSQL: 'CREATE TABLE t (a int);' });
     await query(cluster, 0, 'held', "SELECT pg_create_logical_replication_slot('held_slot', 'pgoutput')");
     await query(cluster, 2, 'held', "SELECT pg_create_logical_replication_slot('held_slot_2', 'pgoutput')");
@@ -107,7 +102,7 @@ describe('what is in the way', () => {
     }
   });
 
-  test('a part of the nodes has lost it already', async () => {
+  test('a part of the nodes has lost it already', async ({ cluster, apply, drop, where }) => {
     await apply({ name: 'partly' });
     await query(cluster, 1, 'postgres', 'DROP DATABASE partly WITH (FORCE)');
     expect((await drop('partly', '--confirm', 'partly')).code).toBe(0);
@@ -115,7 +110,10 @@ describe('what is in the way', () => {
   });
 });
 
-test('a database that the spec still declares: a warning, and the next apply makes it again, initSQL included', async () => {
+test('a database that the spec still declares: a warning, and the next apply makes it again, initSQL included', async ({
+  cluster,
+  apply,
+}) => {
   const database = { name: 'phoenix', initSQL: 'CREATE TABLE t (a int); INSERT INTO t VALUES (1);' };
   await apply(database);
   await query(cluster, 0, 'phoenix', 'INSERT INTO t VALUES (2)');
@@ -142,7 +140,11 @@ test('a database that the spec still declares: a warning, and the next apply mak
   expect(await firstValue(cluster, 0, 'phoenix', 'SELECT array_agg(a) FROM t')).toEqual([1]);
 });
 
-test('a drop that did not finish is refused by apply, and finished by the next drop', async () => {
+test('a drop that did not finish is refused by apply, and finished by the next drop', async ({
+  cluster,
+  apply,
+  drop,
+}) => {
   await apply({ name: 'half' });
   await query(
     cluster,
@@ -166,7 +168,12 @@ test('a drop that did not finish is refused by apply, and finished by the next d
   await apply({ name: 'half' });
 });
 
-test('DROP DATABASE that was cut off (datconnlimit -2): apply says so, and drop finishes it', async () => {
+test('DROP DATABASE that was cut off (datconnlimit -2): apply says so, and drop finishes it', async ({
+  cluster,
+  apply,
+  drop,
+  where,
+}) => {
   await apply({ name: 'cut' });
   // As dropdb() leaves it when its server dies: PostgreSQL sets no other trace (src/backend/commands/dbcommands.c).
   for (const group of [0, 1]) {

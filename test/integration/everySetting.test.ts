@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 import { assignment, type Setting, settingsOf, type Value } from './support/settings.ts';
 
@@ -43,8 +43,98 @@ const OF_SUPERUSER: ReadonlySet<string> = new Set([
 /** In a round of its own: together with citus.use_citus_managed_tables, it keeps psql from distributing a table as well. */
 const APART = 'citus.enable_router_execution';
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 1 })
+  .extend('passwordFile', { scope: 'file' }, ({ folder }) => (): string => {
+    return path.join(folder, 'app.password');
+  })
+  /** A new extension, schema and script in each run. */
+  .extend(
+    'documentOf',
+    { scope: 'file' },
+    ({ passwordFile }) =>
+      (parameters: Document = {}, user: Document = {}): Document => {
+        const table = `public.made_${runs}`;
+        return {
+          name: database,
+          ...{ maxAttempts: 1, retryDelaySeconds: 1 },
+          users: [{ name: 'app', passwordFile: passwordFile(), access: 'readWrite', ...user }],
+          extensions: ['citus_columnar', 'hstore'],
+          schemas: [`schema_${runs}`],
+          initSQL: `CREATE TABLE ${table} (id bigint PRIMARY KEY, note text) USING heap;
+SELECT pg_catalog.create_distributed_table('${table}', 'id', shard_count => 2);
+CREATE INDEX note_${runs} ON ${table} (note);`,
+          parameters,
+        };
+      },
+  )
+  .extend('madeOn', { scope: 'file' }, ({ cluster }) => async (group: number): Promise<string> => {
+    const method = (name: string) =>
+      `(SELECT amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.oid = '${name}'::regclass)`;
+    const table = `public.made_${runs}`;
+    const ofCoordinator = `
+    'ledger', ${method('citus_databases.init_sql')},
+    (SELECT count(*) FROM citus_databases.init_sql WHERE statement ~ '(made|note)_${runs}\\y') || ',',
+    'table', ${method(table)}, (SELECT count(*) FROM pg_index WHERE indrelid = '${table}'::regclass),
+    (SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = '${table}'::regclass) || ','`;
+    return String(
+      await firstValue(
+        cluster,
+        group,
+        database,
+        `SELECT concat_ws(' ', ${group === 0 ? ofCoordinator : 'NULL'},
+        'extension', (SELECT count(*) FROM pg_extension WHERE extname = 'hstore') || ',',
+        'schema', (SELECT count(*) FROM pg_namespace WHERE nspname = 'schema_${runs}'))`,
+      ),
+    );
+  })
+  .extend(
+    'outcomeOf',
+    { scope: 'file' },
+    ({ cluster, documentOf, madeOn }) =>
+      async (reset: () => Promise<void> = async () => undefined): Promise<Made> => {
+        runs += 1;
+        const spec = specOf(cluster, [documentOf()]);
+        const codes: number[] = [];
+        let log = '';
+        for (const command of ['apply', 'verify', 'plan']) {
+          const { code, log: printed, stderr } = await runProgram(cluster, [command], spec);
+          codes.push(code);
+          if (code === 0) continue;
+          log = `${command}: ${printed}${stderr}`;
+          break;
+        }
+        await reset();
+        const made = codes[0] === 0 ? [await madeOn(0), await madeOn(1)].join('; ') : '';
+        if (codes[0] === 0) await query(cluster, 0, database, 'DROP EXTENSION hstore');
+        return { codes, made, log };
+      },
+  )
+  /** What changes the outcome, by itself. */
+  .extend('culprits', { scope: 'file' }, ({ outcomeOf }) => {
+    async function culprits(targets: readonly Target[], values: readonly Value[]): Promise<readonly string[]> {
+      if (values.length === 0) return [];
+      const taken = await setAll(targets, values);
+      const outcome = await outcomeOf(() => resetAll(targets));
+      if (JSON.stringify(outcome) === JSON.stringify(UNDISTURBED)) return [];
+      database = `settings_${runs}`;
+      expect(await outcomeOf()).toEqual(UNDISTURBED);
+      const [first] = taken;
+      if (first === undefined || taken.length === 1) {
+        return [`${first?.name} = ${first?.value}: ${JSON.stringify(outcome, undefined, 1)}`];
+      }
+      console.log(
+        `${taken.length} settings from ${first.name} on: ${outcome.codes} ${outcome.made} ${outcome.log.slice(-400)}`,
+      );
+      const half = Math.ceil(taken.length / 2);
+      const found = [
+        ...(await culprits(targets, taken.slice(0, half))),
+        ...(await culprits(targets, taken.slice(half))),
+      ];
+      return found.length > 0 ? found : [`only together: ${taken.map(({ name }) => name).join()}: ${outcome.log}`];
+    }
+    return culprits;
+  });
+
 /** Opened before anything is set, so that no setting keeps them out. */
 let clients: readonly pg.Client[] = [];
 let settings: readonly Setting[] = [];
@@ -54,11 +144,9 @@ let database = 'settings_0';
 /** That the server refused for a database or a role, with its reason. */
 const notTaken = new Map<string, string>();
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1 });
+test.beforeAll(async ({ cluster, passwordFile, outcomeOf }) => {
   console.log(`Citus: ${cluster.description}`);
   if (cluster.kind !== 'real') return;
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-settings-'));
   await writeFile(passwordFile(), 'secret of app', { mode: 0o600 });
   clients = await Promise.all(cluster.nodes.map(({ group }) => connect(cluster, group, 'postgres')));
   expect(await outcomeOf()).toEqual(UNDISTURBED);
@@ -69,29 +157,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all(clients.map((client) => client.end()));
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
 });
-
-function passwordFile(): string {
-  return path.join(folder, 'app.password');
-}
-
-/** A new extension, schema and script in each run. */
-function documentOf(parameters: Document = {}, user: Document = {}): Document {
-  const table = `public.made_${runs}`;
-  return {
-    name: database,
-    ...{ maxAttempts: 1, retryDelaySeconds: 1 },
-    users: [{ name: 'app', passwordFile: passwordFile(), access: 'readWrite', ...user }],
-    extensions: ['citus_columnar', 'hstore'],
-    schemas: [`schema_${runs}`],
-    initSQL: `CREATE TABLE ${table} (id bigint PRIMARY KEY, note text) USING heap;
-SELECT pg_catalog.create_distributed_table('${table}', 'id', shard_count => 2);
-CREATE INDEX note_${runs} ON ${table} (note);`,
-    parameters,
-  };
-}
 
 interface Made {
   /** Exit codes of apply, verify and plan, as far as they were run. */
@@ -105,45 +171,6 @@ const UNDISTURBED: Made = {
   made: 'ledger heap 3, table heap 2 2, extension 1, schema 1; extension 1, schema 1',
   log: '',
 };
-
-async function outcomeOf(reset: () => Promise<void> = async () => undefined): Promise<Made> {
-  runs += 1;
-  const spec = specOf(cluster, [documentOf()]);
-  const codes: number[] = [];
-  let log = '';
-  for (const command of ['apply', 'verify', 'plan']) {
-    const { code, log: printed, stderr } = await runProgram(cluster, [command], spec);
-    codes.push(code);
-    if (code === 0) continue;
-    log = `${command}: ${printed}${stderr}`;
-    break;
-  }
-  await reset();
-  const made = codes[0] === 0 ? [await madeOn(0), await madeOn(1)].join('; ') : '';
-  if (codes[0] === 0) await query(cluster, 0, database, 'DROP EXTENSION hstore');
-  return { codes, made, log };
-}
-
-async function madeOn(group: number): Promise<string> {
-  const method = (name: string) =>
-    `(SELECT amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.oid = '${name}'::regclass)`;
-  const table = `public.made_${runs}`;
-  const ofCoordinator = `
-    'ledger', ${method('citus_databases.init_sql')},
-    (SELECT count(*) FROM citus_databases.init_sql WHERE statement ~ '(made|note)_${runs}\\y') || ',',
-    'table', ${method(table)}, (SELECT count(*) FROM pg_index WHERE indrelid = '${table}'::regclass),
-    (SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = '${table}'::regclass) || ','`;
-  return String(
-    await firstValue(
-      cluster,
-      group,
-      database,
-      `SELECT concat_ws(' ', ${group === 0 ? ofCoordinator : 'NULL'},
-        'extension', (SELECT count(*) FROM pg_extension WHERE extname = 'hstore') || ',',
-        'schema', (SELECT count(*) FROM pg_namespace WHERE nspname = 'schema_${runs}'))`,
-    ),
-  );
-}
 
 type Target = 'DATABASE' | 'ROLE postgres' | 'ROLE app';
 
@@ -187,31 +214,11 @@ function valuesOf(round: number): readonly Value[] {
   });
 }
 
-/** What changes the outcome, by itself. */
-async function culprits(targets: readonly Target[], values: readonly Value[]): Promise<readonly string[]> {
-  if (values.length === 0) return [];
-  const taken = await setAll(targets, values);
-  const outcome = await outcomeOf(() => resetAll(targets));
-  if (JSON.stringify(outcome) === JSON.stringify(UNDISTURBED)) return [];
-  database = `settings_${runs}`;
-  expect(await outcomeOf()).toEqual(UNDISTURBED);
-  const [first] = taken;
-  if (first === undefined || taken.length === 1) {
-    return [`${first?.name} = ${first?.value}: ${JSON.stringify(outcome, undefined, 1)}`];
-  }
-  console.log(
-    `${taken.length} settings from ${first.name} on: ${outcome.codes} ${outcome.made} ${outcome.log.slice(-400)}`,
-  );
-  const half = Math.ceil(taken.length / 2);
-  const found = [...(await culprits(targets, taken.slice(0, half))), ...(await culprits(targets, taken.slice(half)))];
-  return found.length > 0 ? found : [`only together: ${taken.map(({ name }) => name).join()}: ${outcome.log}`];
-}
-
 test.for<readonly Target[]>([['DATABASE'], ['ROLE postgres', 'ROLE app']])(
   'each value of each setting, on %s',
   { timeout: 900_000 },
-  async (targets, context) => {
-    if (cluster.kind !== 'real') return context.skip();
+  async (targets, { cluster, culprits, skip }) => {
+    if (cluster.kind !== 'real') return skip();
     // As many as PostgreSQL 15 with Citus 13.2 has, and a few less: 295.
     expect(settings.length).toBeGreaterThan(280);
     const found: string[] = [];
@@ -236,8 +243,8 @@ function refusedValues(): readonly Value[] {
 
 test.for(['DATABASE', 'ROLE postgres', 'ROLE app'] as const)(
   'what breaks the connections between the nodes is refused on %s before anything is made',
-  async (target, context) => {
-    if (cluster.kind !== 'real') return context.skip();
+  async (target, { cluster, outcomeOf, skip }) => {
+    if (cluster.kind !== 'real') return skip();
     const values = refusedValues().filter(({ name }) => target !== 'ROLE app' || !OF_SUPERUSER.has(name));
     expect(values.length).toBeGreaterThan(target === 'ROLE app' ? 5 : 7);
     const taken = await setAll([target], values);
@@ -249,8 +256,8 @@ test.for(['DATABASE', 'ROLE postgres', 'ROLE app'] as const)(
   },
 );
 
-test('the same where the spec declares it', async (context) => {
-  if (cluster.kind !== 'real') return context.skip();
+test('the same where the spec declares it', async ({ cluster, documentOf, skip }) => {
+  if (cluster.kind !== 'real') return skip();
   const values = refusedValues();
   const parameters = Object.fromEntries(values.map(({ name, value }) => [name, value]));
   const own = values.filter(({ name }) => !OF_SUPERUSER.has(name) && name !== 'default_transaction_read_only');
@@ -265,18 +272,21 @@ test('the same where the spec declares it', async (context) => {
 });
 
 /** The database's settings hold for the session of initSQL: psql is the measure of what becomes of its statements. */
-test.for([...FAILS_IN_PSQL])('initSQL fails as psql does with %s', async ([name, reason], context) => {
-  if (cluster.kind !== 'real') return context.skip();
-  const value = settings.find((setting) => setting.name === name)?.values[0] ?? '';
-  await setAll(['DATABASE'], [{ name, value }]);
-  const client = await connect(cluster, 0, database);
-  const { rejects } = expect(
-    client.query("CREATE TABLE public.by_psql (id bigint); SELECT create_distributed_table('by_psql', 'id')"),
-    reason,
-  );
-  await rejects.toMatchObject({ code: '22023' });
-  await client.end();
-  const { codes, log } = await outcomeOf(() => resetAll(['DATABASE']));
-  expect(codes).toEqual([2]);
-  expect(log).toContain('(SQLSTATE 22023)');
-});
+test.for([...FAILS_IN_PSQL])(
+  'initSQL fails as psql does with %s',
+  async ([name, reason], { cluster, outcomeOf, skip }) => {
+    if (cluster.kind !== 'real') return skip();
+    const value = settings.find((setting) => setting.name === name)?.values[0] ?? '';
+    await setAll(['DATABASE'], [{ name, value }]);
+    const client = await connect(cluster, 0, database);
+    const { rejects } = expect(
+      client.query("CREATE TABLE public.by_psql (id bigint); SELECT create_distributed_table('by_psql', 'id')"),
+      reason,
+    );
+    await rejects.toMatchObject({ code: '22023' });
+    await client.end();
+    const { codes, log } = await outcomeOf(() => resetAll(['DATABASE']));
+    expect(codes).toEqual([2]);
+    expect(log).toContain('(SQLSTATE 22023)');
+  },
+);

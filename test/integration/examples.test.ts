@@ -2,21 +2,17 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { parse } from 'yaml';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
 import { root } from '../support/documents.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'citus-databases-examples-'));
-let cluster: LocalCluster;
-
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-});
+const test = clusterTest({ workers: 2 });
 
 afterAll(async () => {
-  await cluster?.stop();
   rmSync(folder, { recursive: true });
 });
 
@@ -35,7 +31,7 @@ function databasesOf(example: string): readonly Document[] {
   return additionalDatabases;
 }
 
-test('users: each of them does what its access says, through every node', async () => {
+test('users: each of them does what its access says, through every node', async ({ cluster }) => {
   const spec = specOf(cluster, databasesOf('values.example-users.yaml'));
   const { code, log, stderr } = await runProgram(cluster, ['apply'], spec);
   expect({ code, log: log + stderr }).toEqual({ code: 0, log: expect.stringContaining("Database 'orders' is ready!") });

@@ -1,32 +1,35 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import { type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { nodeOf, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** `guard`: an image that could not work with the data is refused while the servers still run. */
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 1 })
+  /** `guard` with what a container of the image would have written. */
+  .extend(
+    'guard',
+    { scope: 'file' },
+    ({ folder, cluster }) =>
+      async (image: { readonly postgres: number; readonly citus: string }): Promise<Outcome> => {
+        await writeFile(path.join(folder, 'citus.control'), `default_version = '${image.citus}'\n`);
+        await writeFile(path.join(folder, 'postgres-version'), `postgres (PostgreSQL) ${image.postgres}.1\n`);
+        return await runProgram(
+          cluster,
+          ['guard', '--image', folder],
+          specOf(cluster, [], { cluster: { image: 'citus:new' } }),
+        );
+      },
+  );
+
 let major: number;
 let citus: string;
 
-/** `guard` with what a container of the image would have written. */
-async function guard(image: { readonly postgres: number; readonly citus: string }): Promise<Outcome> {
-  await writeFile(path.join(folder, 'citus.control'), `default_version = '${image.citus}'\n`);
-  await writeFile(path.join(folder, 'postgres-version'), `postgres (PostgreSQL) ${image.postgres}.1\n`);
-  return await runProgram(
-    cluster,
-    ['guard', '--image', folder],
-    specOf(cluster, [], { cluster: { image: 'citus:new' } }),
-  );
-}
-
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-guard-'));
-  cluster = await startLocalCluster({ workers: 1 });
+test.beforeAll(async ({ cluster }) => {
   console.log(`Citus: ${cluster.description}`);
   await query(cluster, 0, 'postgres', 'CREATE DATABASE "of somebody"');
   await query(cluster, 0, 'of somebody', 'CREATE EXTENSION citus');
@@ -36,18 +39,13 @@ beforeAll(async () => {
   major = Math.floor(Number(await firstValue(cluster, 0, 'postgres', 'SHOW server_version_num')) / 10_000);
 });
 
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
-});
-
-test('the same versions, and a newer Citus', async () => {
+test('the same versions, and a newer Citus', async ({ guard }) => {
   const fits = { code: 0, log: expect.stringContaining('The servers of citus:new can work with the data') };
   expect(await guard({ postgres: major, citus })).toMatchObject(fits);
   expect(await guard({ postgres: major, citus: '99.0-1' })).toMatchObject(fits);
 });
 
-test('a Citus that is older than the extension of a database, declared or not', async () => {
+test('a Citus that is older than the extension of a database, declared or not', async ({ guard }) => {
   const { code, log } = await guard({ postgres: major, citus: '12.1-1' });
   expect({ code, log }).toEqual({
     code: 3,
@@ -56,7 +54,7 @@ test('a Citus that is older than the extension of a database, declared or not', 
   expect(log).toContain(`Cause: 'of somebody' has citus ${citus}`);
 });
 
-test('another major version of PostgreSQL', async () => {
+test('another major version of PostgreSQL', async ({ guard }) => {
   const { code, log } = await guard({ postgres: major + 1, citus });
   expect({ code, log }).toEqual({
     code: 3,
@@ -64,7 +62,7 @@ test('another major version of PostgreSQL', async () => {
   });
 });
 
-test('what is not known is no reason to refuse: no files, and a server that is down', async () => {
+test('what is not known is no reason to refuse: no files, and a server that is down', async ({ cluster, guard }) => {
   const empty = await mkdtemp(path.join(tmpdir(), 'citus-databases-guard-'));
   const spec = specOf(cluster, [], { cluster: { image: 'citus:new' } });
   expect(await runProgram(cluster, ['guard', '--image', empty], spec)).toMatchObject({ code: 0 });

@@ -1,40 +1,52 @@
 import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { expect } from 'vitest';
+import { nodeOf, query } from '../support/cluster.ts';
 import { type ReadSample, readExposition } from '../support/exposition.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { runProgram, specOf } from '../support/program.ts';
 
 /** `verify --output prometheus`, as a textfile collector or a Pushgateway gets it: of a well cluster, and of what fails. */
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 2, serverSettings: { max_prepared_transactions: '10' } })
+  .extend(
+    'spec',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (initSQL = INIT_SQL) =>
+        specOf(cluster, [{ name: DATABASE, initSQL }]),
+  )
+  .extend(
+    'metrics',
+    { scope: 'file' },
+    ({ spec, cluster }) =>
+      async (args: readonly string[] = [], document = spec()) => {
+        const { code, stdout, stderr } = await runProgram(
+          cluster,
+          ['verify', '--output', 'prometheus', ...args],
+          document,
+        );
+        const promtool = spawnSync('promtool', ['check', 'metrics'], { input: stdout, encoding: 'utf8' });
+        // Without the Debian package prometheus the reader alone judges the format.
+        if (promtool.error === undefined) {
+          expect({ status: promtool.status, said: `${promtool.stdout}${promtool.stderr}` }).toEqual({
+            status: 0,
+            said: '',
+          });
+        }
+        return { code, stderr, text: stdout, samples: readExposition(stdout) };
+      },
+  );
 const DATABASE = 'app';
 const INIT_SQL = `CREATE TABLE events (tenant int PRIMARY KEY);
 SELECT create_distributed_table('events', 'tenant', shard_count => 4);
 `;
-const spec = (initSQL = INIT_SQL) => specOf(cluster, [{ name: DATABASE, initSQL }]);
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2, serverSettings: { max_prepared_transactions: '10' } });
-  console.log(cluster.description);
+test.beforeAll(async ({ cluster, spec }) => {
   const { code, log } = await runProgram(cluster, ['apply'], spec());
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
 });
-
-afterAll(async () => {
-  await cluster?.stop();
-});
-
-async function metrics(args: readonly string[] = [], document = spec()) {
-  const { code, stdout, stderr } = await runProgram(cluster, ['verify', '--output', 'prometheus', ...args], document);
-  const promtool = spawnSync('promtool', ['check', 'metrics'], { input: stdout, encoding: 'utf8' });
-  // Without the Debian package prometheus the reader alone judges the format.
-  if (promtool.error === undefined) {
-    expect({ status: promtool.status, said: `${promtool.stdout}${promtool.stderr}` }).toEqual({ status: 0, said: '' });
-  }
-  return { code, stderr, text: stdout, samples: readExposition(stdout) };
-}
 
 /** Values of one metric by node, or the only one. */
 function values(samples: readonly ReadSample[], name: string): unknown {
@@ -43,7 +55,7 @@ function values(samples: readonly ReadSample[], name: string): unknown {
   return found[0]?.value;
 }
 
-test('of a database that is ready', async () => {
+test('of a database that is ready', async ({ cluster, metrics }) => {
   const started = Math.floor(Date.now() / 1000);
   const { code, samples, stderr, text } = await metrics();
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("Database 'app' is ready!") });
@@ -76,7 +88,7 @@ test('of a database that is ready', async () => {
   });
 });
 
-test('statements of initSQL that are due', async () => {
+test('statements of initSQL that are due', async ({ spec, metrics }) => {
   const { code, samples } = await metrics([], spec(`${INIT_SQL}CREATE TABLE more (id int);\nSET work_mem = '8MB';\n`));
   expect(code).toBe(1);
   expect({
@@ -87,7 +99,7 @@ test('statements of initSQL that are due', async () => {
   }).toEqual({ ready: 0, pending: 1, due: 1, proof: undefined });
 });
 
-test('shards that are gone', async () => {
+test('shards that are gone', async ({ cluster, metrics }) => {
   if (cluster.kind !== 'real') return console.log('Missing shards: not tested here, because the stand-in has none');
   const lost = (
     await query(
@@ -114,7 +126,7 @@ test('shards that are gone', async () => {
   }
 });
 
-test('a worker that is not joined', async () => {
+test('a worker that is not joined', async ({ cluster, metrics }) => {
   const active = (value: boolean) =>
     query(cluster, 0, DATABASE, 'UPDATE pg_dist_node SET isactive = $1 WHERE groupid = 2', [value]);
   await active(false);
@@ -131,7 +143,7 @@ test('a worker that is not joined', async () => {
   }
 });
 
-test('a worker that is stopped, pushed to a Pushgateway', async () => {
+test('a worker that is stopped, pushed to a Pushgateway', async ({ cluster, metrics }) => {
   const received: { url: string | undefined; method: string | undefined; body: string }[] = [];
   const gateway = createServer((request, response) => {
     let body = '';

@@ -1,56 +1,66 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** What PostgreSQL 16 and 17 brought: options of memberships, and MAINTAIN. On the stand-in where real Citus is older. */
 
-let cluster: LocalCluster;
-let folder: string;
+const real = await findRealCitus();
+const newEnough = real !== undefined && Number.parseInt(real.version, 10) >= 17;
 
-const user = (name: string, access: string, more: Document = {}): Document => ({
-  ...{ name, access, passwordFile: path.join(folder, 'password') },
-  ...more,
-});
-const apply = (database: Document, groups?: readonly number[]) =>
-  runProgram(cluster, ['apply'], specOf(cluster, [database], groups === undefined ? {} : { groups }));
-
-/** `ADMIN INHERIT SET` of one membership, as t or f, on each node. */
-async function options(group: string, member: string): Promise<readonly unknown[]> {
-  const found = [];
-  for (const node of cluster.nodes) {
-    const [row] = await query(
-      cluster,
-      node.group,
-      'postgres',
-      `SELECT concat(bool_or(admin_option), bool_or(inherit_option), bool_or(set_option)) AS options FROM pg_auth_members
+const test = clusterTest({ workers: 2, citus: newEnough ? 'auto' : 'standIn' })
+  .extend(
+    'user',
+    { scope: 'file' },
+    ({ folder }) =>
+      (name: string, access: string, more: Document = {}): Document => ({
+        ...{ name, access, passwordFile: path.join(folder, 'password') },
+        ...more,
+      }),
+  )
+  .extend(
+    'apply',
+    { scope: 'file' },
+    ({ cluster }) =>
+      (database: Document, groups?: readonly number[]) =>
+        runProgram(cluster, ['apply'], specOf(cluster, [database], groups === undefined ? {} : { groups })),
+  )
+  /** `ADMIN INHERIT SET` of one membership, as t or f, on each node. */
+  .extend(
+    'options',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (group: string, member: string): Promise<readonly unknown[]> => {
+        const found = [];
+        for (const node of cluster.nodes) {
+          const [row] = await query(
+            cluster,
+            node.group,
+            'postgres',
+            `SELECT concat(bool_or(admin_option), bool_or(inherit_option), bool_or(set_option)) AS options FROM pg_auth_members
        WHERE roleid = $1::regrole AND member = $2::regrole`,
-      [group, member],
-    );
-    found.push(row?.['options']);
-  }
-  return found;
-}
+            [group, member],
+          );
+          found.push(row?.['options']);
+        }
+        return found;
+      },
+  );
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-newer-'));
+test.beforeAll(async ({ folder }) => {
   await writeFile(path.join(folder, 'password'), 'canary-newer', { mode: 0o600 });
-  const real = await findRealCitus();
-  const newEnough = real !== undefined && Number.parseInt(real.version, 10) >= 17;
-  cluster = await startLocalCluster({ workers: 2, citus: newEnough ? 'auto' : 'standIn' });
-  console.log(`Citus: ${cluster.description}`);
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
 });
 
 describe('memberships', () => {
-  test('one with ADMIN alone gives no rights, so access owner grants what it promises', async () => {
+  test('one with ADMIN alone gives no rights, so access owner grants what it promises', async ({
+    cluster,
+    user,
+    apply,
+    options,
+  }) => {
     for (const { group } of cluster.nodes) {
       const sql =
         'CREATE ROLE boss; CREATE ROLE chief LOGIN; GRANT boss TO chief WITH ADMIN TRUE, INHERIT FALSE, SET FALSE';
@@ -63,7 +73,11 @@ describe('memberships', () => {
     expect(await apply(database)).toMatchObject({ code: 0, log: expect.stringContaining('Nothing was changed') });
   });
 
-  test('a worker that joins later gets those of roles that nobody declares, with their options', async () => {
+  test('a worker that joins later gets those of roles that nobody declares, with their options', async ({
+    cluster,
+    apply,
+    options,
+  }) => {
     const initSQL = `CREATE ROLE office; CREATE ROLE clerk LOGIN; CREATE ROLE guest LOGIN;
       GRANT office TO clerk WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
       GRANT office TO guest WITH INHERIT FALSE, SET TRUE;
@@ -83,7 +97,11 @@ describe('memberships', () => {
   });
 });
 
-test('owner and all may maintain tables on every node; what is there and what comes later', async () => {
+test('owner and all may maintain tables on every node; what is there and what comes later', async ({
+  cluster,
+  user,
+  apply,
+}) => {
   const initSQL = "CREATE TABLE kept (id int PRIMARY KEY); SELECT create_distributed_table('kept', 'id');";
   const users = [user('keeper', 'owner'), user('hand', 'all'), user('reader', 'readOnly')];
   const database = { name: 'kept', owner: 'keeper', users, initSQL };

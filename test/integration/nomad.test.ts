@@ -1,11 +1,11 @@
 /** docs/NOMAD.md: its job file does here what Nomad does with it, on one plain PostgreSQL. */
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect } from 'vitest';
 import { parse } from 'yaml';
-import { connect, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, nodeOf, query } from '../support/cluster.ts';
 import { readDocument, root } from '../support/documents.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { type Job, parseJob, parseTemplates, render, type Task } from '../support/nomadJob.ts';
 import { type Document, runProgram } from '../support/program.ts';
 
@@ -14,19 +14,48 @@ const [jobText = '', serviceText = ''] = document.blocks.flatMap(({ language, co
   language === 'hcl' ? [code] : [],
 );
 
-let cluster: LocalCluster;
-let folder: string;
+const test = clusterTest({ workers: 0, citus: 'none' })
+  /** As the document's first commands put them there. */
+  .extend('vault', { scope: 'file' }, ({ cluster }) => (): Record<string, string> => {
+    const puts = [...document.text.matchAll(/^vault kv put (secret)\/(\S+) +password=/gm)];
+    const secrets = puts.map(([, engine, name]) => [`${engine}/data/${name}`, `password of ${name}`]);
+    return { ...Object.fromEntries(secrets), 'secret/data/postgres/superuser': cluster.password };
+  })
+  /** Renders the task's templates below `folder`, as Nomad does below the task's own; returns the spec. */
+  .extend(
+    'rendered',
+    { scope: 'file' },
+    ({ cluster, folder }) =>
+      async (secrets: Readonly<Record<string, string>>): Promise<string> => {
+        const { host, port } = nodeOf(cluster, 0);
+        const labels = Object.keys(groupOf(job).network.port);
+        const environment = Object.fromEntries(
+          labels.flatMap((label) => [
+            [`NOMAD_IP_${label}`, host],
+            [`NOMAD_PORT_${label}`, String(port)],
+          ]),
+        );
+        for (const template of taskOf('databases').template) {
+          const file = path.join(folder, template.destination);
+          await mkdir(path.dirname(file), { recursive: true });
+          await rm(file, { force: true });
+          await writeFile(file, render(template, secrets, environment));
+          await chmod(file, Number.parseInt(template.perms ?? '0644', 8));
+        }
+        const [, option, spec = ''] = taskOf('databases').config.args ?? [];
+        expect(option).toBe('--spec');
+        return (await readFile(path.join(folder, spec), 'utf8')).replaceAll('/secrets/', `${folder}/secrets/`);
+      },
+  )
+  .extend('run', { scope: 'file' }, ({ cluster }) => async (command: string, spec: string) => {
+    const parsed: Document = parse(spec);
+    return await runProgram(cluster, [command], parsed);
+  });
+
 let job: Job;
 
 beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
-  folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-nomad-'));
   job = parseJob(jobText);
-});
-
-afterAll(async () => {
-  await cluster?.stop();
-  if (folder !== undefined) await rm(folder, { recursive: true });
 });
 
 function groupOf({ group }: Job) {
@@ -39,40 +68,6 @@ function taskOf(name: string): Task {
   const task = groupOf(job).task[name];
   if (task === undefined) throw new Error(`The job has no task ${name}`);
   return task;
-}
-
-/** As the document's first commands put them there. */
-function vault(): Record<string, string> {
-  const puts = [...document.text.matchAll(/^vault kv put (secret)\/(\S+) +password=/gm)];
-  const secrets = puts.map(([, engine, name]) => [`${engine}/data/${name}`, `password of ${name}`]);
-  return { ...Object.fromEntries(secrets), 'secret/data/postgres/superuser': cluster.password };
-}
-
-/** Renders the task's templates below `folder`, as Nomad does below the task's own; returns the spec. */
-async function rendered(secrets: Readonly<Record<string, string>>): Promise<string> {
-  const { host, port } = nodeOf(cluster, 0);
-  const labels = Object.keys(groupOf(job).network.port);
-  const environment = Object.fromEntries(
-    labels.flatMap((label) => [
-      [`NOMAD_IP_${label}`, host],
-      [`NOMAD_PORT_${label}`, String(port)],
-    ]),
-  );
-  for (const template of taskOf('databases').template) {
-    const file = path.join(folder, template.destination);
-    await mkdir(path.dirname(file), { recursive: true });
-    await rm(file, { force: true });
-    await writeFile(file, render(template, secrets, environment));
-    await chmod(file, Number.parseInt(template.perms ?? '0644', 8));
-  }
-  const [, option, spec = ''] = taskOf('databases').config.args ?? [];
-  expect(option).toBe('--spec');
-  return (await readFile(path.join(folder, spec), 'utf8')).replaceAll('/secrets/', `${folder}/secrets/`);
-}
-
-async function run(command: string, spec: string) {
-  const parsed: Document = parse(spec);
-  return await runProgram(cluster, [command], parsed);
 }
 
 test('the task for the databases runs once, after the server of the same group has started', async () => {
@@ -112,7 +107,12 @@ test('its image is the one that is built here, whose user can read the files and
   }
 });
 
-test('rendered, it makes the databases and users; the next allocation finds nothing to do', async () => {
+test('rendered, it makes the databases and users; the next allocation finds nothing to do', async ({
+  cluster,
+  vault,
+  rendered,
+  run,
+}) => {
   const spec = await rendered(vault());
   const made = await run('apply', spec);
   expect({ code: made.code, log: made.log, stderr: made.stderr }).toMatchObject({ code: 0, stderr: '' });
@@ -126,7 +126,12 @@ test('rendered, it makes the databases and users; the next allocation finds noth
   expect((await run('plan', spec)).code).toBe(0);
 });
 
-test('a password that was changed in Vault changes one verifier, no other', async () => {
+test('a password that was changed in Vault changes one verifier, no other', async ({
+  cluster,
+  vault,
+  rendered,
+  run,
+}) => {
   const verifiers = async () => {
     const text = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname IN ('gitea', 'grafana', 'postgres')";
     const rows = await query(cluster, 0, 'postgres', text);
@@ -140,7 +145,13 @@ test('a password that was changed in Vault changes one verifier, no other', asyn
   await (await connect(cluster, 0, 'gitea', { name: 'gitea', password: 'rotated secret' })).end();
 });
 
-test('one more service: its entry, its secret, and the template with which the service reads it', async () => {
+test('one more service: its entry, its secret, and the template with which the service reads it', async ({
+  cluster,
+  folder,
+  vault,
+  rendered,
+  run,
+}) => {
   const [, entry = ''] = /```yaml\n(\s+- name: myservice\n[\s\S]*?)```/.exec(document.text) ?? [];
   const spec: { readonly databases: readonly unknown[] } = parse(await rendered(vault()));
   const databases = [...spec.databases, ...parse(entry)];

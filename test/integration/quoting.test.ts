@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import { dollarQuote } from '../../src/objects/observe.ts';
 import { diffParameters, isSameValue, splitList } from '../../src/objects/parameter.ts';
 import { quoteConninfoValue, quoteIdentifier, quoteLiteral } from '../../src/postgres/quote.ts';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 import { node, wanted } from '../unit/reconcile/situations.ts';
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 0, citus: 'none' });
 let client: pg.Client;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 0, citus: 'none' });
+test.beforeAll(async ({ cluster }) => {
   console.log(`PostgreSQL: ${cluster.description}`);
   await query(cluster, 0, 'postgres', 'CREATE DATABASE skymap');
   await query(cluster, 0, 'postgres', 'CREATE EXTENSION dblink');
@@ -20,7 +20,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await client?.end();
-  await cluster?.stop();
 });
 
 /** Any text that PostgreSQL can hold: no NUL, no half of a surrogate pair; quotes and backslashes more often. */
@@ -109,7 +108,7 @@ test('dollarQuote comes back as it went', async () => {
 });
 
 describe('quoteConninfoValue', () => {
-  test('libpq reads it as it was written', async () => {
+  test('libpq reads it as it was written', async ({ cluster }) => {
     // dblink hands the string to PQconninfoParse(); application_name comes back from the server that it reaches.
     const { host, port } = cluster.nodes[0] ?? { host: '', port: 0 };
     const printable = fc.string({ unit: 'grapheme-ascii', maxLength: 40 });
@@ -129,7 +128,7 @@ describe('quoteConninfoValue', () => {
     );
   });
 
-  test('a password with everything in it logs in, and another does not', async () => {
+  test('a password with everything in it logs in, and another does not', async ({ cluster }) => {
     const password = ` a'b"c\\d=e%f#Ü;--\t`;
     await client.query(`CREATE ROLE quoting LOGIN PASSWORD ${quoteLiteral(password)}`);
     const { host, port } = cluster.nodes[0] ?? { host: '', port: 0 };
@@ -191,7 +190,7 @@ describe('parameters', () => {
     expect(await stored(parameter, declared)).toBe(expected);
   });
 
-  test('a role that logs in finds the declared search_path', async () => {
+  test('a role that logs in finds the declared search_path', async ({ cluster }) => {
     await stored('search_path', 'Analytics, "My Schema",ÜX');
     const inside = await connect(cluster, 0, 'skymap');
     try {

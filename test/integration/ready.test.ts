@@ -1,27 +1,24 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { type WaitProgress, waitForNode, waitForNodes } from '../../src/cluster/ready.ts';
 import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
-import { clusterSpec, type LocalCluster, NO_SSL, nodeOf, startLocalCluster } from '../support/cluster.ts';
+import { clusterSpec, NO_SSL, nodeOf } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
 
-let cluster: LocalCluster;
+const test = clusterTest({ workers: 1, citus: 'none' }).extend('nodes', { scope: 'file' }, ({ cluster }) => () => {
+  const { coordinator, workers } = clusterSpec(cluster);
+  return [coordinator, ...(workers ?? [])];
+});
 let access: Access;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 1, citus: 'none' });
+test.beforeAll(async ({ cluster }) => {
   access = await loadAccess({ cluster: { ...clusterSpec(cluster), citus: false }, ssl: NO_SSL });
 });
-afterAll(() => cluster?.stop());
 
 const soon = { maxAttempts: 100, retryDelaySeconds: 0.1 };
 
-function nodes() {
-  const { coordinator, workers } = clusterSpec(cluster);
-  return [coordinator, ...(workers ?? [])];
-}
-
-test('all nodes, with open sessions to the maintenance database', async () => {
+test('all nodes, with open sessions to the maintenance database', async ({ nodes }) => {
   const sessions = await waitForNodes(nodes(), access, soon);
   expect(sessions.map(({ node, database, isAlive }) => [node.group, database, isAlive])).toEqual([
     [0, 'postgres', true],
@@ -30,7 +27,7 @@ test('all nodes, with open sessions to the maintenance database', async () => {
   await Promise.all(sessions.map((session) => session.close()));
 });
 
-test('a server that starts while it is waited for', async () => {
+test('a server that starts while it is waited for', async ({ cluster, nodes }) => {
   const server = nodeOf(cluster, 1);
   await server.stop();
   const reasons: string[] = [];
@@ -48,7 +45,7 @@ test('a server that starts while it is waited for', async () => {
   await session.close();
 });
 
-test('a standby is waited for until it is promoted', async () => {
+test('a standby is waited for until it is promoted', async ({ cluster, nodes }) => {
   const server = nodeOf(cluster, 1);
   await server.stop();
   await writeFile(join(server.dataDirectory, 'standby.signal'), '');
@@ -72,7 +69,7 @@ test('a standby is waited for until it is promoted', async () => {
   await session.close();
 });
 
-test('a wrong password ends the wait early', async () => {
+test('a wrong password ends the wait early', async ({ nodes }) => {
   const [, worker] = nodes();
   if (worker === undefined) throw new Error('The cluster has no worker');
   const wrong = { ...access, password: 'wrong' };
@@ -85,7 +82,7 @@ test('a wrong password ends the wait early', async () => {
   expect(Date.now() - startedAt).toBeLessThan(10_000);
 });
 
-test('a host that does not exist', async () => {
+test('a host that does not exist', async ({ nodes }) => {
   const [coordinator] = nodes();
   if (coordinator === undefined) throw new Error('The cluster has no coordinator');
   const unknown = { ...coordinator, host: 'citusdemo-0.invalid' };

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connect, type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Outcome, specOf } from '../support/program.ts';
+import { expect } from 'vitest';
+import { connect, query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { type Outcome, specOf } from '../support/program.ts';
 
 /** Passwords that must turn up nowhere. The servers log every statement. */
 
@@ -12,21 +13,32 @@ const OWNER = 'canary-owner-4713';
 /** Parts of the superuser's password that survive any quoting. */
 const TRACES = ['superuser\\', 'superuser\\\\', ' 4711'];
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
+const test = clusterTest({
+  workers: 2,
+  password: SUPERUSER,
+  logStatements: true,
+  serverSettings: { log_min_duration_statement: '0', log_error_verbosity: 'verbose', log_min_messages: 'debug1' },
+})
+  .extend('lookAtActivity', { scope: 'file' }, ({ cluster }) => async (): Promise<void> => {
+    for (const { group } of cluster.nodes) {
+      const rows = await query(
+        cluster,
+        group,
+        'postgres',
+        "SELECT query, application_name FROM pg_stat_activity WHERE query NOT LIKE '%pg_stat_activity%'",
+      );
+      for (const row of rows) activity.add(JSON.stringify(row));
+    }
+  })
+  .extend('verifiers', { scope: 'file' }, ({ cluster }) => async (role: string): Promise<readonly string[]> => {
+    const rows = await query(cluster, 0, 'postgres', 'SELECT rolpassword FROM pg_authid WHERE rolname = $1', [role]);
+    return rows.map(({ rolpassword }) => String(rolpassword));
+  });
+
 let outcomes: readonly Outcome[];
 const activity = new Set<string>();
 
-beforeAll(async () => {
-  [cluster, program] = await Promise.all([
-    startLocalCluster({
-      workers: 2,
-      password: SUPERUSER,
-      logStatements: true,
-      serverSettings: { log_min_duration_statement: '0', log_error_verbosity: 'verbose', log_min_messages: 'debug1' },
-    }),
-    buildProgram(),
-  ]);
+test.beforeAll(async ({ cluster, program, lookAtActivity }) => {
   const client = await connect(cluster, 0, 'postgres');
   await client.query("SET log_statement = 'none'; SET log_min_duration_statement = -1");
   await client.query(`CREATE ROLE keeper LOGIN PASSWORD '${OWNER}'`);
@@ -53,34 +65,12 @@ beforeAll(async () => {
   ];
 });
 
-afterAll(async () => {
-  await program?.remove();
-  await cluster?.stop();
-});
-
-async function lookAtActivity(): Promise<void> {
-  for (const { group } of cluster.nodes) {
-    const rows = await query(
-      cluster,
-      group,
-      'postgres',
-      "SELECT query, application_name FROM pg_stat_activity WHERE query NOT LIKE '%pg_stat_activity%'",
-    );
-    for (const row of rows) activity.add(JSON.stringify(row));
-  }
-}
-
-async function verifiers(role: string): Promise<readonly string[]> {
-  const rows = await query(cluster, 0, 'postgres', 'SELECT rolpassword FROM pg_authid WHERE rolname = $1', [role]);
-  return rows.map(({ rolpassword }) => String(rolpassword));
-}
-
 test('the runs ended as they should', () => {
   expect(outcomes.map(({ code }) => code)).toEqual([2, 10, 0, 0]);
   expect(outcomes[0]?.stdout).toContain('initSQL failed at line 3: SELECT 1 / 0');
 });
 
-test('output holds none of them', async () => {
+test('output holds none of them', async ({ verifiers }) => {
   const text = outcomes.map(({ stdout, stderr }) => stdout + stderr).join('\n');
   for (const secret of [SUPERUSER, INIT_SQL, OWNER, ...TRACES, ...(await verifiers('keeper'))]) {
     expect(text).not.toContain(secret);
@@ -88,7 +78,7 @@ test('output holds none of them', async () => {
   expect(text).toContain("CREATE ROLE reader LOGIN PASSWORD '***'");
 });
 
-test('at level debug each statement is in the log, with node, database, time and SQLSTATE', () => {
+test('at level debug each statement is in the log, with node, database, time and SQLSTATE', ({ cluster }) => {
   const [failing, , applied] = outcomes;
   const ports = cluster.nodes.map(({ port }) => port);
   for (const port of ports) {
@@ -103,7 +93,7 @@ test('at level debug each statement is in the log, with node, database, time and
   expect(debug.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/ms: SELECT 1;?$/));
 });
 
-test('ledger and bookkeeping hold none of them', async () => {
+test('ledger and bookkeeping hold none of them', async ({ cluster }) => {
   const rows = [
     ...(await query(cluster, 0, 'guarded', 'SELECT * FROM citus_databases.init_sql')),
     ...(await query(cluster, 0, 'postgres', 'SELECT * FROM citus_databases.managed_database')),
@@ -119,7 +109,10 @@ test('pg_stat_activity never showed the passwords of the superuser and the owner
   for (const secret of [SUPERUSER, OWNER, ...TRACES]) expect(text).not.toContain(secret);
 });
 
-test("the servers' logs: nothing of pg_dist_authinfo's contents, of verifiers, of the owner's password", async () => {
+test("the servers' logs: nothing of pg_dist_authinfo's contents, of verifiers, of the owner's password", async ({
+  cluster,
+  verifiers,
+}) => {
   for (const { group, logFile } of cluster.nodes) {
     const log = await readFile(logFile, 'utf8');
     expect(log).toContain('CREATE DATABASE "guarded"');
@@ -129,7 +122,9 @@ test("the servers' logs: nothing of pg_dist_authinfo's contents, of verifiers, o
   }
 });
 
-test('the password in initSQL stands in logs with the statement that the user wrote, nowhere else', async () => {
+test('the password in initSQL stands in logs with the statement that the user wrote, nowhere else', async ({
+  cluster,
+}) => {
   for (const { group, logFile } of cluster.nodes) {
     const log = await readFile(logFile, 'utf8');
     const found = log.split('\n').filter((line) => line.includes(INIT_SQL));

@@ -1,34 +1,27 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { catalogsOf, firstValue, list } from '../support/catalog.ts';
-import { type LocalCluster, startLocalCluster } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Document, runProgram, specOf } from '../support/program.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { type Document, runProgram, specOf } from '../support/program.ts';
 
 /** Runs that are stopped, politely or not, and what the next run makes of it. */
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
-
-beforeAll(async () => {
-  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
-});
-
-afterAll(async () => {
-  await program?.remove();
-  await cluster?.stop();
-});
+const test = clusterTest({ workers: 1 }).extend(
+  'advisoryLocks',
+  { scope: 'file' },
+  ({ cluster }) =>
+    async (): Promise<unknown> => {
+      return await firstValue(
+        cluster,
+        0,
+        'postgres',
+        "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'postgres')",
+      );
+    },
+);
 
 const SLOW = `CREATE TABLE before_it (a int);
 SELECT pg_sleep(60);
 CREATE TABLE after_it (a int);`;
-
-async function advisoryLocks(): Promise<unknown> {
-  return await firstValue(
-    cluster,
-    0,
-    'postgres',
-    "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'postgres')",
-  );
-}
 
 describe.each([
   ['SIGTERM', 143],
@@ -36,7 +29,7 @@ describe.each([
 ] as const)('%s while initSQL runs', (signal, exitCode) => {
   const name = `stopped_${exitCode}`;
 
-  test('ends in time, says how far it got, and lets the lock go', async () => {
+  test('ends in time, says how far it got, and lets the lock go', async ({ cluster, program, advisoryLocks }) => {
     const child = await program.start(cluster, ['apply'], specOf(cluster, [{ name, initSQL: SLOW }]));
     await child.printed('Line 2: SELECT pg_sleep(60)');
     expect(await advisoryLocks()).toBe(1);
@@ -62,7 +55,7 @@ Stopped by ${signal} in database '${name}', step 7, the last line being: Line 2:
     ).toEqual([]);
   });
 
-  test('the next run goes on with the statement that was stopped', async () => {
+  test('the next run goes on with the statement that was stopped', async ({ cluster }) => {
     const spec = specOf(cluster, [{ name, initSQL: SLOW.replace('60', '0') }]);
     const { code, log } = await runProgram(cluster, ['apply'], spec);
     expect(code).toBe(0);
@@ -72,7 +65,11 @@ Stopped by ${signal} in database '${name}', step 7, the last line being: Line 2:
   });
 });
 
-test('standard output is closed: it stops as for a signal, and says so on standard error', async () => {
+test('standard output is closed: it stops as for a signal, and says so on standard error', async ({
+  cluster,
+  program,
+  advisoryLocks,
+}) => {
   const name = 'unread';
   const spec = specOf(cluster, [{ name, initSQL: `${SLOW.replace('60', '1')}\n${SLOW.replaceAll('_it', '_it_too')}` }]);
   const child = await program.start(cluster, ['apply'], spec);
@@ -87,7 +84,7 @@ test('standard output is closed: it stops as for a signal, and says so on standa
   expect(await firstValue(cluster, 0, name, "SELECT to_regclass('after_it_too')")).toBeNull();
 });
 
-test('SIGTERM while it waits for another run', async () => {
+test('SIGTERM while it waits for another run', async ({ cluster, program }) => {
   const slow = specOf(cluster, [{ name: 'queue', initSQL: SLOW }]);
   const holder = await program.start(cluster, ['apply'], slow);
   await holder.printed('Line 2:');
@@ -99,7 +96,7 @@ test('SIGTERM while it waits for another run', async () => {
   await expect(holder.ended).rejects.toThrow('SIGKILL');
 });
 
-test('SIGTERM while it waits for a node', async () => {
+test('SIGTERM while it waits for a node', async ({ cluster, program }) => {
   const [, worker] = cluster.nodes;
   await worker?.stop();
   try {
@@ -115,7 +112,7 @@ test('SIGTERM while it waits for a node', async () => {
   }
 });
 
-test('killed at any step, the next run ends in the state of an undisturbed one', async () => {
+test('killed at any step, the next run ends in the state of an undisturbed one', async ({ cluster, program }) => {
   const declared = {
     extensions: ['hstore', 'citext'],
     schemas: [{ name: 'analytics' }],
@@ -142,7 +139,10 @@ test('killed at any step, the next run ends in the state of an undisturbed one',
   }
 });
 
-test('killed in the middle of a statement that the server goes on with: it takes effect once', async () => {
+test('killed in the middle of a statement that the server goes on with: it takes effect once', async ({
+  cluster,
+  program,
+}) => {
   const initSQL = 'CREATE TABLE once (a int);\nINSERT INTO once SELECT 1 FROM pg_sleep(4);\nSELECT count(*) FROM once;';
   const spec = specOf(cluster, [{ name: 'orphaned', initSQL }]);
   const child = await program.start(cluster, ['apply'], spec);

@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connect, type LocalCluster, startLocalCluster } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, specOf } from '../support/program.ts';
+import { expect } from 'vitest';
+import { connect } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { specOf } from '../support/program.ts';
 
 /** What the log says while a statement of initSQL waits, for those who look at it then. */
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
+const test = clusterTest({ workers: 1 });
 
-beforeAll(async () => {
-  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1 }), buildProgram()]);
-});
-afterAll(async () => {
-  await Promise.all([cluster?.stop(), program?.remove()]);
-});
-
-test('a statement that waits for a lock: every half minute the log says for whom, until it goes on', async () => {
+test('a statement that waits for a lock: every half minute the log says for whom, until it goes on', async ({
+  cluster,
+  program,
+}) => {
   const table = 'CREATE TABLE items (id bigint PRIMARY KEY);';
   const first = await program.run(cluster, ['apply'], specOf(cluster, [{ name: 'shop', initSQL: table }]));
   expect(first.code, first.log).toBe(0);

@@ -2,42 +2,31 @@
  * A password that one node does not accept, through the program: it ends after half a minute with its own message, not
  * after 60 attempts, which take five. Half a minute in full: the time that a node that is still bootstrapping has.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type LocalCluster, query, startLocalCluster } from '../support/cluster.ts';
-import { type BuiltProgram, buildProgram, type Document, runProgram, specOf } from '../support/program.ts';
+import { expect } from 'vitest';
+import { query } from '../support/cluster.ts';
+import { clusterTest } from '../support/fixtures.ts';
+import { type Document, runProgram, specOf } from '../support/program.ts';
 
 const OTHER = 'what the bootstrap has set';
 
-let cluster: LocalCluster;
-let program: BuiltProgram;
+// Nothing of Citus is reached: the nodes are waited for first.
+const test = clusterTest({ workers: 1, citus: 'none' })
+  .extend('setPassword', { scope: 'file' }, ({ cluster }) => async (from: string, to: string): Promise<void> => {
+    const before = { ...cluster, password: from };
+    await query(before, 1, 'postgres', `ALTER ROLE postgres PASSWORD '${to.replaceAll("'", "''")}'`);
+  })
+  /** With the patience that is the default: 60 attempts, 5 seconds apart. */
+  .extend('spec', { scope: 'file' }, ({ cluster }) => (): Document => {
+    const workers = cluster.nodes.slice(1).map(({ group, host, port }) => ({ group, host, port }));
+    return specOf(cluster, [{ name: 'skymap' }], { cluster: { citus: true, workers } });
+  });
 
-beforeAll(async () => {
-  // Nothing of Citus is reached: the nodes are waited for first.
-  [cluster, program] = await Promise.all([startLocalCluster({ workers: 1, citus: 'none' }), buildProgram()]);
-});
-
-afterAll(async () => {
-  await program?.remove();
-  await cluster?.stop();
-});
-
-async function setPassword(from: string, to: string): Promise<void> {
-  const before = { ...cluster, password: from };
-  await query(before, 1, 'postgres', `ALTER ROLE postgres PASSWORD '${to.replaceAll("'", "''")}'`);
-}
-
-beforeEach(() => setPassword(cluster.password, OTHER));
-afterEach(() => setPassword(OTHER, cluster.password).catch(() => undefined));
-
-/** With the patience that is the default: 60 attempts, 5 seconds apart. */
-function spec(): Document {
-  const workers = cluster.nodes.slice(1).map(({ group, host, port }) => ({ group, host, port }));
-  return specOf(cluster, [{ name: 'skymap' }], { cluster: { citus: true, workers } });
-}
+test.beforeEach(({ cluster, setPassword }) => setPassword(cluster.password, OTHER));
+test.afterEach(({ cluster, setPassword }) => setPassword(OTHER, cluster.password).catch(() => undefined));
 
 test('every command gives up after half a minute, and those that only report sooner', {
   timeout: 240_000,
-}, async () => {
+}, async ({ cluster, spec }) => {
   const commands = [['wait'], ['plan'], ['apply'], ['verify'], ['drop', 'skymap', '--confirm', 'skymap']];
   const runs = await Promise.all(commands.map((command) => runProgram(cluster, command, spec())));
   for (const [index, { code, log, milliseconds }] of runs.entries()) {
@@ -71,7 +60,7 @@ test('every command gives up after half a minute, and those that only report soo
   expect(await query(cluster, 0, 'postgres', "SELECT FROM pg_database WHERE datname = 'skymap'")).toEqual([]);
 });
 
-test('a node that gets its password meanwhile is ready then', async () => {
+test('a node that gets its password meanwhile is ready then', async ({ cluster, program, setPassword, spec }) => {
   const waiting = await program.start(cluster, ['wait'], spec());
   await waiting.printed('Waiting for worker');
   await setPassword(OTHER, cluster.password);

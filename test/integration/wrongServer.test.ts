@@ -6,24 +6,44 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
+import { afterAll, expect } from 'vitest';
+import { nodeOf, query } from '../support/cluster.ts';
+import { clusterFixture, clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
-let cluster: LocalCluster;
-let elsewhere: LocalCluster;
+/** Of the nodes and of the standby. */
+const PASSWORD = `It's "one" of \\ both`;
+
+const test = clusterTest({ workers: 2, password: PASSWORD })
+  .extend('elsewhere', { scope: 'file' }, clusterFixture({ workers: 0, password: PASSWORD }))
+  .extend('makeStandby', { scope: 'file' }, ({ elsewhere }) => async (): Promise<number> => {
+    const server = nodeOf(elsewhere, 0);
+    await query(elsewhere, 0, 'postgres', 'CREATE DATABASE moved');
+    // With TLS from here on, as Citus' nodes have it among themselves.
+    await query(elsewhere, 0, 'moved', 'CREATE EXTENSION citus');
+    await server.stop();
+    await writeFile(path.join(server.dataDirectory, 'standby.signal'), '');
+    await server.start();
+    return server.port;
+  })
+  .extend('run', { scope: 'file' }, ({ cluster }) => async (command: 'apply' | 'verify'): Promise<Outcome> => {
+    const workers = [1, 2].map((group) => {
+      const { host, port } = nodeOf(cluster, group);
+      return { group, host, port, ...(group === 1 ? { nodeName: '127.0.0.1', nodePort: address.port } : {}) };
+    });
+    const spec = specOf(cluster, [{ name: 'moved' }], { cluster: { workers } });
+    const outcome = await runProgram(cluster, [command], spec);
+    return { ...outcome, log: outcome.log.replaceAll(`127.0.0.1:${address.port}`, 'ADDRESS') };
+  });
+
 let address: Address;
 
-beforeAll(async () => {
-  cluster = await startLocalCluster({ workers: 2 });
-  elsewhere = await startLocalCluster({ workers: 0, password: cluster.password });
+test.beforeAll(async ({ cluster }) => {
   address = await startAddress(nodeOf(cluster, 1).port);
 });
 
 afterAll(async () => {
   address?.stop();
-  await elsewhere?.stop();
-  await cluster?.stop();
 });
 
 interface Address {
@@ -60,28 +80,11 @@ async function startAddress(first: number): Promise<Address> {
   };
 }
 
-async function makeStandby(): Promise<number> {
-  const server = nodeOf(elsewhere, 0);
-  await query(elsewhere, 0, 'postgres', 'CREATE DATABASE moved');
-  // With TLS from here on, as Citus' nodes have it among themselves.
-  await query(elsewhere, 0, 'moved', 'CREATE EXTENSION citus');
-  await server.stop();
-  await writeFile(path.join(server.dataDirectory, 'standby.signal'), '');
-  await server.start();
-  return server.port;
-}
-
-async function run(command: 'apply' | 'verify'): Promise<Outcome> {
-  const workers = [1, 2].map((group) => {
-    const { host, port } = nodeOf(cluster, group);
-    return { group, host, port, ...(group === 1 ? { nodeName: '127.0.0.1', nodePort: address.port } : {}) };
-  });
-  const spec = specOf(cluster, [{ name: 'moved' }], { cluster: { workers } });
-  const outcome = await runProgram(cluster, [command], spec);
-  return { ...outcome, log: outcome.log.replaceAll(`127.0.0.1:${address.port}`, 'ADDRESS') };
-}
-
-test('nobody says "ready" while a worker cannot be written to from the other nodes', async () => {
+test('nobody says "ready" while a worker cannot be written to from the other nodes', async ({
+  cluster,
+  makeStandby,
+  run,
+}) => {
   expect(await run('apply')).toMatchObject({ code: 0 });
   address.leadTo(await makeStandby());
   for (const command of ['apply', 'verify'] as const) {
