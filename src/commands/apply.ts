@@ -15,7 +15,7 @@ import { applyAsOwner } from '../reconcile/asOwner/apply.ts';
 import { findingsOf, remarks, reported } from '../reconcile/findings.ts';
 import { locked, withRegistrationLock } from '../reconcile/locked.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
-import { check, observeSituation, type Passwords, withInitSql } from '../reconcile/observeSituation.ts';
+import { check, type Given, observeSituation, type Passwords, withInitSql } from '../reconcile/observeSituation.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
@@ -140,13 +140,14 @@ async function applyOne(
   log.frame(`Creating database: ${database.name}`);
   log.line(context.spec.cluster.citus ? 'PostgreSQL coordinator is ready!' : 'PostgreSQL is ready!');
   // The lock is given back while nodes of several versions are waited for: the coordinator may restart meanwhile.
+  const given = { passwords, script: scripts.get(database.name) };
   const attempt = (patient: boolean) =>
     locked(context, joined, database, async (run) => {
-      let observed = await observeSituation(context, joined, run, database, passwords);
+      let observed = await observeSituation(context, joined, run, database, given);
       if ((server(observed, joined.coordinator).initSqlSessions ?? 0) > 0) {
         await endOrphans(run, database, joined.coordinator, log);
         // An orphaned session may have committed in between, so the observation is repeated.
-        observed = await observeSituation(context, joined, run, database, passwords);
+        observed = await observeSituation(context, joined, run, database, given);
       }
       if (patient && mixedVersions(observed).length > 0) {
         return { kind: 'mixed', nodes: databaseNodes(observed.topology) } as const;
@@ -156,7 +157,7 @@ async function applyOne(
       await rememberCluster(observed, log);
       for (const text of [...warnings, ...remarks(observed)]) log.warn(text);
       await updateOthers(observed);
-      const situation = withInitSql(observed, scripts.get(database.name));
+      const situation = withInitSql(observed, given.script);
       const openInitSqlSession = (login: InitSqlLogin | undefined) =>
         connect({ node: joined.coordinator, database: database.name }, accessOf(context, login, passwords), {
           applicationName: `citus-databases initSQL ${database.name}`,
@@ -180,7 +181,7 @@ async function applyOne(
           return (await inTurn(tools, () => rebalance(tools, database.rebalance.options, 'rebalance'))) ? 1 : 0;
         },
       });
-      if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, passwords);
+      if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, given);
       return { kind: 'done', changes } as const;
     });
   let result = await attempt(true);
@@ -200,9 +201,9 @@ async function lookAtShards(
   joined: Joined,
   run: Run,
   database: DatabaseSpec,
-  passwords: Passwords,
+  given: Given,
 ): Promise<void> {
-  const updated = await observeSituation(context, joined, run, database, passwords);
+  const updated = await observeSituation(context, joined, run, database, given);
   await check(run, updated);
   if (!rightsDiffer(updated.topology, updated.inside)) return;
   throw new Failure({

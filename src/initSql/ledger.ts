@@ -1,3 +1,4 @@
+import { hash as digest } from 'node:crypto';
 import { Failure } from '../report/errors.ts';
 import { LEDGER_TABLE } from './ledgerTable.ts';
 import { lineOf } from './place.ts';
@@ -119,6 +120,30 @@ export function unknownOutcome(decision: UnknownOutcome, database?: string): Fai
     cause: `An earlier run ended while this statement was being executed, which cannot run in a transaction: ${unit.display}`,
     next,
   });
+}
+
+/** Of a ledger that has each of the units as done, in this order, and nothing else (ledgerTable.ts, DIGEST). */
+export function ledgerDigest(units: readonly Unit[]): string {
+  const rows = units.filter((unit) => unit.kind !== 'session').map((unit) => `${keyText(unit)} done`);
+  return digest('sha256', rows.join(','), 'hex');
+}
+
+/** The rows of a ledger as observed; those of one that has that digest were not sent. */
+export function ledgerRows(
+  observed: readonly LedgerRow[] | 'asScript' | null | undefined,
+  units: readonly Unit[],
+): readonly LedgerRow[] | 'absent' {
+  if (observed !== 'asScript') return observed ?? 'absent';
+  return units
+    .filter((unit) => unit.kind !== 'session')
+    .map(({ hash, occurrence, line, text }, index) => ({
+      hash,
+      occurrence,
+      line,
+      statement: text,
+      state: 'done',
+      ordinal: index + 1,
+    }));
 }
 
 function replayOf(units: readonly Unit[]): SqlPart[] {

@@ -43,8 +43,8 @@ export const LEDGER_TABLE = qualified(LEDGER);
 export interface ObservedLedger {
   /** Why it is not to be trusted: then no row of it was read. */
   readonly distrust: string | null;
-  /** null: there is none. */
-  readonly rows: readonly LedgerRow[] | null;
+  /** null: there is none. 'asScript': its digest is that of the script (ledger.ts, ledgerDigest), so no row was sent. */
+  readonly rows: readonly LedgerRow[] | 'asScript' | null;
   /** Where it was written, if not in this database: it came along with a copy. null: here, or it does not say. */
   readonly copyOf?: string | null;
 }
@@ -64,16 +64,28 @@ const COPY_OF = `(SELECT found[1] || ' ' || found[2]
     FROM pg_catalog.regexp_match(${COMMENT}, '^initSQL as executed in (database .*) (\\(OID \\d+, table \\d+\\))$') found
     WHERE found[2] <> ${OWN_OIDS})`;
 
-/** On workers as well somebody may have taken the schema's name; rows are the coordinator's alone. */
-export function observeLedger(coordinator: boolean): readonly Fragment[] {
+/** {@link ledgerDigest} of the table. */
+const DIGEST = `(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+      pg_catalog.string_agg(hash || ' ' || occurrence::pg_catalog.text || ' ' || state, ',' ORDER BY ordinal), 'UTF8')), 'hex')
+    FROM ${LEDGER_TABLE})`;
+
+/**
+ * On workers as well somebody may have taken the schema's name; rows are the coordinator's alone. With the digest of the
+ * script, its ten thousand rows are sent only where they are other ones.
+ */
+export function observeLedger(coordinator: boolean, digest?: string): readonly Fragment[] {
   const judged: Fragment = {
     key: 'ledger',
     value: `pg_catalog.jsonb_build_object('distrust', ${distrust(LEDGER)}, 'rows', NULL)`,
   };
   if (!coordinator) return [judged];
-  const rows = jsonRows(
+  const all = jsonRows(
     `SELECT hash, occurrence, ordinal, line, statement, state FROM ${LEDGER_TABLE} ORDER BY ordinal`,
   );
+  const rows =
+    digest === undefined
+      ? all
+      : `CASE WHEN ${DIGEST} = ${quoteLiteral(digest)} THEN pg_catalog.to_jsonb('asScript'::pg_catalog.text) ELSE ${all} END`;
   return [
     judged,
     {

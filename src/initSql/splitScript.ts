@@ -17,6 +17,8 @@ export interface Draft {
   readonly source?: ScriptSource | undefined;
   readonly statements: readonly ReadStatement[];
   readonly problems: readonly ScriptProblem[];
+  /** Its units, where it is the only script of its database and no server has to judge. */
+  readonly whole?: Script;
   /** Some of the statements, which the grammar does not take: the server may be of another version. */
   readonly doubts: readonly Doubt[];
 }
@@ -40,8 +42,7 @@ export async function readScript(sql: string, database?: string, source?: Script
   const unreadable = findUnreadable(script);
   if (unreadable.length > 0) throw invalidScript(script, unreadable, database, source);
   const draft = withSource(read(script, await loadGrammar()), source);
-  if (draft.doubts.length === 0) finish(draft, database, new KeyRing());
-  return draft;
+  return draft.doubts.length === 0 ? { ...draft, whole: finish(draft, database, new KeyRing()) } : draft;
 }
 
 /** The units of a script. Throws one Failure that names all its problems; `database` is only for its words. */

@@ -1,9 +1,8 @@
 import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
-import type { Script } from '../initSql/types.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import { observeManagedRoles } from './observeAgain.ts';
-import { check, observeAtOneVersion, type Passwords, withInitSql } from './observeSituation.ts';
+import { check, type Given, observeAtOneVersion, withInitSql } from './observeSituation.ts';
 import { type DatabasePlan, planDatabase } from './planDatabase.ts';
 import type { Run } from './run.ts';
 import type { Situation } from './situation.ts';
@@ -14,11 +13,11 @@ export async function assess(
   joined: Joined,
   run: Run,
   database: DatabaseSpec,
-  given: { readonly passwords: Passwords; readonly script: Script | undefined },
+  given: Given,
   /** May throw what outweighs everything that is found later. */
   inspect: (observed: Situation) => void = () => undefined,
 ): Promise<{ readonly situation: Situation; readonly plan: DatabasePlan }> {
-  const observed = await observeAtOneVersion(context, joined, run, database, given.passwords);
+  const observed = await observeAtOneVersion(context, joined, run, database, given);
   inspect(observed);
   const { warnings } = await check(run, observed);
   const decided = withInitSql(observed, given.script);

@@ -94,7 +94,12 @@ export function serverScript(
   ]);
 }
 
-export function databaseScript(database: DatabaseSpec, coordinator: boolean, kinds: readonly AnyKind[]): string {
+export function databaseScript(
+  database: DatabaseSpec,
+  coordinator: boolean,
+  kinds: readonly AnyKind[],
+  ledgerDigest: string | undefined,
+): string {
   const users = database.users.map((user) => user.name);
   return observationScript([
     observeExtensions(),
@@ -107,7 +112,7 @@ export function databaseScript(database: DatabaseSpec, coordinator: boolean, kin
     observeInvalidIndexes(),
     ...(coordinator ? [observeLeftovers()] : []),
     observeAuthinfo(),
-    ...observeLedger(coordinator),
+    ...observeLedger(coordinator, ledgerDigest),
     observeForeignEventTriggers(),
     observeOthersMayCreate(),
     observeDistributedRoles(),

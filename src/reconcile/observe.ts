@@ -55,9 +55,10 @@ export async function observeDatabaseOf(
   run: Run,
   node: NodeSpec,
   database: DatabaseSpec,
+  ledgerDigest?: string,
 ): Promise<DatabaseObservation> {
   return readDatabaseObservation(
-    await observed(run, node, 'database', databaseScript(database, node.group === 0, KINDS)),
+    await observed(run, node, 'database', databaseScript(database, node.group === 0, KINDS, ledgerDigest)),
   );
 }
 

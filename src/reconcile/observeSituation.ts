@@ -4,7 +4,7 @@ import { allNodes, databaseNodes, topologyOf } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
-import { refusal } from '../initSql/ledger.ts';
+import { ledgerDigest, ledgerRows, refusal } from '../initSql/ledger.ts';
 import { copyRefusal, decideInitSql } from '../initSql/policy.ts';
 import type { Script } from '../initSql/types.ts';
 import type { Problem } from '../objects/change.ts';
@@ -29,25 +29,35 @@ import { inside, origin, type Situation } from './situation.ts';
 /** Passwords of users by role name. Commands that change nothing about users need none. */
 export type Passwords = ReadonlyMap<string, string>;
 
+/** What is declared outside the spec. */
+export interface Given {
+  readonly passwords: Passwords;
+  /** initSQL, as units. */
+  readonly script: Script | undefined;
+}
+
+const NOTHING: Given = { passwords: new Map(), script: undefined };
+
 /** Looks at every node: at the server, then inside the database where it exists. Two round trips for each. */
 export async function observeSituation(
   context: Context,
   joined: Joined,
   run: Run,
   database: DatabaseSpec,
-  passwords: Passwords = new Map(),
+  { passwords, script }: Given = NOTHING,
 ): Promise<Situation> {
   const topology = topologyOf(context.spec, joined.workers, database);
   const roles = rolesOf(database);
   const { exporter } = context.spec.cluster;
   const having = new Set(databaseNodes(topology));
   const contents = new Map<number, DatabaseObservation>();
+  const digest = script === undefined ? undefined : ledgerDigest(script.units);
   // No node waits for another one between the two looks.
   const servers = await byGroup(allNodes(topology), async (node) => {
     const observed = await observeServerOf(run, node, database, roles, exporter);
     if (having.has(node) && observed.database?.allowConnections === true) {
       const harmful = context.spec.cluster.citus ? observed.harmfulSettings : undefined;
-      contents.set(node.group, await observeInside(run, node, database, harmful));
+      contents.set(node.group, await observeInside(run, node, { database, digest, harmful }));
     }
     return observed;
   });
@@ -70,11 +80,18 @@ export async function observeSituation(
 async function observeInside(
   run: Run,
   node: NodeSpec,
-  database: DatabaseSpec,
-  harmful: readonly ObservedHarmfulSetting[] = [],
+  {
+    database,
+    digest,
+    harmful = [],
+  }: {
+    readonly database: DatabaseSpec;
+    readonly digest: string | undefined;
+    readonly harmful: readonly ObservedHarmfulSetting[] | undefined;
+  },
 ): Promise<DatabaseObservation> {
   try {
-    return await observeDatabaseOf(run, node, database);
+    return await observeDatabaseOf(run, node, database, digest);
   } catch (error) {
     const named = { label: run.label(node), isWorker: node.group !== 0 };
     const problems = harmfulSettingProblems(database, harmful, named);
@@ -89,12 +106,12 @@ export async function observeAtOneVersion(
   joined: Joined,
   run: Run,
   database: DatabaseSpec,
-  passwords?: Passwords,
+  given?: Given,
 ): Promise<Situation> {
-  const situation = await observeSituation(context, joined, run, database, passwords);
+  const situation = await observeSituation(context, joined, run, database, given);
   if (mixedVersions(situation).length === 0) return situation;
   await waitForOneVersion(context, joined, databaseNodes(situation.topology), database);
-  return await observeSituation(context, joined, run, database, passwords);
+  return await observeSituation(context, joined, run, database, given);
 }
 
 /** The declared roles as every node has to have them; a verifier is made anew only if the password is another one. */
@@ -141,7 +158,7 @@ export function withInitSql(situation: Situation, script: Script | undefined): S
   const decision = decideInitSql({
     policy: situation.database.initSQLPolicy,
     units: script.units,
-    ledger: ledger?.rows ?? 'absent',
+    ledger: ledgerRows(ledger?.rows, script.units),
     copyOf: ledger?.copyOf ?? undefined,
     managed: origin(situation) !== 'existing',
   });

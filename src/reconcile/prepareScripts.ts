@@ -39,6 +39,11 @@ export async function judgeScripts(
 ): Promise<ReadonlyMap<string, Script>> {
   const scripts = new Map<string, Script>();
   for (const [name, read] of drafts) {
+    const [{ whole } = { whole: undefined }] = read;
+    if (read.length === 1 && whole !== undefined) {
+      if (whole.units.length > 0) scripts.set(name, whole);
+      continue;
+    }
     const keys = new KeyRing();
     const units: Unit[] = [];
     for (const draft of read) {

@@ -1,6 +1,10 @@
 import { afterAll, expect } from 'vitest';
 import { benchSpec } from '../../bench/program.ts';
 import { type CountingProxy, startProxy } from '../../bench/proxy.ts';
+import { ledgerDigest } from '../../src/initSql/ledger.ts';
+import { observeLedger } from '../../src/initSql/ledgerTable.ts';
+import { splitScript } from '../../src/initSql/splitScript.ts';
+import { observationScript } from '../../src/objects/observe.ts';
 import { firstValue, list } from '../support/catalog.ts';
 import { connect, query } from '../support/cluster.ts';
 import { clusterTest } from '../support/fixtures.ts';
@@ -246,4 +250,25 @@ test('a statement that somebody else has executed meanwhile is rolled back', asy
   } finally {
     await inside.end();
   }
+});
+
+test('rows of the ledger are sent where they are not those of the script, and only there', async ({
+  cluster,
+  apply,
+}) => {
+  const script = ['SET work_mem = 4096;', TABLE, 'INSERT INTO t VALUES (2);', 'INSERT INTO t VALUES (2);'];
+  expect(await apply('digested', script)).toMatchObject({ code: 0 });
+  const { units } = await splitScript(script.join('\n'));
+  const rowsSeen = async (digest: string): Promise<unknown> => {
+    const observed = await firstValue(cluster, 0, 'digested', observationScript(observeLedger(true, digest)));
+    return JSON.parse(String(observed)).ledger.rows;
+  };
+  expect(await rowsSeen(ledgerDigest(units))).toBe('asScript');
+  expect(await rowsSeen(ledgerDigest(units.slice(0, -1)))).toHaveLength(3);
+  await query(cluster, 0, 'digested', "UPDATE citus_databases.init_sql SET state = 'running' WHERE occurrence = 2");
+  expect(await rowsSeen(ledgerDigest(units))).toEqual([
+    expect.objectContaining({ state: 'done' }),
+    expect.objectContaining({ state: 'done' }),
+    expect.objectContaining({ state: 'running' }),
+  ]);
 });

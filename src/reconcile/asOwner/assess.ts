@@ -1,7 +1,7 @@
 import type { Joined } from '../../cluster/join.ts';
 import { waitForDatabase } from '../../cluster/joinAsOwner.ts';
 import type { Context } from '../../context.ts';
-import { refusal } from '../../initSql/ledger.ts';
+import { ledgerRows, refusal } from '../../initSql/ledger.ts';
 import { copyRefusal, decideInitSql } from '../../initSql/policy.ts';
 import type { Script } from '../../initSql/types.ts';
 import type { DatabaseSpec } from '../../spec/types.ts';
@@ -61,7 +61,7 @@ export function decideAsOwner(situation: OwnerSituation, script: Script | undefi
   const decision = decideInitSql({
     policy: database.initSQLPolicy,
     units: script.units,
-    ledger: ledger?.rows ?? 'absent',
+    ledger: ledgerRows(ledger?.rows, script.units),
     copyOf: ledger?.copyOf ?? undefined,
     managed: rights.empty,
   });
