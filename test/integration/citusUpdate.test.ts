@@ -7,9 +7,6 @@ import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
 /** What a run does after the image was updated: the library is newer than the extension in each database. */
 
-const OLDER = '13.1-1';
-/** Citus refuses to work with an extension of another major version. */
-const OLDER_MAJOR = '12.1-1';
 const DATABASES = ['citus', 'shop', 'legacy'];
 
 /** 0: the stand-in. */
@@ -17,6 +14,9 @@ const realMajor =
   process.env['CITUS_DATABASES_TEST_CITUS'] === 'stand-in'
     ? 0
     : Number.parseInt((await findRealCitus())?.citusVersion ?? '0', 10);
+const OLDER = realMajor === 12 ? '12.0-1' : '13.1-1';
+/** Citus refuses to work with an extension of another major version. */
+const OLDER_MAJOR = realMajor === 12 ? '11.3-1' : '12.1-1';
 
 const test = clusterTest({ workers: 1 })
   .extend(

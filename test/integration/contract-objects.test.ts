@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authinfoInsert, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
-import { addNode, contractKinds, outcome, prepare } from '../support/contract.ts';
+import { addNode, citusVersion, contractKinds, outcome, prepare } from '../support/contract.ts';
 
 describe.each(await contractKinds())('Objects in Citus as the program knows it (%s)', (kind) => {
   let cluster: LocalCluster;
@@ -294,13 +294,15 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
       WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relname IN ('pg_dist_node', 'pg_dist_local_group', 'pg_dist_authinfo',
         'pg_dist_partition', 'pg_dist_shard', 'pg_dist_placement', 'pg_dist_object', 'pg_dist_node_metadata')
       GROUP BY c.relname ORDER BY c.relname`;
+    // Clones of nodes came with 13.2 (Citus: sql/citus--13.1-1--13.2-1.sql).
+    const [isClone, primary] =
+      (await citusVersion(cluster)) < 13.2 ? ['', ''] : [' nodeisclone boolean,', ' nodeprimarynodeid integer,'];
     expect(await query(cluster, 0, 'catalogs', columns)).toEqual([
       { name: 'pg_dist_authinfo', columns: 'authinfo text, nodeid integer, rolename name' },
       { name: 'pg_dist_local_group', columns: 'groupid integer' },
       {
         name: 'pg_dist_node',
-        columns:
-          'groupid integer, hasmetadata boolean, isactive boolean, metadatasynced boolean, nodecluster name, nodeid integer, nodeisclone boolean, nodename text, nodeport integer, nodeprimarynodeid integer, noderack text, noderole noderole, shouldhaveshards boolean',
+        columns: `groupid integer, hasmetadata boolean, isactive boolean, metadatasynced boolean, nodecluster name, nodeid integer,${isClone} nodename text, nodeport integer,${primary} noderack text, noderole noderole, shouldhaveshards boolean`,
       },
       { name: 'pg_dist_node_metadata', columns: 'metadata jsonb' },
       {
@@ -337,8 +339,9 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
   });
 
   function extensions(database: string, group: number) {
+    // Citus 12 brings citus_columnar along.
     const text = `SELECT extname, extnamespace::regnamespace::text AS schema, extversion FROM pg_extension
-      WHERE extname NOT IN ('citus', 'plpgsql') ORDER BY extname`;
+      WHERE extname NOT IN ('citus', 'citus_columnar', 'plpgsql') ORDER BY extname`;
     return outcome(cluster, group, database, text);
   }
 });

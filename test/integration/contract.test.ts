@@ -4,11 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quoteLiteral } from '../../src/postgres/quote.ts';
-import { firstValue } from '../support/catalog.ts';
 import { authinfoInsert, type LocalCluster, nodeOf, query, startLocalCluster } from '../support/cluster.ts';
 import {
   activateNode,
   addNode,
+  citusVersion,
   contractKinds,
   dropDatabase,
   links,
@@ -233,11 +233,19 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
     ).toEqual({ rows: [{ isactive: true, hasmetadata: true, metadatasynced: true }] });
     const itself = 'SELECT (SELECT count(*)::int FROM pg_dist_node) AS nodes, groupid FROM pg_dist_local_group';
     expect(await outcome(cluster, 2, 'stale', itself)).toEqual({ rows: [{ nodes: 0, groupid: 0 }] });
-    await query(cluster, 0, 'stale', 'CREATE SCHEMA unaware; CREATE TABLE t (id int)');
+    // Citus 12 finds out by the schema, later ones by the first shard.
+    const internal = 'This is an internal Citus function can only be used in a distributed transaction';
+    const is12 = (await citusVersion(cluster)) < 13;
+    expect(await outcome(cluster, 0, 'stale', 'CREATE SCHEMA unaware')).toEqual(
+      is12 ? expect.objectContaining({ message: internal }) : { rows: [] },
+    );
+    await query(cluster, 0, 'stale', 'CREATE TABLE t (id int)');
     expect(await outcome(cluster, 0, 'stale', `SELECT create_distributed_table('t', 'id')`)).toMatchObject({
       code: '55000',
       // whichever shard's statement reaches the worker first
-      message: expect.stringMatching(/^Node with group id [12] for shard placement \d+ does not exist$/),
+      message: is12
+        ? internal
+        : expect.stringMatching(/^Node with group id [12] for shard placement \d+ does not exist$/),
     });
     expect(await outcome(cluster, 0, 'stale', `SELECT ${activateNode(cluster, 2)} AS nodeid`)).toEqual({ rows: known });
     expect(await outcome(cluster, 2, 'stale', itself)).toEqual({ rows: [{ nodes: 3, groupid: 2 }] });
@@ -321,19 +329,25 @@ describe.each(await contractKinds())('Citus as the program knows it (%s)', (kind
 
   test('refuses a worker whose extension is older', async () => {
     await prepare(cluster, 'older', { citus: [0] });
-    await query(cluster, 1, 'older', `SET citus.enable_version_checks = off; CREATE EXTENSION citus VERSION '13.1-1'`);
+    const version = await citusVersion(cluster);
+    const older = version < 13 ? '12.0-1' : '13.1-1';
+    await query(
+      cluster,
+      1,
+      'older',
+      `SET citus.enable_version_checks = off; CREATE EXTENSION citus VERSION '${older}'`,
+    );
     await query(cluster, 0, 'older', authinfoInsert(cluster)).catch(() => undefined);
     const add = `SELECT ${addNode(cluster, 1)}`;
     expect(await outcome(cluster, 0, 'older', add)).toEqual({
       code: 'XX000',
       message: 'failure on connection marked as essential: 127.0.0.1:PORT1',
     });
-    // A library of the next major version looks at the extension first.
-    const newest = await firstValue(cluster, 0, 'older', "SELECT extversion FROM pg_extension WHERE extname = 'citus'");
+    // Whether the library looks at the extension first depends on how far the two are apart.
     expect(await warnings(cluster, 0, 'older', add)).toEqual([
-      Number.parseInt(String(newest), 10) >= 14
-        ? 'XX000 loaded Citus library version differs from installed extension version'
-        : '42703 column "nodeisclone" of relation "pg_dist_node" does not exist',
+      version >= 13 && version < 14
+        ? '42703 column "nodeisclone" of relation "pg_dist_node" does not exist'
+        : 'XX000 loaded Citus library version differs from installed extension version',
     ]);
     await query(cluster, 1, 'older', 'ALTER EXTENSION citus UPDATE');
     expect(await outcome(cluster, 0, 'older', add)).toHaveProperty('rows');

@@ -12,6 +12,12 @@ export async function contractKinds(): Promise<readonly ContractKind[]> {
   return (await findRealCitus()) === undefined ? ['standIn'] : ['real', 'standIn'];
 }
 
+/** Of the servers, such as 13.2. */
+export async function citusVersion(cluster: LocalCluster): Promise<number> {
+  const text = "SELECT default_version AS version FROM pg_available_extensions WHERE name = 'citus'";
+  return Number.parseFloat(String((await query(cluster, 0, 'postgres', text))[0]?.['version']));
+}
+
 /** What became of a statement, with ports and the password named rather than shown: equal on every kind of cluster. */
 export type Outcome =
   | { readonly rows: readonly Readonly<Record<string, unknown>>[] }
