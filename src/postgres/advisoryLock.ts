@@ -2,19 +2,12 @@ import { createHash } from 'node:crypto';
 import { poll } from '../concurrency/poll.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { Session } from './connection.ts';
+import { describeHolder, type HolderRow, holderOf, type LockHolder, type LockKey } from './lockHolder.ts';
+import { findElsewhere, heldElsewhere, type LocksElsewhere, waitForOthers } from './locksElsewhere.ts';
 import { quoteIdentifier } from './quote.ts';
 import { placeOf } from './stream.ts';
 
-/**
- * What two runs take turns at. Advisory locks belong to the database of the session (PostgreSQL documentation,
- * "Advisory Locks"), so everybody has to take them in the coordinator's maintenance database.
- */
-export interface LockKey {
-  /** A signed 64-bit number in decimal. */
-  readonly key: string;
-  /** As in "… is held by another run". */
-  readonly subject: string;
-}
+export { describeHolder, endedLine, type LockHolder, type LockKey } from './lockHolder.ts';
 
 /** One run at a time per declared database. */
 export function databaseLock(database: string): LockKey {
@@ -41,29 +34,21 @@ function keyOf(name: string): string {
   return createHash('sha256').update(`citus-databases:lock:${name}`).digest().readBigInt64BE(0).toString();
 }
 
-export interface LockHolder {
-  readonly pid: number;
-  readonly role: string;
-  readonly applicationName: string;
-  /** undefined: over a local socket. */
-  readonly clientAddress: string | undefined;
-  /** When the holder's session began. */
-  readonly since: Date;
-}
-
 export interface LockOptions {
   /** By performance.now(), which the system's clock does not move: when the wait is given up. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
   /**
-   * How long sessions that are ended may take the lock again before it is given up, whatever the deadline. Default one
-   * minute, in milliseconds.
+   * How long who is no superuser may hold a superuser's run up, in milliseconds, whatever the deadline: by sessions that are
+   * ended and take the lock again, or by a run of theirs elsewhere. Default one minute.
    */
   readonly heldUpMs?: number | undefined;
   /** Called once for each holder that is waited for. */
   readonly onWait?: ((holder: LockHolder) => void) | undefined;
   /** Called for each session that was ended because it held, or waited for, a lock that only superusers take. */
   readonly onEnded?: ((holder: LockHolder) => void) | undefined;
+  /** Where runs that cannot take the lock here take it. */
+  readonly elsewhere?: LocksElsewhere | undefined;
   /** The caller closes the session right after, which lets the lock go: one round trip less. Default false. */
   readonly endsWithSession?: boolean | undefined;
 }
@@ -110,7 +95,21 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
   let heldUpSince: number | undefined;
   const taken = await poll(
     async () => {
-      if (await tryLock(session, lock)) return true;
+      const tried = await tryLock(session, lock, options.elsewhere);
+      if (tried.taken && options.elsewhere !== undefined && tried.elsewhere) {
+        if (options.elsewhere.of === 'others') {
+          await waitForOthers(session, lock, options.elsewhere, options);
+          return true;
+        }
+        const [first] = await findElsewhere(session, lock, options.elsewhere);
+        if (first === undefined) return true;
+        // A superuser's run goes first: each of two that kept their locks would wait for the other.
+        await release(session, lock);
+        if (first.pid !== holder?.pid) options.onWait?.(first);
+        holder = first;
+        return undefined;
+      }
+      if (tried.taken) return true;
       const ended = await endOthers(session, lock);
       for (const other of ended) options.onEnded?.(other);
       endedOthers = ended.length > 0;
@@ -135,12 +134,18 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
   if (taken === undefined) throw heldByOther(session, lock, holder);
 }
 
-async function tryLock(session: Session, lock: LockKey): Promise<boolean> {
-  const [result] = await session.script<{ taken: boolean }>(
-    `SELECT pg_try_advisory_lock('${lock.key}'::bigint) AS taken`,
+interface Tried {
+  readonly taken: boolean;
+  readonly elsewhere: boolean;
+}
+
+async function tryLock(session: Session, lock: LockKey, elsewhere: LocksElsewhere | undefined): Promise<Tried> {
+  const there = elsewhere === undefined ? 'false' : heldElsewhere(lock, elsewhere);
+  const [result] = await session.script<Tried>(
+    `SELECT pg_try_advisory_lock('${lock.key}'::bigint) AS taken, ${there} AS elsewhere`,
     { joinable: true },
   );
-  return result?.rows[0]?.taken === true;
+  return result?.rows[0] ?? { taken: false, elsewhere: false };
 }
 
 /** A bigint key shows in pg_locks as two halves, with objsubid 1 (PostgreSQL documentation, "pg_locks"). */
@@ -148,14 +153,6 @@ const SAME_KEY = `l.locktype = 'advisory' AND l.objsubid = 1
     AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 const SAME_LOCK = `${SAME_KEY} AND l.granted`;
-
-interface HolderRow {
-  readonly pid: number;
-  readonly role: string;
-  readonly application_name: string | null;
-  readonly client_addr: string | null;
-  readonly since: Date;
-}
 
 /**
  * Anybody who may connect can take an advisory lock, and a secret key would not stay one: pg_locks shows it to
@@ -185,16 +182,6 @@ async function findHolder(session: Session, lock: LockKey): Promise<LockHolder |
   );
   const [row] = rows;
   return row === undefined ? undefined : holderOf(row);
-}
-
-function holderOf(row: HolderRow): LockHolder {
-  return {
-    pid: row.pid,
-    role: row.role,
-    applicationName: row.application_name ?? '',
-    clientAddress: row.client_addr ?? undefined,
-    since: row.since,
-  };
 }
 
 async function assertHeld(session: Session, lock: LockKey): Promise<void> {
@@ -262,15 +249,4 @@ function takenAgain(session: Session, lock: LockKey, ended: readonly LockHolder[
     cause: ended.map(describeHolder).join('\n'),
     next: `Stop that client, or keep it out: ALTER ROLE ${roles[0] ?? 'name'} NOLOGIN. Then run again`,
   });
-}
-
-/** `held by citus-databases apply skymap (process 4711, from 10.0.0.7, since 2026-01-01T00:00:00.000Z)` */
-export function describeHolder(holder: LockHolder): string {
-  const address = holder.clientAddress === undefined ? 'a local socket' : holder.clientAddress;
-  const name = holder.applicationName === '' ? 'a session without a name' : holder.applicationName;
-  return `held by ${name} (process ${holder.pid}, from ${address}, since ${holder.since.toISOString()})`;
-}
-
-export function endedLine(holder: LockHolder): string {
-  return `Ended a session that held up this run and is not a superuser's: lock ${describeHolder(holder)}`;
 }

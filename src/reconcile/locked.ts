@@ -26,6 +26,9 @@ export async function locked<Result>(
     {
       deadline: performance.now() + database.maxAttempts * database.retryDelaySeconds * 1000,
       signal: context.signal,
+      elsewhere: withoutSuperuser
+        ? { database: MAINTENANCE_DATABASE, of: 'superusers' }
+        : { database: database.name, of: 'others' },
       endsWithSession: context.spec.databases.length <= 1,
       onWait: (holder) => log.line(`Waiting for another run on database '${database.name}': ${describeHolder(holder)}`),
       onEnded: (holder) => log.line(endedLine(holder)),

@@ -118,7 +118,7 @@ describe('withLock', () => {
         since: expect.any(Date),
       },
     ]);
-    expect(Math.abs(Date.now() - (holders[0]?.since.getTime() ?? 0))).toBeLessThan(60_000);
+    expect(Math.abs(Date.now() - (holders[0]?.since?.getTime() ?? 0))).toBeLessThan(60_000);
   });
 
   test('the wait ends at its deadline, and says who was there', async ({ cluster, open }) => {
@@ -213,6 +213,75 @@ describe('assertHeld', () => {
       ),
     );
     expect(holders).toEqual([here.backendPid]);
+  });
+});
+
+describe('runs as superuser and runs without one, which take the lock in the declared database', () => {
+  const lock = databaseLock('shared');
+  const ofSuperusers = { database: 'postgres', of: 'superusers' } as const;
+  const ofOthers = { database: 'shared', of: 'others' } as const;
+
+  test.beforeAll(async ({ cluster }) => {
+    await query(cluster, 0, 'postgres', "CREATE ROLE sharer LOGIN PASSWORD 'of the sharer'");
+    await query(cluster, 0, 'postgres', 'CREATE DATABASE shared OWNER sharer');
+  });
+
+  async function sharer(cluster: Parameters<typeof clusterSpec>[0]): Promise<Session> {
+    const place = { node: clusterSpec(cluster).coordinator, database: 'shared' };
+    const as = { ...access, user: 'sharer', password: 'of the sharer' };
+    const session = await connect(place, as, { applicationName: 'citus-databases apply shared' });
+    sessions.push(session);
+    return session;
+  }
+
+  test('wait for each other', async ({ cluster, open }) => {
+    const [superuser, owner] = [await open(), await sharer(cluster)];
+    const order: string[] = [];
+    const waited: string[] = [];
+    const onWait = (holder: LockHolder) => waited.push(describeHolder(holder).replace(/process \d+|since [^)]*/g, '…'));
+    const first = await withLock(owner, lock, { ...soon(0), elsewhere: ofSuperusers }, async () => {
+      const second = withLock(superuser, lock, { ...soon(30_000), elsewhere: ofOthers, onWait }, async () => {
+        const third = withLock(owner, lock, { ...soon(30_000), elsewhere: ofSuperusers, onWait }, async () =>
+          order.push('without'),
+        );
+        await expect.poll(() => waited.length).toBe(2);
+        order.push('superuser');
+        return { third };
+      });
+      await expect.poll(() => waited.length).toBe(1);
+      order.push('without');
+      return { second };
+    });
+    await (await first.second).third;
+    expect(order).toEqual(['without', 'superuser', 'without']);
+    expect(waited).toEqual([
+      'held by citus-databases apply shared (…, from 127.0.0.1, …)',
+      `held by citus-databases apply skymap (…, of ${cluster.superuser})`,
+    ]);
+  });
+
+  test('who is no superuser holds a superuser up for a while, and not longer', async ({ cluster, open }) => {
+    const [superuser, owner] = [await open(), await sharer(cluster)];
+    const ended: number[] = [];
+    const failure = await withLock(owner, lock, { ...soon(0), elsewhere: ofSuperusers }, async (held) => {
+      const options = { ...soon(30_000), heldUpMs: 300, elsewhere: ofOthers };
+      const onEnded = ({ pid }: LockHolder) => ended.push(pid);
+      await withLock(superuser, lock, { ...options, onEnded }, async () => undefined);
+      return failureOf(held.assertHeld());
+    });
+    expect(ended).toEqual([owner.backendPid]);
+    expect(failure.message).toContain('was lost on the way');
+  });
+
+  test("nobody holds a run without superuser up in a superuser's name", async ({ cluster }) => {
+    const [owner, other] = [await sharer(cluster), await sharer(cluster)];
+    const node = clusterSpec(cluster).coordinator;
+    const as = { ...access, user: 'sharer', password: 'of the sharer' };
+    const planted = await connect({ node, database: 'postgres' }, as);
+    sessions.push(planted);
+    await planted.query('SELECT pg_advisory_lock($1::bigint)', [lock.key]);
+    expect(await withLock(owner, lock, { ...soon(0), elsewhere: ofSuperusers }, async () => 'taken')).toBe('taken');
+    expect(await withLock(other, lock, { ...soon(0), elsewhere: ofSuperusers }, async () => 'taken')).toBe('taken');
   });
 });
 

@@ -1,0 +1,52 @@
+/**
+ * What two runs take turns at. Advisory locks belong to the database of the session (PostgreSQL documentation,
+ * "Advisory Locks"), so everybody has to take them in the coordinator's maintenance database.
+ */
+export interface LockKey {
+  /** A signed 64-bit number in decimal. */
+  readonly key: string;
+  /** As in "… is held by another run". */
+  readonly subject: string;
+}
+
+export interface LockHolder {
+  readonly pid: number;
+  readonly role: string;
+  readonly applicationName: string;
+  /** undefined: over a local socket. */
+  readonly clientAddress: string | undefined;
+  /** When the holder's session began. undefined: it is not shown to this role. */
+  readonly since: Date | undefined;
+}
+
+export interface HolderRow {
+  readonly pid: number;
+  readonly role: string;
+  readonly application_name: string | null;
+  readonly client_addr: string | null;
+  readonly since: Date | null;
+}
+
+export function holderOf(row: HolderRow): LockHolder {
+  return {
+    pid: row.pid,
+    role: row.role,
+    applicationName: row.application_name ?? '',
+    clientAddress: row.client_addr ?? undefined,
+    since: row.since ?? undefined,
+  };
+}
+
+/** `held by citus-databases apply skymap (process 4711, from 10.0.0.7, since 2026-01-01T00:00:00.000Z)` */
+export function describeHolder(holder: LockHolder): string {
+  const name = holder.applicationName === '' ? 'a session without a name' : holder.applicationName;
+  const session = `process ${holder.pid}`;
+  // PostgreSQL shows neither of others to who is no superuser.
+  if (holder.since === undefined) return `held by ${name} (${session}, of ${holder.role})`;
+  const address = holder.clientAddress === undefined ? 'a local socket' : holder.clientAddress;
+  return `held by ${name} (${session}, from ${address}, since ${holder.since.toISOString()})`;
+}
+
+export function endedLine(holder: LockHolder): string {
+  return `Ended a session that held up this run and is not a superuser's: lock ${describeHolder(holder)}`;
+}
