@@ -116,7 +116,7 @@ entry that is null counts as absent: a values file further on can take one away 
     {{- if and (kindIs "string" $key) (kindIs "invalid" $declared.name) -}}
       {{- $declared = set (deepCopy $declared) "name" $key -}}
     {{- end -}}
-    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups "mainDatabase" (include "citus-cluster.mainDatabase" $) "external" (include "citus-cluster.external" $)) | fromJson -}}
+    {{- $entry := include "citus-cluster.entry" (dict "entry" $declared "key" $key "workerGroups" $workerGroups "mainDatabase" (include "citus-cluster.reservedDatabase" $) "external" (include "citus-cluster.external" $)) | fromJson -}}
     {{- if hasKey $pathOfName $entry.name -}}
       {{- fail (printf "%s: database %q is declared twice, first in %s." $path $entry.name (get $pathOfName $entry.name)) -}}
     {{- end -}}

@@ -21,6 +21,11 @@
 {{- if include "citus-cluster.external" . -}}{{- .Values.cluster.database -}}{{- else -}}{{- .Values.patroni.database -}}{{- end -}}
 {{- end -}}
 
+{{/* The name that no entry may have: without a superuser the service's own database is declared as any other. */}}
+{{- define "citus-cluster.reservedDatabase" -}}
+{{- if not (and (include "citus-cluster.external" .) .Values.cluster.withoutSuperuser) -}}{{- include "citus-cluster.mainDatabase" . -}}{{- end -}}
+{{- end -}}
+
 {{/* The nodes as the program reads them, as JSON {coordinator, workers}; no workers: they are discovered. */}}
 {{- define "citus-cluster.nodes" -}}
 {{- $coordinator := dict -}}
@@ -65,6 +70,9 @@
 {{- end -}}
 
 {{- define "citus-cluster.checkExternal" -}}
+{{- if and (.Values.cluster | default dict).withoutSuperuser (not (include "citus-cluster.external" .)) -}}
+  {{- fail "cluster.withoutSuperuser: is for clusters that something else runs (cluster.create: false); the chart's own has a superuser, and the Jobs work as it." -}}
+{{- end -}}
 {{- if include "citus-cluster.external" . -}}
 {{- $cluster := .Values.cluster -}}
 {{- range include "citus-cluster.presentStatefulSets" . | fromJsonArray -}}

@@ -60,18 +60,21 @@ Names in the server certificate: what verify-full compares is the name a client 
 {{- toJson $names -}}
 {{- end -}}
 
-{{/* pg_hba.conf. The first line that matches decides, so the user's lines come first (PostgreSQL, "The pg_hba.conf File"). */}}
+{{/* pg_hba.conf. The first line that matches decides, so the user's lines come first, but for the exporter's own way in (PostgreSQL, "The pg_hba.conf File"). */}}
 {{- define "citus-cluster.pgHba" -}}
 {{- $superuser := .Values.patroni.superuser.username -}}
 {{- $replication := .Values.patroni.replication.username -}}
 {{- $host := "host" -}}
 {{- if include "citus-cluster.sslRequired" . -}}{{- $host = "hostssl" -}}{{- end -}}
+{{- $exporter := include "citus-cluster.exporter" . | fromJson -}}
+{{- with $exporter }}
+{{- /* In its own pod, where nothing travels on a network, and in the one database it asks in: before the user's lines, for one of them may turn everybody else away. */}}
+host postgres "{{ .username }}" 127.0.0.1/32 scram-sha-256
+{{ end -}}
 {{- range .Values.patroni.postgresql.pgHba -}}
 {{ . }}
 {{ end -}}
-{{- with include "citus-cluster.exporter" . | fromJson }}
-{{- /* In its own pod, where nothing travels on a network, and in the one database it asks in. */}}
-host postgres "{{ .username }}" 127.0.0.1/32 scram-sha-256
+{{- with $exporter }}
 host all "{{ .username }}" all reject
 local all "{{ .username }}" reject
 {{ end -}}

@@ -84,6 +84,19 @@ it('logs in from its own pod only, to one database only, whatever values add to 
   expect(lines.indexOf('local all all scram-sha-256')).toBeGreaterThan(2);
 });
 
+it('logs in where values turn everybody else away, and from elsewhere only where values say so', () => {
+  const pgHba = ['host all all 10.0.0.0/8 scram-sha-256', 'host all all all reject'];
+  const objectsWith = render({ values: { ...values, patroni: { postgresql: { pgHba } } } });
+  const access = named(objectsWith, 'ConfigMap', 'citusdemo-access').data?.['pg_hba.conf'] ?? '';
+  const lines = access.split('\n').filter((line) => line.trim() !== '');
+  expect(lines.slice(0, 5)).toEqual([
+    'host postgres "postgres_exporter" 127.0.0.1/32 scram-sha-256',
+    ...pgHba,
+    'host all "postgres_exporter" all reject',
+    'local all "postgres_exporter" reject',
+  ]);
+});
+
 it('has its role declared to every Job that makes or proves databases, with the password as a file', () => {
   const exporter = { name: 'postgres_exporter', passwordFile: '/etc/citus-databases/users/postgres_exporter/password' };
   for (const secret of ['citusdemo-create-db-shop', 'citusdemo-databases']) {

@@ -88,7 +88,43 @@ describe('cluster.create: false', () => {
     expect(JSON.stringify(volumes)).not.toContain('"name":"superuser"');
   });
 
+  test('works without a superuser with the Secret of the role alone, or with none', () => {
+    const managed = {
+      create: false,
+      withoutSuperuser: true,
+      coordinator: { host: 'pg.data.svc' },
+      database: 'main',
+      superuser: { username: 'app_owner', secretName: 'app-owner', key: 'pw' },
+    };
+    // The service's own database may be an entry.
+    const entries = [{ name: 'main', schemas: ['app'], initSQL: 'SELECT 1' }];
+    const objects = render({ values: { cluster: managed, ssl: { enabled: false }, additionalDatabases: entries } });
+    expect(
+      objects.map(({ kind, metadata }) => `${kind} ${metadata.name.replace(/-[0-9a-f]{8}$/, '')}`).toSorted(),
+    ).toEqual([
+      'Job citusdemo-create-db-main',
+      'Job citusdemo-verify',
+      'Role citusdemo-jobs',
+      'RoleBinding citusdemo-jobs',
+      'Secret citusdemo-create-db-main',
+      'Secret citusdemo-databases',
+      'ServiceAccount citusdemo-jobs',
+    ]);
+    expect([...JSON.stringify(objects).matchAll(/"secretName":"([^"]+)"/g)].map(([, name]) => name)).toEqual(
+      expect.not.arrayContaining([expect.stringMatching(/credentials|superuser|tls/)]),
+    );
+    for (const secret of ['citusdemo-create-db-main', 'citusdemo-databases']) {
+      const spec = parseSpec(decoded(named(objects, 'Secret', secret), 'spec.yaml'), secret);
+      expect(spec.cluster).toMatchObject({ user: 'app_owner', withoutSuperuser: true, workers: undefined });
+      expect(spec.databases).toMatchObject([{ name: 'main', owner: 'app_owner' }]);
+    }
+    const bare = { ...managed, superuser: { username: 'app_owner' } };
+    const without = render({ values: { cluster: bare, ssl: { enabled: false }, additionalDatabases: entries } });
+    expect(JSON.stringify(without)).not.toMatch(/app-owner|passwordFile|"name":"superuser"/);
+  });
+
   test.each([
+    [{ cluster: { withoutSuperuser: true } }, 'is for clusters that something else runs (cluster.create: false)'],
     [{ cluster: { create: false } }, 'cluster.coordinator.host: with cluster.create: false, name the coordinator'],
     [{ ssl: { enabled: true } }, 'ssl.secretName: with cluster.create: false'],
     [{ additionalDatabases: [{ name: 'main' }] }, '"main" is cluster.database'],
