@@ -94,6 +94,11 @@ export function versionsLikeCoordinator(
 
 export const COLUMNAR = 'citus_columnar';
 
+/** It has to be made, or updated. */
+export function isDue({ version }: ExtensionSpec, existing: ObservedExtension | undefined): boolean {
+  return existing === undefined || (version !== undefined && version !== existing.version);
+}
+
 /** The declared extensions, in the order of the spec. */
 export function diffExtensions(
   wanted: readonly ExtensionSpec[],
@@ -114,7 +119,7 @@ export function diffExtensions(
           ? note(`Extension ${extension.name} comes to ${context.label} through the coordinator (Step 4)`)
           : create(extension, context),
       );
-    } else if (extension.version !== undefined && existing.version !== extension.version) {
+    } else if (extension.version !== undefined && isDue(extension, existing)) {
       const carried =
         context.registered &&
         !context.onCoordinator.some(

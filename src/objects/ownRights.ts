@@ -29,29 +29,27 @@ export interface NodeRights {
   readonly ownsDatabase: boolean;
   /** It may make schemas in the database, and with them trusted extensions. */
   readonly createsInDatabase: boolean;
+  /** Every role whose rights it has, itself included: what these own it may alter, and grant to others. */
+  readonly has: readonly string[];
+  /** Every role that it may make an owner, itself included. */
+  readonly becomes: readonly string[];
+  /** Of the roles that the declaration names, those that it may alter. */
+  readonly administers: readonly string[];
+  /** Of the same, those that it may grant to others. */
+  readonly grants: readonly string[];
+  /** Extensions that it may update. */
+  readonly ownsExtensions: readonly string[];
+  /** Of the declared parameters, by pg_settings, those that it may set (GRANT SET ON PARAMETER). */
+  readonly settable: readonly string[];
 }
 
 export interface ObservedRights extends NodeRights {
   readonly user: string;
   readonly superuser: boolean;
-  /** Of the roles that the database's declaration names, those that exist. */
-  readonly roles: readonly RoleRights[];
-  /** Every role whose rights it has, itself included. */
-  readonly has: readonly string[];
-  /** Parameters for superusers that this role was granted (GRANT SET ON PARAMETER, PostgreSQL 15 and later). */
-  readonly settable?: readonly string[];
   /** Nobody has made a table, view, sequence or function in the database, extensions and this program left aside. */
   readonly empty: boolean;
   /** Absent: the database has no Citus. */
   readonly workers?: readonly AskedWorker[];
-}
-
-export interface RoleRights {
-  readonly name: string;
-  /** Its rights, and SET ROLE to it. */
-  readonly member: boolean;
-  /** ALTER ROLE, and GRANT of it to others. */
-  readonly admin: boolean;
 }
 
 /** A worker that was asked through Citus. */
@@ -81,24 +79,36 @@ export interface RemoteAnswer extends NodeRights {
   readonly nodes: string;
 }
 
-const NODE_RIGHTS = `'createRole', (SELECT r.rolcreaterole FROM pg_catalog.pg_roles r WHERE r.rolname = session_user),
-    'ownsDatabase', (SELECT pg_catalog.pg_has_role(session_user, d.datdba, 'USAGE')
-       FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()),
-    'createsInDatabase', pg_catalog.has_database_privilege(session_user, pg_catalog.current_database(), 'CREATE')`;
-
 /** First PostgreSQL in which SET ROLE is a right of its own (PostgreSQL 16 documentation, GRANT). */
 const WITH_SET = 160_000;
 
-function rolesWithRights(names: readonly string[]): string {
-  const version = "pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
-  return jsonRows(`
-    SELECT r.rolname AS name,
-      pg_catalog.pg_has_role(session_user, r.oid, 'USAGE') AND pg_catalog.pg_has_role(session_user, r.oid,
-        CASE WHEN ${version} < ${WITH_SET} THEN 'MEMBER' ELSE 'SET' END) AS member,
-      CASE WHEN ${version} < ${WITH_SET} THEN NOT r.rolsuper
-           ELSE pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER WITH ADMIN OPTION') END
-        AND (SELECT s.rolcreaterole FROM pg_catalog.pg_roles s WHERE s.rolname = session_user) AS admin
-    FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text = ANY (${textArray(names)})`);
+const VERSION = "pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
+
+const CREATES_ROLES = '(SELECT s.rolcreaterole FROM pg_catalog.pg_roles s WHERE s.rolname = session_user)';
+
+/** On any node, pairs for jsonb_build_object(). */
+function nodeRights(roles: readonly string[], parameters: readonly string[]): string {
+  const declared = `r.rolname::pg_catalog.text = ANY (${textArray(roles)})`;
+  const withAdmin = "pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER WITH ADMIN OPTION')";
+  // Before PostgreSQL 16 CREATEROLE reaches every role that is no superuser.
+  const byCreateRole = `${VERSION} < ${WITH_SET} AND ${CREATES_ROLES} AND NOT r.rolsuper`;
+  return `'createRole', ${CREATES_ROLES},
+    'ownsDatabase', (SELECT pg_catalog.pg_has_role(session_user, d.datdba, 'USAGE')
+       FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()),
+    'createsInDatabase', pg_catalog.has_database_privilege(session_user, pg_catalog.current_database(), 'CREATE'),
+    'has', ${rolesWhere("pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')")},
+    'becomes', ${rolesWhere(`pg_catalog.pg_has_role(session_user, r.oid, CASE WHEN ${VERSION} < ${WITH_SET} THEN 'MEMBER' ELSE 'SET' END)`)},
+    'administers', ${rolesWhere(`${declared} AND (${byCreateRole} OR ${VERSION} >= ${WITH_SET} AND ${CREATES_ROLES} AND ${withAdmin})`)},
+    'grants', ${rolesWhere(`${declared} AND (${byCreateRole} OR ${withAdmin})`)},
+    'ownsExtensions', (SELECT coalesce(pg_catalog.jsonb_agg(e.extname), '[]') FROM pg_catalog.pg_extension e
+       WHERE pg_catalog.pg_has_role(session_user, e.extowner, 'USAGE')),
+    'settable', (SELECT coalesce(pg_catalog.jsonb_agg(s.name), '[]') FROM pg_catalog.pg_settings s
+       WHERE pg_catalog.lower(s.name) = ANY (${textArray(parameters.map((name) => name.toLowerCase()))})
+         AND pg_catalog.has_parameter_privilege(session_user, s.name, 'SET'))`;
+}
+
+function rolesWhere(condition: string): string {
+  return `(SELECT coalesce(pg_catalog.jsonb_agg(r.rolname), '[]') FROM pg_catalog.pg_roles r WHERE ${condition})`;
 }
 
 /** The first OID that initdb does not give (access/transam.h). */
@@ -126,35 +136,22 @@ export function observeOwnRights(
   const own = `pg_catalog.jsonb_build_object(
     'user', session_user,
     'superuser', (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user),
-    ${NODE_RIGHTS},
-    'roles', ${rolesWithRights(roles)},
-    'has', (SELECT pg_catalog.jsonb_agg(r.rolname) FROM pg_catalog.pg_roles r
-       WHERE pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')),
+    ${nodeRights(roles, parameters)},
     'empty', ${ofNobody('pg_class', 'c', 'relnamespace', `c.relkind IN ${COUNTED}`)} AND ${ofNobody('pg_proc', 'p', 'pronamespace')})`;
-  const settable = jsonRows(`
-    SELECT s.name FROM pg_catalog.pg_settings s
-    WHERE pg_catalog.lower(s.name) = ANY (${textArray(parameters.map((name) => name.toLowerCase()))})
-      AND pg_catalog.has_parameter_privilege(session_user, s.name, 'SET')`);
   return [
     { key: 'rights', value: own },
-    {
-      key: 'rights',
-      when: "pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000",
-      value: `observed->'rights' || pg_catalog.jsonb_build_object('settable',
-        pg_catalog.jsonb_path_query_array(${settable}, '$[*].name'))`,
-    },
     {
       key: 'rights',
       when: HAS_CITUS,
       value: `observed->'rights' || pg_catalog.jsonb_build_object('workers', ${jsonRows(`
         SELECT w.nodename, w.nodeport, w.success, w.result
-        FROM pg_catalog.run_command_on_workers(${quoteLiteral(remoteQuestion(database, roles))}) w`)})`,
+        FROM pg_catalog.run_command_on_workers(${quoteLiteral(remoteQuestion(database, roles, parameters))}) w`)})`,
     },
   ];
 }
 
 /** One statement, for a worker: Citus takes one command. */
-function remoteQuestion(database: DatabaseSpec, roles: readonly string[]): string {
+function remoteQuestion(database: DatabaseSpec, roles: readonly string[], parameters: readonly string[]): string {
   const users = database.users.map((user) => user.name);
   const fragments: readonly Fragment[] = [
     observeRoles(roles, 'pg_roles'),
@@ -169,7 +166,7 @@ function remoteQuestion(database: DatabaseSpec, roles: readonly string[]): strin
     ...(users.length === 0 ? [] : [observeAccess(users)]),
     { key: 'nodes', value: DIGEST_OF_NODES },
   ];
-  return `SELECT pg_catalog.jsonb_build_object('standby', pg_catalog.pg_is_in_recovery(), ${NODE_RIGHTS},
+  return `SELECT pg_catalog.jsonb_build_object('standby', pg_catalog.pg_is_in_recovery(), ${nodeRights(roles, parameters)},
     ${fragments.map(({ key, value }) => `${quoteLiteral(key)}, ${value}`).join(',\n    ')})`;
 }
 
@@ -187,26 +184,41 @@ export interface ExtensionNeeds {
   /** A superuser is needed, unless `trusted`. */
   readonly superuser: boolean;
   readonly trusted: boolean;
+  /** What CASCADE makes with it. */
+  readonly requires: readonly string[];
 }
 
 /** Reads every control file, so it is asked only where an extension is to be made or updated. */
 export function observeExtensionNeeds(names: readonly string[]): Fragment {
   return {
     key: 'extensionNeeds',
-    value: jsonRows(`
-      SELECT v.name, pg_catalog.bool_or(v.superuser) AS superuser, pg_catalog.bool_and(v.trusted) AS trusted
-      FROM pg_catalog.pg_available_extension_versions v
-      WHERE v.name::pg_catalog.text = ANY (${textArray(names)}) GROUP BY v.name`),
+    value: `(WITH RECURSIVE wanted (name) AS (
+        SELECT pg_catalog.unnest(${textArray(names)}) COLLATE pg_catalog."C"
+        UNION
+        SELECT pg_catalog.unnest(v.requires)::pg_catalog.text COLLATE pg_catalog."C" FROM wanted w
+          JOIN pg_catalog.pg_available_extension_versions v ON v.name::pg_catalog.text = w.name)
+      SELECT coalesce(pg_catalog.jsonb_agg(n), '[]') FROM (
+        SELECT v.name, pg_catalog.bool_or(v.superuser) AS superuser, pg_catalog.bool_and(v.trusted) AS trusted,
+          (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT q.required), '[]') FROM pg_catalog.pg_available_extension_versions o,
+             pg_catalog.unnest(o.requires) AS q (required) WHERE o.name = v.name) AS requires
+        FROM pg_catalog.pg_available_extension_versions v
+        WHERE v.name::pg_catalog.text IN (SELECT w.name FROM wanted w) GROUP BY v.name) n)`,
   };
 }
 
 /**
- * A statement on every worker of the database, by way of Citus and as this role. ALTER DATABASE and COMMENT ON DATABASE
- * belong to servers: Citus carries them only for databases that it made itself (Citus: commands/database.c).
+ * A statement on workers of the database, all of them or those of some groups, by way of Citus and as this role. ALTER
+ * DATABASE and COMMENT ON DATABASE belong to servers: Citus carries them only for databases that it made itself (Citus:
+ * commands/database.c).
  */
-export function onWorkers(statement: string): string {
+export function onWorkers(statement: string, groups?: readonly number[]): string {
+  const there =
+    groups === undefined
+      ? ''
+      : `IF (SELECT l.groupid FROM pg_catalog.pg_dist_local_group l) <> ALL ('{${groups.join(',')}}') THEN RETURN; END IF;`;
   // What a worker would carry to others itself is refused there ("operation is not allowed on this node").
   const alone = `DO ${dollarQuote(`BEGIN
+  ${there}
   PERFORM pg_catalog.set_config('citus.enable_ddl_propagation', 'off', true);
   EXECUTE ${quoteLiteral(statement)};
 END`)}`;

@@ -58,26 +58,33 @@ export function wantedUser(
 
 /** What one node lacks of a user: the role, what differs in it, memberships. */
 export function diffUser(
-  { groups: wantedGroups, role }: WantedUser,
+  user: WantedUser,
   observed: readonly ObservedRole[],
   memberships: ObservedMemberships,
   node: NodeSpec,
   /** server_version_num of the node. */
   serverVersion: number,
 ): readonly Change[] {
+  return [
+    ...diffRole(user, observed, node),
+    ...diffMemberships(user.role.name, user.groups, memberships, node, serverVersion),
+  ];
+}
+
+/** The role itself: its attributes and its password. */
+export function diffRole({ role }: WantedUser, observed: readonly ObservedRole[], node: NodeSpec): readonly Change[] {
   const name = quoteIdentifier(role.name);
   const existing = observed.find((candidate) => candidate.name === role.name);
   const options = roleAttributes(role);
   const present = existing === undefined ? [] : roleAttributes(existing);
   const differing = options.filter((option) => !present.includes(option));
   const newVerifier = role.verifier !== null && role.verifier !== existing?.verifier ? role.verifier : undefined;
-  const changes: Change[] = [];
-  const base = { kind: 'change', node, scope: 'server', secret: false, doneOnRetry: [] } as const;
-  if (existing === undefined || differing.length > 0 || newVerifier !== undefined) {
-    const verb = existing === undefined ? 'create' : differing.length > 0 ? 'alter' : 'change';
-    const what = verb === 'change' ? 'change the password of' : verb;
-    changes.push({
-      ...base,
+  if (existing !== undefined && differing.length === 0 && newVerifier === undefined) return [];
+  const verb = existing === undefined ? 'create' : differing.length > 0 ? 'alter' : 'change';
+  const what = verb === 'change' ? 'change the password of' : verb;
+  return [
+    {
+      ...{ kind: 'change', node, scope: 'server' },
       creates: existing === undefined,
       ...wording(
         verb,
@@ -87,23 +94,34 @@ export function diffUser(
       failure: `Failed to ${what} role '${role.name}'`,
       doneOnRetry: [SQLSTATE.duplicateObject],
       secret: true,
-    });
-  }
-  const memberOf = memberships[role.name] ?? [];
+    },
+  ];
+}
+
+export function diffMemberships(
+  member: string,
+  wantedGroups: readonly string[],
+  memberships: ObservedMemberships,
+  node: NodeSpec,
+  /** server_version_num of the node. */
+  serverVersion: number,
+): readonly Change[] {
+  const name = quoteIdentifier(member);
+  const memberOf = memberships[member] ?? [];
   const missing = wantedGroups.filter(
     (group) => !memberOf.some((membership) => membership.group === group && givesRights(membership)),
   );
-  if (missing.length > 0) {
-    const groups = missing.map(quoteIdentifier).join(', ');
-    changes.push({
-      ...base,
+  if (missing.length === 0) return [];
+  const groups = missing.map(quoteIdentifier).join(', ');
+  return [
+    {
+      ...{ kind: 'change', node, scope: 'server', secret: false, doneOnRetry: [] },
       creates: true,
       ...wording('make', `role ${name} a member of ${groups}`),
-      statements: [{ text: grantMembership(missing, role.name, serverVersion) }],
-      failure: `Failed to make role '${role.name}' a member of ${groups}`,
-    });
-  }
-  return changes;
+      statements: [{ text: grantMembership(missing, member, serverVersion) }],
+      failure: `Failed to make role '${member}' a member of ${groups}`,
+    },
+  ];
 }
 
 const VERIFIER_SETTING = 'citus_databases.verifier';

@@ -1,4 +1,4 @@
-import { type MissingExtension, versionsLikeCoordinator } from '../objects/extension.ts';
+import { isDue, type MissingExtension, versionsLikeCoordinator } from '../objects/extension.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { inside, type Situation } from './situation.ts';
 
@@ -8,7 +8,7 @@ export function missingExtensions(situation: Situation, node: NodeSpec): readonl
   const { extensions } = inside(situation, situation.topology.coordinator);
   return versionsLikeCoordinator(situation.database.extensions, extensions).flatMap((wanted) => {
     const found = existing.find((candidate) => candidate.name === wanted.name);
-    if (found === undefined) return [wanted];
-    return wanted.version === undefined || wanted.version === found.version ? [] : [{ ...wanted, from: found.version }];
+    if (!isDue(wanted, found)) return [];
+    return [found === undefined ? wanted : { ...wanted, from: found.version }];
   });
 }

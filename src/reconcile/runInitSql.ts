@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts';
+import type { RecordedUnit } from '../initSql/types.ts';
 import { type InitSqlLogin, initSqlLogin } from '../objects/initSqlRole.ts';
 import { WRONG_VALUE } from '../objects/parameter.ts';
 import type { Session } from '../postgres/connection.ts';
@@ -7,7 +8,7 @@ import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { executeAsRole } from './executeAsRole.ts';
 import { executeInitSql, type InitSqlWork } from './executeInitSql.ts';
-import { guardInitSql } from './guardInitSql.ts';
+import { type Guard, guardInitSql } from './guardInitSql.ts';
 import { newMark } from './initSqlUnits.ts';
 import type { Passwords } from './observeSituation.ts';
 import type { Run } from './run.ts';
@@ -26,11 +27,16 @@ export function accessOf(
   return { ...access, user: login.user.name, password: passwords.get(login.user.name) };
 }
 
+export interface RunInitSql {
+  readonly run: Run;
+  readonly log: LineLog;
+  readonly open: OpenInitSql;
+  /** What a unit needs of the session, where the login role executes it. */
+  readonly before?: (session: Session, unit: RecordedUnit) => Promise<void>;
+}
+
 /** Carries out what initSqlItems() decided, in a session of its own. Returns how many changes that made. */
-export async function runInitSql(
-  situation: Situation,
-  { run, log, open }: { readonly run: Run; readonly log: LineLog; readonly open: OpenInitSql },
-): Promise<number> {
+export async function runInitSql(situation: Situation, { run, log, open, before }: RunInitSql): Promise<number> {
   const { initSql, spec, database } = situation;
   if (!isWork(initSql)) return 0;
   const login = initSqlLogin(database, spec.cluster.user);
@@ -53,13 +59,28 @@ export async function runInitSql(
         await own.close();
       }
     }
-    const guard = initSql.kind === 'record' ? undefined : await guardInitSql(situation, { run, session, log });
+    const guard =
+      initSql.kind === 'record'
+        ? undefined
+        : withBefore(await guardInitSql(situation, { run, session, log }), session, before);
     const executed = await executeInitSql(run, session, initSql, log, extensions, guard);
     if (executed > 0) log.line('Custom SQL executed successfully!', 1);
     return initSql.kind === 'record' ? initSql.units.length : executed;
   } finally {
     await session.close();
   }
+}
+
+function withBefore(guard: Guard, session: Session, before: RunInitSql['before']): Guard {
+  if (before === undefined) return guard;
+  return {
+    // Each unit by itself.
+    kind: guard.kind === 'nobodyElse' ? 'accepted' : guard.kind,
+    check: async (unit) => {
+      await guard.check(unit);
+      await before(session, unit);
+    },
+  };
 }
 
 function isWork(decision: Situation['initSql']): decision is InitSqlWork {

@@ -22,6 +22,7 @@ import { accessOf, runInitSql } from '../runInitSql.ts';
 import { server } from '../situation.ts';
 import type { WorkReport } from '../workReport.ts';
 import { checkRights, decideAsOwner, type GivenAsOwner } from './assess.ts';
+import { carryRoles, roleSettings } from './carriedRoles.ts';
 import { observeAsOwner } from './observe.ts';
 import { OWNER_ORDER } from './order.ts';
 import { proveAsOwner, readyLine } from './prove.ts';
@@ -65,7 +66,8 @@ export async function applyAsOwner(
         return ({ users, initSql }) => ({ ...again, users, initSql });
       },
       withRegistrationLock: (body) => body(),
-      execute: async (_procedure, within, to) => await runInitSql(situation, { run: within, log: to, open }),
+      execute: async (_procedure, within, to) =>
+        await runInitSql(situation, { run: within, log: to, open, before: carryRoles(situation, within) }),
     });
     await prove(run, changes === 0 ? state : decideAsOwner(await observe(), script), changes, log);
     return { state, changes };
@@ -104,19 +106,24 @@ function nothingLeft(situation: OwnerSituation): void {
 async function openInitSql(
   context: Context,
   { coordinator }: Joined,
-  { database, servers, rights }: OwnerSituation,
+  situation: OwnerSituation,
   login: InitSqlLogin | undefined,
   passwords: Passwords,
 ): Promise<Session> {
+  const { database, servers, rights } = situation;
+  const mayCreateRoles =
+    login === undefined ||
+    servers.get(0)?.roles.some(({ name, createRole }) => name === login.role && createRole) === true;
   // A session that begins with a parameter of superusers could not begin.
   const known = new Map(servers.get(0)?.knownParameters.map(({ name, context: of }) => [name.toLowerCase(), of]));
+  const settable = new Set(rights.settable.map((name) => name.toLowerCase()));
   const may = (name: string) =>
-    known.get(name.toLowerCase()) !== 'superuser' || (login === undefined && rights.settable?.includes(name) === true);
+    known.get(name.toLowerCase()) !== 'superuser' || (login === undefined && settable.has(name.toLowerCase()));
   const own = Object.entries(sessionSettings(database)).filter(([name]) => may(name));
   return await connect({ node: coordinator, database: database.name }, accessOf(context, login, passwords), {
     applicationName: `citus-databases initSQL ${database.name}`,
     pinned: false,
-    settings: { ...Object.fromEntries(own), role: login?.role ?? 'none' },
+    settings: { ...roleSettings(situation, mayCreateRoles), ...Object.fromEntries(own), role: login?.role ?? 'none' },
     signal: context.signal,
     onProbe: (activity) => tellNow(context.log, describeActivity(activity), 2),
   });

@@ -10,9 +10,9 @@ import { type DatabasePlan, planOf } from '../planDatabase.ts';
 import { problemsFailure } from '../problemsFailure.ts';
 import type { Run } from '../run.ts';
 import { inside, type Situation } from '../situation.ts';
-import { observeAsOwner, observeNeeds } from './observe.ts';
+import { observeAsOwner, observeExtensionFacts } from './observe.ts';
 import { OWNER_ORDER } from './order.ts';
-import { extensionsDue, rightsProblems, rightsWarnings } from './rights.ts';
+import { rightsProblems, rightsWarnings } from './rights.ts';
 import type { OwnerSituation } from './situation.ts';
 
 export interface GivenAsOwner {
@@ -39,8 +39,7 @@ export async function assessAsOwner(
 
 /** Throws everything that the role may not do, and that would have to be done, in one Failure. */
 export async function checkRights(run: Run, situation: OwnerSituation): Promise<void> {
-  const needs = await observeNeeds(run, situation.topology.coordinator, extensionsDue(situation));
-  const problems = rightsProblems(situation, needs);
+  const problems = rightsProblems(situation, await observeExtensionFacts(run, situation));
   if (problems.length === 0) return;
   const { name } = situation.database;
   throw problemsFailure(problems, {

@@ -1,4 +1,4 @@
-import { creators, diffDefaultPrivileges, diffSchemaAccess } from '../../objects/access.ts';
+import { creators, diffDefaultPrivileges } from '../../objects/access.ts';
 import { type ObservedAccess, readAccess } from '../../objects/accessObserved.ts';
 import type { Change, Item } from '../../objects/change.ts';
 import { isChange } from '../../objects/change.ts';
@@ -7,22 +7,48 @@ import { diffDatabase } from '../../objects/database.ts';
 import { observedOf } from '../../objects/kind.ts';
 import { onWorkers } from '../../objects/ownRights.ts';
 import { diffParameters } from '../../objects/parameter.ts';
+import { diffMemberships, diffRole, type WantedUser } from '../../objects/user.ts';
 import { diffUserParameters } from '../../objects/userParameter.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, label, server } from '../situation.ts';
 import { databaseAccessItems } from '../works/databaseAccess.ts';
 import { coordinatorExtensionItems } from '../works/extensions.ts';
 import { schemas } from '../works/schemas.ts';
-import { rights as rightsOfUsers, users } from '../works/users.ts';
+import { rights as rightsOfUsers } from '../works/users.ts';
 import type { OwnerSituation } from './situation.ts';
+import { onEachWorker } from './workerItems.ts';
 
 /**
  * What each piece of work has to do where there is no superuser. Roles, extensions, schemas and rights on objects go from
- * the coordinator to the workers by Citus; what belongs to a server goes there by run_command_on_workers().
+ * the coordinator to the workers by Citus; what belongs to a server goes there by run_command_on_workers(), and so does
+ * what Citus did not carry (workerItems.ts).
  */
 
 export function ownedRoleItems(situation: OwnerSituation): readonly Change[] {
-  const changes = changesAmong(users.items(situation, situation.topology.coordinator));
+  return situation.users.flatMap((user) => [
+    ...roleChangesOf(situation, user),
+    ...membershipChangesOf(situation, user.role.name, user.groups),
+  ]);
+}
+
+/** What is due of the role itself, on the coordinator. */
+export function roleChangesOf(situation: OwnerSituation, user: WantedUser): readonly Change[] {
+  const { coordinator } = situation.topology;
+  return carriedRoles(situation, diffRole(user, server(situation, coordinator).roles, coordinator));
+}
+
+/** Of its memberships, on the coordinator. */
+export function membershipChangesOf(
+  situation: OwnerSituation,
+  member: string,
+  groups: readonly string[],
+): readonly Change[] {
+  const { coordinator } = situation.topology;
+  const { memberships, settings } = server(situation, coordinator);
+  return carriedRoles(situation, diffMemberships(member, groups, memberships, coordinator, settings.version));
+}
+
+function carriedRoles(situation: OwnerSituation, changes: readonly Change[]): readonly Change[] {
   if (!situation.declared.cluster.citus) return changes;
   return changes.map((change) => ({ ...change, statements: [...CARRIED_ROLES, ...change.statements] }));
 }
@@ -52,15 +78,20 @@ export function ownedExtensionItems(situation: OwnerSituation): readonly Item[] 
 }
 
 /** Whose new objects the users get rights on: a role may say that of itself, and of those whose rights it has. */
-export function ownMakers({ database, rights }: OwnerSituation): readonly string[] {
-  return creators(database, rights.user).filter((name) => rights.has.includes(name));
+export function ownMakers(situation: OwnerSituation): readonly string[] {
+  return creators(situation.database, situation.rights.user).filter((name) => mayOnEveryNode(situation, name));
 }
 
 /** Those whose new objects the users get no rights on. */
-export function otherMakers({ database, rights }: OwnerSituation): readonly string[] {
+export function otherMakers(situation: OwnerSituation): readonly string[] {
+  const { database, rights } = situation;
   return database.users.length === 0
     ? []
-    : creators(database, rights.user).filter((name) => !rights.has.includes(name));
+    : creators(database, rights.user).filter((name) => !mayOnEveryNode(situation, name));
+}
+
+function mayOnEveryNode({ rights, workers }: OwnerSituation, name: string): boolean {
+  return [rights, ...workers.flatMap(({ answer }) => answer ?? [])].every(({ has }) => has.includes(name));
 }
 
 export function ownedPrivilegeItems(situation: OwnerSituation): readonly Change[] {
@@ -70,7 +101,12 @@ export function ownedPrivilegeItems(situation: OwnerSituation): readonly Change[
   const makers = ownMakers(situation);
   const privileges = (observed: ObservedAccess | undefined, node: NodeSpec) =>
     diffDefaultPrivileges(database, rights.user, observed, node, node.group === 0, version, makers);
-  return [...privileges(access, topology.coordinator), ...onWorkersAlone(situation, privileges)];
+  return [
+    ...privileges(access, topology.coordinator),
+    ...onEachWorker(situation, (answer, node) =>
+      answer.access === undefined ? [] : privileges(readAccess(answer.access), node),
+    ),
+  ];
 }
 
 export function ownedSchemaItems(situation: OwnerSituation): readonly Item[] {
@@ -78,19 +114,7 @@ export function ownedSchemaItems(situation: OwnerSituation): readonly Item[] {
 }
 
 export function ownedRightsItems(situation: OwnerSituation): readonly Change[] {
-  const { database, topology, rights, workers } = situation;
-  // Schemas that every node has: Citus has carried them.
-  const everywhereThere = (name: string) =>
-    (inside(situation, topology.coordinator).access?.schemas ?? []).some((schema) => schema.name === name) &&
-    workers.every(({ answer }) => answer?.access?.schemas.some((schema) => schema.name === name) !== false);
-  const own = ({ name, owner }: { readonly name: string; readonly owner: string }) =>
-    rights.has.includes(owner) && everywhereThere(name);
-  return [
-    ...changesAmong(rightsOfUsers.items(situation, topology.coordinator)),
-    ...onWorkersAlone(situation, (access, node) =>
-      diffSchemaAccess(database, { ...access, schemas: access.schemas.filter(own) }, node, false),
-    ),
-  ];
+  return changesAmong(rightsOfUsers.items(situation, situation.topology.coordinator));
 }
 
 export function ownedParameterItems(situation: OwnerSituation): readonly Change[] {
@@ -104,26 +128,6 @@ export function ownedCommentItems(situation: OwnerSituation): readonly Change[] 
   return everywhere(situation, (node) =>
     databaseComment.diff(situation.database, observedOf(databaseComment, server(situation, node)), node),
   );
-}
-
-/** Citus carries schemas without their rights, and no default privileges at all. */
-function onWorkersAlone(
-  { topology, workers }: OwnerSituation,
-  diff: (access: ObservedAccess, node: NodeSpec) => readonly Change[],
-): readonly Change[] {
-  const due = new Map<string, Change>();
-  for (const { node, answer } of workers) {
-    if (answer?.access === undefined) continue;
-    for (const change of diff(readAccess(answer.access), node)) due.set(textOf(change), change);
-  }
-  return [...due.values()].map(({ summary, underWay, ...change }) => ({
-    ...change,
-    summary: `${summary} on workers`,
-    underWay: `${underWay} on workers`,
-    node: topology.coordinator,
-    separately: true,
-    statements: change.statements.map(({ text }) => ({ text: onWorkers(text) })),
-  }));
 }
 
 function textOf({ statements }: Change): string {

@@ -1,8 +1,10 @@
-import { databaseNodes } from '../../cluster/topology.ts';
 import type { Change, Problem } from '../../objects/change.ts';
 import type { NodeRights } from '../../objects/ownRights.ts';
+import type { ObservedRole } from '../../objects/role.ts';
+import type { ObservedSchema } from '../../objects/schema.ts';
 import { quoteIdentifier } from '../../postgres/quote.ts';
-import { label, server } from '../situation.ts';
+import type { NodeSpec } from '../../spec/types.ts';
+import { inside, label, server } from '../situation.ts';
 import type { OwnerSituation } from './situation.ts';
 
 /** How a lacking right is named: what is due, why it cannot be done, and what an administrator runs. */
@@ -47,32 +49,40 @@ export function lacking(
   };
 }
 
-export function namesRole(summary: string, name: string): boolean {
-  return summary.includes(quoteIdentifier(name));
-}
-
-interface RightsOnNode {
+export interface RightsOnNode {
+  readonly spec: NodeSpec;
   readonly group: number;
+  /** Its label. */
   readonly node: string;
   readonly rights: NodeRights;
+  /** Of the database. */
   readonly owner: string | undefined;
+  /** Of the declaration's roles, those that exist. */
+  readonly roles: readonly ObservedRole[];
+  /** Of the declaration's schemas, the same. */
+  readonly schemas: readonly ObservedSchema[];
 }
 
 /** The coordinator and every worker that answered. */
 export function nodesOf(situation: OwnerSituation): readonly RightsOnNode[] {
-  const [coordinator] = databaseNodes(situation.topology);
-  const own = {
-    group: 0,
-    node: coordinator === undefined ? '' : label(situation, coordinator),
-    rights: situation.rights,
-    owner: coordinator === undefined ? undefined : server(situation, coordinator).database?.owner,
-  };
+  const { topology, rights, workers } = situation;
+  const { coordinator } = topology;
+  const { database, roles } = server(situation, coordinator);
+  const node = (spec: NodeSpec) => ({ spec, group: spec.group, node: label(situation, spec) });
   return [
-    own,
-    ...situation.workers.flatMap(({ node, answer }) =>
+    {
+      ...node(coordinator),
+      ...{ rights, owner: database?.owner, roles, schemas: inside(situation, coordinator).schemas },
+    },
+    ...workers.flatMap(({ node: spec, answer }) =>
       answer === undefined
         ? []
-        : [{ group: node.group, node: label(situation, node), rights: answer, owner: answer.database?.owner }],
+        : [
+            {
+              ...node(spec),
+              ...{ rights: answer, owner: answer.database?.owner, roles: answer.roles, schemas: answer.schemas },
+            },
+          ],
     ),
   ];
 }

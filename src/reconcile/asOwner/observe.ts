@@ -7,12 +7,11 @@ import { observeAccess, observeDatabaseGrants, observeTableOwners } from '../../
 import { observeMetadata } from '../../objects/citusMetadata.ts';
 import { databaseComment } from '../../objects/comment.ts';
 import { observeDatabase } from '../../objects/database.ts';
-import { observeExtensions } from '../../objects/extension.ts';
+import { observeAvailableExtensions, observeExtensions } from '../../objects/extension.ts';
 import { fragmentsOf } from '../../objects/kind.ts';
 import { observeMemberships } from '../../objects/membership.ts';
 import { observationScript } from '../../objects/observe.ts';
 import {
-  type ExtensionNeeds,
   type ObservedRights,
   observeDigestOfNodes,
   observeExtensionNeeds,
@@ -28,13 +27,14 @@ import { SALT_BYTES, scramVerifier } from '../../postgres/scram.ts';
 import { codeOf } from '../../postgres/sqlstate.ts';
 import { SQLSTATE } from '../../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../../spec/types.ts';
+import { missingExtensions } from '../missingExtensions.ts';
 import { readDatabaseObservation } from '../observationScripts.ts';
 import type { DatabaseObservation, ServerObservation } from '../observations.ts';
 import { observed } from '../observe.ts';
 import { type Passwords, wantedRoles } from '../observeSituation.ts';
 import type { Run } from '../run.ts';
 import { NO_SHARD_FAULTS } from '../shardFaults.ts';
-import { askedNodes, labelsOf, type OwnerSituation } from './situation.ts';
+import { askedNodes, type ExtensionFacts, labelsOf, NO_EXTENSION_FACTS, type OwnerSituation } from './situation.ts';
 
 /** What one script tells, beside what the database holds. */
 interface Answer extends ServerObservation, DatabaseObservation {
@@ -150,15 +150,14 @@ async function isLetIn(run: Run, login: Parameters<Run['loginAs']>[0]): Promise<
   }
 }
 
-/** What it takes to make the extensions that are not there yet. */
-export async function observeNeeds(
-  run: Run,
-  coordinator: NodeSpec,
-  names: readonly string[],
-): Promise<readonly ExtensionNeeds[]> {
-  if (names.length === 0) return [];
-  const text = await observed(run, coordinator, 'database', observationScript([observeExtensionNeeds(names)]));
-  return (JSON.parse(text) as { readonly extensionNeeds: readonly ExtensionNeeds[] }).extensionNeeds;
+/** What it takes to make or update the extensions that are due. */
+export async function observeExtensionFacts(run: Run, situation: OwnerSituation): Promise<ExtensionFacts> {
+  const { coordinator } = situation.topology;
+  const missing = missingExtensions(situation, coordinator);
+  if (missing.length === 0) return NO_EXTENSION_FACTS;
+  const names = missing.map(({ name }) => name);
+  const script = observationScript([observeExtensionNeeds(names), observeAvailableExtensions(missing)]);
+  return JSON.parse(await observed(run, coordinator, 'database', script)) as ExtensionFacts;
 }
 
 /** What only superusers may read does not matter to what is done here. */

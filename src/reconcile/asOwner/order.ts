@@ -12,6 +12,7 @@ import {
   ownedSchemaItems,
 } from './items.ts';
 import type { OwnerSituation } from './situation.ts';
+import { ownedWorkerRightsItems, ownedWorkerRoleItems, ownedWorkerSchemaItems } from './workerItems.ts';
 
 /**
  * The order of work where there is no superuser. Database, citus, pg_dist_authinfo and registration are there, or the run
@@ -32,6 +33,16 @@ const roles: OwnedWork = {
     const names = database.users.map((user) => user.name);
     return names.length > 0 ? `Roles already exist: ${names.join(', ')}` : 'No users specified';
   },
+};
+
+const workerRoles: OwnedWork = {
+  name: 'roles on workers',
+  nodes: ({ topology, database, workers }) =>
+    database.users.length === 0 || workers.length === 0 ? [] : [[topology.coordinator]],
+  items: ownedWorkerRoleItems,
+  log: 'once',
+  summaries: 'withoutNodes',
+  observe: (_, { changed }) => (changed ? 'servers' : undefined),
 };
 
 const database: OwnedWork = {
@@ -71,6 +82,16 @@ const schemas: OwnedWork = {
   },
 };
 
+const workerSchemas: OwnedWork = {
+  name: 'schemas on workers',
+  nodes: onCoordinator,
+  items: ownedWorkerSchemaItems,
+  log: 'once',
+  summaries: 'withoutNodes',
+  observe: ({ database: { schemas: declared } }, { changed }) =>
+    changed && declared.length > 0 ? 'contentsAgain' : undefined,
+};
+
 const initSql: OwnedWork = {
   name: 'initSQL',
   nodes: onCoordinator,
@@ -86,6 +107,15 @@ const rights: OwnedWork = {
   summaries: 'withoutNodes',
   observe: (_, { changed }) => (changed ? 'contentsAgain' : undefined),
   nothing: (situation) => (situation.database.users.length === 0 ? undefined : 'Rights of users are as declared'),
+};
+
+const workerRights: OwnedWork = {
+  name: 'rights on objects of workers',
+  nodes: ({ topology, database: { users } }) => (users.length === 0 ? [] : [[topology.coordinator]]),
+  items: ownedWorkerRightsItems,
+  log: 'once',
+  summaries: 'withoutNodes',
+  observe: (_, { changed }) => (changed ? 'contentsAgain' : undefined),
 };
 
 const parameterWarnings: OwnedWork = {
@@ -126,7 +156,7 @@ const heading = (number: number, title: string, planned: string) => ({
 });
 
 export const OWNER_ORDER: readonly Step<OwnerSituation>[] = [
-  { heading: heading(1, 'Creating roles...', 'Create roles'), works: [roles] },
+  { heading: heading(1, 'Creating roles...', 'Create roles'), works: [roles, workerRoles] },
   { heading: heading(2, 'Checking the database...', 'Change the database'), works: [database] },
   { heading: heading(3, 'Enabling extensions...', 'Enable extensions'), works: [extensions] },
   {
@@ -135,11 +165,11 @@ export const OWNER_ORDER: readonly Step<OwnerSituation>[] = [
       'Creating schemas and setting default privileges...',
       'Create schemas and set default privileges',
     ),
-    works: [privileges, schemas],
+    works: [privileges, schemas, workerSchemas],
   },
   {
     heading: heading(5, 'Running custom initialization SQL...', 'Run custom initialization SQL'),
-    works: [initSql, rights],
+    works: [initSql, rights, workerRights],
   },
   {
     heading: heading(6, 'Setting database parameters...', 'Set database parameters'),

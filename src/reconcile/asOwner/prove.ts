@@ -4,6 +4,8 @@ import { proveUsers, type UsersToProve } from '../proveUsers.ts';
 import type { Run } from '../run.ts';
 import { inside, label } from '../situation.ts';
 import { clusterProblems } from './clusterRights.ts';
+import { differingExtensions } from './extensionRights.ts';
+import { absentRoles } from './roleRights.ts';
 import type { OwnerSituation } from './situation.ts';
 
 export interface OwnerProof {
@@ -23,7 +25,8 @@ export async function proveAsOwner(
   users: UsersToProve,
 ): Promise<OwnerProof> {
   const { declared, topology, workers, rights } = situation;
-  const wrong = [...clusterProblems(situation).map(({ node, what }) => `${node}: ${what}`), ...schemaFaults(situation)];
+  const problems = [...clusterProblems(situation), ...absentRoles(situation), ...differingExtensions(situation)];
+  const wrong = [...problems.map(({ node, what }) => `${node}: ${what}`), ...schemaFaults(situation)];
   if (wrong.length > 0) {
     throw notReady(run, wrong, 'Remove the cause and run again; what needs a superuser is for an administrator to do');
   }
@@ -51,7 +54,7 @@ export async function proveAsOwner(
 function sayWhatIsNotProved({ declared, workers }: OwnerSituation, log: LineLog): void {
   if (!declared.cluster.citus || workers.length === 0) return;
   log.line(
-    'Not proved without a superuser: connections from the workers, logins on the workers, and that every shard is where the catalog says',
+    'Not proved without a superuser: connections from the workers, logins and passwords on the workers, and that every shard is where the catalog says',
     1,
   );
 }

@@ -1,8 +1,8 @@
 import { ledgerProblems } from '../../initSql/ledgerTable.ts';
-import type { Change, Item, Problem } from '../../objects/change.ts';
+import type { Change, Problem } from '../../objects/change.ts';
 import { databaseProblems } from '../../objects/database.ts';
 import { extensionProblems } from '../../objects/extensionProblems.ts';
-import type { ExtensionNeeds } from '../../objects/ownRights.ts';
+import { grantMembership } from '../../objects/membership.ts';
 import { parameterProblems } from '../../objects/parameter.ts';
 import { groupProblems, userProblems } from '../../objects/user.ts';
 import { userParameterProblems } from '../../objects/userParameter.ts';
@@ -10,24 +10,19 @@ import { quoteIdentifier } from '../../postgres/quote.ts';
 import { sslDocument } from '../../spec/schema.ts';
 import { inside, label, server } from '../situation.ts';
 import { clusterProblems } from './clusterRights.ts';
-import {
-  changesAmong,
-  otherMakers,
-  ownedCommentItems,
-  ownedDatabaseItems,
-  ownedExtensionItems,
-  ownedParameterItems,
-} from './items.ts';
+import { extensionRights } from './extensionRights.ts';
+import { otherMakers, ownedCommentItems, ownedDatabaseItems, ownedParameterItems } from './items.ts';
 import { isSuperuserRole, lacking, nodesOf, withoutCreate } from './lacking.ts';
-import { extensionRights, grantProblems, ledgerRights, parameterRights, schemaProblems } from './objectRights.ts';
-import { roleProblems } from './roleRights.ts';
-import type { OwnerSituation } from './situation.ts';
+import { grantProblems, ledgerRights, parameterRights } from './objectRights.ts';
+import { roleProblems, roleWarnings } from './roleRights.ts';
+import { schemaProblems } from './schemaRights.ts';
+import type { ExtensionFacts, OwnerSituation } from './situation.ts';
 
 /**
  * What is declared, differs, and needs a right that the role does not have: all of it, before anything is made. Where
  * nothing differs, no right is needed. Pure.
  */
-export function rightsProblems(situation: OwnerSituation, needs: readonly ExtensionNeeds[]): readonly Problem[] {
+export function rightsProblems(situation: OwnerSituation, facts: ExtensionFacts): readonly Problem[] {
   if (situation.rights.superuser) return [isSuperuser(situation)];
   const { database, topology } = situation;
   const { coordinator } = topology;
@@ -38,12 +33,15 @@ export function rightsProblems(situation: OwnerSituation, needs: readonly Extens
     ...clusterProblems(situation),
     ...authinfoProblems(situation),
     ...databaseProblems(database, observed, name),
+    ...situation.workers.flatMap(({ node, answer }) =>
+      databaseProblems(database, answer?.database ?? null, label(situation, node)),
+    ),
     ...ownershipProblems(situation),
     ...userProblems(database.users, roles, name),
     ...groupProblems(database, roles, name),
     ...roleProblems(situation),
     ...extensionProblems(database.extensions, extensions, name),
-    ...extensionRights(situation, needs),
+    ...extensionRights(situation, facts),
     ...schemaProblems(situation),
     ...proofProblems(situation),
     ...grantProblems(situation),
@@ -57,13 +55,14 @@ export function rightsProblems(situation: OwnerSituation, needs: readonly Extens
 
 /** What is left out, though the database works. */
 export function rightsWarnings(situation: OwnerSituation): readonly string[] {
-  const { database, rights } = situation;
+  const { database, rights, topology } = situation;
   const others = otherMakers(situation).filter((name) => !isSuperuserRole(situation, name));
   return [
+    ...roleWarnings(situation),
     ...(others.length === 0
       ? []
       : [
-          `Users get no rights on what ${others.map(quoteIdentifier).join(', ')} will create: '${rights.user}' may not say so for them. To let it: GRANT ${others.map(quoteIdentifier).join(', ')} TO ${quoteIdentifier(rights.user)}`,
+          `Users get no rights on what ${others.map(quoteIdentifier).join(', ')} will create: '${rights.user}' may not say so for them. To let it, on every node: ${grantMembership(others, rights.user, server(situation, topology.coordinator).settings.version)}`,
         ]),
     ...(database.initSQLFrom.some(({ secret }) => secret)
       ? [
@@ -103,7 +102,7 @@ function proofProblems(situation: OwnerSituation): readonly Problem[] {
 }
 
 function ownershipProblems(situation: OwnerSituation): readonly Problem[] {
-  const { database, rights } = situation;
+  const { database, rights, topology } = situation;
   const due = [...ownedDatabaseItems(situation), ...ownedCommentItems(situation), ...ofDatabase(situation)];
   const problems: Problem[] = [];
   for (const { node, rights: own, owner } of nodesOf(situation)) {
@@ -123,7 +122,7 @@ function ownershipProblems(situation: OwnerSituation): readonly Problem[] {
           // Nobody is to become superuser for a comment.
           isSuperuserRole(situation, database.owner)
             ? `ALTER DATABASE ${quoteIdentifier(database.name)} OWNER TO ${quoteIdentifier(rights.user)}`
-            : `GRANT ${quoteIdentifier(database.owner)} TO ${quoteIdentifier(rights.user)}`,
+            : grantMembership([database.owner], rights.user, server(situation, topology.coordinator).settings.version),
         ),
       );
     }
@@ -134,13 +133,4 @@ function ownershipProblems(situation: OwnerSituation): readonly Problem[] {
 /** Parameters of the database; those of users belong to the users. */
 function ofDatabase(situation: OwnerSituation): readonly Change[] {
   return ownedParameterItems({ ...situation, database: { ...situation.database, users: [] } });
-}
-
-/** The items of an extension that have to be looked up before {@link rightsProblems}. */
-export function extensionsDue(situation: OwnerSituation): readonly string[] {
-  const due: readonly Item[] = ownedExtensionItems(situation);
-  const changes = changesAmong(due);
-  return situation.database.extensions
-    .map(({ name }) => name)
-    .filter((name) => changes.some(({ summary }) => summary.split(' ').includes(name)));
 }

@@ -1,6 +1,7 @@
 import { nodeLabels } from '../../cluster/topology.ts';
 import type { ObservedMetadata } from '../../objects/citusMetadata.ts';
-import type { ObservedRights, RemoteAnswer } from '../../objects/ownRights.ts';
+import type { AvailableExtension } from '../../objects/extension.ts';
+import type { ExtensionNeeds, ObservedRights, RemoteAnswer } from '../../objects/ownRights.ts';
 import type { NodeSpec, Spec } from '../../spec/types.ts';
 import type { Situation } from '../situation.ts';
 
@@ -16,6 +17,14 @@ export interface OwnerSituation extends Situation {
   /** Digest of the coordinator's pg_dist_node. */
   readonly nodes: string | undefined;
 }
+
+/** What the coordinator's server knows of the extensions that are due. */
+export interface ExtensionFacts {
+  readonly extensionNeeds: readonly ExtensionNeeds[];
+  readonly availableExtensions: readonly AvailableExtension[];
+}
+
+export const NO_EXTENSION_FACTS: ExtensionFacts = { extensionNeeds: [], availableExtensions: [] };
 
 /** A worker that the database has registered. */
 export interface AskedNode {
