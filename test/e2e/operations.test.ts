@@ -132,13 +132,13 @@ describe('operations on a release', () => {
     return { code, output: stdout + stderr };
   }
 
-  step('install', 420, async () => {
+  step('install', 900, async () => {
     await apply('install', values({ shop }));
     await write('shop');
     await allIsWell();
   });
 
-  step('upgrade: a database and a user more', 300, async (note) => {
+  step('upgrade: a database and a user more', 900, async (note) => {
     const start = performance.now();
     await apply('upgrade', values({ shop, crm }));
     note(`${((performance.now() - start) / 1000).toFixed(1)} s`);
@@ -147,7 +147,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('rollback: the database leaves the values and stays; back again', 420, async () => {
+  step('rollback: the database leaves the values and stays; back again', 900, async () => {
     const to = revision;
     const back = await rollback(to - 1);
     expect(back, back.output).toMatchObject({ code: 0 });
@@ -159,7 +159,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('a generated user is taken out, and comes back with a rollback', 420, async () => {
+  step('a generated user is taken out, and comes back with a rollback', 900, async () => {
     const before = revision;
     await apply('upgrade', values({ shop, crm: { initSQL } }));
     const back = await rollback(before);
@@ -167,7 +167,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('a password is rotated; a rollback does not bring the old one back', 420, async () => {
+  step('a password is rotated; a rollback does not bring the old one back', 900, async () => {
     const before = revision;
     const old = await passwordOf('shop_app');
     const name = (await release.kubectl('get', 'secrets', '-o', 'name'))
@@ -184,7 +184,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('a certificate is renewed; a rollback does not bring the old one back', 420, async () => {
+  step('a certificate is renewed; a rollback does not bring the old one back', 900, async () => {
     const before = revision;
     const certificate = () =>
       release.kubectl('get', 'secret', 'ops-ssl-certs', '-o', 'go-template={{index .data "server.crt"}}');
@@ -200,7 +200,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('a worker group is added, and a rollback that would delete it is refused', 420, async () => {
+  step('a worker group is added, and a rollback that would delete it is refused', 900, async () => {
     const before = revision;
     await apply('upgrade', values({ shop, crm }, twoGroups));
     await write('shop');
@@ -219,7 +219,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('values that would swap, lose or lock out are refused, and nothing happens', 300, async () => {
+  step('values that would swap, lose or lock out are refused, and nothing happens', 900, async () => {
     const { clusterName: _, ...forgotten } = values({ shop, crm }, twoGroups);
     expect(await refused(forgotten)).toContain('runs the cluster "ops"');
     expect(await refused(values({ shop, crm }))).toContain('workers: group 2 is not in the list');
@@ -245,7 +245,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('a parameter is changed, and a rollback changes it back', 420, async () => {
+  step('a parameter is changed, and a rollback changes it back', 900, async () => {
     const before = revision;
     const workMem = () => release.sql(1, 'postgres', 'SHOW work_mem');
     const old = await workMem();
@@ -260,7 +260,7 @@ describe('operations on a release', () => {
 
   step(
     'SQL that fails: once, quickly, with the reason in the documented log; the corrected values go on',
-    420,
+    900,
     async (note) => {
       const start = performance.now();
       const wrong = { ...crm, initSQL: `${initSQL}\nSELECT * FROM no_such_table;` };
@@ -275,7 +275,7 @@ describe('operations on a release', () => {
     },
   );
 
-  step('a failed upgrade that rolls back by itself', 420, async () => {
+  step('a failed upgrade that rolls back by itself', 900, async () => {
     const flag = (await isHelm3()) ? '--atomic' : '--rollback-on-failure';
     const wrong = { ...crm, initSQL: `${initSQL}\nSELECT * FROM no_such_table;` };
     const { code } = await release.helm('upgrade', [flag], values({ shop, crm: wrong }, twoGroups));
@@ -288,7 +288,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('rendered and applied twice: no password changes, and the second time nothing does', 300, async () => {
+  step('rendered and applied twice: no password changes, and the second time nothing does', 900, async () => {
     const before = [await passwordOf('shop_app'), await passwordOf('crm_app')];
     const args = ['template', release.name, chartFolder, '--namespace', release.namespace, '--no-hooks', '-f', '-'];
     const { E2E_VALUES } = process.env;
@@ -321,14 +321,14 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('a change by hand in between is mended by the next upgrade', 300, async () => {
+  step('a change by hand in between is mended by the next upgrade', 900, async () => {
     await release.sql(0, 'postgres', "ALTER ROLE crm_app PASSWORD 'something else'");
     await release.sql(1, 'postgres', 'REVOKE CONNECT ON DATABASE shop FROM shop_app');
     await apply('upgrade', values({ shop, crm }, twoGroups));
     await allIsWell();
   });
 
-  step('a worker group is drained and retired', 420, async () => {
+  step('a worker group is drained and retired', 900, async () => {
     const drained = await release.script('run-in-cluster', ['ops', 'drain', '2', '--transfer-mode', 'block_writes']);
     expect(drained).toMatchObject({ code: 0 });
     expect(drained.stdout).toContain('No database has shards on group 2 any more');
@@ -337,7 +337,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('replicas: one more, and one less', 420, async () => {
+  step('replicas: one more, and one less', 900, async () => {
     await apply('upgrade', values({ shop, crm }, { coordinator: { replicas: 2, resources } }));
     await release.ready({ 0: 2, 1: 1 });
     await write('shop');
@@ -353,7 +353,7 @@ describe('operations on a release', () => {
     await allIsWell();
   });
 
-  step('fewer replicas than the volumes that are kept need: refused, and said how many', 420, async () => {
+  step('fewer replicas than the volumes that are kept need: refused, and said how many', 900, async () => {
     const both = values({ shop, crm }, { coordinator: { replicas: 2, resources } });
     await apply('upgrade', both);
     await release.ready({ 0: 2, 1: 1 });
@@ -380,7 +380,7 @@ describe('operations on a release', () => {
     await release.ready({ 0: 1, 1: 1 });
   });
 
-  step('uninstall and install: the volumes, passwords and users are those of before', 420, async () => {
+  step('uninstall and install: the volumes, passwords and users are those of before', 900, async () => {
     await uninstalled();
     await apply('install', values({ shop, crm }));
     await allIsWell();
@@ -388,7 +388,7 @@ describe('operations on a release', () => {
 
   step(
     'a forgotten clusterName where no object is left to look up: no database is made, and the data is there',
-    420,
+    900,
     async () => {
       await uninstalled();
       const { clusterName: _, ...forgotten } = values({ shop, crm });
@@ -407,7 +407,7 @@ describe('operations on a release', () => {
     },
   );
 
-  step('an empty server in the place of a worker is refused before anything is made', 420, async () => {
+  step('an empty server in the place of a worker is refused before anything is made', 900, async () => {
     await uninstalled();
     await release.kubectl('delete', 'pvc', 'data-ops-1-0');
     await release.kubectl('delete', 'configmap', '-l', 'cluster-name=ops,citus-group=1');
