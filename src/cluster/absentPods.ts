@@ -6,33 +6,36 @@ const FIRST_ATTEMPT = 3;
 /** With the usual pause of 5 s, once a minute. */
 const EVERY = 12;
 
+/** Kubernetes as a pod sees it; undefined elsewhere. Loaded here only: Node's HTTPS client takes 20 ms to load. */
+async function ownCluster(signal: AbortSignal): Promise<Kubernetes | undefined> {
+  return (await import('../kubernetes/client.ts')).inCluster(signal);
+}
+
 /** Reports what Kubernetes knows about the nodes that a run waits for, whenever that changes. */
 export class AbsentPods {
   readonly #hosts: readonly string[];
   readonly #signal: AbortSignal;
   readonly #tell: (line: string) => void;
+  readonly #connect: (signal: AbortSignal) => Promise<Kubernetes | undefined>;
   readonly #told = new Set<string>();
   #kubernetes: Promise<Kubernetes | undefined> | undefined;
   #latest: readonly string[] = [];
 
-  constructor(hosts: readonly string[], signal: AbortSignal, tell: (line: string) => void) {
+  constructor(hosts: readonly string[], signal: AbortSignal, tell: (line: string) => void, connect = ownCluster) {
     this.#hosts = hosts;
     this.#signal = signal;
     this.#tell = tell;
+    this.#connect = connect;
   }
 
   /** Once for each attempt of the node that is called first; never fails. */
   async look(attempt: number): Promise<void> {
     if (attempt < FIRST_ATTEMPT || (attempt - FIRST_ATTEMPT) % EVERY !== 0) return;
     try {
-      // Only here: Node's HTTPS client takes 20 ms to load.
-      const [{ inCluster }, { podReasons }] = await Promise.all([
-        import('../kubernetes/client.ts'),
-        import('../kubernetes/podReasons.ts'),
-      ]);
-      this.#kubernetes ??= inCluster(this.#signal);
+      this.#kubernetes ??= this.#connect(this.#signal);
       const kubernetes = await this.#kubernetes;
       if (kubernetes === undefined) return;
+      const { podReasons } = await import('../kubernetes/podReasons.ts');
       this.#latest = await podReasons(kubernetes, this.#hosts);
     } catch {
       return;

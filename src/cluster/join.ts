@@ -69,14 +69,16 @@ export function patience(context: Context): { readonly maxAttempts: number; read
 export async function awaitImage(context: Context): Promise<void> {
   const { image, coordinator, workers } = context.spec.cluster;
   if (image === undefined) return;
+  const hosts = [...new Set([coordinator, ...(workers ?? [])].map(({ host }) => host))];
   await waitForImage({
     image,
-    hosts: [...new Set([coordinator, ...(workers ?? [])].map(({ host }) => host))],
+    hosts,
     ...patience(context),
     signal: context.signal,
     log: context.log,
     // Only here: Node's HTTPS client takes 20 ms to load.
     kubernetes: async (signal) => (await import('../kubernetes/client.ts')).inCluster(signal),
+    absent: absentPods(context, hosts),
   });
 }
 
@@ -159,10 +161,14 @@ function openSessions(context: Context): Sessions {
   );
 }
 
+function absentPods(context: Context, hosts: readonly string[]): AbsentPods {
+  return new AbsentPods(hosts, context.signal, (line) => context.log.line(line, 1));
+}
+
 async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<readonly Session[]> {
   const labels = nodeLabels(nodes);
   const hosts = [...new Set(nodes.map(({ host }) => host))];
-  const absent = new AbsentPods(hosts, context.signal, (line) => context.log.line(line, 1));
+  const absent = absentPods(context, hosts);
   const board = context.live === undefined ? undefined : new WaitBoard(context.live, nodes, labels);
   const options = {
     ...patience(context),

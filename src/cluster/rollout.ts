@@ -4,6 +4,7 @@ import type { ImageState } from '../kubernetes/podImages.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
+import type { AbsentPods } from './absentPods.ts';
 
 /** An API server that does not answer for so many attempts is done without. */
 const UNANSWERED = 3;
@@ -18,6 +19,8 @@ export interface Rollout {
   readonly log: LineLog;
   /** Undefined outside Kubernetes. */
   readonly kubernetes: (signal: AbortSignal) => Promise<Kubernetes | undefined>;
+  /** Why pods are not there: a quota that is used up, or a new image that cannot be pulled, which stops the rollout. */
+  readonly absent: Pick<AbsentPods, 'look' | 'explained'>;
 }
 
 /**
@@ -26,7 +29,7 @@ export interface Rollout {
  * then is newer than the library that is loaded, and a standby of the old image may become leader again.
  */
 export async function waitForImage(rollout: Rollout): Promise<void> {
-  const { image, hosts, maxAttempts, retryDelaySeconds, signal, log } = rollout;
+  const { image, hosts, maxAttempts, retryDelaySeconds, signal, log, absent } = rollout;
   const kubernetes = await rollout.kubernetes(signal);
   if (kubernetes === undefined) return;
   const { podsOfOtherImages } = await import('../kubernetes/podImages.ts');
@@ -48,9 +51,10 @@ export async function waitForImage(rollout: Rollout): Promise<void> {
     if (state.kind === 'known' && state.others.length === 0) return;
     const reason = state.kind === 'known' ? state.others.join('; ') : state.reason;
     const attempt = Math.floor(ask / asksPerAttempt) + 1;
-    if (attempt >= maxAttempts && (ask + 1) % asksPerAttempt === 0) throw unfinished(rollout, reason);
+    if (attempt >= maxAttempts && (ask + 1) % asksPerAttempt === 0) throw absent.explained(unfinished(rollout, reason));
     if (ask % asksPerAttempt === 0) {
       log.line(`Waiting for pods with ${image}... (attempt ${attempt}/${maxAttempts}: ${reason})`);
+      await absent.look(attempt);
     }
     await pause((1000 * retryDelaySeconds) / asksPerAttempt, signal);
   }

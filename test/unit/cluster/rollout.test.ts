@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { AbsentPods } from '../../../src/cluster/absentPods.ts';
 import { waitForImage } from '../../../src/cluster/rollout.ts';
 import type { Kubernetes, Reply } from '../../../src/kubernetes/client.ts';
 import { Failure } from '../../../src/report/errors.ts';
@@ -12,8 +13,11 @@ const pod = (name: string, image: string | undefined) => ({
 const pods = (...items: readonly object[]): Reply => ({ status: 200, body: { items } });
 const rolled = pods(pod('demo-0-0', NEW), pod('demo-0-1', NEW), pod('demo-1-0', NEW));
 
+/** Knows nothing. */
+const silent = { look: async () => {}, explained: (error: unknown) => error };
+
 /** What a wait for NEW in the groups demo-0 and demo-1 says, when Kubernetes answers this, one after the other. */
-async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10, retryDelaySeconds = 0) {
+async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10, retryDelaySeconds = 0, why?: Kubernetes) {
   const lines: string[] = [];
   let asked = 0;
   const kubernetes: Kubernetes = {
@@ -26,14 +30,25 @@ async function wait(replies: readonly (Reply | Error)[], maxAttempts = 10, retry
       return reply;
     },
   };
+  const hosts = ['demo-0', 'demo-1'];
+  const { signal } = new AbortController();
   const failure = await waitForImage({
     image: NEW,
-    hosts: ['demo-0', 'demo-1'],
+    hosts,
     maxAttempts,
     retryDelaySeconds,
-    signal: new AbortController().signal,
+    signal,
     log: { line: (text) => lines.push(text), warn: (text) => lines.push(`WARNING: ${text}`) },
     kubernetes: async () => kubernetes,
+    absent:
+      why === undefined
+        ? silent
+        : new AbsentPods(
+            hosts,
+            signal,
+            (line) => lines.push(line),
+            async () => why,
+          ),
   }).catch((error: unknown) => error);
   return { failure, lines, asked };
 }
@@ -82,6 +97,34 @@ describe('waiting for the image of the release', () => {
       cause: `demo-1-0 runs ${OLD}`,
       next: expect.stringContaining('kubectl rollout status statefulset/demo-1'),
     });
+  });
+
+  test.each([
+    [
+      'pods cannot be made',
+      pods(pod('demo-0-0', NEW)),
+      pods({ involvedObject: { name: 'demo-1' }, message: 'exceeded quota: none-left', lastTimestamp: '2026-01-01' }),
+      'demo-1 has no pod',
+      'demo-1: there is no pod: exceeded quota: none-left',
+    ],
+    [
+      'the new image cannot be pulled',
+      pods(pod('demo-0-0', NEW), pod('demo-1-0', OLD), {
+        ...pod('demo-1-1', NEW),
+        status: { containerStatuses: [{ state: { waiting: { reason: 'ErrImagePull', message: 'not found' } } }] },
+      }),
+      pods(),
+      `demo-1-0 runs ${OLD}`,
+      'demo-1-1: ErrImagePull: not found',
+    ],
+  ])('says why the rollout stands still: %s', async (_, stuck, events, state, reason) => {
+    const running = { containerStatuses: [{ state: { running: {} } }], phase: 'Running' };
+    const seen = stuck.body as { readonly items: readonly object[] };
+    const all = pods(...seen.items.map((item) => ({ status: running, ...item })));
+    const why = { namespace: 'shop', call: async (_: string, path: string) => (path.includes('/pods') ? all : events) };
+    const { failure, lines } = await wait([stuck, stuck, stuck, stuck], 4, 0, why);
+    expect(lines.filter((line) => line.startsWith('Kubernetes: '))).toEqual([`Kubernetes: ${reason}`]);
+    expect(failure).toHaveProperty('details.cause', `${state}\nKubernetes: ${reason}`);
   });
 
   test('goes on with a warning where the pods may not be seen, and after three attempts without an answer', async () => {
