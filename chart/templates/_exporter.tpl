@@ -43,6 +43,8 @@
     {{- toYaml .resources | nindent 4 }}
   volumeMounts:
     - { name: exporter, mountPath: /etc/exporter, readOnly: true }
+    # Over the token of the pod's service account, which Patroni alone needs.
+    - { name: no-account, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
 {{- end -}}
 {{- end -}}
 
@@ -53,6 +55,8 @@
     secretName: {{ .secret }}
     defaultMode: 0440
     items: [{ key: {{ .key }}, path: password }]
+- name: no-account
+  emptyDir: {}
 {{- end -}}
 {{- end -}}
 

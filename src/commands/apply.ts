@@ -19,7 +19,8 @@ import { check, type Given, observeSituation, type Passwords, withInitSql } from
 import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
 import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
-import { inTurn, rebalance, rebalanceTools } from '../reconcile/rebalance.ts';
+import { inTurn, rebalance } from '../reconcile/rebalance.ts';
+import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
 import { rememberCluster } from '../reconcile/rememberCluster.ts';
 import type { Run } from '../reconcile/run.ts';
 import { accessOf, runInitSql } from '../reconcile/runInitSql.ts';

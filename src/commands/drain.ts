@@ -5,7 +5,9 @@ import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '.
 import { failingWith } from '../postgres/asFailure.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
-import { inTurn, rebalance, rebalanceTools, refuseCodeOfOthers } from '../reconcile/rebalance.ts';
+import { inTurn, rebalance } from '../reconcile/rebalance.ts';
+import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
+import { refuseCodeOfOthers, refuseUnpinned } from '../reconcile/refuseCodeOfOthers.ts';
 import { Failure } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
@@ -34,6 +36,10 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
     const options = { ...REBALANCE_DEFAULTS, transferMode };
     const places = await placesOf(joined, group);
     refuseLast(places, group);
+    for (const database of places.keys()) {
+      await refuseUnpinned(rebalanceTools(joined, database, { signal: context.signal, log }), 'drain');
+      if (database !== MAINTENANCE_DATABASE) await joined.sessions.closeDatabase(database);
+    }
     if (places.size === 0) log.line(`Group ${group} is not registered in any database`);
     for (const database of places.keys()) {
       await drainOne(context, joined, { database, group, options, log: log.about({ database }) });

@@ -8,13 +8,14 @@ import type { TouchedName } from './touches.ts';
  * nobody else can replace, on whichever node: so no lock is needed between this question and the statement.
  */
 
-/** Whether anybody but superusers owns something in the database, or may make something there while initSQL runs. */
+/** Whether anybody but superusers owns something in the database (owns), or may make something there while initSQL runs. */
 export const OTHERS_HAVE_A_PART = `${PIN_SEARCH_PATH};
-WITH ${CLOSED}
-SELECT EXISTS (SELECT FROM pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
-    OR EXISTS (SELECT FROM pg_proc p WHERE NOT ${OF_SUPERUSER('p.proowner')})
-    OR EXISTS (SELECT FROM pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')})
-    OR ${OTHERS_MAY_CREATE} AS others`;
+WITH ${CLOSED}, part (owns, creates) AS (
+  SELECT EXISTS (SELECT FROM pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
+      OR EXISTS (SELECT FROM pg_proc p WHERE NOT ${OF_SUPERUSER('p.proowner')})
+      OR EXISTS (SELECT FROM pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')}),
+    ${OTHERS_MAY_CREATE})
+SELECT owns, owns OR creates AS others FROM part`;
 
 /**
  * The same of a database that nobody else was let into yet: what its template brought along. An object keeps its number in
@@ -24,7 +25,7 @@ export const TEMPLATE_HAS_OBJECTS_OF_OTHERS = `${PIN_SEARCH_PATH};
 WITH own AS (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 SELECT EXISTS (SELECT FROM own, pg_class c WHERE c.oid < own.oid AND NOT ${OF_SUPERUSER('c.relowner')})
     OR EXISTS (SELECT FROM own, pg_proc p WHERE p.oid < own.oid AND NOT ${OF_SUPERUSER('p.proowner')})
-    OR EXISTS (SELECT FROM own, pg_type t WHERE t.oid < own.oid AND NOT ${OF_SUPERUSER('t.typowner')}) AS others`;
+    OR EXISTS (SELECT FROM own, pg_type t WHERE t.oid < own.oid AND NOT ${OF_SUPERUSER('t.typowner')}) AS others, true AS owns`;
 
 /** The schemas of a session's search_path. By names of pg_catalog alone, for the path may be anybody's. */
 export const CURRENT_SCHEMAS = 'SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text AS path';
@@ -81,9 +82,9 @@ SELECT coalesce(
   (SELECT 'event trigger ' || quote_ident(e.evtname) || ' calls a function of ' || quote_ident(pg_get_userbyid(p.proowner))
    FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
    WHERE e.evtenabled <> 'D' AND NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
-  (SELECT 'search_path has schema ' || quote_ident(nspname) || ', in which others may create objects'
+  (SELECT 'search_path has schema ' || quote_ident(nspname) || ', in which others may create objects or made operators'
    FROM open WHERE nspname = ANY (${textArray(path)}) LIMIT 1),
-  (SELECT 'it names schema ' || quote_ident(nspname) || ', in which others may create objects'
+  (SELECT 'it names schema ' || quote_ident(nspname) || ', in which others may create objects or made operators'
    FROM open, mentioned WHERE nspname = ANY (${textArray(schemas)})
      OR mentioned.text ~ ('(^|[^\\w$])' || regexp_replace(lower(nspname), '(\\W)', '\\\\\\1', 'g') || '\\.') LIMIT 1),
   (SELECT touched.oid::regclass || ' belongs to ' || quote_ident(pg_get_userbyid(c.relowner))

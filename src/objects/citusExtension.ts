@@ -3,6 +3,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { COLUMNAR, type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
+import { OWN_SCHEMA } from './ownTable.ts';
 import { wording } from './wording.ts';
 
 /** citus itself: made where it is missing, updated where the installed library is newer. */
@@ -16,7 +17,8 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
         ...base,
         creates: true,
         ...wording('create', 'extension citus'),
-        statements: [{ text: 'CREATE EXTENSION citus' }],
+        // Before Citus is there, which would carry the schema to other nodes; and before anybody can take its name.
+        statements: [{ text: `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}` }, { text: 'CREATE EXTENSION citus' }],
         ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
         ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
         failure: coordinator ? 'Failed to create extension citus' : 'Failed to create extension citus on worker',

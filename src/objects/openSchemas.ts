@@ -4,20 +4,36 @@ import type { Fragment } from './observe.ts';
 
 export const OF_SUPERUSER = (role: string) => `EXISTS (SELECT FROM pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
 
-/** Schemas in which superusers alone make objects. The owner of the database stands behind pg_database_owner. */
+/** The role that initdb makes, to which all belongs that comes with PostgreSQL (catalog/pg_authid.dat). */
+const BOOTSTRAP_SUPERUSER = 10;
+
+const OF_OTHERS = (owner: string) => `${owner} <> ${BOOTSTRAP_SUPERUSER} AND NOT ${OF_SUPERUSER(owner)}`;
+
+/**
+ * Schemas in which superusers alone make objects. The owner of the database stands behind pg_database_owner. An operator is
+ * seldom named with its schema: one that somebody made while it was allowed would be found.
+ */
 export const CLOSED = `closed AS (
   SELECT n.oid, n.nspname FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner
   WHERE (o.rolsuper OR o.rolname = 'pg_database_owner' AND EXISTS (SELECT FROM pg_database d
       WHERE d.datname = current_database() AND ${OF_SUPERUSER('d.datdba')}))
     AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) a
-      WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT ${OF_SUPERUSER('a.grantee')}))`;
+      WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT ${OF_SUPERUSER('a.grantee')})
+    AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprnamespace = n.oid AND ${OF_OTHERS('o.oprowner')}))`;
 
 /** Others own a schema, or may create objects in one, or schemas. Needs {@link CLOSED}. */
 export const OTHERS_MAY_CREATE = `(EXISTS (SELECT FROM pg_namespace n WHERE n.oid NOT IN (SELECT oid FROM closed))
     OR EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a
          WHERE d.datname = current_database() AND a.privilege_type = 'CREATE' AND NOT ${OF_SUPERUSER('a.grantee')}))`;
 
-/** Whatever the spec says: rights may have been granted by initSQL, by hand, or by an older PostgreSQL (schema public). */
-export function observeOthersMayCreate(): Fragment {
-  return { key: 'othersMayCreate', value: `(WITH ${CLOSED} SELECT ${OTHERS_MAY_CREATE})` };
+/** Also where they can no longer: what they made stays, and names without a schema still lead to it. */
+export const IS_OPEN = `(WITH ${CLOSED} SELECT ${OTHERS_MAY_CREATE}
+    OR EXISTS (SELECT FROM pg_proc p WHERE ${OF_OTHERS('p.proowner')}))`;
+
+/**
+ * Whatever the spec says: rights may have been granted by initSQL, by hand, or by an older PostgreSQL (schema public), and
+ * taken back when somebody had used them.
+ */
+export function observeOpen(): Fragment {
+  return { key: 'open', value: IS_OPEN };
 }

@@ -1,8 +1,12 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
+import { type Fragment, PIN_SEARCH_PATH, textArray } from './observe.ts';
+import { IS_OPEN } from './openSchemas.ts';
 import type { ObservedParameters } from './parameter.ts';
 import { wording } from './wording.ts';
+
+const THIS_DATABASE = '(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())';
 
 /**
  * What ALTER DATABASE … SET of an owner must not decide for sessions of the superuser. Citus sends its internal calls
@@ -11,6 +15,43 @@ import { wording } from './wording.ts';
  * superuser. A setting of a role in a database wins over one of the database (PostgreSQL documentation, ALTER ROLE).
  */
 const SETTINGS: Readonly<Record<string, string>> = { search_path: 'pg_catalog', role: 'none' };
+
+/**
+ * Citus' daemon, and some of what Citus does between nodes, work as the owner of the extension (Citus: maintenanced.c,
+ * CitusMaintenanceDaemonMain(); CitusExtensionOwnerName()): another superuser than the one who logs in, where somebody
+ * else made the database. null: it is not.
+ */
+export interface CitusOwner {
+  readonly name: string;
+  /** In this database. */
+  readonly settings: ObservedParameters;
+}
+
+export function observeCitusOwner(): Fragment {
+  return {
+    key: 'citusOwner',
+    value: `(SELECT pg_catalog.jsonb_build_object('name', o.rolname, 'settings', (
+        SELECT coalesce(pg_catalog.jsonb_object_agg(
+          pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)), '{}')
+        FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) entry
+        WHERE s.setrole = o.oid AND s.setdatabase = ${THIS_DATABASE}))
+      FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_roles o ON o.oid = e.extowner
+      WHERE e.extname = 'citus' AND o.rolsuper AND o.rolname <> session_user)`,
+  };
+}
+
+/**
+ * One row `statements`: what keeps names that Citus sends without a schema from leading to functions of others, on the node
+ * that is asked; NULL where nothing is to be done. For commands that have not observed the database.
+ */
+export const UNPINNED = `${PIN_SEARCH_PATH};
+SELECT string_agg(format('ALTER ROLE %1$I IN DATABASE %2$I SET search_path = pg_catalog; ALTER ROLE %1$I IN DATABASE %2$I SET role = none;',
+    r.rolname, current_database()), ' ' ORDER BY r.rolname) AS statements
+FROM pg_roles r
+WHERE ${IS_OPEN}
+  AND (r.rolname = session_user OR r.rolsuper AND r.oid = (SELECT e.extowner FROM pg_extension e WHERE e.extname = 'citus'))
+  AND NOT EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = ${THIS_DATABASE}
+    AND s.setconfig @> ${textArray(Object.entries(SETTINGS).map((setting) => setting.join('=')))})`;
 
 /** By the spec, somebody who is no superuser may make functions there: the owner, or a user who may create schemas. */
 export function isShared(database: DatabaseSpec, superuser: string): boolean {

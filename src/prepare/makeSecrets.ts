@@ -75,7 +75,8 @@ async function copyInto(
 ): Promise<void> {
   const { kubernetes } = making;
   if (namespace === kubernetes.namespace) return;
-  const there = { ...making, kubernetes: { namespace, call: kubernetes.call } };
+  // What others put under the name of a copy is no secret of ours, and hiding it would let them blot out the log.
+  const there = { ...making, kubernetes: { namespace, call: kubernetes.call }, hide: () => undefined };
   making.log.line(`In namespace ${namespace}:`);
   for (const secret of secrets) {
     const found = await readSecret(there, secret.name);
@@ -88,7 +89,7 @@ function ofAnotherCluster(secret: string, namespace: string, host: string | unde
   return new Failure({
     kind: 'refused',
     what: `The Secret ${secret} in namespace ${namespace} is not a copy of this cluster's`,
-    cause: `Its key host says ${host ?? 'nothing'}`,
+    cause: `Its key host says ${host?.slice(0, 253) ?? 'nothing'}`,
     next: `Delete it if nobody needs it, or take ${namespace} out of secretNamespaces`,
   });
 }

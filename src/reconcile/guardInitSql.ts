@@ -48,16 +48,18 @@ export async function guardInitSql(
   };
   const closed = closedFor(situation) !== undefined;
   if (!closed && database.initSQLRunsCodeOfOthers) return ACCEPTED;
+  let why = 'Others may create objects in this database';
   if (closed || !isShared(database, spec.cluster.user)) {
     const question = closed ? TEMPLATE_HAS_OBJECTS_OF_OTHERS : OTHERS_HAVE_A_PART;
-    const found = await ask<{ readonly others: boolean }>(question);
+    const found = await ask<{ readonly others: boolean; readonly owns: boolean }>(question);
     if (found?.others !== true) return NOBODY_ELSE;
+    if (found.owns) why = 'Others own objects in this database';
   }
   if (database.initSQLRunsCodeOfOthers) return ACCEPTED;
   const grammar = await loadGrammar();
   const path = (await ask<{ readonly path: string }>(closedPath(await schemasOf(session))))?.path ?? "''";
   await session.script(`SET search_path = ${path}`);
-  log.line(`Others own objects in this database: search_path is ${path === "''" ? 'empty' : path}`, 1);
+  log.line(`${why}: search_path is ${path === "''" ? 'empty' : path}`, 1);
 
   async function whatFor({ sql }: SqlPart): Promise<string | undefined> {
     const touches = touchesOf(sql, grammar);

@@ -34,7 +34,7 @@ import { observeMemberships } from '../objects/membership.ts';
 import { observeMetadataParts } from '../objects/metadataParts.ts';
 import { observePosition, observeRecordedPositions } from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
-import { observeOthersMayCreate } from '../objects/openSchemas.ts';
+import { observeOpen } from '../objects/openSchemas.ts';
 import { observeKnownParameters, observeParameters } from '../objects/parameter.ts';
 import { observeMissingLibraries } from '../objects/preloadLibraries.ts';
 import { observePreparedTransactions } from '../objects/preparedTransaction.ts';
@@ -44,6 +44,7 @@ import { observeServer } from '../objects/server.ts';
 import { observeSettings } from '../objects/setting.ts';
 import { observeShards, observeTableRights } from '../objects/shard.ts';
 import { observeShardGaps } from '../objects/shardGap.ts';
+import { observeCitusOwner } from '../objects/superuserSetting.ts';
 import { observeUserParameters } from '../objects/userParameter.ts';
 import type { DatabaseSpec, ExporterSpec } from '../spec/types.ts';
 import type {
@@ -114,7 +115,8 @@ export function databaseScript(
     observeAuthinfo(),
     ...observeLedger(coordinator, ledgerDigest),
     observeForeignEventTriggers(),
-    observeOthersMayCreate(),
+    observeOpen(),
+    observeCitusOwner(),
     observeDistributedRoles(),
     observeTableOwners(),
     observeCitusUpgrade(),

@@ -27,6 +27,7 @@ import type { ServerSettings } from '../objects/server.ts';
 import type { ObservedSetting } from '../objects/setting.ts';
 import type { ObservedShards, TableRights } from '../objects/shard.ts';
 import type { ShardGap } from '../objects/shardGap.ts';
+import type { CitusOwner } from '../objects/superuserSetting.ts';
 import type { ObservedUserParameters } from '../objects/userParameter.ts';
 
 /** What a node's maintenance database tells about itself and about one database. */
@@ -91,8 +92,10 @@ export interface DatabaseObservation {
   readonly tableOwners?: readonly string[];
   readonly citusUpgrade?: ObservedUpgrade;
   readonly foreignEventTriggers?: readonly ForeignEventTrigger[];
-  /** Somebody else than a superuser may make objects. */
-  readonly othersMayCreate?: boolean;
+  /** Somebody else than a superuser may make objects, or has made functions. */
+  readonly open?: boolean;
+  /** Absent, or null: whoever logs in, or no superuser. */
+  readonly citusOwner?: CitusOwner | null;
   /** Absent: no users are declared. */
   readonly access?: ObservedAccess;
 }

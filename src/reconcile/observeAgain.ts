@@ -53,10 +53,10 @@ export async function observeAgain(
         observeParameters(situation, run),
         observeDatabaseOf(run, topology.coordinator, database),
       ]);
-      const { tableOwners = [], othersMayCreate = false } = owners;
+      const { tableOwners = [], open = false } = owners;
       return (latest) => {
         const known = inside(latest, topology.coordinator);
-        return { ...withInside(settings(latest), topology.coordinator, { ...known, othersMayCreate }), tableOwners };
+        return { ...withInside(settings(latest), topology.coordinator, { ...known, open }), tableOwners };
       };
     }
     case 'managedRoles':

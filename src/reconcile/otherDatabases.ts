@@ -10,6 +10,8 @@ import { undeclaredDatabase } from '../spec/complete.ts';
 import { carryOut } from './carryOut.ts';
 import { locked } from './locked.ts';
 import { observeSituation } from './observeSituation.ts';
+import { rebalanceTools } from './rebalanceTools.ts';
+import { refuseUnpinned } from './refuseCodeOfOthers.ts';
 import { createRun } from './run.ts';
 import type { Situation } from './situation.ts';
 import { needsUpdate, UPDATE_ORDER } from './updateOrder.ts';
@@ -102,6 +104,7 @@ export async function updateElsewhere(context: Context, joined: Joined, name: st
   await locked(context, joined, database, async (run) => {
     const situation = await observeSituation(context, joined, run, database);
     if (!needsUpdate(situation)) return;
+    await refuseUnpinned(rebalanceTools(joined, name, { signal: context.signal, log }), 'The update of Citus');
     log.frame(`Updating Citus in database: ${name}`);
     await carryOut(UPDATE_ORDER, situation, {
       run,

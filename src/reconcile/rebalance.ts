@@ -1,11 +1,6 @@
-import type { Joined } from '../cluster/join.ts';
 import { pause } from '../concurrency/interrupt.ts';
-import { forAll } from '../concurrency/parallel.ts';
-import { OTHERS_HAVE_A_PART } from '../initSql/othersCode.ts';
-import { carriedCodeProblems, carriedCodeScript, readCarriedCode } from '../objects/carriedCode.ts';
-import type { Item, Problem } from '../objects/change.ts';
+import type { Item } from '../objects/change.ts';
 import { missingWorkers } from '../objects/citusMetadata.ts';
-import { ACTIVE_WORKERS } from '../objects/citusNode.ts';
 import { observedOf } from '../objects/kind.ts';
 import {
   type JobStatus,
@@ -15,15 +10,13 @@ import {
   startRebalance,
   UNFINISHED_REBALANCE,
 } from '../objects/rebalance.ts';
-import { falseShardsScript, readFalseShards } from '../objects/shard.ts';
 import { describeHolder, endedLine, rebalanceLock, withLock } from '../postgres/advisoryLock.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
-import type { Sessions } from '../postgres/sessions.ts';
 import { describe, meetsItAgain } from '../postgres/sqlstate.ts';
 import { Failure, type FailureDetails, Interrupted } from '../report/errors.ts';
-import type { LineLog } from '../report/stepLog.ts';
-import type { NodeSpec, RebalanceOptions } from '../spec/types.ts';
-import { problemsFailure } from './problemsFailure.ts';
+import type { RebalanceOptions } from '../spec/types.ts';
+import type { RebalanceTools } from './rebalanceTools.ts';
+import { refuseCodeOfOthers } from './refuseCodeOfOthers.ts';
 import { inside, isPlain, type Situation } from './situation.ts';
 
 /** Step 8: the shards of a database that a worker has joined; also what an earlier run began and did not see the end of. */
@@ -51,25 +44,6 @@ function unknownStrategy(database: string, strategy: string): FailureDetails {
     database,
     next: 'Correct rebalance.strategy: SELECT name FROM pg_dist_rebalance_strategy lists what there is. Nothing was moved',
   };
-}
-
-export interface RebalanceTools {
-  readonly sessions: Sessions;
-  readonly coordinator: NodeSpec;
-  readonly workers: readonly NodeSpec[];
-  readonly label: (node: NodeSpec) => string;
-  readonly database: string;
-  readonly signal: AbortSignal;
-  readonly log: LineLog;
-}
-
-export function rebalanceTools(
-  { sessions, coordinator, workers, labels }: Joined,
-  database: string,
-  { signal, log }: Pick<RebalanceTools, 'signal' | 'log'>,
-): RebalanceTools {
-  const label = (node: NodeSpec) => labels.get(node.group) ?? node.nodeName;
-  return { sessions, coordinator, workers, label, database, signal, log };
 }
 
 const POLL_MS = 1_000;
@@ -116,73 +90,6 @@ export async function rebalance(
   tools.log.line(`Moving shards (job ${job})...`, 1);
   await follow(tools, session, job);
   return true;
-}
-
-/**
- * Citus reads a shard, and writes its copy, as whoever asks for it: what is behind either then runs with a superuser's rights.
- */
-export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session): Promise<void> {
-  const { database, coordinator, workers, label } = tools;
-  const { rows } = await session.query<ActiveWorker>(ACTIVE_WORKERS);
-  const nodes = [coordinator, ...workers.filter(({ group }) => rows.some(({ groupid }) => groupid === group))];
-  const carried = await forAll(nodes, async (node) => ({
-    label: label(node),
-    found: readCarriedCode(await observedOn(tools, node, carriedCodeScript())),
-  }));
-  const problems = [
-    ...carriedCodeProblems(carried, 'Moving shards'),
-    ...(await falseShards(tools, nodes)),
-    ...(await unseenShards(tools, session, rows)),
-  ];
-  if (problems.length === 0) return;
-  throw problemsFailure(problems, {
-    database,
-    what: `Shards of database '${database}' are not moved`,
-    after: 'Nothing of this database was moved',
-  });
-}
-
-interface ActiveWorker {
-  readonly groupid: number;
-  readonly nodename: string;
-  readonly nodeport: number;
-}
-
-/** A node that nobody declares is not connected to; where others own nothing, there is nothing to look for. */
-async function unseenShards(
-  { workers }: RebalanceTools,
-  session: Session,
-  active: readonly ActiveWorker[],
-): Promise<readonly Problem[]> {
-  const undeclared = active.filter(({ groupid }) => !workers.some(({ group }) => group === groupid));
-  if (undeclared.length === 0) return [];
-  const results = await session.script<{ readonly others: boolean }>(OTHERS_HAVE_A_PART);
-  if (results.at(-1)?.rows[0]?.others !== true) return [];
-  return undeclared.map(({ groupid, nodename, nodeport }) => ({
-    kind: 'refused',
-    what: `Group ${groupid} is registered and not declared: what others placed on its shards cannot be seen`,
-    node: `${nodename}:${nodeport}`,
-    next: 'Declare it among the workers until its shards are moved, and run again',
-  }));
-}
-
-async function falseShards(tools: RebalanceTools, nodes: readonly NodeSpec[]): Promise<readonly Problem[]> {
-  const found = await forAll(
-    nodes,
-    async (node): Promise<readonly Problem[]> =>
-      readFalseShards(await observedOn(tools, node, falseShardsScript())).map((shard) => ({
-        kind: 'refused',
-        what: `Shard ${shard} is no table: moving it would run what is behind it as superuser`,
-        node: tools.label(node),
-        next: `Find out who put it in the place of the shard: what is missing of it has to come from a backup`,
-      })),
-  );
-  return found.flat();
-}
-
-async function observedOn({ sessions, database }: RebalanceTools, node: NodeSpec, script: string): Promise<string> {
-  const session = await sessions.get(node, database);
-  return (await session.script<{ readonly observed: string }>(script)).at(-1)?.rows[0]?.observed ?? '{}';
 }
 
 async function unfinished(session: Session): Promise<string | undefined> {

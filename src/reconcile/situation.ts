@@ -75,7 +75,7 @@ export function origin(situation: Situation): Origin {
 
 /** Somebody who is no superuser may make functions in the database: by the spec, or as its nodes have it. */
 export function isOpen({ database, spec, inside: nodes }: Situation): boolean {
-  return isShared(database, spec.cluster.user) || [...nodes.values()].some(({ othersMayCreate }) => othersMayCreate);
+  return isShared(database, spec.cluster.user) || [...nodes.values()].some(({ open }) => open);
 }
 
 /** The superuser, as long as nobody else is let in: initSQL has not come to its end yet. */

@@ -432,6 +432,11 @@ describe('values of the cluster', () => {
     expect(at(policy, 'spec.matchConditions.0.expression')).toBe(
       'request.userInfo.username in ["system:serviceaccount:shop:dba","system:serviceaccount:shop:citusdemo-jobs","system:serviceaccount:shop:citusdemo-prepare"]',
     );
+    // Else `prepare` could make itself a token of any account, in the namespaces of secretNamespaces too.
+    const validations = at(policy, 'spec.validations') as readonly { readonly expression: string }[];
+    expect(validations.map(({ expression }) => expression).join('\n')).toContain(
+      'object.type in ["Opaque", "servicebinding.io/postgresql"]',
+    );
     expect(at(named(objects, 'ValidatingAdmissionPolicyBinding', 'shop-citusdemo'), 'spec')).toEqual({
       policyName: 'shop-citusdemo',
       validationActions: ['Deny'],

@@ -48,8 +48,13 @@ it('is a container beside each server that reads its password from a file', () =
         readOnlyRootFilesystem: true,
         capabilities: { drop: ['ALL'] },
       },
-      volumeMounts: [{ name: 'exporter', mountPath: '/etc/exporter', readOnly: true }],
+      volumeMounts: [
+        { name: 'exporter', mountPath: '/etc/exporter', readOnly: true },
+        // Kubernetes mounts no token where something is mounted already (its admission plugin ServiceAccount).
+        { name: 'no-account', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true },
+      ],
     });
+    expect(at(pod, 'volumes')).toContainEqual({ name: 'no-account', emptyDir: {} });
     expect(at(pod, 'volumes')).toContainEqual({
       name: 'exporter',
       secret: {

@@ -127,6 +127,24 @@ test('apply updates cluster.database and the declared ones, and names the rest',
   expect(await run('plan')).toMatchObject({ code: 0 });
 });
 
+test("--all-databases refuses one in which others could answer Citus' calls", async ({ cluster, run, versions }) => {
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'postgres', 'CREATE ROLE elsewhere');
+    await query(cluster, group, 'postgres', 'ALTER DATABASE legacy OWNER TO elsewhere');
+  }
+  const { code, stdout, stderr } = await run('apply', '--all-databases');
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining(
+      'ALTER ROLE postgres IN DATABASE legacy SET search_path = pg_catalog; ALTER ROLE postgres IN DATABASE legacy SET role = none;',
+    ),
+  });
+  expect(await versions()).toMatchObject({ legacy: [OLDER, OLDER] });
+  for (const { group } of cluster.nodes) {
+    await query(cluster, group, 'postgres', 'ALTER DATABASE legacy OWNER TO postgres');
+  }
+});
+
 test('--all-databases updates the rest, and nothing else in them', async ({ cluster, spec, run, versions }) => {
   const planned = await runProgram(cluster, ['plan', '--all-databases'], spec());
   expect({ code: planned.code, log: planned.log }).toEqual({

@@ -120,7 +120,12 @@ test('appended statements run, removed ones are no concern, the ledger stays off
   expect(await one('mydb', 'SELECT count(*)::int FROM citus_databases.init_sql')).toBe(9);
   for (const group of [1, 2]) {
     expect(
-      await list(cluster, group, 'mydb', "SELECT nspname FROM pg_namespace WHERE nspname = 'citus_databases'"),
+      await list(
+        cluster,
+        group,
+        'mydb',
+        "SELECT relname FROM pg_class WHERE relnamespace = 'citus_databases'::regnamespace",
+      ),
     ).toEqual([]);
   }
 });

@@ -61,7 +61,7 @@ const test = clusterTest({ workers: 1 })
       cluster,
       0,
       to,
-      `CREATE TABLE kept (id bigint PRIMARY KEY); CREATE SCHEMA citus_databases;
+      `CREATE TABLE kept (id bigint PRIMARY KEY); CREATE SCHEMA IF NOT EXISTS citus_databases;
      CREATE TABLE ${made} (ordinal int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, hash text NOT NULL, occurrence int4 NOT NULL,
        line int4 NOT NULL, statement text NOT NULL, state text NOT NULL, executed_at timestamptz NOT NULL DEFAULT now(),
        UNIQUE (hash, occurrence)); COMMENT ON TABLE ${made} IS '${words}'`,

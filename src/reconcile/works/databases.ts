@@ -2,10 +2,11 @@ import { bindToOid, recordIntent, recordOpening } from '../../objects/bookkeepin
 import { type Change, type Item, note } from '../../objects/change.ts';
 import { openDatabase } from '../../objects/closedDatabase.ts';
 import { diffDatabase } from '../../objects/database.ts';
+import type { ObservedParameters } from '../../objects/parameter.ts';
 import { diffSuperuserSettings, isShared } from '../../objects/superuserSetting.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { identityItems } from '../identity.ts';
-import { closedFor, isOpen, label, origin, type Situation, server } from '../situation.ts';
+import { closedFor, inside, isOpen, label, origin, type Situation, server } from '../situation.ts';
 import { line } from '../work.ts';
 import { databaseAccessItems } from './databaseAccess.ts';
 import { type DatabaseWork, onCoordinator, onDatabaseNodes, onWorkers } from './databaseWork.ts';
@@ -108,7 +109,13 @@ function superuserSettingItems(situation: Situation, node: NodeSpec): readonly C
   const { user, citus } = situation.spec.cluster;
   if (!citus || !isOpen(situation)) return [];
   const { userParameters, database } = server(situation, node);
-  return diffSuperuserSettings(situation.database, user, userParameters[user] ?? {}, database !== null, node);
+  const { citusOwner } = inside(situation, node);
+  const of = (role: string, settings: ObservedParameters) =>
+    diffSuperuserSettings(situation.database, role, settings, database !== null, node);
+  return [
+    ...of(user, userParameters[user] ?? {}),
+    ...(citusOwner == null ? [] : of(citusOwner.name, citusOwner.settings)),
+  ];
 }
 
 export const superuserSettings: DatabaseWork = {

@@ -9,8 +9,33 @@ test.each([
   'GRANT SELECT ON t TO somebody',
   'ALTER TABLE t OWNER TO somebody',
   'DROP TABLE t',
+  "CREATE VIEW v AS SELECT * FROM t WHERE name = 'x'",
+  "CREATE TABLE t (tags text[] DEFAULT '{}')",
+  "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+  "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN '{1}'; END $$",
 ])('catalogs only: %s', (sql) => {
   expect(touchesOf(sql, grammar)).toEqual({ kind: 'catalogs' });
+});
+
+// The input function of such a literal evaluates the constraint of a domain that is the type of a part.
+test.each([
+  "CREATE VIEW v AS SELECT * FROM theirs WHERE tags = '{a}'",
+  "CREATE VIEW v AS SELECT * FROM theirs WHERE tags = E'\\x7ba}'",
+  "CREATE VIEW v AS SELECT * FROM theirs WHERE pair = ' (a,b)'",
+  "CREATE VIEW v AS SELECT * FROM theirs WHERE span = '[a,b)'",
+  "CREATE TABLE t (tags theirs.word[] DEFAULT '{a}')",
+  "ALTER TABLE theirs ALTER tags SET DEFAULT '{a}'",
+  "CREATE DOMAIN d AS theirs.word[] CHECK (VALUE <> '{a}')",
+  "CREATE AGGREGATE g (int) (SFUNC = f, STYPE = theirs.word, INITCOND = 'a')",
+  "CREATE FUNCTION f(a theirs.word[] DEFAULT '{a}') RETURNS int LANGUAGE plpgsql AS $$ BEGIN END $$",
+  "CREATE FUNCTION f() RETURNS boolean RETURN (SELECT tags = '{a}' FROM theirs)",
+])('a literal with parts: %s', (sql) => {
+  expect(touchesOf(sql, grammar).kind).toBe('objects');
+});
+
+test('a literal with parts in the body of an SQL function: anything', () => {
+  const sql = "CREATE FUNCTION f() RETURNS bigint LANGUAGE SQL AS $$ SELECT count(*) FROM theirs WHERE tags = '{a}' $$";
+  expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'anything' });
 });
 
 test.each(['EXECUTE p', 'EXPLAIN ANALYZE EXECUTE p', 'CREATE TABLE x AS EXECUTE p', 'DO $$ BEGIN END $$'])(

@@ -177,7 +177,13 @@ describe('citus', () => {
       'missing',
       [has('hstore')],
       coordinator,
-      [{ on: 'c', summary: 'create extension citus', sql: ['CREATE EXTENSION citus'] }],
+      [
+        {
+          on: 'c',
+          summary: 'create extension citus',
+          sql: ['CREATE SCHEMA IF NOT EXISTS citus_databases', 'CREATE EXTENSION citus'],
+        },
+      ],
     ],
     [
       'older than the library',

@@ -1,0 +1,77 @@
+import { expect } from 'vitest';
+import { firstValue } from '../support/catalog.ts';
+import type { LocalCluster } from '../support/cluster.ts';
+import { laboratoryTest } from './support/fixtures.ts';
+import type { Scene } from './support/laboratory.ts';
+
+/** `drain` works in every database of the servers, also in those that nobody declares. */
+
+const test = laboratoryTest;
+let moved: Scene;
+
+test.beforeAll(async ({ laboratory }) => {
+  moved = await laboratory.scene('moved');
+});
+
+const takesShards = (cluster: LocalCluster, database: string, group: number) =>
+  firstValue(
+    cluster,
+    0,
+    database,
+    `SELECT shouldhaveshards::text FROM pg_dist_node WHERE groupid = ${group} AND noderole = 'primary'`,
+  );
+
+test('a view in the place of a shard: the group goes on taking shards, and nothing is read', async ({
+  skip,
+  laboratory,
+}) => {
+  skip(laboratory.cluster.kind !== 'real', 'the stand-in has no shards');
+  await moved.asClient(
+    "CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id', shard_count => 4)",
+  );
+  await moved.asMallory(
+    1,
+    `SET citus.enable_manual_changes_to_shards = on;
+    SET citus.override_table_visibility = off;
+    DO $make$ DECLARE shard text; BEGIN
+      FOR shard IN SELECT relname FROM pg_class WHERE relname ~ '^orders_\\d+$' LOOP
+        EXECUTE pg_catalog.format('DROP TABLE public.%I', shard);
+        EXECUTE pg_catalog.format('CREATE VIEW public.%I AS SELECT 1 AS id WHERE %s', shard, $t$${moved.trap('drained')}$t$);
+      END LOOP;
+    END $make$`,
+  );
+  const { code, stdout, stderr } = await moved.run(['drain', '1', '--transfer-mode', 'block_writes']);
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 3,
+    text: expect.stringMatching(/Shard public\.orders_\d+ is no table/),
+  });
+  expect(await moved.sprung()).toEqual([]);
+  expect(await takesShards(laboratory.cluster, 'moved', 1)).toBe('true');
+});
+
+test("a database that nobody declares: its owner's functions are not called in Citus' place", async ({
+  skip,
+  laboratory,
+}) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', "the stand-in calls Citus' functions by their schema");
+  // As if it had been made by hand: nobody has pinned what a superuser starts with. Citus' daemon would call what she places
+  // there (owner.test.ts), so she places nothing.
+  const stray = await laboratory.scene('stray');
+  for (const { group } of cluster.nodes) {
+    await stray.provoke(group, 'ALTER ROLE postgres IN DATABASE stray RESET ALL');
+  }
+  const drained = await moved.run(['drain', '2']);
+  expect({ code: drained.code, text: drained.stdout + drained.stderr }).toEqual({
+    code: 3,
+    text: expect.stringMatching(
+      /Others may create functions in database 'stray'[\s\S]*ALTER ROLE postgres IN DATABASE stray SET search_path = pg_catalog;[\s\S]*Nothing was changed/,
+    ),
+  });
+  for (const database of ['moved', 'stray']) expect(await takesShards(cluster, database, 2)).toBe('true');
+  const rebalanced = await stray.run(['rebalance', 'stray']);
+  expect({ code: rebalanced.code, text: rebalanced.stdout + rebalanced.stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining("Others may create functions in database 'stray'"),
+  });
+});
