@@ -52,7 +52,8 @@ export function carryRoles(
   const leaves = !situation.declared.cluster.citus || isChosen(situation);
   return async (session, unit) => {
     const wanted = touchesRoles(unit);
-    if (leaves || wanted === carried) return;
+    // A statement before (RESET ALL) may have set them back to off.
+    if (leaves || (!wanted && !carried)) return;
     const statements = SETTINGS.map((name) => `SET ${name} = ${wanted ? 'on' : 'off'}`);
     await run.interruptible(() => session.script(statements.join(';\n')));
     carried = wanted;
