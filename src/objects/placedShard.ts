@@ -1,5 +1,5 @@
 import { jsonRows, observationScript, textArray } from './observe.ts';
-import { ACTIVE, PLACEMENTS, REFERENCE, SHARD_NAME, TABLE_KINDS, TABLE_NAME } from './shardRelations.ts';
+import { ACTIVE, OTHER_OWNER, PLACEMENTS, REFERENCE, SHARD_NAME, TABLE_KINDS, TABLE_NAME } from './shardRelations.ts';
 
 /** A shard that the coordinator places on a node. */
 export interface PlacedShard {
@@ -20,6 +20,8 @@ export interface PlacedShard {
   readonly others: readonly number[];
   /** Where a table of its name is, though nothing is placed there. */
   readonly elsewhere?: readonly number[];
+  /** Whose table it is. null, or absent: a superuser's. */
+  readonly owner?: string | null;
 }
 
 /** On the coordinator: every shard that it places on some groups. */
@@ -32,7 +34,7 @@ export function placedShardsScript(groups: readonly number[]): string {
                c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint f
                  WHERE f.conrelid = c.oid AND f.contype = 'f')
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_dist_schema t WHERE t.schemaid = c.relnamespace) AS replaceable,
-               ${REFERENCE} AS reference,
+               ${REFERENCE} AS reference, ${OTHER_OWNER('c')} AS owner,
                (SELECT coalesce(pg_catalog.jsonb_agg(e.groupid ORDER BY e.groupid), '[]') FROM pg_catalog.pg_dist_placement e
                  WHERE e.shardid = s.shardid AND e.groupid <> l.groupid AND e.shardstate = 1) AS others
         FROM ${PLACEMENTS} WHERE ${ACTIVE} AND l.groupid IN (${groups.join(', ')}) ORDER BY s.shardid, l.groupid`),

@@ -1,5 +1,5 @@
 import { type Fragment, jsonRows } from './observe.ts';
-import { CONSTRAINTS, POLICY, WITH_SHARDS } from './shardRelations.ts';
+import { CONSTRAINTS, OTHER_OWNER, POLICY, WITH_SHARDS } from './shardRelations.ts';
 
 /** What one shard lacks, or has beside, as its table on the same node. */
 export interface ShardGap {
@@ -15,6 +15,8 @@ export interface ShardGap {
   readonly lacking: boolean;
   /** On the node: makes the shard like its table. */
   readonly statement: string;
+  /** Whose table it is. null, or absent: a superuser's. */
+  readonly owner?: string | null;
 }
 
 /** By what the objects of a shard and of its table, whose names differ by the number of the shard, are the same. */
@@ -46,11 +48,13 @@ export function observeShardGaps(): Fragment {
         LEFT JOIN indexes i ON i.indrelid = r.oid LEFT JOIN triggers g ON g.tgrelid = r.oid
         LEFT JOIN columns n ON n.attrelid = r.oid),
       suspects AS MATERIALIZED (
-        SELECT s.relid, s.shardid, s.name, s.oid, n.nspname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS "table"
+        SELECT s.relid, s.shardid, s.name, s.oid, n.nspname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS "table",
+          ${OTHER_OWNER('c')} AS owner
         FROM traits s JOIN traits t ON t.oid = s.relid AND t.value IS DISTINCT FROM s.value
         JOIN pg_catalog.pg_class c ON c.oid = s.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE s.shardid IS NOT NULL)
       SELECT ${jsonRows(`
+        SELECT g.*, (SELECT u.owner FROM suspects u WHERE u.name = g.shard LIMIT 1) AS owner FROM (
         SELECT s."table", s.name AS shard, 'constraint' AS kind, k.conname AS name, false AS "unique", true AS lacking,
                CASE WHEN k.contype <> 'f' THEN pg_catalog.format('${APPLY}', s.shardid, s.nspname, d.statement)
                  ELSE pg_catalog.format('${APPLY_BETWEEN}', s.shardid, s.nspname, ${REFERENCED}, rn.nspname, d.statement) END AS statement
@@ -123,7 +127,7 @@ export function observeShardGaps(): Fragment {
         LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid = s.relid AND t.attname = c.attname AND NOT t.attisdropped
         LEFT JOIN pg_catalog.pg_attribute h ON h.attrelid = s.oid AND h.attname = c.attname AND NOT h.attisdropped
         WHERE h.attname IS NULL OR t.attname IS NULL OR t.attnotnull <> h.attnotnull
-          OR (t.atttypid, t.atttypmod) IS DISTINCT FROM (h.atttypid, h.atttypmod)
+          OR (t.atttypid, t.atttypmod) IS DISTINCT FROM (h.atttypid, h.atttypmod)) g
         -- what is too much goes first: a policy of the same name may come in its place
         ORDER BY 1, 2, lacking, 4`)})`,
   };

@@ -81,3 +81,7 @@ export const WITH_SHARDS = `own AS MATERIALIZED (
 
 export const NAMED_STATES = `SELECT ${TABLE_NAME} AS name, t.rights FROM states t
       JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
+
+/** Whose table it is, for a relation of pg_class. NULL: a superuser's. */
+export const OTHER_OWNER = (relation: string) =>
+  `(SELECT w.rolname FROM pg_catalog.pg_roles w WHERE w.oid = ${relation}.relowner AND NOT w.rolsuper)`;

@@ -42,7 +42,12 @@ export function labelOf(situation: Situation, group: number): string {
   return node === undefined ? `group ${group}` : label(situation, node);
 }
 
-/** Where statements are to be executed, as every message says it. */
-export function at(situation: Situation, node: string): string {
-  return `on ${node} in database '${situation.database.name}':`;
+/**
+ * Where statements are to be executed, as every message says it. On a table of somebody who is no superuser they run what
+ * the owner has put into it (constraints, indexes). SET ROLE would not do: the owner's function may undo it.
+ */
+export function at(situation: Situation, node: string, owner?: string | null): string {
+  const as =
+    owner == null ? '' : `logged in as '${owner}', who owns the table (not as superuser: they run what is in it), `;
+  return `${as}on ${node} in database '${situation.database.name}':`;
 }

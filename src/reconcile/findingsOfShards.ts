@@ -1,7 +1,7 @@
 import type { PlacedShard } from '../objects/placedShard.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
-import { APPLY, type Finding, labelOf } from './finding.ts';
+import { APPLY, at, type Finding, labelOf } from './finding.ts';
 import { uncopiedGroups } from './shardFaults.ts';
 import { inside, label, type Situation } from './situation.ts';
 import { staleWorkers, typesInConflict } from './staleWorkers.ts';
@@ -77,7 +77,7 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[], heal
   }
   const statements = shards.map(emptyShard).join(' ');
   const ifLost = first.replaceable
-    ? `Only if their rows may be lost, ${situation.inside.has(first.group) ? '' : 'run citus-databases apply, which makes the database again, and then, '}on ${node} in database '${situation.database.name}': ${MANUAL} ${statements}`
+    ? `Only if their rows may be lost, ${situation.inside.has(first.group) ? '' : 'run citus-databases apply, which makes the database again, and then, '}${at(situation, node, first.owner)} ${MANUAL} ${statements}`
     : `Only if all rows of ${first.table} may be lost, drop it on the coordinator and create it again`;
   return {
     ...place,
@@ -93,7 +93,6 @@ function copyByHand(situation: Situation, shards: readonly PlacedShard[]): strin
   const [first] = shards;
   if (first === undefined) return APPLY;
   const [source = 0] = first.others;
-  const { name: database } = situation.database;
   const nodeid = inside(situation, situation.topology.coordinator).metadata?.nodes.find(
     ({ groupid, noderole }) => groupid === first.group && noderole === 'primary',
   )?.nodeid;
@@ -101,7 +100,8 @@ function copyByHand(situation: Situation, shards: readonly PlacedShard[]): strin
   const copy = shards
     .map(({ name }) => `SELECT worker_copy_table_to_node(${quoteLiteral(name)}::regclass, ${nodeid});`)
     .join(' ');
-  return `While nobody writes to ${first.table}, on ${labelOf(situation, first.group)} in database '${database}': ${MANUAL} ${empty}\nThen, on ${labelOf(situation, source)} in database '${database}': ${copy}`;
+  const on = (group: number) => at(situation, labelOf(situation, group), first.owner);
+  return `While nobody writes to ${first.table}, ${on(first.group)} ${MANUAL} ${empty}\nThen, ${on(source)} ${copy}`;
 }
 
 /**

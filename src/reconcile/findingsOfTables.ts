@@ -27,7 +27,7 @@ export function tableFindings(situation: Situation): readonly Finding[] {
         kind: 'incomplete',
         effect: 'refuse',
         found: `${wanted.table} has other columns, policies, constraints, indexes or triggers than the table on the coordinator`,
-        next: `Compare the table with that of the coordinator and make it the same, on that node: ${MANUAL} ALTER TABLE`,
+        next: `Compare the table with that of the coordinator and, logged in as its owner, make it the same, on that node: ${MANUAL} ALTER TABLE`,
       };
       // What is said of single shards is said already; a table of stale metadata is made anew.
       const known =
@@ -97,7 +97,7 @@ function gapFinding(situation: Situation, group: number, gaps: readonly ShardGap
       found: beside
         ? `${count} of ${first.table} (${list}) ${alone ? 'has' : 'have'} ${which}, which the table lacks`
         : `${count} of ${first.table} (${list}) ${alone ? 'differs from its' : 'differ from their'} table in ${which}`,
-      next: `${loses ? `Restore ${node} from a backup. Only if the values of these columns may be lost, make` : 'Make'} ${alone ? 'it like its table' : 'them like their table'}, ${at(situation, node)} ${MANUAL} ${told.join(' ')}${rest}`,
+      next: `${loses ? `Restore ${node} from a backup. Only if the values of these columns may be lost, make` : 'Make'} ${alone ? 'it like its table' : 'them like their table'}, ${at(situation, node, first.owner)} ${MANUAL} ${told.join(' ')}${rest}`,
     },
   ];
 }

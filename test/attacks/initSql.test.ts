@@ -294,6 +294,51 @@ describe('a user to whom a superuser granted CREATE on a schema', () => {
   });
 });
 
+describe('a user whose right to create was taken back', () => {
+  const FIRST_OF_GONE = 'CREATE TABLE t (a int)';
+  const ALONE = 'SET citus.enable_ddl_propagation = off;';
+  let gone: Scene;
+
+  beforeAll(async () => {
+    gone = await laboratory.scene('gone', { access: 'readWrite', more: { initSQL: FIRST_OF_GONE } });
+    for (const { group } of laboratory.cluster.nodes) {
+      await gone.provoke(group, `${ALONE} GRANT CREATE ON SCHEMA public TO ${MALLORY}`);
+      await gone.asMallory(group, overloads(gone.trap('overload')));
+      await gone.asMallory(
+        group,
+        `CREATE FUNCTION public.i_minus(text, int) RETURNS text LANGUAGE plpgsql AS
+           $f$ BEGIN PERFORM ${gone.trap('operator')}; RETURN 'x'; END $f$;
+         CREATE OPERATOR public.- (LEFTARG = text, RIGHTARG = int, FUNCTION = public.i_minus)`,
+      );
+      await gone.provoke(group, `${ALONE} REVOKE CREATE ON SCHEMA public FROM ${MALLORY}`);
+    }
+  });
+
+  test("her functions do not run in Citus' sessions between the nodes", async () => {
+    const pinned = await gone.run(['apply'], { initSQL: FIRST_OF_GONE });
+    expect({ code: pinned.code, text: pinned.stdout + pinned.stderr }).toEqual({ code: 0, text: expect.any(String) });
+    // Until then Citus' own daemon may have called them.
+    await gone.sprung();
+    for (const args of [['plan'], ['verify'], ['apply']]) {
+      const { code, stdout, stderr } = await gone.run(args, { initSQL: FIRST_OF_GONE });
+      expect({ args, code, text: stdout + stderr }).toEqual({ args, code: 0, text: expect.any(String) });
+    }
+    expect(await gone.sprung()).toEqual([]);
+  });
+
+  test('what is appended does not meet her operators', async () => {
+    const appended = `${FIRST_OF_GONE}; SELECT 'a'::text - 1`;
+    const { code, stdout, stderr } = await gone.run(['apply'], { initSQL: appended });
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 2,
+      text: expect.stringContaining('operator does not exist: text - integer'),
+    });
+    expect(await gone.sprung()).toEqual([]);
+    await gone.provoke(0, "SET search_path = public; SELECT 'a'::text - 1");
+    expect(await gone.sprung()).toEqual(['operator']);
+  });
+});
+
 test('a new database: what its template has of others', async () => {
   const { cluster } = laboratory;
   for (const { group } of cluster.nodes) {
