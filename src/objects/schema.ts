@@ -80,7 +80,7 @@ export function diffTenantSchemas(
         node: coordinator,
         scope: 'database',
         ...wording('make', `schema ${quoteIdentifier(schema.name)} a tenant schema`),
-        statements: [{ text: call }],
+        statements: [{ text: assertNothingOfOthers(schema.name) }, { text: call }],
         starting: `Distributing schema: ${schema.name}`,
         failure: `Failed to make schema '${schema.name}' a tenant schema`,
         doneOnRetry: [],
@@ -91,7 +91,22 @@ export function diffTenantSchemas(
 }
 
 function letOwnerDoIt(owner: string, call: string): string {
-  return `Let its owner do it, on the coordinator, in this database: SET ROLE ${quoteIdentifier(owner)}; ${call}; and run again`;
+  // SET ROLE on a superuser's session would not do: the owner's code may undo it.
+  return `Let its owner do it, logged in as ${quoteIdentifier(owner)} (not as superuser) on the coordinator, in this database: ${call}; and run again`;
+}
+
+/**
+ * In the transaction of the step itself: the owner sees a run begin (pg_stat_activity) and may come in between. What is committed
+ * between this question and Citus' own look, milliseconds later, is not noticed.
+ */
+function assertNothingOfOthers(schema: string): string {
+  const superuser = (role: string) => `EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
+  return `DO ${quoteLiteral(`BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ${quoteLiteral(schema)} AND NOT (${superuser('c.relowner')} AND ${superuser('n.nspowner')})) THEN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'the schema holds tables of others by now';
+  END IF;
+END`)}`;
 }
 
 function doItYourself(call: string): string {
