@@ -437,6 +437,9 @@ describe('values of the cluster', () => {
     expect(validations.map(({ expression }) => expression).join('\n')).toContain(
       'object.type in ["Opaque", "servicebinding.io/postgresql"]',
     );
+    for (const field of ['finalizers', 'ownerReferences']) {
+      expect(validations.some(({ expression }) => expression.includes(`oldObject.metadata.${field}`))).toBe(true);
+    }
     expect(at(named(objects, 'ValidatingAdmissionPolicyBinding', 'shop-citusdemo'), 'spec')).toEqual({
       policyName: 'shop-citusdemo',
       validationActions: ['Deny'],
