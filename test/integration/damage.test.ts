@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { applyReport, planReport, verifyReport } from '../../src/report/reportSchemas.ts';
@@ -51,8 +52,28 @@ const test = clusterTest({ workers: 2, citus: 'real' })
     const { code, text } = await run('apply');
     expect({ code, text }).toEqual({ code: 0, text: expect.stringContaining(`Database '${DATABASE}' is ready!`) });
   })
-  .extend('execute', { scope: 'file' }, ({ cluster }) => async (statements: Damage['broken']): Promise<void> => {
-    for (const [group, text, database = DATABASE] of statements) await query(cluster, group, database, text);
+  /**
+   * With names that have no schema: where others may create objects, or did so, the search_path of the superuser is
+   * pg_catalog after a run.
+   */
+  .extend(
+    'queryByName',
+    { scope: 'file' },
+    ({ cluster }) =>
+      async (group: number, text: string, database = DATABASE): ReturnType<typeof query> => {
+        const client = await connect(cluster, group, database);
+        try {
+          await client.query('SET search_path = public');
+          const result: unknown = await client.query(text);
+          const last: unknown = Array.isArray(result) ? result.at(-1) : result;
+          return last instanceof pg.Result ? last.rows : [];
+        } finally {
+          await client.end();
+        }
+      },
+  )
+  .extend('execute', { scope: 'file' }, ({ queryByName }) => async (statements: Damage['broken']): Promise<void> => {
+    for (const [group, text, database] of statements) await queryByName(group, text, database);
   })
   /** As psql does: in one session, each statement in a message of its own. */
   .extend('follow', { scope: 'file' }, ({ cluster }) => async (statements: Damage['broken']): Promise<void> => {
@@ -94,6 +115,7 @@ describe.skipIf(real === undefined)('on real Citus', () => {
       expectReady,
       expectApplied,
       execute,
+      queryByName,
       follow,
     }) => {
       const restore = mend === 'restore' ? await backUp(cluster, 2) : async () => undefined;
@@ -119,8 +141,8 @@ describe.skipIf(real === undefined)('on real Citus', () => {
       }
       if (verdict === 'named') await expectApplied();
       await expectReady();
-      for (const [group, text, value, database = DATABASE] of after) {
-        const [row] = await query(cluster, group, database, text);
+      for (const [group, text, value, database] of after) {
+        const [row] = await queryByName(group, text, database);
         expect({ group, text, value: Object.values(row ?? {})[0] }).toEqual({ group, text, value });
       }
     },
