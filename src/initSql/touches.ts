@@ -37,6 +37,8 @@ export function touchesOf(sql: string, grammar: Grammar): Touches {
   if (changesCatalogsOnly(node) && !readsParts(node)) return { kind: 'catalogs' };
   const found: Found = { relations: [], functions: new Set(), types: new Set(), schemas: [] };
   collect(node, found);
+  const unnamed = [...found.functions].find((name) => ON_UNNAMED_TABLES.has(name));
+  if (unnamed !== undefined) return { kind: 'anything', why: `${unnamed}() works on tables that it does not name` };
   return {
     kind: 'objects',
     relations: found.relations,
@@ -45,6 +47,30 @@ export function touchesOf(sql: string, grammar: Grammar): Touches {
     schemas: found.schemas,
   };
 }
+
+/**
+ * Functions with which Citus makes, copies or moves whatever there is, as superuser, or that read whatever they are told to
+ * (Citus documentation, "Citus Utility Functions"; PostgreSQL documentation, "Mapping Tables to XML").
+ */
+const ON_UNNAMED_TABLES: ReadonlySet<string> = new Set([
+  ...['citus_activate_node', 'citus_add_inactive_node', 'citus_add_node', 'citus_add_secondary_node'],
+  ...['master_activate_node', 'master_add_inactive_node', 'master_add_node', 'master_add_secondary_node'],
+  ...['start_metadata_sync_to_all_nodes', 'start_metadata_sync_to_node'],
+  ...['citus_copy_shard_placement', 'citus_move_shard_placement', 'citus_split_shard_by_split_points'],
+  ...['master_copy_shard_placement', 'master_move_shard_placement', 'isolate_tenant_to_new_shard'],
+  ...['citus_drain_node', 'master_drain_node', 'citus_rebalance_start', 'rebalance_table_shards'],
+  ...['replicate_reference_tables', 'replicate_table_shards', 'citus_schema_distribute', 'citus_schema_move'],
+  ...['run_command_on_all_nodes', 'run_command_on_colocated_placements', 'run_command_on_coordinator'],
+  ...['run_command_on_placements', 'run_command_on_shards', 'run_command_on_workers', 'master_run_on_worker'],
+  ...[
+    'cursor_to_xml',
+    'database_to_xml',
+    'database_to_xml_and_xmlschema',
+    'query_to_xml',
+    'query_to_xml_and_xmlschema',
+  ],
+  ...['schema_to_xml', 'schema_to_xml_and_xmlschema', 'ts_rewrite', 'ts_stat'],
+]);
 
 /**
  * VACUUM, ANALYZE, REINDEX and CLUSTER evaluate expressions of indexes, and switch to the table's owner for that
@@ -188,9 +214,9 @@ function collect(value: unknown, found: Found): void {
   if (typeof value['relname'] === 'string') {
     found.relations.push({ schema: textOf(value['schemaname']), name: value['relname'] });
   }
-  // CALL has its function without a node of that name around it.
-  const { FuncCall: call = value['funccall'], A_Const: constant, CreateExtensionStmt: extension } = value;
-  if (isTree(call)) addLast(call['funcname'], found.functions);
+  const { A_Const: constant, CreateExtensionStmt: extension } = value;
+  // Of a call, and of CREATE TRIGGER and CREATE EVENT TRIGGER.
+  addLast(value['funcname'], found.functions);
   if (isTree(value['typeName'])) addLast(value['typeName']['names'], found.types);
   if (isTree(value['TypeName'])) addLast(value['TypeName']['names'], found.types);
   if (isTree(constant) && isTree(constant['sval'])) addText(textOf(constant['sval']['sval']), found.relations);

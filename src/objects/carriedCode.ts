@@ -185,8 +185,9 @@ export function carriedCodeProblems(
     what: `${due} would run ${code} of '${owner}' as superuser, for ${object}`,
     node: label,
     next:
-      'Read its text and what it calls, then give it to a superuser (ALTER … OWNER TO), or drop it (a call: the table or the domain, ' +
-      'or its constraint); or have Citus do that step yourself, which runs it (docs/SECURITY.md)',
+      'In one transaction, so that its owner cannot replace it meanwhile: give it to a superuser (ALTER … OWNER TO), read its text and what ' +
+      'it calls, and only then COMMIT. Or drop it (a call: the table or the domain, or its constraint); or have Citus do that step ' +
+      'yourself, which runs it (docs/SECURITY.md)',
   }));
 }
 

@@ -38,6 +38,23 @@ test('a literal with parts in the body of an SQL function: anything', () => {
   expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'anything' });
 });
 
+test.each([
+  'SELECT rebalance_table_shards()',
+  "SELECT citus_add_node('w3', 5432)",
+  'SELECT run_command_on_workers($$SELECT count(*) FROM theirs$$)',
+  "SELECT query_to_xml('SELECT * FROM theirs', true, false, '')",
+])('works on what it does not name: %s', (sql) => {
+  expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'anything' });
+});
+
+test('the function of a trigger is one of the functions', () => {
+  expect(touchesOf('CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION f()', grammar)).toMatchObject({
+    functions: ['f'],
+  });
+  const trigger = 'CREATE TRIGGER t BEFORE INSERT ON ours FOR EACH ROW EXECUTE FUNCTION f()';
+  expect(touchesOf(trigger, grammar)).toMatchObject({ functions: ['f'] });
+});
+
 test.each(['EXECUTE p', 'EXPLAIN ANALYZE EXECUTE p', 'CREATE TABLE x AS EXECUTE p', 'DO $$ BEGIN END $$'])(
   'anything: %s',
   (sql) => {
