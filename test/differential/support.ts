@@ -137,7 +137,9 @@ export async function codeOfInitSql(cluster: LocalCluster, database: string, sql
   const { units } = finishScript(draft, []);
   const spec = clusterSpec(cluster);
   const access = await loadAccess({ cluster: spec, ssl: NO_SSL });
-  const session = await connect({ node: spec.coordinator, database }, access, { pinned: false });
+  // As `apply` opens it, whatever a run has set for the superuser in this database.
+  const settings = { role: 'none', search_path: '"$user", public' };
+  const session = await connect({ node: spec.coordinator, database }, access, { pinned: false, settings });
   const run: Run = {
     database,
     coordinator: 'node0',
