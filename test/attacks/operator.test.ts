@@ -110,7 +110,10 @@ test.each([
   await scene.asMallory(group, 'DROP SCHEMA poisoned CASCADE');
 });
 
-test('a schema of this program’s name on a worker, before the database is declared', async () => {
+test('a schema of this program’s name on a worker: it is taken, and a foreign one is refused', async () => {
+  await expect(scene.asMallory(2, 'CREATE SCHEMA citus_databases')).rejects.toMatchObject({ code: '42P06' });
+  // As in a database that this program did not make.
+  await scene.provoke(2, 'SET citus.enable_ddl_propagation = off; DROP SCHEMA citus_databases');
   await scene.asMallory(2, 'CREATE SCHEMA citus_databases');
   const { code, stdout, stderr } = await scene.run(['apply'], { comment: 'again' });
   expect({ code, text: stdout + stderr }).toEqual({
