@@ -1,6 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Change, Problem } from './change.ts';
 import { HAS_CITUS, jsonRows, observationScript, tableVisibility, textArray } from './observe.ts';
+import { OF_SUPERUSER } from './openSchemas.ts';
 
 /**
  * What Citus would evaluate as superuser on a node that it registers or syncs. It creates the objects there again and copies
@@ -18,9 +19,6 @@ export interface CarriedCode {
   /** Whose function it is, or who has a superuser's called. */
   readonly owner: string;
 }
-
-const IS_SUPERUSER = (role: string) =>
-  `EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
 
 /** Types whose values run nothing: no cast, no relation and no query hides behind them. */
 const PLAIN_TYPES = [
@@ -134,23 +132,23 @@ const FOUND = `
         pg_catalog.regexp_split_to_table(pg_catalog.btrim(m.found[1]), ' +') n (number)
         JOIN pg_catalog.pg_operator o ON o.oid = n.number::pg_catalog.oid),
   named AS (
-    SELECT c.object, c.own, CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN 'a call of ' ELSE '' END || 'function ' || f.oid::pg_catalog.regprocedure AS code,
-        pg_catalog.pg_get_userbyid(CASE WHEN ${IS_SUPERUSER('f.proowner')} THEN c.owner ELSE f.proowner END) AS owner
+    SELECT c.object, c.own, CASE WHEN ${OF_SUPERUSER('f.proowner')} THEN 'a call of ' ELSE '' END || 'function ' || f.oid::pg_catalog.regprocedure AS code,
+        pg_catalog.pg_get_userbyid(CASE WHEN ${OF_SUPERUSER('f.proowner')} THEN c.owner ELSE f.proowner END) AS owner
       FROM called c JOIN pg_catalog.pg_proc f ON f.oid = c.oid
-      WHERE NOT ${IS_SUPERUSER('f.proowner')}
-        OR NOT ${IS_SUPERUSER('c.owner')} AND NOT ${HARMLESS}
+      WHERE NOT ${OF_SUPERUSER('f.proowner')}
+        OR NOT ${OF_SUPERUSER('c.owner')} AND NOT ${HARMLESS}
           AND f.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
     UNION
     SELECT e.object, e.own, 'an SQL/JSON constructor', pg_catalog.pg_get_userbyid(e.owner) FROM evaluated e
-      WHERE NOT ${IS_SUPERUSER('e.owner')} AND e.expression ~ '[{]JSONCONSTRUCTOREXPR')
+      WHERE NOT ${OF_SUPERUSER('e.owner')} AND e.expression ~ '[{]JSONCONSTRUCTOREXPR')
   SELECT DISTINCT n.object, n.code, n.owner FROM named n
     WHERE n.own OR NOT EXISTS (SELECT FROM named o WHERE o.own AND o.code = n.code)`;
 
 /** Where all functions and all tables are superusers', nothing is carried; shards are counted by their names, which takes time. */
 const OTHERS_OWN = `(
-    EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE NOT ${IS_SUPERUSER('f.proowner')})
-    OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE NOT ${IS_SUPERUSER('c.relowner')})
-    OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE NOT ${IS_SUPERUSER('t.typowner')}))`;
+    EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE NOT ${OF_SUPERUSER('f.proowner')})
+    OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
+    OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')}))`;
 
 /** For every node: Citus carries over what the coordinator's catalogs hold, and reads shards where they are. */
 export function carriedCodeScript(): string {

@@ -2,7 +2,8 @@ import type { Fragment } from './observe.ts';
 
 /** Which schemas are the superusers' alone. All names are those of pg_catalog: the search_path is pinned. */
 
-export const OF_SUPERUSER = (role: string) => `EXISTS (SELECT FROM pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
+export const OF_SUPERUSER = (role: string) =>
+  `EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
 
 /** The role that initdb makes, to which all belongs that comes with PostgreSQL (catalog/pg_authid.dat). */
 const BOOTSTRAP_SUPERUSER = 10;

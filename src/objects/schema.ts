@@ -5,6 +5,7 @@ import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item } from './change.ts';
 import { note } from './change.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { OF_SUPERUSER } from './openSchemas.ts';
 import { wording } from './wording.ts';
 
 export interface ObservedSchema {
@@ -100,10 +101,9 @@ function letOwnerDoIt(owner: string, call: string): string {
  * between this question and Citus' own look, milliseconds later, is not noticed.
  */
 function assertNothingOfOthers(schema: string): string {
-  const superuser = (role: string) => `EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${role} AND s.rolsuper)`;
   return `DO ${quoteLiteral(`BEGIN
   IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ${quoteLiteral(schema)} AND NOT (${superuser('c.relowner')} AND ${superuser('n.nspowner')})) THEN
+    WHERE n.nspname = ${quoteLiteral(schema)} AND NOT (${OF_SUPERUSER('c.relowner')} AND ${OF_SUPERUSER('n.nspowner')})) THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'the schema holds tables of others by now';
   END IF;
 END`)}`;

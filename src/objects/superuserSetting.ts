@@ -14,7 +14,7 @@ const THIS_DATABASE = '(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datna
  * the same name with closer argument types in `public`, or a search_path that names another schema first, would run as
  * superuser. A setting of a role in a database wins over one of the database (PostgreSQL documentation, ALTER ROLE).
  */
-const SETTINGS: Readonly<Record<string, string>> = { search_path: 'pg_catalog', role: 'none' };
+const SETTINGS = Object.entries({ search_path: 'pg_catalog', role: 'none' });
 
 /**
  * Citus' daemon, and some of what Citus does between nodes, work as the owner of the extension (Citus: maintenanced.c,
@@ -45,13 +45,13 @@ export function observeCitusOwner(): Fragment {
  * that is asked; NULL where nothing is to be done. For commands that have not observed the database.
  */
 export const UNPINNED = `${PIN_SEARCH_PATH};
-SELECT string_agg(format('ALTER ROLE %1$I IN DATABASE %2$I SET search_path = pg_catalog; ALTER ROLE %1$I IN DATABASE %2$I SET role = none;',
+SELECT string_agg(format('${SETTINGS.map(([name, value]) => `ALTER ROLE %1$I IN DATABASE %2$I SET ${name} = ${value};`).join(' ')}',
     r.rolname, current_database()), ' ' ORDER BY r.rolname) AS statements
 FROM pg_roles r
 WHERE ${IS_OPEN}
   AND (r.rolname = session_user OR r.rolsuper AND r.oid = (SELECT e.extowner FROM pg_extension e WHERE e.extname = 'citus'))
   AND NOT EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = ${THIS_DATABASE}
-    AND s.setconfig @> ${textArray(Object.entries(SETTINGS).map((setting) => setting.join('=')))})`;
+    AND s.setconfig @> ${textArray(SETTINGS.map((setting) => setting.join('=')))})`;
 
 /** By the spec, somebody who is no superuser may make functions there: the owner, or a user who may create schemas. */
 export function isShared(database: DatabaseSpec, superuser: string): boolean {
@@ -73,7 +73,7 @@ export function diffSuperuserSettings(
   exists: boolean,
   node: NodeSpec,
 ): readonly Change[] {
-  const missing = Object.entries(SETTINGS).filter(([name, value]) => observed[name] !== value);
+  const missing = SETTINGS.filter(([name, value]) => observed[name] !== value);
   if (missing.length === 0) return [];
   const place = `${quoteIdentifier(superuser)} IN DATABASE ${quoteIdentifier(database.name)}`;
   const what = `${missing.map(([name, value]) => `${name} to ${value}`).join(' and ')} for role ${place.replace('IN DATABASE', 'in database')}`;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quoteLiteral } from '../../src/postgres/quote.ts';
 import { authinfoInsert } from '../support/cluster.ts';
+import { placeViewsInShards } from './support/falseShards.ts';
 import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
 
 /**
@@ -280,20 +281,7 @@ test('Citus itself springs every one of them', { timeout: 300_000 }, async ({ sk
 test('a view in the place of a shard: it is not read to be moved', async ({ skip }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in has no shards');
   const moved = await laboratory.scene('moved');
-  await moved.asClient(
-    "CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id', shard_count => 4)",
-  );
-  await moved.asMallory(
-    1,
-    `SET citus.enable_manual_changes_to_shards = on;
-    SET citus.override_table_visibility = off;
-    DO $make$ DECLARE shard text; BEGIN
-      FOR shard IN SELECT relname FROM pg_class WHERE relname ~ '^orders_\\d+$' LOOP
-        EXECUTE pg_catalog.format('DROP TABLE public.%I', shard);
-        EXECUTE pg_catalog.format('CREATE VIEW public.%I AS SELECT 1 AS id WHERE %s', shard, $t$${moved.trap('moved')}$t$);
-      END LOOP;
-    END $make$`,
-  );
+  await placeViewsInShards(moved, 'moved');
   const { code, stdout, stderr } = await moved.run(['rebalance', 'moved', '--transfer-mode', 'block_writes']);
   expect({ code, text: stdout + stderr }).toEqual({
     code: 3,

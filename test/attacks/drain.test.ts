@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
 import type { LocalCluster } from '../support/cluster.ts';
+import { placeViewsInShards } from './support/falseShards.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import type { Scene } from './support/laboratory.ts';
 
@@ -26,20 +27,7 @@ test('a view in the place of a shard: the group goes on taking shards, and nothi
   laboratory,
 }) => {
   skip(laboratory.cluster.kind !== 'real', 'the stand-in has no shards');
-  await moved.asClient(
-    "CREATE TABLE orders (id int); SELECT create_distributed_table('orders', 'id', shard_count => 4)",
-  );
-  await moved.asMallory(
-    1,
-    `SET citus.enable_manual_changes_to_shards = on;
-    SET citus.override_table_visibility = off;
-    DO $make$ DECLARE shard text; BEGIN
-      FOR shard IN SELECT relname FROM pg_class WHERE relname ~ '^orders_\\d+$' LOOP
-        EXECUTE pg_catalog.format('DROP TABLE public.%I', shard);
-        EXECUTE pg_catalog.format('CREATE VIEW public.%I AS SELECT 1 AS id WHERE %s', shard, $t$${moved.trap('drained')}$t$);
-      END LOOP;
-    END $make$`,
-  );
+  await placeViewsInShards(moved, 'drained');
   const { code, stdout, stderr } = await moved.run(['drain', '1', '--transfer-mode', 'block_writes']);
   expect({ code, text: stdout + stderr }).toEqual({
     code: 3,
