@@ -1,3 +1,4 @@
+import { furtherRows } from './constantRows.ts';
 import { nextToken } from './lexer.ts';
 
 /**
@@ -17,6 +18,8 @@ export interface Pieces {
   readonly metaCommands: readonly MetaCommand[];
   /** The script with psql's commands and COPY's data replaced by blanks: all offsets stay. */
   readonly sql: string;
+  /** Rows of constants in INSERTs that the parser need not read. */
+  readonly rows: readonly Piece[];
 }
 
 export interface MetaCommand {
@@ -32,6 +35,7 @@ export function cutIntoPieces(script: string): Pieces {
   const pieces: Piece[] = [];
   const metaCommands: MetaCommand[] = [];
   const blanks: Piece[] = [];
+  const rows: Piece[] = [];
   let words: string[] = [];
   let start: number | undefined;
   let token = nextToken(script, 0);
@@ -47,6 +51,13 @@ export function cutIntoPieces(script: string): Pieces {
       start ??= token.start;
       if (token.kind === 'word' || token.kind === 'operator') words.push(text.toLowerCase());
       ends = text === ';' && !isWithinBody(words);
+      if (words[0] === 'insert' && words.at(-1) === 'values' && token.kind === 'word') {
+        const further = furtherRows(script, token.end);
+        if (further !== undefined) {
+          rows.push(further);
+          position = further.end;
+        }
+      }
     }
     if (ends && start !== undefined) {
       pieces.push({ start, end: token.kind === 'metaCommand' ? token.start : token.end });
@@ -63,7 +74,7 @@ export function cutIntoPieces(script: string): Pieces {
     token = nextToken(script, position, position === token.end ? token : undefined);
   }
   if (start !== undefined) pieces.push({ start, end: script.trimEnd().length });
-  return { pieces, metaCommands, sql: blank(script, blanks) };
+  return { pieces, metaCommands, sql: blank(script, blanks), rows };
 }
 
 /** Within CREATE FUNCTION … BEGIN ATOMIC … END, or between the parentheses of a rule's actions. */

@@ -1,6 +1,7 @@
 import { assemble } from './blocks.ts';
 import { classify } from './classify.ts';
 import { classifyByWords } from './classifyByWords.ts';
+import { condense } from './constantRows.ts';
 import { type Grammar, loadGrammar } from './grammar.ts';
 import { tokenize } from './lexer.ts';
 import { lookupOf } from './lookup.ts';
@@ -17,7 +18,7 @@ export interface Draft {
   readonly source?: ScriptSource | undefined;
   readonly statements: readonly ReadStatement[];
   readonly problems: readonly ScriptProblem[];
-  /** Its units, where it is the only script of its database and no server has to judge. */
+  /** Its units, where no server has to judge. Their keys are right if none has to judge the scripts before it either. */
   readonly whole?: Script;
   /** Some of the statements, which the grammar does not take: the server may be of another version. */
   readonly doubts: readonly Doubt[];
@@ -35,14 +36,22 @@ export type Verdict =
   /** `position` counts characters of the statement from 1. */
   | { readonly kind: 'refused'; readonly message: string; readonly position: number | undefined };
 
-/** Reads a script of initSQL. What is wrong with it for any server is thrown at once. */
-export async function readScript(sql: string, database?: string, source?: ScriptSource): Promise<Draft> {
+/**
+ * Reads a script of initSQL. What is wrong with it for any server is thrown at once. `keys`: those of the database, which
+ * its scripts share in their order.
+ */
+export async function readScript(
+  sql: string,
+  database?: string,
+  source?: ScriptSource,
+  keys: KeyRing = new KeyRing(),
+): Promise<Draft> {
   // A byte order mark is no part of the script; editors that write it do not count it as a column either.
   const script = sql.replace(/^\ufeff/, '');
   const unreadable = findUnreadable(script);
   if (unreadable.length > 0) throw invalidScript(script, unreadable, database, source);
   const draft = withSource(read(script, await loadGrammar()), source);
-  return draft.doubts.length === 0 ? { ...draft, whole: finish(draft, database, new KeyRing()) } : draft;
+  return draft.doubts.length === 0 ? { ...draft, whole: finish(draft, database, keys) } : draft;
 }
 
 /** The units of a script. Throws one Failure that names all its problems; `database` is only for its words. */
@@ -122,7 +131,12 @@ function read(script: string, grammar: Grammar): Draft {
   if (inParts !== undefined) return { script, statements: inParts, problems: [], doubts: [] };
   const whole = grammar.parse(script);
   if (whole.kind === 'error') return readPiecewise(script, grammar, placeOf);
-  return { script, statements: locate(script, placeOf, whole.statements, 0), problems: [], doubts: [] };
+  return {
+    script,
+    statements: locate(script, placeOf, whole.statements, (offset) => offset),
+    problems: [],
+    doubts: [],
+  };
 }
 
 /**
@@ -134,16 +148,21 @@ function readInParts(
   grammar: Grammar,
   placeOf: (offset: number) => Place,
 ): readonly ReadStatement[] | undefined {
-  const { pieces, metaCommands } = cutIntoPieces(script);
+  const { pieces, metaCommands, rows } = cutIntoPieces(script);
   if (metaCommands.length > 0) return undefined;
   const statements: ReadStatement[] = [];
   let start = 0;
-  for (const [index, { end }] of pieces.entries()) {
+  let row = 0;
+  for (const [index, piece] of pieces.entries()) {
     const isLast = index === pieces.length - 1;
-    if (end - start < PARSED_AT_ONCE && !isLast) continue;
-    const parsed = grammar.parse(script.slice(start, isLast ? script.length : end));
+    if (piece.end - start < PARSED_AT_ONCE && !isLast) continue;
+    const end = isLast ? script.length : piece.end;
+    const firstRow = row;
+    while ((rows[row]?.start ?? end) < end) row += 1;
+    const { sql, offsetInScript } = condense(script, { start, end }, rows.slice(firstRow, row));
+    const parsed = grammar.parse(sql);
     if (parsed.kind === 'error') return undefined;
-    statements.push(...locate(script, placeOf, parsed.statements, start));
+    statements.push(...locate(script, placeOf, parsed.statements, offsetInScript));
     start = end;
   }
   return statements;
@@ -164,7 +183,7 @@ function readPiecewise(script: string, grammar: Grammar, placeOf: (offset: numbe
   for (const piece of pieces) {
     const parsed = grammar.parse(sql.slice(piece.start, piece.end));
     if (parsed.kind === 'parsed') {
-      statements.push(...locate(script, placeOf, parsed.statements, piece.start));
+      statements.push(...locate(script, placeOf, parsed.statements, (offset) => piece.start + offset));
       continue;
     }
     const offset = piece.start + parsed.offset;
@@ -204,11 +223,11 @@ function locate(
     readonly start: number;
     readonly end: number;
   }[],
-  shift: number,
+  offsetInScript: (offset: number) => number,
 ): ReadStatement[] {
   return statements.map(({ node, ...range }) => {
-    const start = range.start + shift;
-    const end = range.end + shift;
+    const start = offsetInScript(range.start);
+    const end = offsetInScript(range.end);
     const sql = script.slice(start, end);
     return { start, end, sql, ...placeOf(start), meaning: classify(node), lookup: lookupOf(node) };
   });

@@ -21,10 +21,11 @@ export async function prepareScripts(spec: Spec): Promise<Drafts> {
   const drafts = new Map<string, readonly Draft[]>();
   for (const { name, initSQL, initSQLFrom } of spec.databases) {
     const read: Draft[] = [];
-    if (initSQL !== undefined) read.push(await readScript(initSQL, name));
+    const keys = new KeyRing();
+    if (initSQL !== undefined) read.push(await readScript(initSQL, name, undefined, keys));
     for (const source of initSQLFrom) {
       const sql = await readScriptFile(source.file, name);
-      read.push(await readScript(sql, name, source));
+      read.push(await readScript(sql, name, source, keys));
     }
     if (read.length > 0) drafts.set(name, read);
   }
@@ -39,20 +40,24 @@ export async function judgeScripts(
 ): Promise<ReadonlyMap<string, Script>> {
   const scripts = new Map<string, Script>();
   for (const [name, read] of drafts) {
-    const [{ whole } = { whole: undefined }] = read;
-    if (read.length === 1 && whole !== undefined) {
-      if (whole.units.length > 0) scripts.set(name, whole);
-      continue;
-    }
-    const keys = new KeyRing();
-    const units: Unit[] = [];
-    for (const draft of read) {
-      const verdicts = draft.doubts.length === 0 ? [] : await askServer(context, joined, draft);
-      units.push(...finishScript(draft, verdicts, name, keys).units);
-    }
+    const wholes = read.flatMap(({ whole }) => (whole === undefined ? [] : [whole]));
+    const units =
+      wholes.length === read.length
+        ? wholes.flatMap((whole) => whole.units)
+        : await judged(context, joined, read, name);
     if (units.length > 0) scripts.set(name, { units });
   }
   return scripts;
+}
+
+async function judged(context: Context, joined: Joined, read: readonly Draft[], name: string): Promise<Unit[]> {
+  const keys = new KeyRing();
+  const units: Unit[] = [];
+  for (const draft of read) {
+    const verdicts = draft.doubts.length === 0 ? [] : await askServer(context, joined, draft);
+    units.push(...finishScript(draft, verdicts, name, keys).units);
+  }
+  return units;
 }
 
 /**
