@@ -164,6 +164,16 @@ export interface LedgerEntry {
   readonly text: string;
 }
 
+/** Its row is for people, who recognise a statement by its beginning: the hash is what counts. */
+const KEPT_CHARACTERS = 10_000;
+
+/** A statement with megabytes of rows is not stored a second time. */
+export function ledgerText(text: string): string {
+  if (text.length <= KEPT_CHARACTERS) return text;
+  const beginning = text.slice(0, KEPT_CHARACTERS).replace(/[\ud800-\udbff]$/, '');
+  return `${beginning}… (${text.length} characters)`;
+}
+
 /** The unit may have changed the role and more (SET ROLE, SET LOCAL SESSION AUTHORIZATION); what changed ends with it. */
 const BEFORE_WRITING = [...AS_OURSELVES, assertTrusted(LEDGER)].join(';\n');
 

@@ -5,6 +5,7 @@ import {
   LEDGER_TABLE,
   type LedgerEntry,
   type LedgerVersion,
+  ledgerText,
 } from '../initSql/ledgerTable.ts';
 import { markSession } from '../initSql/marker.ts';
 import { lineOf } from '../initSql/place.ts';
@@ -138,5 +139,5 @@ export async function lookUpOutcome(session: Session, lookup: Lookup): Promise<L
 }
 
 export function entryOf(unit: RecordedUnit): LedgerEntry {
-  return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: unit.text };
+  return { hash: unit.hash, occurrence: unit.occurrence, line: unit.line, text: ledgerText(unit.text) };
 }

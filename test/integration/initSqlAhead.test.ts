@@ -57,6 +57,19 @@ afterAll(async () => {
 
 const TABLE = 'CREATE TABLE t (id int);';
 
+test('of a statement of megabytes the ledger keeps the beginning', async ({ cluster, apply }) => {
+  const rows = Array.from({ length: 40_000 }, (_, id) => `(${id})`).join(', ');
+  const lines = [TABLE, `INSERT INTO t VALUES ${rows}, (40000);`, 'INSERT INTO t VALUES (40001);'];
+  await apply('megabytes', lines);
+  const one = (sql: string) => firstValue(cluster, 0, 'megabytes', sql);
+  expect(await one('SELECT count(*)::int FROM public.t')).toBe(40_002);
+  const kept = 'SELECT statement FROM citus_databases.init_sql WHERE line = 2';
+  expect(await one(kept)).toMatch(/^INSERT INTO t VALUES \(0\), .{9900,10000}… \(\d{6} characters\)$/);
+  const again = await apply('megabytes', [...lines, 'INSERT INTO t VALUES (40002);']);
+  expect(again.code).toBe(0);
+  expect(await one('SELECT count(*)::int FROM public.t')).toBe(40_003);
+});
+
 function inserts(from: number, to: number): readonly string[] {
   return Array.from({ length: to - from + 1 }, (_, index) => `INSERT INTO t VALUES (${from + index});`);
 }
