@@ -9,6 +9,9 @@ import { startProxy } from './proxy.ts';
 import { table } from './report.ts';
 import { median, medianRatio } from './statistics.ts';
 
+/** A file of `initSQLFrom` has at most 10 MB, so a larger script goes into several. */
+const FILE_BYTES = 9e6;
+
 /** What a script of initSQL holds: so many small statements, or so many megabytes of INSERTs of a thousand rows each. */
 export type ScriptSize =
   | { readonly kind: 'statements'; readonly count: number }
@@ -37,13 +40,13 @@ export async function measureInitSql(
   const servers = await openAll(cluster);
   const proxy = latencyMs === 0 ? undefined : await startProxy(cluster.nodes, latencyMs);
   const through = proxy?.nodes ?? cluster.nodes;
-  const script = scriptOf(size);
-  const file = path.join(folder, 'script.sql');
+  const scripts = scriptsOf(size);
+  const files = scripts.map((_, index) => path.join(folder, `script${index}.sql`));
   const times = { psql: [] as number[], first: [] as number[], again: [] as number[] };
   let peakMegabytes = 0;
-  const apply = async (name: string, sql?: string) => {
+  const apply = async (name: string, sql?: readonly string[]) => {
     const run = sql === undefined ? program.run : program.measureMemory;
-    const result = succeeded('apply', await run(['apply'], withInitSql(benchSpec(cluster, name, through), sql)));
+    const result = succeeded('apply', await run(['apply'], withInitSqlFrom(benchSpec(cluster, name, through), sql)));
     peakMegabytes = Math.max(peakMegabytes, result.peakMegabytes ?? 0);
     return result.milliseconds;
   };
@@ -55,7 +58,7 @@ export async function measureInitSql(
     return succeeded('psql', await timed(psql, options, environment)).milliseconds;
   };
   try {
-    await writeFile(file, script);
+    await Promise.all(files.map((file, index) => writeFile(file, scripts[index] ?? '')));
     for (let round = 1; round <= rounds; round += 1) {
       const names = { psql: `psql${round}`, ours: `ours${round}` };
       await apply(names.psql);
@@ -63,18 +66,24 @@ export async function measureInitSql(
       const contestants = [
         async () => {
           const login = await psqlTakes(names.psql, ['-c', 'SELECT 1']);
-          times.psql.push((await psqlTakes(names.psql, ['-f', file])) - login);
+          times.psql.push(
+            (await psqlTakes(
+              names.psql,
+              files.flatMap((file) => ['-f', file]),
+            )) - login,
+          );
         },
         async () => {
           const empty = await apply(names.ours);
-          times.first.push((await apply(names.ours, script)) - empty);
-          times.again.push((await apply(names.ours, script)) - empty);
+          times.first.push((await apply(names.ours, files)) - empty);
+          times.again.push((await apply(names.ours, files)) - empty);
         },
       ];
       for (const contestant of round % 2 === 0 ? contestants.toReversed() : contestants) await contestant();
       for (const name of Object.values(names)) await dropEverywhere(servers, name);
     }
-    return { size, latencyMs, megabytes: Buffer.byteLength(script) / 1e6, ...times, peakMegabytes };
+    const megabytes = scripts.reduce((sum, script) => sum + Buffer.byteLength(script), 0) / 1e6;
+    return { size, latencyMs, megabytes, ...times, peakMegabytes };
   } finally {
     await proxy?.close();
     await Promise.all(servers.map((server) => server.end()));
@@ -82,29 +91,43 @@ export async function measureInitSql(
   }
 }
 
-function withInitSql(spec: unknown, initSQL: string | undefined): unknown {
+function withInitSqlFrom(spec: unknown, files: readonly string[] | undefined): unknown {
+  if (files === undefined) return spec;
+  const initSQLFrom = files.map((file) => ({ file }));
   const { databases, ...rest } = spec as { readonly databases: readonly object[] };
-  return { ...rest, databases: databases.map((database) => ({ ...database, initSQL })) };
+  return { ...rest, databases: databases.map((database) => ({ ...database, initSQLFrom })) };
 }
 
-function scriptOf(size: ScriptSize): string {
-  const parts = ['CREATE TABLE t (id bigint PRIMARY KEY, name text, note text, at timestamptz DEFAULT now());\n'];
-  if (size.kind === 'statements') {
-    for (let id = 1; id < size.count; id += 1) {
-      parts.push(`INSERT INTO t (id, name) VALUES (${id}, 'customer number ${id}');\n`);
+/** Files of whole statements. */
+function scriptsOf(size: ScriptSize): readonly string[] {
+  const files: string[] = [];
+  let file = 'CREATE TABLE t (id bigint PRIMARY KEY, name text, note text, at timestamptz DEFAULT now());\n';
+  for (const statement of size.kind === 'statements' ? smallStatements(size.count) : largeStatements(size.count)) {
+    if (file.length + statement.length > FILE_BYTES) {
+      files.push(file);
+      file = '';
     }
-    return parts.join('');
+    file += statement;
   }
-  for (let id = 0, bytes = 0; bytes < size.count * 1e6; id += 1000) {
+  return [...files, file];
+}
+
+function* smallStatements(count: number): Generator<string> {
+  for (let id = 1; id < count; id += 1) {
+    yield `INSERT INTO t (id, name) VALUES (${id}, 'customer number ${id}');\n`;
+  }
+}
+
+function* largeStatements(megabytes: number): Generator<string> {
+  for (let id = 0, bytes = 0; bytes < megabytes * 1e6; id += 1000) {
     const rows = Array.from(
       { length: 1000 },
       (_, row) => `(${id + row}, 'customer number ${id + row}', 'a note of some length')`,
     );
     const statement = `INSERT INTO t (id, name, note) VALUES\n${rows.join(',\n')};\n`;
     bytes += statement.length;
-    parts.push(statement);
+    yield statement;
   }
-  return parts.join('');
 }
 
 export function initSqlTable(all: readonly InitSqlMeasured[]): string {
