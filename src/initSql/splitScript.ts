@@ -123,7 +123,7 @@ function findUnreadable(script: string): ScriptProblem[] {
 }
 
 /** The parser's tree takes some hundred times the memory of its text, so a long script is parsed in parts. */
-const PARSED_AT_ONCE = 32_768;
+const PARSED_AT_ONCE = 4_096;
 
 function read(script: string, grammar: Grammar): Draft {
   const placeOf = placesOf(script);
