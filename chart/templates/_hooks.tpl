@@ -4,6 +4,14 @@ its Jobs run at the same time and cost one hook together (docs/PERFORMANCE.md, "
 that take Lists apart (Argo CD) those of each Job.
 */}}
 
+{{/*
+"true" where Helm prints the log of a hook's Job line by line, as 3.18 and later do. Helm 4 makes one message of its own log of it:
+a single line, in which \n stands for the ends of lines (pkg/cmd/root.go, hookOutputWriter, in 4.0 to 4.2). Its error names the Job.
+*/}}
+{{- define "citus-cluster.helmPrintsLogs" -}}
+{{- if semverCompare "<4.0.0-0" .Capabilities.HelmVersion.Version -}}true{{- end -}}
+{{- end -}}
+
 {{/* For {events, weight, logs}; "logs" where Helm can print the log of a Job that failed: it knows Jobs for that, not Lists. */}}
 {{- define "citus-cluster.hookAnnotations" -}}
 helm.sh/hook: {{ .events }}

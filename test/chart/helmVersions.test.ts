@@ -27,9 +27,28 @@ describe('Helm 3 and Helm 4', () => {
     }
   });
 
-  test('render the same', () => {
+  test('render the same, but for the logs that they are asked to print', () => {
     const args = ['template', 'citusdemo', chartFolder, '--values', exampleFile, '--set', 'networkPolicy.enabled=true'];
-    expect(withoutRandomness(run(3, args))).toBe(withoutRandomness(run(4, args)));
+    const withoutLogs = (manifests: string) => manifests.replaceAll(/^ *helm\.sh\/hook-output-log-policy: .*\n/gm, '');
+    expect(withoutRandomness(withoutLogs(run(3, args)))).toBe(withoutRandomness(run(4, args)));
+  });
+
+  test('3 is asked for the log of a Job that is a hook by itself; 4 would print it in one line', () => {
+    const args = ['template', 'citusdemo', chartFolder, '--values', exampleFile, '--set', 'jobs.parallel=1'];
+    const policies = (major: HelmMajor) =>
+      run(major, [...args, '--is-upgrade'])
+        .split(/^---$/m)
+        .flatMap((manifest) => {
+          const [, policy] = /helm\.sh\/hook-output-log-policy: (\S+)/.exec(manifest) ?? [];
+          const [, name] = /^ {2}name: (\S+)$/m.exec(manifest) ?? [];
+          return policy === undefined ? [] : [`${name} ${policy}`];
+        });
+    expect(policies(3).toSorted()).toEqual([
+      'citusdemo-configure hook-failed',
+      'citusdemo-create-db-skymap hook-failed',
+      'citusdemo-verify hook-succeeded,hook-failed',
+    ]);
+    expect(policies(4)).toEqual([]);
   });
 
   test.each([3, 4] as const)('accept chart and example strictly (%i)', (major) => {
