@@ -39,10 +39,11 @@
 {{- .Values.serviceAccount.name | default (include "citus-cluster.name" .) -}}
 {{- end -}}
 
-{{/* Takes an image's values and the root as "root". */}}
+{{/* Takes an image's values and the root as "root". As in Docker's names, a first part with a dot or a colon is a registry. */}}
 {{- define "citus-cluster.image" -}}
-{{- $registry := (.root.Values.global | default dict).imageRegistry | default .image.registry | default "" | trimSuffix "/" -}}
 {{- $name := .image.repository -}}
+{{- $own := regexMatch "^(localhost|[^/]*[.:][^/]*)/" $name | ternary "" (.image.registry | default "") -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry | default $own | trimSuffix "/" -}}
 {{- if $registry -}}{{- $name = printf "%s/%s" $registry $name -}}{{- end -}}
 {{- printf "%s:%s" $name (.image.tag | default .root.Chart.AppVersion) -}}
 {{- with .image.digest -}}@{{ . }}{{- end -}}

@@ -491,6 +491,23 @@ describe('values of the cluster', () => {
     expect(image('Job', 'citusdemo-verify')).toBe('registry.example.com:5000/citus-databases:0.1.0');
   });
 
+  test("takes each image from its own registry, unless the image's name has one", () => {
+    const images = (repository: string) => {
+      const objects = render({
+        values: {
+          image: { registry: 'ghcr.io/owner/', repository },
+          jobs: { image: { registry: 'localhost:5000', repository: 'team/jobs' } },
+        },
+      });
+      return [named(objects, 'StatefulSet', 'citusdemo-0'), named(objects, 'Job', 'citusdemo-verify')].map((owner) =>
+        at(owner, 'spec.template.spec.containers.0.image'),
+      );
+    };
+    expect(images('team/citus')).toEqual(['ghcr.io/owner/team/citus:0.1.0', 'localhost:5000/team/jobs:0.1.0']);
+    for (const repository of ['registry.example.com/citus', 'registry:5000/citus', 'localhost/citus'])
+      expect(images(repository)[0]).toBe(`${repository}:0.1.0`);
+  });
+
   test('writes a password file for the nodes only when asked', () => {
     const pgpass = (enabled: boolean) =>
       environment(named(render({ values: { pgpass: { enabled } } }), 'StatefulSet', 'citusdemo-0'));
