@@ -48,7 +48,11 @@ export interface Question {
   readonly schemas: readonly string[];
 }
 
-/** One row `reason`: why the statement could run somebody else's code; NULL: it cannot. */
+/**
+ * Of relations: what inherits from them and what they inherit from, tables of their types, tables that refer to them, and what
+ * views read. Of what these use: types within types, constraints of domains, and the functions of operators.
+ *
+ * One row `reason`: why the statement could run somebody else's code; NULL: it cannot. */
 export function askWhoseCode(question: Question): string {
   const { statement, path, relations, functions, types, schemas } = question;
   const names = relations.map(({ schema, name }) => `(${literal(schema)}, ${quoteLiteral(name)}::text)`);
@@ -64,6 +68,8 @@ touched (oid) AS (
   UNION
   SELECT next.oid FROM touched, LATERAL (
     SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = touched.oid
+    UNION ALL SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = touched.oid
+    UNION ALL SELECT t.oid FROM pg_class c JOIN pg_class t ON t.reloftype = c.reltype WHERE c.oid = touched.oid AND c.reltype <> 0
     UNION ALL SELECT k.conrelid FROM pg_constraint k WHERE k.confrelid = touched.oid
     UNION ALL SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
       WHERE r.ev_class = touched.oid AND d.refclassid = 'pg_class'::regclass) next),
@@ -74,10 +80,19 @@ parts (classid, objid, relation) AS (
   UNION ALL SELECT 'pg_constraint'::regclass, k.oid, t.oid FROM touched t JOIN pg_constraint k ON k.conrelid = t.oid
   UNION ALL SELECT 'pg_trigger'::regclass, g.oid, t.oid FROM touched t JOIN pg_trigger g ON g.tgrelid = t.oid
   UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, t.oid FROM touched t JOIN pg_rewrite r ON r.ev_class = t.oid
+  UNION ALL SELECT 'pg_statistic_ext'::regclass, x.oid, t.oid FROM touched t JOIN pg_statistic_ext x ON x.stxrelid = t.oid
   UNION ALL SELECT 'pg_policy'::regclass, p.oid, t.oid FROM touched t JOIN pg_policy p ON p.polrelid = t.oid),
-used AS (
-  SELECT DISTINCT p.relation, d.refclassid, d.refobjid FROM parts p
-    JOIN pg_depend d ON d.classid = p.classid AND d.objid = p.objid)
+used (relation, refclassid, refobjid) AS (
+  SELECT p.relation, d.refclassid, d.refobjid FROM parts p
+    JOIN pg_depend d ON d.classid = p.classid AND d.objid = p.objid
+  UNION
+  SELECT u.relation, d.refclassid, d.refobjid FROM used u, LATERAL (
+      SELECT u.refclassid AS classid, u.refobjid AS objid
+      UNION ALL SELECT 'pg_class'::regclass, t.typrelid FROM pg_type t WHERE u.refclassid = 'pg_type'::regclass AND t.oid = u.refobjid
+      UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
+        WHERE u.refclassid = 'pg_type'::regclass AND k.contypid = u.refobjid) part
+    JOIN pg_depend d ON d.classid = part.classid AND d.objid = part.objid
+  WHERE u.refclassid IN ('pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass))
 SELECT coalesce(
   (SELECT 'event trigger ' || quote_ident(e.evtname) || ' calls a function of ' || quote_ident(pg_get_userbyid(p.proowner))
    FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid

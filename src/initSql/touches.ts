@@ -71,7 +71,10 @@ const ON_UNNAMED_TABLES: ReadonlySet<string> = new Set([
     'query_to_xml',
     'query_to_xml_and_xmlschema',
   ],
-  ...['schema_to_xml', 'schema_to_xml_and_xmlschema', 'ts_rewrite', 'ts_stat'],
+  ...['query_to_xmlschema', 'schema_to_xml', 'schema_to_xml_and_xmlschema', 'ts_rewrite', 'ts_stat'],
+  ...['citus_schema_undistribute', 'citus_promote_clone_and_rebalance', 'remove_local_tables_from_metadata'],
+  // Of pg_partman.
+  ...['run_maintenance', 'run_maintenance_proc'],
 ]);
 
 /**
@@ -102,22 +105,23 @@ const CATALOGS_ONLY = [
   'ReassignOwnedStmt',
   'ReindexStmt',
   'RenameStmt',
+  'TransactionStmt',
   'VacuumStmt',
+  'VariableSetStmt',
   'ViewStmt',
 ] as const;
 
 /**
  * ALTER TABLE rewrites and checks rows, as whoever runs it; these do not. REPLICA IDENTITY reads the expressions of an index,
- * in which PostgreSQL evaluates what is constant (relcache.c, RelationGetIndexExpressions()); CREATE TRIGGER and a foreign
- * key read the partition key of a table, and so do the same (partcache.c, RelationBuildPartitionKey()).
+ * in which PostgreSQL evaluates what is constant (relcache.c, RelationGetIndexExpressions()). CREATE TRIGGER, DROP COLUMN,
+ * DROP NOT NULL and a foreign key read the partition key of a table, and so do the same (partcache.c,
+ * RelationBuildPartitionKey()).
  */
 const WITHOUT_ROWS: ReadonlySet<unknown> = new Set([
   'AT_ChangeOwner',
   'AT_ColumnDefault',
   'AT_DisableRowSecurity',
-  'AT_DropColumn',
   'AT_DropConstraint',
-  'AT_DropNotNull',
   'AT_EnableRowSecurity',
   'AT_ForceRowSecurity',
   'AT_NoForceRowSecurity',
@@ -134,20 +138,50 @@ function changesCatalogsOnly(node: Node): boolean {
     return cmds.every((command) => 'AlterTableCmd' in command && WITHOUT_ROWS.has(command.AlterTableCmd.subtype));
   }
   if (!('CreateStmt' in node)) return false;
-  const { inhRelations = [], partbound, ofTypename, tableElts = [] } = node.CreateStmt;
+  const { inhRelations = [], partbound, partspec, ofTypename, tableElts = [] } = node.CreateStmt;
   return (
     inhRelations.length === 0 &&
     partbound === undefined &&
     ofTypename === undefined &&
     !tableElts.some((element) => 'TableLikeClause' in element) &&
-    !hasForeignKey(tableElts)
+    !hasPlanned(tableElts) &&
+    !hasExpression(partspec)
   );
 }
 
-function hasForeignKey(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(hasForeignKey);
+/**
+ * A foreign key reads the other table. Of generated columns, exclusion constraints and partition keys PostgreSQL evaluates
+ * what is constant once it is in them, after functions in SQL were inlined (clauses.c,
+ * contain_mutable_functions_after_planning(); tablecmds.c, ComputePartitionAttrs()).
+ */
+const PLANNED: ReadonlySet<unknown> = new Set(['CONSTR_FOREIGN', 'CONSTR_GENERATED', 'CONSTR_EXCLUSION']);
+
+function hasPlanned(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasPlanned);
+  return isTree(value) && (PLANNED.has(value['contype']) || Object.values(value).some(hasPlanned));
+}
+
+function hasExpression(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasExpression);
+  return isTree(value) && ('expr' in value || Object.values(value).some(hasExpression));
+}
+
+/** Of what only sets the session up: whether it evaluates more than constants. */
+export function evaluates(sql: string, grammar: Grammar): boolean {
+  const parsed = grammar.parse(sql);
+  if (parsed.kind === 'error') return false;
+  // SELECT set_config(…): what it passes may be anything.
+  return parsed.statements.some(({ node }) => 'PrepareStmt' in node || ('SelectStmt' in node && passesMore(node)));
+}
+
+function passesMore(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(passesMore);
   if (!isTree(value)) return false;
-  return value['contype'] === 'CONSTR_FOREIGN' || Object.values(value).some(hasForeignKey);
+  if ('SubLink' in value || 'ColumnRef' in value || 'A_Expr' in value) return true;
+  const { FuncCall: call, TypeCast: cast } = value;
+  if (isTree(call) && lastName(call['funcname']) !== 'set_config') return true;
+  if (isTree(cast) && isTree(cast['typeName']) && lastName(cast['typeName']['names']) !== 'text') return true;
+  return Object.values(value).some(passesMore);
 }
 
 /** EXPLAIN EXECUTE, CREATE TABLE … AS EXECUTE. */
@@ -184,8 +218,12 @@ function collect(value: unknown, found: Found): void {
 }
 
 function addLast(names: unknown, to: Set<string>): void {
-  const last = Array.isArray(names) ? stringOf(names.at(-1)) : undefined;
+  const last = lastName(names);
   if (last !== undefined) to.add(last);
+}
+
+function lastName(names: unknown): string | undefined {
+  return Array.isArray(names) ? stringOf(names.at(-1)) : undefined;
 }
 
 const NAME = /^(?:"((?:[^"]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))$/u;

@@ -46,7 +46,10 @@ export async function executeInitSql(
   }
   if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
   const ledger = await prepareLedger(run, session);
-  for (const part of work.replay) await setUp(run, session, part);
+  for (const part of work.replay) {
+    await guard.check({ kind: 'session', display: '', ...part });
+    await setUp(run, session, part);
+  }
   if (work.kind === 'run') return await executeRecorded(executor, work.pending, ledger);
 
   const outcome = await run

@@ -1,3 +1,4 @@
+import { databaseNodes } from '../cluster/topology.ts';
 import { loadGrammar } from '../initSql/grammar.ts';
 import {
   askWhoseCode,
@@ -7,14 +8,15 @@ import {
   TEMPLATE_HAS_OBJECTS_OF_OTHERS,
 } from '../initSql/othersCode.ts';
 import { lineOf } from '../initSql/place.ts';
-import { touchesOf } from '../initSql/touches.ts';
-import type { RecordedUnit, SqlPart } from '../initSql/types.ts';
+import { pathSetBy } from '../initSql/searchPath.ts';
+import { evaluates, touchesOf } from '../initSql/touches.ts';
+import type { SqlPart, Unit } from '../initSql/types.ts';
 import { isShared } from '../objects/superuserSetting.ts';
 import type { Session } from '../postgres/connection.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Run } from './run.ts';
-import { closedFor, type Situation } from './situation.ts';
+import { closedFor, type Situation, server } from './situation.ts';
 
 /**
  * Keeps initSQL from running code of others as superuser. In a database that is open to an owner, or in which somebody
@@ -30,7 +32,7 @@ export interface Guard {
    */
   readonly kind: 'nobodyElse' | 'accepted' | 'checked';
   /** Throws a Failure when the unit must not be executed. */
-  readonly check: (unit: RecordedUnit) => Promise<void>;
+  readonly check: (unit: Unit) => Promise<void>;
 }
 
 export const NOBODY_ELSE: Guard = { kind: 'nobodyElse', check: async () => undefined };
@@ -46,7 +48,7 @@ export async function guardInitSql(
     const results = await run.interruptible(() => own.script<Row>(text, { lockDeadline: run.deadline() }));
     return results.at(-1)?.rows[0];
   };
-  const closed = closedFor(situation) !== undefined;
+  const closed = isShut(situation);
   if (!closed && database.initSQLRunsCodeOfOthers) return ACCEPTED;
   let why = 'Others may create objects in this database';
   if (closed || !isShared(database, spec.cluster.user)) {
@@ -61,13 +63,13 @@ export async function guardInitSql(
   await session.script(`SET search_path = ${path}`);
   log.line(`${why}: search_path is ${path === "''" ? 'empty' : path}`, 1);
 
-  async function whatFor({ sql }: SqlPart): Promise<string | undefined> {
+  async function whatFor({ sql }: SqlPart, besides: readonly string[] = []): Promise<string | undefined> {
     const touches = touchesOf(sql, grammar);
     if (touches.kind === 'anything') return touches.why;
     const question =
       touches.kind === 'catalogs'
         ? { statement: '', path: [], relations: [], functions: [], types: [], schemas: [] }
-        : { ...touches, statement: sql, path: await schemasOf(session) };
+        : { ...touches, statement: sql, path: [...(await schemasOf(session)), ...besides] };
     const answer = await ask<{ readonly reason: string | null }>(askWhoseCode(question));
     if (answer === undefined) throw new Error('no answer to whose code a statement would run');
     return answer.reason ?? undefined;
@@ -76,12 +78,34 @@ export async function guardInitSql(
   return {
     kind: 'checked',
     check: async (unit) => {
-      for (const part of unit.kind === 'block' ? unit.statements : [unit]) {
-        const reason = await whatFor(part);
+      if (unit.kind === 'session' && !evaluates(unit.sql, grammar)) return;
+      const parts = unit.kind === 'block' ? unit.statements : [unit];
+      // The block is asked about before its first statement is sent.
+      const within =
+        unit.kind === 'block' ? parts.map((part) => ({ part, schemas: pathSetBy(part.sql, grammar) })) : [];
+      const unclear = within.find(({ schemas }) => schemas === 'unknown');
+      if (unclear !== undefined)
+        throw refusedFor(run, unclear.part, 'its text does not tell which search_path it sets');
+      const besides = within.flatMap(({ schemas }) => (schemas === 'unknown' ? [] : schemas));
+      for (const part of parts) {
+        const reason = await whatFor(part, besides);
         if (reason !== undefined) throw refusedFor(run, part, reason);
       }
     },
   };
+}
+
+/**
+ * Nobody else is let in (closedDatabase.ts), and has not been: an earlier run may have opened some of the nodes before it
+ * ended, and whoever has CREATEDB on a worker may have made the database there.
+ */
+function isShut(situation: Situation): boolean {
+  const superuser = closedFor(situation);
+  if (superuser === undefined) return false;
+  return databaseNodes(situation.topology).every((node) => {
+    const { database } = server(situation, node);
+    return database === null || (database.owner === superuser && database.connectionLimit === 0);
+  });
 }
 
 async function schemasOf(session: Session): Promise<readonly string[]> {

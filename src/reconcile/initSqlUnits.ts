@@ -14,6 +14,7 @@ import { failingWith } from '../postgres/asFailure.ts';
 import type { Session } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { LineLog } from '../report/stepLog.ts';
+import type { Guard } from './guardInitSql.ts';
 import { statementFailure } from './initSqlFailure.ts';
 import type { Run } from './run.ts';
 
@@ -28,12 +29,20 @@ export const RUN_IT_ALONE: ReadonlySet<string> = new Set([
   SQLSTATE.invalidTransactionTermination,
 ]);
 
+export interface EachTools {
+  readonly run: Run;
+  readonly session: Session;
+  readonly log: LineLog;
+  /** Absent: the session cannot become more than its role. */
+  readonly guard?: Guard;
+}
+
 /**
  * Executes units one after the other: statements that only set the session up as they are, all others by `execute`, each
  * after a check of the lock and with a line of the log. Returns how many were executed.
  */
 export async function executeEach(
-  { run, session, log }: { readonly run: Run; readonly session: Session; readonly log: LineLog },
+  { run, session, log, guard }: EachTools,
   units: readonly Unit[],
   execute: (unit: RecordedUnit) => Promise<void>,
   /** Their lines are in the log already. */
@@ -41,6 +50,7 @@ export async function executeEach(
 ): Promise<number> {
   for (const unit of units) {
     if (unit.kind === 'session') {
+      await guard?.check(unit);
       await setUp(run, session, unit);
       continue;
     }
@@ -66,6 +76,11 @@ export function newMark(): string {
 /** What lets go of all advisory locks of the session lets go of the mark (PostgreSQL documentation, DISCARD). */
 export function losesMark({ sql }: SqlPart): boolean {
   return /^discard\b|\bpg_advisory_unlock_all\b/i.test(sql);
+}
+
+/** Default privileges are in force by now (objects/extensionRights.ts). */
+export function bringsExtension({ sql }: SqlPart): boolean {
+  return /\bextension\b/i.test(sql);
 }
 
 /** In the log, before the unit is executed. */

@@ -78,7 +78,7 @@ function withBefore(guard: Guard, session: Session, before: RunInitSql['before']
     kind: guard.kind === 'nobodyElse' ? 'accepted' : guard.kind,
     check: async (unit) => {
       await guard.check(unit);
-      await before(session, unit);
+      if (unit.kind !== 'session') await before(session, unit);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadGrammar } from '../../../src/initSql/grammar.ts';
-import { touchesOf } from '../../../src/initSql/touches.ts';
+import { evaluates, touchesOf } from '../../../src/initSql/touches.ts';
 
 const grammar = await loadGrammar();
 
@@ -9,8 +9,11 @@ test.each([
   'GRANT SELECT ON t TO somebody',
   'ALTER TABLE t OWNER TO somebody',
   'DROP TABLE t',
+  'SET LOCAL search_path = public',
+  'SAVEPOINT s',
   "CREATE VIEW v AS SELECT * FROM t WHERE name = 'x'",
   "CREATE TABLE t (tags text[] DEFAULT '{}')",
+  'CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, at date) PARTITION BY RANGE (at)',
   "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
   "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN '{1}'; END $$",
 ])('catalogs only: %s', (sql) => {
@@ -43,6 +46,8 @@ test.each([
   "SELECT citus_add_node('w3', 5432)",
   'SELECT run_command_on_workers($$SELECT count(*) FROM theirs$$)',
   "SELECT query_to_xml('SELECT * FROM theirs', true, false, '')",
+  "SELECT citus_schema_undistribute('theirs')",
+  'SELECT partman.run_maintenance()',
 ])('works on what it does not name: %s', (sql) => {
   expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'anything' });
 });
@@ -68,6 +73,8 @@ test.each([
   'CREATE TABLE x (a int, FOREIGN KEY (a) REFERENCES theirs (id))',
   'CREATE TRIGGER tr BEFORE INSERT ON theirs FOR EACH ROW EXECUTE FUNCTION f()',
   'CREATE POLICY p ON theirs USING (true)',
+  'ALTER TABLE theirs DROP COLUMN a',
+  'ALTER TABLE theirs ALTER a DROP NOT NULL',
   'ALTER TABLE theirs REPLICA IDENTITY USING INDEX i',
 ])('the relation theirs: %s', (sql) => {
   const touches = touchesOf(sql, grammar);
@@ -77,4 +84,28 @@ test.each([
 
 test('the procedure of CALL is one of the functions', () => {
   expect(touchesOf('CALL theirs.p(1)', grammar)).toMatchObject({ functions: ['p'] });
+});
+
+// PostgreSQL plans these expressions, and evaluates what is constant in them, when the table is made.
+test.each([
+  'CREATE TABLE x (a int, b int GENERATED ALWAYS AS (theirs.f(a)) STORED)',
+  'CREATE TABLE x (a int) PARTITION BY LIST ((theirs.f(a)))',
+  'CREATE TABLE x (a int, EXCLUDE USING btree ((theirs.f(a)) WITH =))',
+  'CREATE TABLE x (a int, EXCLUDE USING btree (a WITH =) WHERE (theirs.f(a) > 0))',
+])('the function f: %s', (sql) => {
+  expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'objects', functions: ['f'] });
+});
+
+test.each([
+  ["SELECT set_config('app.a', 'x', false)", false],
+  ["SELECT pg_catalog.set_config('search_path', ''::text, false)", false],
+  ['SET search_path = public', false],
+  ['DISCARD ALL', false],
+  ["SELECT set_config('app.a', theirs.f(), false)", true],
+  ["SELECT set_config('app.a', (SELECT a FROM theirs), false)", true],
+  ["SELECT set_config('app.a', 'x'::theirs, false)", true],
+  ["SELECT set_config('app.a', 'x' || 'y', false)", true],
+  ["PREPARE p AS SELECT '{x}'::theirs[]", true],
+])('a statement of the session evaluates more than constants: %s %s', (sql, expected) => {
+  expect(evaluates(sql, grammar)).toBe(expected);
 });
