@@ -57,7 +57,7 @@ export async function drop(context: Context, options: DropOptions): Promise<void
         log.line(`Database '${name}' does not exist on any node`);
         return;
       }
-      const ours = row !== null && originOf(row, coordinator?.database?.oid) !== 'existing';
+      const ours = row !== null && originOf(row, coordinator?.database ?? undefined) !== 'existing';
       if (!ours && !options.unmanaged) {
         throw new Failure({
           kind: 'refused',

@@ -85,10 +85,19 @@ export type Origin =
   /** There before, or made again by somebody else since: initSQL is not run on it. */
   | 'existing';
 
-export function originOf(row: ManagedRow | null, databaseOid: number | undefined): Origin {
-  if (databaseOid === undefined) return 'absent';
+/**
+ * Between the intent and the OID the name is anybody's who has CREATEDB: what this program made belongs to one of `owners`,
+ * and nobody else gives a database to them. undefined: not asked.
+ */
+export function originOf(
+  row: ManagedRow | null,
+  database: { readonly oid: number; readonly owner: string } | undefined,
+  owners?: readonly string[],
+): Origin {
+  if (database === undefined) return 'absent';
   if (row === null) return 'existing';
-  return row.oid === null || row.oid === databaseOid ? 'ours' : 'existing';
+  if (row.oid === null) return owners === undefined || owners.includes(database.owner) ? 'ours' : 'existing';
+  return row.oid === database.oid ? 'ours' : 'existing';
 }
 
 export function bookkeepingProblems(

@@ -33,6 +33,8 @@ export interface Change extends Wording {
    * (duplicate_database after CREATE DATABASE).
    */
   readonly doneOnRetry: readonly string[];
+  /** Fails unless what is there on that second attempt is what the first one would have made, and nobody else's. */
+  readonly confirm?: string;
   /** SQLSTATEs that mean that the spec is wrong, so that running again is no use. */
   readonly invalidOn?: readonly string[];
   /** SQLSTATEs that are worth another attempt here, beside those that always are. */

@@ -76,6 +76,11 @@ export function diffDatabase(
         failure: `Failed to create database '${wanted.name}'`,
         next: 'If the template database is in use, end the sessions in it; then run again',
         doneOnRetry: [SQLSTATE.duplicateDatabase],
+        confirm: confirmOwner(wanted.name, models.closedFor ?? wanted.owner),
+        nextOn: {
+          [SQLSTATE.objectNotInPrerequisiteState]:
+            'Ask its owner what it is for: drop it, or declare another name. As it is, the next run takes it for a database that existed before',
+        },
         invalidOn: WRONG_OPTION,
       },
     ];
@@ -170,6 +175,18 @@ export function copiesTemplate(wanted: DatabaseSpec, models: Models): boolean {
 function localeWanted(wanted: DatabaseSpec, { template, like }: Models): readonly string[] {
   const asTemplate = like !== null && template !== null && localeDifferences(template, like).length === 0;
   return localeOptions(wanted, asTemplate ? null : like);
+}
+
+/** Whoever has CREATEDB may take the name meanwhile, but gives the database to nobody of whom he is no member. */
+function confirmOwner(name: string, owner: string): string {
+  return `DO ${quoteLiteral(`DECLARE creator pg_catalog.text := (SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.datdba))
+      FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(name)});
+BEGIN
+  IF creator IS DISTINCT FROM pg_catalog.quote_ident(${quoteLiteral(owner)}) THEN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'role ' || coalesce(creator, 'nobody') || ' has created a database of that name meanwhile';
+  END IF;
+END`)}`;
 }
 
 function createOptions(wanted: DatabaseSpec, models: Models): readonly string[] {

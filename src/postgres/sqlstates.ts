@@ -27,6 +27,7 @@ export const SQLSTATE = {
   diskFull: '53100',
   outOfMemory: '53200',
   tooManyConnections: '53300',
+  objectNotInPrerequisiteState: '55000',
   objectInUse: '55006',
   lockNotAvailable: '55P03',
   queryCanceled: '57014',

@@ -26,9 +26,11 @@ export async function executeChange(
         const session = await run.session(change);
         await run
           .interruptible(() => executeStatements(session, change, deadline, run.withoutSuperuser ? [] : NO_SERVER_LOG))
-          .catch((error: unknown) => {
-            if (attempt > 1 && change.doneOnRetry.includes(codeOf(error) ?? '')) return;
-            throw error;
+          .catch(async (error: unknown) => {
+            if (attempt === 1 || !change.doneOnRetry.includes(codeOf(error) ?? '')) throw error;
+            const { confirm } = change;
+            if (confirm !== undefined)
+              await run.interruptible(() => session.script(confirm, { lockDeadline: deadline }));
           });
       },
       {

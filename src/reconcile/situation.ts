@@ -69,8 +69,11 @@ export function isDeclared(situation: Situation, role: string): boolean {
 }
 
 export function origin(situation: Situation): Origin {
-  const coordinator = server(situation, situation.topology.coordinator);
-  return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database?.oid);
+  const { database, spec, topology } = situation;
+  const coordinator = server(situation, topology.coordinator);
+  const { user } = spec.cluster;
+  const owners = closesFirst(database, user) ? [user] : [user, database.owner];
+  return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database ?? undefined, owners);
 }
 
 /** Somebody who is no superuser may make functions in the database: by the spec, or as its nodes have it. */

@@ -19,7 +19,14 @@ describe('whose database it is', () => {
     ['made by us', { oid: 7, state: 'managed' }, 7, 'ours'],
     ['made again by somebody since', { oid: 7, state: 'managed' }, 8, 'existing'],
   ] as const)('%s', (_, row, oid, expected) => {
-    expect(originOf(row, oid)).toBe(expected);
+    const database = oid === undefined ? undefined : { oid, owner: 'app' };
+    expect(originOf(row, database, ['postgres', 'app'])).toBe(expected);
+  });
+
+  test('somebody else may take the name before the database has it', () => {
+    const begun = { oid: null, state: 'creating' } as const;
+    expect(originOf(begun, { oid: 7, owner: 'mallory' }, ['postgres', 'app'])).toBe('existing');
+    expect(originOf({ ...begun, oid: 7 }, { oid: 7, owner: 'mallory' }, ['postgres', 'app'])).toBe('ours');
   });
 });
 
