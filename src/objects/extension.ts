@@ -3,6 +3,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item } from './change.ts';
 import { note } from './change.ts';
+import { ONLY_AUTHORS_RIGHTS } from './extensionRights.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
@@ -152,7 +153,9 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
     extension.schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(extension.schema)}`];
   // Without SCHEMA, and when the control file fixes none, an extension goes into the first schema of search_path
   // (PostgreSQL documentation, CREATE EXTENSION), which our sessions keep empty.
-  const statements = ['SET LOCAL search_path = public', ...schema, text].map((statement) => ({ text: statement }));
+  const statements = ['SET LOCAL search_path = public', ...schema, text, ...ONLY_AUTHORS_RIGHTS].map((statement) => ({
+    text: statement,
+  }));
   return {
     kind: 'change',
     node,
@@ -180,13 +183,13 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
 }
 
 function update(name: string, from: string, to: string, context: ExtensionContext): Change {
-  const text = `ALTER EXTENSION ${quoteIdentifier(name)} UPDATE TO ${quoteLiteral(to)}`;
+  const texts = [`ALTER EXTENSION ${quoteIdentifier(name)} UPDATE TO ${quoteLiteral(to)}`, ...ONLY_AUTHORS_RIGHTS];
   return {
     kind: 'change',
     node: context.node,
     scope: 'database',
     ...wording('update', `extension ${name} from ${from} to ${to}`),
-    statements: context.registered ? withoutPropagation(text) : [{ text }],
+    statements: [...(context.registered ? [NO_PROPAGATION] : []), ...texts.map((text) => ({ text }))],
     starting: `Updating extension ${name} on ${context.label} from ${from} to ${to}...`,
     failure: `Failed to update extension ${name}`,
     next: `Look at pg_extension_update_paths('${name}') for the versions it can go to`,

@@ -9,7 +9,15 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { statementFailure, triedAgain } from './initSqlFailure.ts';
-import { announcementOf, endsFailure, entryOf, losesMark, RUN_IT_ALONE, rollBack } from './initSqlUnits.ts';
+import {
+  announcementOf,
+  bringsExtension,
+  endsFailure,
+  entryOf,
+  losesMark,
+  RUN_IT_ALONE,
+  rollBack,
+} from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 /** Names that nobody else gives a statement of the session's. */
@@ -47,12 +55,13 @@ export type AheadOutcome =
     };
 
 /**
- * Whether a unit can be sent without waiting for the ones before it. What may drop an extension is followed by another
- * check, and what lets go of the session's mark by a new one; the extended protocol takes `$1` for a parameter; and
+ * Whether a unit can be sent without waiting for the ones before it. What may drop or bring an extension is followed by
+ * something more, and what lets go of the session's mark by a new one; the extended protocol takes `$1` for a parameter; and
  * behind ROLLBACK TO a failed statement has no effect on what follows.
  */
 export function goesAhead(unit: Unit): unit is RecordedUnit {
-  if (unit.kind === 'session' || /\bdrop\b|\$\d/i.test(unit.sql) || losesMark(unit)) return false;
+  if (unit.kind === 'session' || /\bdrop\b|\$\d/i.test(unit.sql)) return false;
+  if (losesMark(unit) || bringsExtension(unit)) return false;
   return unit.kind === 'block' ? !unit.statements.some(endsFailure) : unit.expectation === 'transaction';
 }
 

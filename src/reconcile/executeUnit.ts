@@ -1,6 +1,7 @@
 import { assertExtensions, nameDroppedCitus } from '../initSql/keptExtensions.ts';
 import { type LedgerEntry, recordDone, recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
 import type { BlockUnit, RecordedUnit, SqlPart, StatementUnit } from '../initSql/types.ts';
+import { ONLY_AUTHORS_RIGHTS } from '../objects/extensionRights.ts';
 import type { Session } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -8,7 +9,16 @@ import type { LineLog } from '../report/stepLog.ts';
 import type { Guard } from './guardInitSql.ts';
 import { statementFailure, triedAgain } from './initSqlFailure.ts';
 import { executeInTransaction } from './initSqlTransaction.ts';
-import { endsFailure, entryOf, lookUpOutcome, RUN_IT_ALONE, rollBack, send, sendBlock } from './initSqlUnits.ts';
+import {
+  bringsExtension,
+  endsFailure,
+  entryOf,
+  lookUpOutcome,
+  RUN_IT_ALONE,
+  rollBack,
+  send,
+  sendBlock,
+} from './initSqlUnits.ts';
 import type { Run } from './run.ts';
 
 export interface Executor {
@@ -72,7 +82,8 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
 function endOf({ extensions }: Executor, unit: RecordedUnit): string {
   // What has no such word in it is looked at when all of initSQL is through. The shown text of a Secret lacks its strings.
   const kept = /\bdrop\b/i.test(unit.sql) ? assertExtensions(extensions) : [];
-  return [recordDone(entryOf(unit)), ...kept, 'COMMIT'].join(';\n');
+  const rights = bringsExtension(unit) ? ONLY_AUTHORS_RIGHTS : [];
+  return [recordDone(entryOf(unit)), ...rights, ...kept, 'COMMIT'].join(';\n');
 }
 
 /**

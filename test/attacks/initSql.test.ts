@@ -19,7 +19,7 @@ let powers: unknown;
 /** A database in which she may make objects in a schema of her own alone, and superusers were careless. */
 let side: Scene;
 const FIRST = 'CREATE TABLE public.ours (a int)';
-const ON_THE_SIDE = `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}; CREATE TABLE t (a int)`;
+const ON_THE_SIDE = `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}; CREATE TABLE t (a int); CREATE TYPE row_type AS (a int)`;
 
 beforeAll(async () => {
   laboratory = await startLaboratory();
@@ -95,7 +95,48 @@ const APPENDED: readonly Appended[] = [
       CREATE FUNCTION public.i_step(public.i_state, int) RETURNS public.i_state LANGUAGE sql AS 'SELECT $1'`,
     provoke: "CREATE AGGREGATE public.i_last (int) (SFUNC = public.i_step, STYPE = public.i_state, INITCOND = 'x')",
   },
+  {
+    name: 'her table in a search_path that a block sets',
+    plant: (trap) => `CREATE TABLE public.i_block (a int DEFAULT CASE WHEN ${trap} THEN 1 END)`,
+    provoke: 'BEGIN; SET LOCAL search_path = public; INSERT INTO i_block DEFAULT VALUES; COMMIT',
+  },
+  {
+    name: 'her view in what a block sets search_path to',
+    plant: (trap) => `CREATE VIEW public.i_path AS SELECT CASE WHEN ${trap} THEN 'public' END AS a`,
+    provoke:
+      "BEGIN; SELECT set_config('search_path', (SELECT a FROM public.i_path), true); CREATE TABLE i_in_path (a int); COMMIT",
+  },
+  {
+    name: 'her view in a setting of the session',
+    plant: (trap) => `CREATE VIEW public.i_setting AS SELECT CASE WHEN ${trap} THEN 'x' END AS a`,
+    provoke: "SELECT set_config('app.a', (SELECT a FROM public.i_setting), false); CREATE TABLE public.i_set (a int)",
+  },
+  {
+    name: 'her function in a generated column',
+    plant: (trap) => inlined('i_generated', trap),
+    provoke: 'CREATE TABLE public.i_generates (a int, b int GENERATED ALWAYS AS (public.i_generated(a)) STORED)',
+  },
+  {
+    name: 'her function in the key of a partitioned table',
+    plant: (trap) => inlined('i_key', trap),
+    provoke: 'CREATE TABLE public.i_keys (a int) PARTITION BY LIST ((public.i_key(a)))',
+  },
+  {
+    name: 'her function in an exclusion constraint',
+    plant: (trap) => inlined('i_excluded', trap),
+    provoke: 'CREATE TABLE public.i_excludes (a int, EXCLUDE USING btree ((public.i_excluded(a)) WITH =))',
+  },
+  {
+    name: 'the key of her partitioned table, of which a column is dropped',
+    plant: (trap) => `CREATE TABLE public.i_dropped (a int, b int) PARTITION BY LIST ((a > 0 AND ${trap}))`,
+    provoke: 'ALTER TABLE public.i_dropped DROP COLUMN b',
+  },
 ];
+
+/** Its text takes the place of the call when the call is planned, and then is evaluated as far as it is constant. */
+function inlined(name: string, trap: string): string {
+  return `CREATE FUNCTION public.${name}(int) RETURNS int IMMUTABLE LANGUAGE sql AS $f$ SELECT CASE WHEN ${trap} THEN $1 END $f$`;
+}
 
 const CARELESS: readonly Appended[] = [
   {
@@ -142,6 +183,32 @@ const CARELESS: readonly Appended[] = [
       INSERT INTO hers.i_child VALUES (1);
       ALTER TABLE hers.i_child ADD FOREIGN KEY (a) REFERENCES public.s_key ON DELETE CASCADE`,
     provoke: 'DELETE FROM public.s_key',
+  },
+  {
+    name: 'a partition of the superuser’s under her table',
+    plant: (trap) => `CREATE TABLE hers.i_above (a int) PARTITION BY LIST ((a > 0 AND ${trap}))`,
+    careless: 'CREATE TABLE public.s_below PARTITION OF hers.i_above FOR VALUES IN (true)',
+    provoke: 'INSERT INTO public.s_below VALUES (1)',
+  },
+  {
+    name: 'a table of hers that follows a type of the superuser’s',
+    plant: (trap) =>
+      `CREATE TABLE hers.i_typed OF public.row_type (CHECK (a < 9 AND ${trap})); INSERT INTO hers.i_typed VALUES (1)`,
+    provoke: 'ALTER TYPE public.row_type ALTER ATTRIBUTE a TYPE bigint CASCADE',
+  },
+  {
+    name: 'a domain of hers within a type of the superuser’s',
+    plant: (trap) => `CREATE DOMAIN hers.i_inner AS text CHECK (${trap})`,
+    careless: 'CREATE TYPE public.s_pair AS (a hers.i_inner); CREATE TABLE public.s_pairs (a public.s_pair)',
+    provoke: "INSERT INTO public.s_pairs VALUES (ROW('x'))",
+  },
+  {
+    name: 'an operator of the superuser’s with her function',
+    plant: (trap) => `CREATE FUNCTION hers.i_operator(text, int) RETURNS text LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN 'x'; END $f$`,
+    careless: `CREATE OPERATOR public.# (LEFTARG = text, RIGHTARG = int, FUNCTION = hers.i_operator);
+      CREATE TABLE public.s_operator (a text, CHECK (a OPERATOR(public.#) 1 = 'x'))`,
+    provoke: "INSERT INTO public.s_operator VALUES ('x')",
   },
   {
     name: 'an event trigger whose function was given to her',
@@ -209,6 +276,26 @@ test('what touches nothing of hers runs', async () => {
     text: expect.stringMatching(/Others (?:own|may create) objects in this database: search_path is public/),
   });
   expect(await firstValue(laboratory.cluster, 0, 'side', 'SELECT sum(a)::text FROM public.t')).toBe('2');
+});
+
+test('an extension that comes later: who may use its tables, its author decides', async ({ skip }) => {
+  const { cluster } = laboratory;
+  const count = (sql: string) => firstValue(cluster, 0, 'side', sql);
+  const names = "('pg_partman', 'postgis', 'address_standardizer_data_us')";
+  const available = await count(`SELECT count(*)::text FROM pg_available_extensions WHERE name IN ${names}`);
+  skip(available !== '3', 'no extensions with tables are installed');
+  const hers = `SELECT count(*)::text FROM pg_depend d JOIN pg_class c ON c.oid = d.objid, aclexplode(c.relacl) a
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND a.grantee = '${MALLORY}'::regrole`;
+  const { code, stdout, stderr } = await side.run(['apply'], {
+    initSQL: `${ON_THE_SIDE}; CREATE SCHEMA maps; CREATE EXTENSION postgis SCHEMA maps`,
+    extensions: [{ name: 'pg_partman', schema: 'partman' }],
+  });
+  expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
+  expect(await count("SELECT count(*)::text FROM pg_extension WHERE extname IN ('pg_partman', 'postgis')")).toBe('2');
+  expect(await count(hers)).toBe('0');
+  // By hand, default privileges give her a part.
+  await side.provoke(0, 'CREATE EXTENSION address_standardizer_data_us SCHEMA public');
+  expect(await count(hers)).not.toBe('0');
 });
 
 test('nobody but superusers gets in before initSQL is through, also when a run dies in it', async () => {
@@ -356,6 +443,51 @@ test('a new database: what its template has of others', async () => {
     code: 3,
     text: expect.stringContaining('this statement could run code of others as superuser'),
   });
+});
+
+test('whoever has CREATEDB takes the name while the database is being created', async () => {
+  const { cluster } = laboratory;
+  const maker = { name: 'maker', password: PASSWORD };
+  await query(cluster, 0, 'postgres', `CREATE ROLE maker LOGIN CREATEDB PASSWORD '${PASSWORD}'`);
+  const entry = {
+    users: [scene.user],
+    initSQL: 'CREATE TABLE IF NOT EXISTS public.t (a int); INSERT INTO public.t VALUES (1)',
+  };
+  const mayCreateRoles = () =>
+    firstValue(cluster, 0, 'postgres', "SELECT rolcreaterole::text FROM pg_roles WHERE rolname = 'maker'");
+  try {
+    // CREATE DATABASE waits for her session in its template.
+    const inTemplate = await connect(cluster, 0, 'template1', maker);
+    const running = scene.runOn('taken', ['apply'], entry);
+    const isCreated =
+      "SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE%taken%' AND state = 'active'";
+    await expect.poll(() => firstValue(cluster, 0, 'postgres', isCreated), { timeout: 60_000 }).toBe('1');
+    const elsewhere = await connect(cluster, 0, 'postgres', maker);
+    await elsewhere.query('CREATE DATABASE taken TEMPLATE template0');
+    await elsewhere.end();
+    await inTemplate.end();
+    const { code, stdout, stderr } = await running;
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 1,
+      text: expect.stringContaining('role maker has created a database of that name meanwhile'),
+    });
+
+    const own = await connect(cluster, 0, 'taken', maker);
+    await own.query(`CREATE TABLE public.t (a int);
+      CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS
+        $f$ BEGIN EXECUTE 'ALTER ROLE maker CREATEROLE'; RETURN NEW; END $f$;
+      CREATE TRIGGER t BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.f()`);
+    await own.end();
+    // What the run has begun does not make it this program's.
+    const again = await scene.runOn('taken', ['apply'], entry);
+    expect(again.stdout + again.stderr).toContain('The database existed before and was not made by this program');
+    expect(await mayCreateRoles()).toBe('false');
+    await query(cluster, 0, 'taken', 'INSERT INTO public.t VALUES (1)');
+    expect(await mayCreateRoles()).toBe('true');
+  } finally {
+    await scene.runOn('taken', ['drop', 'taken', '--confirm', 'taken', '--unmanaged'], entry);
+    for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'DROP ROLE IF EXISTS maker');
+  }
 });
 
 describe('initSQLRole', () => {

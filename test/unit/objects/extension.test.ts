@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { HIDE_AUTHINFO } from '../../../src/objects/authinfo.ts';
 import { citusProblems, diffCitus } from '../../../src/objects/citusExtension.ts';
 import {
   diffExtensions,
@@ -7,6 +8,7 @@ import {
   versionsLikeCoordinator,
 } from '../../../src/objects/extension.ts';
 import { availabilityProblems, extensionProblems } from '../../../src/objects/extensionProblems.ts';
+import { ONLY_AUTHORS_RIGHTS } from '../../../src/objects/extensionRights.ts';
 import type { ExtensionSpec } from '../../../src/spec/types.ts';
 import { COORDINATOR, shown, W1, wanted } from '../reconcile/situations.ts';
 
@@ -29,6 +31,7 @@ const coordinator: ExtensionContext = {
 };
 const worker: ExtensionContext = { ...coordinator, node: W1, label: 'w1', coordinator: false };
 const registered: ExtensionContext = { ...worker, registered: true };
+const RIGHTS = ONLY_AUTHORS_RIGHTS.map((text) => text.replaceAll(/\s+/g, ' '));
 const LOCALLY = 'SET LOCAL citus.enable_ddl_propagation = off';
 
 describe('declared extensions', () => {
@@ -42,7 +45,7 @@ describe('declared extensions', () => {
         {
           on: 'c',
           summary: 'create extension postgis',
-          sql: ['SET LOCAL search_path = public', 'CREATE EXTENSION "postgis" WITH CASCADE'],
+          sql: ['SET LOCAL search_path = public', 'CREATE EXTENSION "postgis" WITH CASCADE', ...RIGHTS],
         },
       ],
     ],
@@ -59,6 +62,7 @@ describe('declared extensions', () => {
             'SET LOCAL search_path = public',
             'CREATE SCHEMA IF NOT EXISTS "part""man"',
             `CREATE EXTENSION "pg_partman" WITH SCHEMA "part""man" VERSION '4.7.2' CASCADE`,
+            ...RIGHTS,
           ],
         },
       ],
@@ -79,7 +83,7 @@ describe('declared extensions', () => {
         {
           on: 'c',
           summary: 'update extension postgis from 3.4.0 to 3.5.0',
-          sql: [`ALTER EXTENSION "postgis" UPDATE TO '3.5.0'`],
+          sql: [`ALTER EXTENSION "postgis" UPDATE TO '3.5.0'`, ...RIGHTS],
         },
       ],
     ],
@@ -99,7 +103,7 @@ describe('declared extensions', () => {
         {
           on: 'w1',
           summary: 'create extension postgis',
-          sql: [LOCALLY, 'SET LOCAL search_path = public', 'CREATE EXTENSION "postgis" WITH CASCADE'],
+          sql: [LOCALLY, 'SET LOCAL search_path = public', 'CREATE EXTENSION "postgis" WITH CASCADE', ...RIGHTS],
         },
       ],
     ],
@@ -119,7 +123,7 @@ describe('declared extensions', () => {
         {
           on: 'w1',
           summary: 'update extension postgis from 3.4.0 to 3.5.0',
-          sql: [LOCALLY, `ALTER EXTENSION "postgis" UPDATE TO '3.5.0'`],
+          sql: [LOCALLY, `ALTER EXTENSION "postgis" UPDATE TO '3.5.0'`, ...RIGHTS],
         },
       ],
     ],
@@ -181,7 +185,7 @@ describe('citus', () => {
         {
           on: 'c',
           summary: 'create extension citus',
-          sql: ['CREATE SCHEMA IF NOT EXISTS citus_databases', 'CREATE EXTENSION citus'],
+          sql: ['CREATE SCHEMA IF NOT EXISTS citus_databases', 'CREATE EXTENSION citus', HIDE_AUTHINFO],
         },
       ],
     ],
