@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { quoteConninfoValue, quoteIdentifier } from '../postgres/quote.ts';
+import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { NodeSpec, SslSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import { type Fragment, jsonRows } from './observe.ts';
@@ -20,6 +21,38 @@ export function observeAuthinfo(): Fragment {
       SELECT nodeid, rolename,
              pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(authinfo, 'UTF8')), 'hex') AS digest
       FROM pg_catalog.pg_dist_authinfo`),
+  };
+}
+
+/**
+ * Members of pg_read_all_data may read every table, and passwords are in clear text there. Row security without a policy
+ * shows the rows to superusers alone; Citus itself looks them up by their index (Citus: metadata_cache.c,
+ * GetAuthinfoViaCatalog()), which row security does not concern.
+ */
+export const HIDE_AUTHINFO = 'ALTER TABLE pg_catalog.pg_dist_authinfo ENABLE ROW LEVEL SECURITY';
+
+/** Whether others than superusers could see the rows. */
+export function observeShownAuthinfo(): Fragment {
+  return {
+    key: 'authinfoShown',
+    when: "pg_catalog.to_regclass('pg_catalog.pg_dist_authinfo') IS NOT NULL",
+    value: `(SELECT NOT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = 'pg_catalog.pg_dist_authinfo'::pg_catalog.regclass)`,
+  };
+}
+
+/** Where this program did not create the extension, or an earlier version of it did. */
+export function hideAuthinfo(node: NodeSpec): Change {
+  return {
+    kind: 'change',
+    node,
+    scope: 'database',
+    ...wording('set', 'row security for pg_dist_authinfo, so that superusers alone read passwords'),
+    // Every new connection between nodes reads the table, and would wait behind this one.
+    statements: [{ text: "SET LOCAL lock_timeout = '1s'" }, { text: HIDE_AUTHINFO }],
+    failure: 'Failed to hide the rows of pg_dist_authinfo',
+    doneOnRetry: [],
+    retryOn: [SQLSTATE.lockNotAvailable],
+    secret: false,
   };
 }
 

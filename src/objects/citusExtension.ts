@@ -1,5 +1,6 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { HIDE_AUTHINFO } from './authinfo.ts';
 import type { Item, Problem } from './change.ts';
 import { note } from './change.ts';
 import { COLUMNAR, type ExtensionContext, type ObservedExtension, withoutPropagation } from './extension.ts';
@@ -18,7 +19,11 @@ export function diffCitus(observed: readonly ObservedExtension[], context: Exten
         creates: true,
         ...wording('create', 'extension citus'),
         // Before Citus is there, which would carry the schema to other nodes; and before anybody can take its name.
-        statements: [{ text: `CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}` }, { text: 'CREATE EXTENSION citus' }],
+        statements: [`CREATE SCHEMA IF NOT EXISTS ${OWN_SCHEMA}`, 'CREATE EXTENSION citus', HIDE_AUTHINFO].map(
+          (text) => ({
+            text,
+          }),
+        ),
         ...(coordinator ? {} : { starting: `Enabling Citus extension on ${label}...` }),
         ...(coordinator ? { done: 'Citus extension enabled on coordinator!' } : {}),
         failure: coordinator ? 'Failed to create extension citus' : 'Failed to create extension citus on worker',

@@ -7,7 +7,7 @@ import {
   readAccess,
   type SentAccess,
 } from '../objects/accessObserved.ts';
-import { observeAuthinfo } from '../objects/authinfo.ts';
+import { observeAuthinfo, observeShownAuthinfo } from '../objects/authinfo.ts';
 import { observeBookkeeping, observeOutstandingProof } from '../objects/bookkeeping.ts';
 import { observeMetadata } from '../objects/citusMetadata.ts';
 import { observeCitusUpgrade } from '../objects/citusUpgrade.ts';
@@ -113,6 +113,7 @@ export function databaseScript(
     observeInvalidIndexes(),
     ...(coordinator ? [observeLeftovers()] : []),
     observeAuthinfo(),
+    observeShownAuthinfo(),
     ...observeLedger(coordinator, ledgerDigest),
     observeForeignEventTriggers(),
     observeOpen(),

@@ -85,6 +85,8 @@ export interface DatabaseObservation {
   /** On the coordinator. */
   readonly leftovers?: readonly Leftovers[];
   readonly authinfo?: readonly ObservedAuthinfo[];
+  /** Members of pg_read_all_data could see its rows. Absent: there are none. */
+  readonly authinfoShown?: boolean;
   readonly ledger?: ObservedLedger;
   /** Roles that Citus manages in this database. */
   readonly distributedRoles?: readonly string[];

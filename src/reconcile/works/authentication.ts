@@ -1,4 +1,4 @@
-import { authinfoOf, diffAuthinfo } from '../../objects/authinfo.ts';
+import { authinfoOf, diffAuthinfo, hideAuthinfo } from '../../objects/authinfo.ts';
 import { type Change, type Item, note } from '../../objects/change.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, type Situation, server } from '../situation.ts';
@@ -42,11 +42,13 @@ export const authinfo: DatabaseWork = {
 
 /** Step 5, on one node: the rows of the superuser and of declared users. */
 function authinfoItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  const authinfo = authinfoOf(situation.password, situation.spec.ssl);
-  return [
-    ...diffAuthinfo(situation.spec.cluster.user, authinfo, inside(situation, node).authinfo ?? [], node),
+  const { authinfo: observed = [], authinfoShown } = inside(situation, node);
+  const rows = [
+    ...diffAuthinfo(situation.spec.cluster.user, authinfoOf(situation.password, situation.spec.ssl), observed, node),
     ...userAuthinfoItems(situation, node),
   ];
+  const isShown = authinfoShown === true && rows.length + observed.length > 0;
+  return isShown ? [hideAuthinfo(node), ...rows] : rows;
 }
 
 /** Step 5: without its row on every node a role cannot use distributed tables. */
