@@ -4,7 +4,8 @@ import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '../objects/nodeShards.ts';
 import { failingWith } from '../postgres/asFailure.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
-import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
+import { quoteIdentifier } from '../postgres/quote.ts';
+import { serverDatabases } from '../reconcile/connectableDatabases.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
 import { refuseCodeOfOthers, refuseUnpinned } from '../reconcile/refuseCodeOfOthers.ts';
@@ -57,7 +58,9 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
 /** Every database of the servers in which the group is registered, declared or not. */
 async function placesOf(joined: Joined, group: number): Promise<ReadonlyMap<string, PlacedOnGroup>> {
   const places = new Map<string, PlacedOnGroup>();
-  for (const name of await connectableDatabases(joined)) {
+  const { open, closed } = await serverDatabases(joined);
+  if (closed.length > 0) throw notSeen(group, closed);
+  for (const name of open) {
     const session = await joined.sessions.get(joined.coordinator, name);
     const place = await placeIn(session, group);
     if (place !== undefined) places.set(name, place);
@@ -69,6 +72,16 @@ async function placesOf(joined: Joined, group: number): Promise<ReadonlyMap<stri
 async function placeIn(session: Session, group: number): Promise<PlacedOnGroup | undefined> {
   if ((await session.query(CITUS_VERSION)).rows.length === 0) return undefined;
   return (await session.query<PlacedOnGroup>(placedOn(group))).rows[0];
+}
+
+/** They may have shards there like any other. */
+function notSeen(group: number, closed: readonly string[]): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `Databases that accept no connections may have shards on group ${group}`,
+    cause: `datallowconn is false: ${closed.join(', ')}`,
+    next: `On the coordinator: ${closed.map((name) => `ALTER DATABASE ${quoteIdentifier(name)} WITH ALLOW_CONNECTIONS true`).join('; ')}; and run again. Or drop what nobody needs`,
+  });
 }
 
 /** Before anything is moved. */

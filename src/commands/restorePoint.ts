@@ -17,11 +17,12 @@ import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import { describe } from '../postgres/sqlstate.ts';
 import { archivePoints, type PointOnNode } from '../reconcile/archivePoint.ts';
-import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
+import { serverDatabases } from '../reconcile/connectableDatabases.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { type BlockedDatabase, restorePointOrder, unreachableNodeProblems } from '../reconcile/restorePointOrder.ts';
 import { WriteBlock } from '../reconcile/writeBlock.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
+import type { StepLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { ReportOptions } from './forEachDatabase.ts';
 
@@ -60,7 +61,7 @@ export async function restorePoint(context: Context, options: RestorePointOption
   const locks = joined.moreSessions();
   try {
     const archives = await checkWal(context, joined, nodes);
-    const databases = context.spec.cluster.citus ? await databasesWithCitus(joined, locks) : [];
+    const databases = context.spec.cluster.citus ? await databasesWithCitus(joined, locks, log) : [];
     log.line(`Creating restore point '${name}' on ${count(nodes.length, 'node')}...`);
     log.line(`Databases with Citus: ${databases.length === 0 ? 'none' : databases.join(', ')}`, 1);
     const { points, ddlBlocked, writesBlocked } = await createBlocked(context, joined, { options, databases, locks });
@@ -115,9 +116,13 @@ async function checkWal(context: Context, joined: Joined, nodes: readonly NodeSp
   return new Set(nodes.filter((node) => !without.includes(node)).map(({ group }) => group));
 }
 
-async function databasesWithCitus(joined: Joined, locks: Sessions): Promise<readonly string[]> {
+async function databasesWithCitus(joined: Joined, locks: Sessions, log: StepLog): Promise<readonly string[]> {
   const having: string[] = [];
-  for (const name of await connectableDatabases(joined)) {
+  const { open, closed } = await serverDatabases(joined);
+  if (closed.length > 0) {
+    log.warn(`Databases that accept no connections are not locked, and may be of another moment: ${closed.join(', ')}`);
+  }
+  for (const name of open) {
     const session = await locks.get(joined.coordinator, name);
     const row = (await session.script<{ readonly citus?: boolean }>(DATABASE_HAS_CITUS)).at(-1)?.rows[0];
     if (row?.citus === true) having.push(name);
@@ -141,7 +146,7 @@ async function createBlocked(
     waitMs: options.lockTimeout * 1000,
     signal: context.signal,
   });
-  const before = await connectableDatabases(joined);
+  const { open: before } = await serverDatabases(joined);
   await block.open(databases.flatMap((database) => workers.map((node) => ({ node, database }))));
   const ddlFrom = performance.now();
   let writesFrom = ddlFrom;
@@ -164,7 +169,7 @@ async function createBlocked(
       if (step.lock === 'decisions') writesFrom = performance.now();
       await block.take(step.blockings, ({ node }) => blockWrites(step.lock, node === coordinator));
     } else if (step.kind === 'create') {
-      sameDatabases(before, await connectableDatabases(joined));
+      sameDatabases(before, (await serverDatabases(joined)).open);
       throwIfInterrupted(context.signal);
       points = await createPoints(context, joined, step.nodes, options.name);
     } else {

@@ -74,3 +74,12 @@ export function serverSettingsScript(): string {
 export function readServerSettings(observed: string): ServerSettings {
   return (JSON.parse(observed) as { settings: ServerSettings }).settings;
 }
+
+export interface ServerDatabase {
+  readonly name: string;
+  readonly connectable: boolean;
+}
+
+/** Templates too, for their owners make them templates and go on working in them. Nothing is ever made in template0. */
+export const SERVER_DATABASES = `SELECT d.datname AS name, d.datallowconn AS connectable
+  FROM pg_catalog.pg_database d WHERE d.datname <> 'template0' ORDER BY d.datname`;

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
-import type { LocalCluster } from '../support/cluster.ts';
+import { type LocalCluster, query } from '../support/cluster.ts';
 import { placeViewsInShards } from './support/falseShards.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import type { Scene } from './support/laboratory.ts';
@@ -62,4 +62,29 @@ test("a database that nobody declares: its owner's functions are not called in C
     code: 3,
     text: expect.stringContaining("Others may create functions in database 'stray'"),
   });
+});
+
+test('a database that its owner has made a template, or closed', async ({ skip, laboratory }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', "the stand-in calls Citus' functions by their schema");
+  const drained = async () => {
+    const { code, stdout, stderr } = await moved.run(['drain', '2']);
+    return { code, text: stdout + stderr };
+  };
+  // Its superuser is not pinned since the test before: which shows that it is looked at.
+  await query(cluster, 0, 'postgres', 'ALTER DATABASE stray IS_TEMPLATE true');
+  try {
+    expect(await drained()).toEqual({
+      code: 3,
+      text: expect.stringContaining("Others may create functions in database 'stray'"),
+    });
+    await query(cluster, 0, 'postgres', 'ALTER DATABASE stray ALLOW_CONNECTIONS false');
+    expect(await drained()).toEqual({
+      code: 3,
+      text: expect.stringMatching(/accept no connections may have shards on group 2[\s\S]*stray/),
+    });
+  } finally {
+    await query(cluster, 0, 'postgres', 'ALTER DATABASE stray ALLOW_CONNECTIONS true');
+    await query(cluster, 0, 'postgres', 'ALTER DATABASE stray IS_TEMPLATE false');
+  }
 });
