@@ -1,3 +1,4 @@
+import { assertingNothingCarried } from '../../objects/carriedCode.ts';
 import type { Change } from '../../objects/change.ts';
 import { missingWorkers } from '../../objects/citusMetadata.ts';
 import { rebalancing } from '../../objects/rebalance.ts';
@@ -31,7 +32,7 @@ export function referenceCopyItems(situation: Situation): readonly Change[] {
       const node = nodes.find((candidate) => candidate.group === group);
       return forgetCopies(coordinator, group, node === undefined ? `group ${group}` : label(situation, node));
     }),
-    ...(names.length === 0 ? [] : [copyReferenceTables(coordinator, names)]),
+    ...(names.length === 0 ? [] : [assertingNothingCarried(copyReferenceTables(coordinator, names))]),
   ];
 }
 
