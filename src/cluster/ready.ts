@@ -18,6 +18,7 @@ export interface WaitOptions {
   readonly graceSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: WaitProgress) => void) | undefined;
+  readonly whileWaiting?: WhileWaiting | undefined;
   /** Of `waitForNodes`. */
   readonly onReady?: ((node: NodeSpec) => void) | undefined;
   /** How messages name the node; its host unless given. */
@@ -28,6 +29,9 @@ export interface WaitOptions {
   readonly clock?: Clock | undefined;
   readonly open?: typeof connect | undefined;
 }
+
+/** What can be done before a node is ready, once one was found not to be. What it throws ends the wait. */
+export type WhileWaiting = () => Promise<void>;
 
 /** One attempt that found the node not ready. */
 export interface WaitProgress {
@@ -66,6 +70,7 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
     const outcome = await tryOnce(node, access, options);
     if (outcome.ready) return outcome.session;
     options.signal?.throwIfAborted();
+    await options.whileWaiting?.();
     const { error } = outcome;
     if (error instanceof Failure && error.details.kind !== 'failed') throw error;
     if (mendsByWaiting(error)) {

@@ -5,6 +5,7 @@ import { describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { AbsentPods } from './absentPods.ts';
+import type { WhileWaiting } from './ready.ts';
 
 /** An API server that does not answer for so many attempts is done without. */
 const UNANSWERED = 3;
@@ -21,6 +22,7 @@ export interface Rollout {
   readonly kubernetes: (signal: AbortSignal) => Promise<Kubernetes | undefined>;
   /** Why pods are not there: a quota that is used up, or a new image that cannot be pulled, which stops the rollout. */
   readonly absent: Pick<AbsentPods, 'look' | 'explained'>;
+  readonly whileWaiting?: WhileWaiting | undefined;
 }
 
 /**
@@ -49,6 +51,7 @@ export async function waitForImage(rollout: Rollout): Promise<void> {
       return;
     }
     if (state.kind === 'known' && state.others.length === 0) return;
+    await rollout.whileWaiting?.();
     const reason = state.kind === 'known' ? state.others.join('; ') : state.reason;
     const attempt = Math.floor(ask / asksPerAttempt) + 1;
     if (attempt >= maxAttempts && (ask + 1) % asksPerAttempt === 0) throw absent.explained(unfinished(rollout, reason));

@@ -4,7 +4,6 @@ import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
-import type { Script } from '../initSql/types.ts';
 import type { InitSqlLogin } from '../objects/initSqlRole.ts';
 import { lookUp, sessionSettings } from '../objects/parameter.ts';
 import { describeActivity } from '../postgres/activity.ts';
@@ -18,10 +17,11 @@ import { observeAgain } from '../reconcile/observeAgain.ts';
 import { check, type Given, observeSituation, type Passwords, withInitSql } from '../reconcile/observeSituation.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
 import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
-import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
+import { type GivenScript, judgeScripts, prepareScripts, readScripts } from '../reconcile/prepareScripts.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
 import { rememberCluster } from '../reconcile/rememberCluster.ts';
+import { rememberScript } from '../reconcile/rememberScript.ts';
 import type { Run } from '../reconcile/run.ts';
 import { accessOf, runInitSql } from '../reconcile/runInitSql.ts';
 import { mixedVersions } from '../reconcile/serverWarnings.ts';
@@ -46,7 +46,7 @@ export interface ApplyOptions {
 
 interface Prepared {
   readonly passwords: Passwords;
-  readonly scripts: ReadonlyMap<string, Script>;
+  readonly scripts: ReadonlyMap<string, GivenScript>;
   /** Updates Citus in databases that nobody declares, once in a run. */
   readonly updateOthers: (seen: Situation) => Promise<void>;
 }
@@ -67,12 +67,13 @@ async function applyAll(
   report: ApplyReport,
 ): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const drafts = await prepareScripts(context.spec);
-  await awaitImage(context);
-  const joined = await joinAny(context);
+  const prepared = await prepareScripts(context.spec);
+  const whileWaiting = () => readScripts(prepared);
+  await awaitImage(context, whileWaiting);
+  const joined = await joinAny(context, whileWaiting);
   const idle = [joined.sessions];
   try {
-    const scripts = await judgeScripts(context, joined, drafts);
+    const scripts = await judgeScripts(context, joined, prepared);
     if (allDatabases) await updateUndeclared(context, joined);
     let updates: Promise<void> | undefined;
     // Before the first declared database: a run that is killed in between finds that one outdated again.
@@ -158,7 +159,7 @@ async function applyOne(
       await rememberCluster(observed, log);
       for (const text of [...warnings, ...remarks(observed)]) log.warn(text);
       await updateOthers(observed);
-      const situation = withInitSql(observed, given.script);
+      const situation = await withInitSql(observed, given.script);
       const openInitSqlSession = (login: InitSqlLogin | undefined) =>
         connect({ node: joined.coordinator, database: database.name }, accessOf(context, login, passwords), {
           applicationName: `citus-databases initSQL ${database.name}`,
@@ -183,6 +184,7 @@ async function applyOne(
         },
       });
       if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, given);
+      await rememberScript(run, joined.coordinator, given.script);
       return { kind: 'done', changes } as const;
     });
   let result = await attempt(true);

@@ -19,7 +19,7 @@ import {
   hasChanges,
   planDatabase,
 } from '../reconcile/planDatabase.ts';
-import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
+import { judgeScripts, prepareScripts, readScripts } from '../reconcile/prepareScripts.ts';
 import { createRun } from '../reconcile/run.ts';
 import { origin } from '../reconcile/situation.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
@@ -41,8 +41,8 @@ export async function plan(
   { output, databasesAtOnce, database: chosen = [], allDatabases = false }: PlanOptions,
 ): Promise<boolean> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const drafts = await prepareScripts(context.spec);
-  const joined = await joinAny(context);
+  const prepared = await prepareScripts(context.spec);
+  const joined = await joinAny(context, () => readScripts(prepared));
   const plans: DatabasePlan[] = [];
   const report = new PlanReport(context.spec.databases);
   let changes = false;
@@ -54,7 +54,7 @@ export async function plan(
   const { databases, cluster } = context.spec;
   const { withoutSuperuser } = cluster;
   try {
-    const scripts = await judgeScripts(context, joined, drafts);
+    const scripts = await judgeScripts(context, joined, prepared);
     // What else the spec declares is not known where some of its databases were chosen.
     if (chosen.length === 0) leftAlone = await managedElsewhere(context, joined);
     const left = formatUndeclared(leftAlone);

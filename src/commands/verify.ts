@@ -3,7 +3,6 @@ import { joinAny } from '../cluster/joinAny.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
-import type { Script } from '../initSql/types.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { reportUsers } from '../reconcile/applyDatabase.ts';
 import { assessAsOwner } from '../reconcile/asOwner/assess.ts';
@@ -16,7 +15,7 @@ import type { VerifiedFacts } from '../reconcile/metrics.ts';
 import type { Passwords } from '../reconcile/observeSituation.ts';
 import { outdatedElsewhere, outdatedWarnings } from '../reconcile/otherDatabases.ts';
 import { type DatabasePlan, hasChanges } from '../reconcile/planDatabase.ts';
-import { judgeScripts, prepareScripts } from '../reconcile/prepareScripts.ts';
+import { type GivenScript, judgeScripts, prepareScripts, readScripts } from '../reconcile/prepareScripts.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { probeDistributedTable, verifyNodes } from '../reconcile/prove.ts';
 import { proveUsers, type UsersToProve } from '../reconcile/proveUsers.ts';
@@ -63,14 +62,14 @@ async function verifyAll(
   onFacts: (facts: VerifiedFacts) => void,
 ): Promise<void> {
   const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const drafts = await prepareScripts(context.spec);
-  const joined = await joinAny(context);
+  const prepared = await prepareScripts(context.spec);
+  const joined = await joinAny(context, () => readScripts(prepared));
   const report = new VerifyReport(context.spec.databases);
   try {
     const nodes = [joined.coordinator, ...joined.workers];
     for (const text of await certificateWarnings(context.spec.ssl, nodes, new Date())) context.log.warn(text);
     for (const text of outdatedWarnings(await outdatedElsewhere(context, joined))) context.log.warn(text);
-    const scripts = await judgeScripts(context, joined, drafts);
+    const scripts = await judgeScripts(context, joined, prepared);
     await forEachDatabase(
       context,
       async (database, own) => {
@@ -100,7 +99,7 @@ async function verifyAll(
 
 interface Given {
   readonly passwords: Passwords;
-  readonly script: Script | undefined;
+  readonly script: GivenScript | undefined;
   readonly users: UsersToProve;
   readonly onFindings: (findings: readonly ReportedFinding[]) => void;
   readonly onFacts: (facts: Pick<VerifiedFacts, 'situation' | 'plan' | 'reports'>) => void;

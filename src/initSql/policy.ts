@@ -54,6 +54,30 @@ export function decideInitSql(situation: InitSqlSituation): InitSqlDecision {
   }
 }
 
+/**
+ * The same where the ledger has all statements of the script as executed, and no others: nobody needs to know which they
+ * are. undefined: they are needed.
+ */
+export function decideExecuted({
+  policy,
+  copyOf,
+}: Pick<InitSqlSituation, 'policy' | 'copyOf'>): InitSqlDecision | undefined {
+  switch (policy) {
+    case 'always':
+      return undefined;
+    case 'baseline':
+      return { kind: 'record', units: [], warning: undefined };
+    case 'adopt':
+      return NOTHING_LEFT;
+    case 'once':
+      return copyOf === undefined ? NOTHING_LEFT : { kind: 'copied', copyOf };
+    default:
+      return policy satisfies never;
+  }
+}
+
+const NOTHING_LEFT: Remaining = { kind: 'run', replay: [], pending: [], gone: [] };
+
 export function copyRefusal({ copyOf }: Copied, database: string): Failure {
   return new Failure({
     kind: 'refused',

@@ -13,6 +13,7 @@ import {
   qualified,
   trusted,
 } from './ownTable.ts';
+import { forgetReadScript } from './readScript.ts';
 import { type Verb, wording } from './wording.ts';
 
 /**
@@ -168,7 +169,8 @@ export function recordDrop(database: string, coordinator: NodeSpec): Change {
 }
 
 export function forget(database: string, coordinator: NodeSpec): Change {
-  return own(database, coordinator, { verb: 'forget' }, `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`);
+  const row = `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`;
+  return own(database, coordinator, { verb: 'forget' }, row, [forgetReadScript(database)]);
 }
 
 /** A proof that failed: the next run makes it, whatever else there is to do. */

@@ -20,7 +20,7 @@ export async function assess(
   const observed = await observeAtOneVersion(context, joined, run, database, given);
   inspect(observed);
   const { warnings } = await check(run, observed);
-  const decided = withInitSql(observed, given.script);
+  const decided = await withInitSql(observed, given.script);
   const situation = (await observeManagedRoles(decided, run))(decided);
   return { situation, plan: planDatabase(situation, warnings) };
 }

@@ -5,8 +5,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { ledgerDigest, ledgerRows, refusal } from '../initSql/ledger.ts';
-import { copyRefusal, decideInitSql } from '../initSql/policy.ts';
-import type { Script } from '../initSql/types.ts';
+import { copyRefusal, decideExecuted, decideInitSql, type InitSqlDecision } from '../initSql/policy.ts';
 import type { Problem } from '../objects/change.ts';
 import { wantedExporter } from '../objects/exporter.ts';
 import { harmfulSettingProblems, type ObservedHarmfulSetting } from '../objects/harmfulSetting.ts';
@@ -21,6 +20,7 @@ import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeCarriedCodeOf, observeDatabaseOf, observeServerOf } from './observe.ts';
 import { observeShardFaults } from './observeShardFaults.ts';
 import { type Preflight, preflight } from './preflight.ts';
+import type { GivenScript } from './prepareScripts.ts';
 import { problemsFailure } from './problemsFailure.ts';
 import type { Run } from './run.ts';
 import { mixedVersions } from './serverWarnings.ts';
@@ -32,8 +32,8 @@ export type Passwords = ReadonlyMap<string, string>;
 /** What is declared outside the spec. */
 export interface Given {
   readonly passwords: Passwords;
-  /** initSQL, as units. */
-  readonly script: Script | undefined;
+  /** initSQL. */
+  readonly script: GivenScript | undefined;
 }
 
 const NOTHING: Given = { passwords: new Map(), script: undefined };
@@ -51,7 +51,7 @@ export async function observeSituation(
   const { exporter } = context.spec.cluster;
   const having = new Set(databaseNodes(topology));
   const contents = new Map<number, DatabaseObservation>();
-  const digest = script === undefined ? undefined : ledgerDigest(script.units);
+  const digest = script === undefined ? undefined : digestOf(script);
   // No node waits for another one between the two looks.
   const servers = await byGroup(allNodes(topology), async (node) => {
     const observed = await observeServerOf(run, node, database, roles, exporter);
@@ -151,20 +151,29 @@ export async function check(run: Run, situation: Situation): Promise<Preflight> 
 }
 
 /** The same situation with what to do with initSQL; refuses if what was executed is no prefix of the script. */
-export function withInitSql(situation: Situation, script: Script | undefined): Situation {
+export async function withInitSql(situation: Situation, script: GivenScript | undefined): Promise<Situation> {
   if (script === undefined) return situation;
-  const { coordinator } = situation.topology;
-  const { ledger } = inside(situation, coordinator);
-  const decision = decideInitSql({
-    policy: situation.database.initSQLPolicy,
-    units: script.units,
-    ledger: ledgerRows(ledger?.rows, script.units),
-    copyOf: ledger?.copyOf ?? undefined,
-    managed: origin(situation) !== 'existing',
-  });
+  const decision = await decide(situation, script);
   if (decision.kind === 'refused') throw refusal(decision, situation.database.name);
   if (decision.kind === 'copied') throw copyRefusal(decision, situation.database.name);
   return { ...situation, initSql: decision };
+}
+
+async function decide(situation: Situation, script: GivenScript): Promise<InitSqlDecision> {
+  const { coordinator } = situation.topology;
+  const { ledger } = inside(situation, coordinator);
+  const policy = situation.database.initSQLPolicy;
+  const copyOf = ledger?.copyOf ?? undefined;
+  const executed = ledger?.rows === 'asScript' ? decideExecuted({ policy, copyOf }) : undefined;
+  if (executed !== undefined) return executed;
+  const { units } = script.kind === 'read' ? script : await script.read();
+  const managed = origin(situation) !== 'existing';
+  return decideInitSql({ policy, units, ledger: ledgerRows(ledger?.rows, units), copyOf, managed });
+}
+
+/** Of the ledger to which the script leads. */
+export function digestOf(script: GivenScript): string {
+  return script.kind === 'known' ? script.digest : ledgerDigest(script.units);
 }
 
 function preflightFailure(database: string, problems: readonly Problem[]): Failure {

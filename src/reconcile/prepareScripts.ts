@@ -1,63 +1,149 @@
 import type { Joined } from '../cluster/join.ts';
+import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
+import { fingerprintOf, type ScriptText } from '../initSql/readBefore.ts';
 import { type Draft, finishScript, readScript, type Verdict } from '../initSql/splitScript.ts';
 import type { Script, Unit } from '../initSql/types.ts';
 import { KeyRing } from '../initSql/units.ts';
+import { readReadScripts, readScriptsScript } from '../objects/readScript.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
 import { readScriptFile } from '../spec/readScriptFile.ts';
-import type { Spec } from '../spec/types.ts';
+import type { DatabaseSpec, Spec } from '../spec/types.ts';
 
-/** The scripts of each database, in order, as far as they can be read without a server. */
-export type Drafts = ReadonlyMap<string, readonly Draft[]>;
+/** The scripts of a database, in order. */
+export interface PreparedScripts {
+  /** undefined: not to be recognised by a later run (initSql/readBefore.ts), and read already. */
+  readonly fingerprint: string | undefined;
+  /** As far as they can be read without a server; reads them when it is first called. */
+  readonly drafts: () => Promise<readonly Draft[]>;
+}
+
+export type Prepared = ReadonlyMap<string, PreparedScripts>;
+
+/** initSQL of a database, as a run finds it. */
+export type GivenScript =
+  | {
+      readonly kind: 'read';
+      readonly units: Script['units'];
+      readonly fingerprint: string | undefined;
+    }
+  /** A run of this build has read it before: it is read only where the ledger is not the one that it leads to. */
+  | {
+      readonly kind: 'known';
+      /** Of that ledger (initSql/ledger.ts). */
+      readonly digest: string;
+      readonly read: () => Promise<Script>;
+    };
 
 /**
- * Reads every initSQL before anything is connected to: a script that does not parse is a fault of the spec. The parser
- * is loaded only when there is a script.
+ * Reads every initSQL before anything is connected to, since a script that does not parse is a fault of the spec; but
+ * for those that an earlier run may have read: only the coordinator knows. The parser is loaded only when it is needed.
  */
-export async function prepareScripts(spec: Spec): Promise<Drafts> {
-  const drafts = new Map<string, readonly Draft[]>();
-  for (const { name, initSQL, initSQLFrom } of spec.databases) {
-    const read: Draft[] = [];
-    const keys = new KeyRing();
-    if (initSQL !== undefined) read.push(await readScript(initSQL, name, undefined, keys));
-    for (const source of initSQLFrom) {
-      const sql = await readScriptFile(source.file, name);
-      read.push(await readScript(sql, name, source, keys));
-    }
-    if (read.length > 0) drafts.set(name, read);
+export async function prepareScripts({ cluster, databases }: Spec): Promise<Prepared> {
+  const prepared = new Map<string, PreparedScripts>();
+  for (const database of databases) {
+    const texts = await textsOf(database);
+    if (texts.length === 0) continue;
+    const isReadAlways = cluster.withoutSuperuser || database.initSQLPolicy === 'always';
+    const fingerprint = isReadAlways ? undefined : fingerprintOf(texts);
+    const drafts = once(() => readTexts(texts, database.name));
+    if (fingerprint === undefined) await drafts();
+    prepared.set(database.name, { fingerprint, drafts });
   }
+  return prepared;
+}
+
+/** What a run that has to wait does meanwhile: what is wrong with a script need not wait for the nodes. */
+export async function readScripts(prepared: Prepared): Promise<void> {
+  for (const { drafts } of prepared.values()) await drafts();
+}
+
+async function textsOf({ name, initSQL, initSQLFrom }: DatabaseSpec): Promise<readonly ScriptText[]> {
+  const texts: ScriptText[] = initSQL === undefined ? [] : [{ sql: initSQL }];
+  for (const source of initSQLFrom) texts.push({ sql: await readScriptFile(source.file, name), source });
+  return texts;
+}
+
+async function readTexts(texts: readonly ScriptText[], database: string): Promise<readonly Draft[]> {
+  const drafts: Draft[] = [];
+  const keys = new KeyRing();
+  for (const { sql, source } of texts) drafts.push(await readScript(sql, database, source, keys));
   return drafts;
 }
 
-/** The same once there is a server: it judges what the grammar did not take, and nothing is executed for that. */
+function once<Result>(action: () => Promise<Result>): () => Promise<Result> {
+  let result: Promise<Result> | undefined;
+  return () => {
+    result ??= action();
+    return result;
+  };
+}
+
+/**
+ * The same once there is a server: it judges what the grammar did not take, and nothing is executed for that. Scripts
+ * that are known are not read.
+ */
 export async function judgeScripts(
   context: Context,
   joined: Joined,
-  drafts: Drafts,
-): Promise<ReadonlyMap<string, Script>> {
-  const scripts = new Map<string, Script>();
-  for (const [name, read] of drafts) {
-    const wholes = read.flatMap(({ whole }) => (whole === undefined ? [] : [whole]));
-    const units =
-      wholes.length === read.length
-        ? wholes.flatMap((whole) => whole.units)
-        : await judged(context, joined, read, name);
-    if (units.length > 0) scripts.set(name, { units });
+  prepared: Prepared,
+): Promise<ReadonlyMap<string, GivenScript>> {
+  const scripts = new Map<string, GivenScript>();
+  const known = await knownLedgers(context, joined, prepared);
+  for (const [name, { fingerprint, drafts }] of prepared) {
+    const read = async () => await judged(context, joined, name, await drafts());
+    const digest = known.get(name);
+    if (digest !== undefined) {
+      scripts.set(name, { kind: 'known', digest, read });
+      continue;
+    }
+    const { units } = await read();
+    if (units.length > 0) scripts.set(name, { kind: 'read', units, fingerprint });
   }
   return scripts;
 }
 
-async function judged(context: Context, joined: Joined, read: readonly Draft[], name: string): Promise<Unit[]> {
+/** Reads it where nobody has. */
+export async function readGiven(script: GivenScript | undefined): Promise<Script | undefined> {
+  return script?.kind === 'known' ? await script.read() : script;
+}
+
+/** By database: the digests of the ledgers to which known scripts lead. Where that cannot be asked, none is known. */
+async function knownLedgers(
+  { signal }: Context,
+  { sessions, coordinator }: Joined,
+  prepared: Prepared,
+): Promise<ReadonlyMap<string, string>> {
+  const asked = [...prepared].filter(([, { fingerprint }]) => fingerprint !== undefined).map(([name]) => name);
+  if (asked.length === 0) return new Map();
+  try {
+    const session = await sessions.get(coordinator, MAINTENANCE_DATABASE);
+    const options = { joinable: true, deadlineMs: ASK_DEADLINE_MS, signal };
+    const results = await session.script<{ readonly observed: string }>(readScriptsScript(asked), options);
+    const found = readReadScripts(results.at(-1)?.rows[0]?.observed ?? '{}');
+    const known = found.filter(({ name, script }) => prepared.get(name)?.fingerprint === script);
+    return new Map(known.map(({ name, ledger }) => [name, ledger]));
+  } catch {
+    throwIfInterrupted(signal);
+    return new Map();
+  }
+}
+
+const ASK_DEADLINE_MS = 4_000;
+
+async function judged(context: Context, joined: Joined, name: string, drafts: readonly Draft[]): Promise<Script> {
+  const wholes = drafts.flatMap(({ whole }) => (whole === undefined ? [] : [whole]));
+  if (wholes.length === drafts.length) return { units: wholes.flatMap((whole) => whole.units) };
   const keys = new KeyRing();
   const units: Unit[] = [];
-  for (const draft of read) {
+  for (const draft of drafts) {
     const verdicts = draft.doubts.length === 0 ? [] : await askServer(context, joined, draft);
     units.push(...finishScript(draft, verdicts, name, keys).units);
   }
-  return units;
+  return { units };
 }
 
 /**

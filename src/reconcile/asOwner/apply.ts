@@ -17,6 +17,7 @@ import { locked } from '../locked.ts';
 import type { Passwords } from '../observeSituation.ts';
 import { endOrphans } from '../orphans.ts';
 import { planOf } from '../planDatabase.ts';
+import { readGiven } from '../prepareScripts.ts';
 import type { Run } from '../run.ts';
 import { accessOf, runInitSql } from '../runInitSql.ts';
 import { server } from '../situation.ts';
@@ -37,7 +38,8 @@ export async function applyAsOwner(
   given: GivenAsOwner,
   report: WorkReport,
 ): Promise<void> {
-  const { passwords, script } = given;
+  const { passwords } = given;
+  const script = await readGiven(given.script);
   const log = context.log.about({ database: database.name });
   log.frame(`Database: ${database.name}`);
   await waitForDatabase({ ...context, log }, joined, database);

@@ -7,6 +7,7 @@ import type { Script } from '../../initSql/types.ts';
 import type { DatabaseSpec } from '../../spec/types.ts';
 import type { Passwords } from '../observeSituation.ts';
 import { type DatabasePlan, planOf } from '../planDatabase.ts';
+import { type GivenScript, readGiven } from '../prepareScripts.ts';
 import { problemsFailure } from '../problemsFailure.ts';
 import type { Run } from '../run.ts';
 import { inside, type Situation } from '../situation.ts';
@@ -17,7 +18,7 @@ import type { OwnerSituation } from './situation.ts';
 
 export interface GivenAsOwner {
   readonly passwords: Passwords;
-  readonly script: Script | undefined;
+  readonly script: GivenScript | undefined;
 }
 
 /** What `plan` prints and `verify` judges by: without a lock, and without a change. */
@@ -33,7 +34,7 @@ export async function assessAsOwner(
   const observed = await observeAsOwner(context, joined, run, database, given.passwords);
   inspect(observed);
   await checkRights(run, observed);
-  const situation = decideAsOwner(observed, given.script);
+  const situation = decideAsOwner(observed, await readGiven(given.script));
   return { situation, plan: planOf(situation, rightsWarnings(situation), OWNER_ORDER) };
 }
 

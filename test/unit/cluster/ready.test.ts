@@ -153,6 +153,22 @@ describe('waitForNode', () => {
     expect((await wait(nodeOf(1), [...booting, ...early, wrong, 'ready'])).attempts.at(-1)).toBe(130);
   });
 
+  test('what can be done meanwhile is done as soon as there is a wait, and can end it', async () => {
+    const nothing = vi.fn(async () => undefined);
+    await wait(nodeOf(1), ['ready'], { whileWaiting: nothing });
+    expect(nothing).not.toHaveBeenCalled();
+    const { session } = await wait(nodeOf(1), ['standby', 'ready'], { whileWaiting: nothing });
+    expect(session).not.toBe(undefined);
+    expect(nothing).toHaveBeenCalledTimes(1);
+    for (const maxAttempts of [1, 60]) {
+      const { message, attempts } = await wait(nodeOf(1), [failing('28P01')], {
+        maxAttempts,
+        whileWaiting: () => Promise.reject(new Error('the script is wrong')),
+      });
+      expect([message, attempts]).toEqual(['the script is wrong', [0]]);
+    }
+  });
+
   test('the signal ends the wait with its own reason', async () => {
     const controller = new AbortController();
     const reason = new Interrupted('SIGINT');

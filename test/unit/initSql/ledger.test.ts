@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compareWithLedger, refusal, resolveOutcome, unknownOutcome } from '../../../src/initSql/ledger.ts';
 import { locateError } from '../../../src/initSql/locateError.ts';
-import { decideInitSql, type InitSqlDecision } from '../../../src/initSql/policy.ts';
+import { decideExecuted, decideInitSql, type InitSqlDecision } from '../../../src/initSql/policy.ts';
 import { splitScript } from '../../../src/initSql/splitScript.ts';
 import type { LedgerRow, Unit } from '../../../src/initSql/types.ts';
 
@@ -218,6 +218,23 @@ describe('decideInitSql', () => {
     const copyOf = 'database a (OID 1, table 2)';
     const decision = decideInitSql({ policy, managed: true, ledger, copyOf, units: await units(script) });
     expect(words(decision)).toBe(expected);
+  });
+
+  test.each(['once', 'adopt', 'baseline'] as const)(
+    '%s needs no statement of a script that the ledger has as executed',
+    async (policy) => {
+      for (const copyOf of [undefined, 'database a (OID 1, table 2)']) {
+        for (const managed of [true, false]) {
+          const ledger = await ledgerOf(script);
+          const decision = decideInitSql({ policy, managed, ledger, copyOf, units: await units(script) });
+          expect(decideExecuted({ policy, copyOf })).toEqual(decision);
+        }
+      }
+    },
+  );
+
+  test('always needs them', () => {
+    expect(decideExecuted({ policy: 'always' })).toBe(undefined);
   });
 
   test('an existing database without a script needs no warning', async () => {

@@ -74,6 +74,13 @@ test.each([
   for (const part of parts) expect(last).toContain(part);
 });
 
+test('what is known of its scripts is forgotten with a database, where there is such a table', () => {
+  const statements = sqlOf(forget("a'b", COORDINATOR));
+  expect(statements.at(-3)).toMatch(
+    /^DO .*IF \(CASE WHEN .* THEN\s+DELETE FROM citus_databases\.read_script WHERE name = /s,
+  );
+});
+
 test('two first runs may make the schema at the same moment: the second tries again', () => {
   expect(recordIntent('skymap', COORDINATOR).retryOn).toEqual(['23505', '42P06', '42P07']);
 });
