@@ -19,7 +19,11 @@ export function userContradictions(entries: readonly DatabaseEntry[], cluster: P
         list.map(({ path, name }) => ({ path: [...path, 'name'], key: name })),
         (key) => `${show(key)} is listed twice`,
       ),
-      ...list.flatMap((user) => [...roleProblems(user, superuser), ...ownerProblems(user, superuser)]),
+      ...list.flatMap((user) => [
+        ...roleProblems(user, superuser),
+        ...(cluster['citus'] === false ? [] : catalogProblems(user)),
+        ...ownerProblems(user, superuser),
+      ]),
     ]),
     ...differences(users.flat()),
     ...exporterProblems(entries, users.flat(), cluster, superuser),
@@ -63,14 +67,26 @@ function usersOf(database: DatabaseEntry): readonly UserEntry[] {
   });
 }
 
+function groupsOf(fields: PlainMapping): readonly Plain[] {
+  return isList(fields['memberOf']) ? fields['memberOf'] : [];
+}
+
+/** To PostgreSQL the catalogs of Citus are ordinary tables: a row of pg_dist_background_task is a statement and who runs it. */
+function catalogProblems({ path, fields }: UserEntry): readonly SpecProblem[] {
+  return groupsOf(fields).flatMap((group, index) => {
+    if (group !== 'pg_write_all_data') return [];
+    const message = `${show(group)} may write the catalogs of Citus: a member of it could become superuser`;
+    return [{ path: [...path, 'memberOf', index], message }];
+  });
+}
+
 function roleProblems({ path, name, fields }: UserEntry, superuser: string): readonly SpecProblem[] {
   const problems: SpecProblem[] = [];
   if (name === superuser) {
     const message = `${show(name)} is cluster.user, the superuser, which is not for this program to change`;
     problems.push({ path: [...path, 'name'], message });
   }
-  const groups = isList(fields['memberOf']) ? fields['memberOf'] : [];
-  for (const [index, group] of groups.entries()) {
+  for (const [index, group] of groupsOf(fields).entries()) {
     if (group === name) problems.push({ path: [...path, 'memberOf', index], message: 'is the role itself' });
     if (group === superuser) {
       const message = `${show(group)} is cluster.user: a member of it could become superuser`;

@@ -86,6 +86,12 @@ test.each([
     ["users[0].memberOf[0]: 'postgres' is cluster.user: a member of it could become superuser"],
   ],
   [
+    '{ name: u, access: all, memberOf: [pg_read_all_data, pg_write_all_data] }',
+    [
+      "users[0].memberOf[1]: 'pg_write_all_data' may write the catalogs of Citus: a member of it could become superuser",
+    ],
+  ],
+  [
     '{ name: u, access: all, parameters: { jit: on, JIT: off } }',
     ['users[0].parameters.JIT: names the parameter jit a second time (PostgreSQL does not tell case apart)'],
   ],
