@@ -54,8 +54,12 @@ export function diffManagedRoles(
   observed: { readonly roles: readonly ObservedRole[]; readonly memberships: ObservedMemberships },
   node: NodeSpec,
   label: string,
+  /** Who may be a member of a role. undefined: not asked. */
+  membersOf?: (role: string) => Iterable<string>,
 ): readonly Change[] {
-  const copies = wanted.roles.flatMap((role) => diffRoleCopy(role, observed.roles, node, label));
+  const copies = wanted.roles.flatMap((role) =>
+    diffRoleCopy(role, observed.roles, node, label, membersOf?.(role.name)),
+  );
   const grants = wanted.roles.flatMap(({ name }) =>
     (wanted.memberships[name] ?? [])
       // A group that is not there (nobody's business so far) is left out: its name would only end the run.

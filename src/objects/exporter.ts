@@ -72,6 +72,8 @@ export function diffExporter(
   observed: ObservedExporter | undefined,
   node: NodeSpec,
   serverVersion: number,
+  /** Who may be a member of it. undefined: not asked. */
+  members?: Iterable<string>,
 ): readonly Change[] {
   const name = quoteIdentifier(wanted.role.name);
   const base = {
@@ -80,7 +82,7 @@ export function diffExporter(
   };
   const searchPaths = observed?.searchPaths ?? [];
   const everywhere = searchPaths.find(({ database }) => database === null)?.value;
-  const changes: Change[] = [...diffUser(wanted, roles, memberships, node, serverVersion)];
+  const changes: Change[] = [...diffUser(wanted, roles, memberships, node, serverVersion, members)];
   if (everywhere !== SEARCH_PATH) {
     changes.push({
       ...base,

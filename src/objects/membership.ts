@@ -1,5 +1,6 @@
-import { quoteIdentifier } from '../postgres/quote.ts';
-import { type Fragment, textArray } from './observe.ts';
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import type { Problem } from './change.ts';
+import { dollarQuote, type Fragment, textArray } from './observe.ts';
 
 /**
  * One role in another, with the options of the grant (PostgreSQL documentation, GRANT, "GRANT on Roles"). Before
@@ -32,6 +33,90 @@ export function observeMemberships(roles: readonly string[]): Fragment {
         GROUP BY m.member, m.roleid) given
       GROUP BY given.member) found)`,
   };
+}
+
+/**
+ * Who may act as each role, or let others act as it, directly or through other roles. Without superusers, who may do
+ * everything anyway, and without PostgreSQL's own roles.
+ */
+export type ObservedMembers = Readonly<Record<string, readonly string[]>>;
+
+export function observeMembers(roles: readonly string[]): Fragment {
+  return {
+    key: 'members',
+    value: `(WITH RECURSIVE ${membersOf(roles.filter((name) => !name.startsWith('pg_')))}
+      SELECT coalesce(pg_catalog.jsonb_object_agg(found.role, found.members), '{}') FROM (
+        SELECT m.role, pg_catalog.jsonb_agg(m.member ORDER BY m.member) AS members FROM members m GROUP BY m.role) found)`,
+  };
+}
+
+/**
+ * WITH queries up to `members (role, member)`. A membership without any option gives nothing; one with ADMIN alone, as
+ * whoever creates a role gets it since PostgreSQL 16, is as good as any (PostgreSQL documentation, "Role Membership").
+ */
+function membersOf(roles: readonly string[]): string {
+  const option = (name: string) => `coalesce((pg_catalog.to_jsonb(m)->>'${name}')::pg_catalog.bool, true)`;
+  const gives = `(m.admin_option OR ${option('inherit_option')} OR ${option('set_option')})`;
+  return `reaches (role, member) AS (
+        SELECT g.oid, m.member FROM pg_catalog.pg_roles g JOIN pg_catalog.pg_auth_members m ON m.roleid = g.oid
+        WHERE g.rolname::pg_catalog.text = ANY (${textArray(roles)}) AND ${gives}
+        UNION
+        SELECT r.role, m.member FROM reaches r JOIN pg_catalog.pg_roles g ON g.oid = r.member AND NOT g.rolsuper
+          JOIN pg_catalog.pg_auth_members m ON m.roleid = g.oid WHERE ${gives}),
+      members (role, member) AS (
+        SELECT g.rolname, m.rolname FROM reaches r JOIN pg_catalog.pg_roles g ON g.oid = r.role
+          JOIN pg_catalog.pg_roles m ON m.oid = r.member WHERE NOT m.rolsuper)`;
+}
+
+/** What every node may have: members on the coordinator, and declared ones (by user, what it is a member of). */
+export function allowedMembers(
+  role: string,
+  onCoordinator: ObservedMembers,
+  declared: ReadonlyMap<string, readonly string[]>,
+): ReadonlySet<string> {
+  const allowed = new Set<string>();
+  // A set that grows while it is walked: each name in it brings its own members.
+  const reached = new Set([role]);
+  for (const name of reached) {
+    const users = [...declared].flatMap(([user, groups]) => (groups.includes(name) ? [user] : []));
+    for (const member of [...(onCoordinator[name] ?? []), ...users]) {
+      reached.add(member);
+      allowed.add(member);
+    }
+  }
+  return allowed;
+}
+
+/**
+ * Whoever has CREATEROLE on a worker may make a role there before this program does, and is its member by that: what the
+ * role is given from then on, is given to this member as well.
+ */
+export function memberProblem(role: string, members: readonly string[], node: string): Problem {
+  return {
+    kind: 'refused',
+    what: `Role '${role}' has members that nobody declared, and that the coordinator does not have: ${members.join(', ')}`,
+    node,
+    next: `Revoke the role on that node: ${revoke(role, members)}. Where they are to be members, grant it on the coordinator too, or declare it in memberOf`,
+  };
+}
+
+function revoke(role: string, members: readonly string[]): string {
+  // CASCADE: what such a member has granted, to itself too, goes with it.
+  return `REVOKE ${quoteIdentifier(role)} FROM ${members.map(quoteIdentifier).join(', ')} CASCADE`;
+}
+
+/** The same, asked in the transaction in which the role is altered. `why`: as in "WHY members of role …". */
+export function assertMembers(role: string, allowed: Iterable<string>, why: string): string {
+  const message = quoteLiteral(`${why} members of role % on this node: %`);
+  return `DO ${dollarQuote(`DECLARE strangers pg_catalog.text := (WITH RECURSIVE ${membersOf([role])}
+      SELECT pg_catalog.string_agg(pg_catalog.quote_ident(m.member), ', ' ORDER BY m.member) FROM members m
+      WHERE m.member::pg_catalog.text <> ALL (${textArray([...allowed])}));
+BEGIN
+  IF strangers IS NOT NULL THEN
+    RAISE EXCEPTION ${message}, pg_catalog.quote_ident(${quoteLiteral(role)}), strangers
+      USING HINT = 'Revoke the role from them there.';
+  END IF;
+END`)}`;
 }
 
 /** First PostgreSQL in which INHERIT and SET belong to each membership. */

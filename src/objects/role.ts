@@ -1,7 +1,8 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
-import type { Change } from './change.ts';
+import type { Change, Statement } from './change.ts';
+import { assertMembers } from './membership.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
@@ -52,6 +53,8 @@ export function diffRoleCopy(
   observed: readonly ObservedRole[],
   node: NodeSpec,
   label: string,
+  /** Who may be a member of it. undefined: not asked. */
+  members?: Iterable<string>,
 ): readonly Change[] {
   const existing = observed.find((role) => role.name === wanted.name);
   if (existing !== undefined && roleOptions(existing) === roleOptions(wanted)) return [];
@@ -65,7 +68,7 @@ export function diffRoleCopy(
       creates: existing === undefined,
       ...wording(what, `role ${quoteIdentifier(wanted.name)} as on the coordinator`),
       statements: [
-        ...(existing?.superuser === false && wanted.superuser ? [{ text: refuseMembers(wanted.name) }] : []),
+        ...(existing === undefined ? [] : refuseMembers(wanted, existing, members)),
         { text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` },
       ],
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
@@ -78,18 +81,16 @@ export function diffRoleCopy(
 
 /**
  * Whoever has CREATEROLE on a worker may make the role there first and be a member of it: with SUPERUSER the role would
- * make a superuser of its members (PostgreSQL documentation, "Role Membership").
+ * make a superuser of its members, whoever they are (PostgreSQL documentation, "Role Membership").
  */
-function refuseMembers(name: string): string {
-  return `DO ${quoteLiteral(`DECLARE members pg_catalog.text := (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(m.rolname), ', ' ORDER BY m.rolname)
-    FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member
-    WHERE g.rolname = ${quoteLiteral(name)} AND NOT m.rolsuper);
-BEGIN
-  IF members IS NOT NULL THEN
-    RAISE EXCEPTION 'SUPERUSER would reach members of role % on this node: %', pg_catalog.quote_ident(${quoteLiteral(name)}), members
-      USING HINT = 'Revoke the role from them there, or give it SUPERUSER there by hand.';
-  END IF;
-END`)}`;
+function refuseMembers(
+  wanted: ObservedRole,
+  existing: ObservedRole,
+  members: Iterable<string> | undefined,
+): readonly Statement[] {
+  if (wanted.superuser && !existing.superuser)
+    return [{ text: assertMembers(wanted.name, [], 'SUPERUSER would reach') }];
+  return members === undefined ? [] : [{ text: assertMembers(wanted.name, members, 'Nobody declared the') }];
 }
 
 function roleOptions(role: ObservedRole): string {

@@ -3,7 +3,7 @@ import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
-import { givesRights, grantMembership, type ObservedMemberships } from './membership.ts';
+import { assertMembers, givesRights, grantMembership, type ObservedMemberships } from './membership.ts';
 import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
 import { wording } from './wording.ts';
 
@@ -64,15 +64,22 @@ export function diffUser(
   node: NodeSpec,
   /** server_version_num of the node. */
   serverVersion: number,
+  /** Who may be a member of it. undefined: not asked. */
+  members?: Iterable<string>,
 ): readonly Change[] {
   return [
-    ...diffRole(user, observed, node),
+    ...diffRole(user, observed, node, members),
     ...diffMemberships(user.role.name, user.groups, memberships, node, serverVersion),
   ];
 }
 
 /** The role itself: its attributes and its password. */
-export function diffRole({ role }: WantedUser, observed: readonly ObservedRole[], node: NodeSpec): readonly Change[] {
+export function diffRole(
+  { role }: WantedUser,
+  observed: readonly ObservedRole[],
+  node: NodeSpec,
+  members?: Iterable<string>,
+): readonly Change[] {
   const name = quoteIdentifier(role.name);
   const existing = observed.find((candidate) => candidate.name === role.name);
   const options = roleAttributes(role);
@@ -90,7 +97,12 @@ export function diffRole({ role }: WantedUser, observed: readonly ObservedRole[]
         verb,
         `${verb === 'change' ? 'the password of ' : ''}role ${name}${existing === undefined || differing.length === 0 ? '' : ` (${[...differing, ...(newVerifier === undefined ? [] : ['PASSWORD'])].join(', ')})`}`,
       ),
-      statements: roleStatements(existing === undefined ? 'CREATE' : 'ALTER', role.name, differing, newVerifier),
+      statements: [
+        ...(existing === undefined || members === undefined
+          ? []
+          : [{ text: assertMembers(role.name, members, 'Nobody declared the') }]),
+        ...roleStatements(existing === undefined ? 'CREATE' : 'ALTER', role.name, differing, newVerifier),
+      ],
       failure: `Failed to ${what} role '${role.name}'`,
       doneOnRetry: [SQLSTATE.duplicateObject],
       secret: true,

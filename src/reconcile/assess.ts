@@ -1,7 +1,7 @@
 import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
-import { observeManagedRoles } from './observeAgain.ts';
+import { observeManagedRoles } from './observeMembers.ts';
 import { check, type Given, observeAtOneVersion, withInitSql } from './observeSituation.ts';
 import { type DatabasePlan, planDatabase } from './planDatabase.ts';
 import type { Run } from './run.ts';

@@ -30,7 +30,7 @@ import { observeHarmfulSettings } from '../objects/harmfulSetting.ts';
 import { observeIdentities } from '../objects/identity.ts';
 import { observeInvalidIndexes } from '../objects/invalidIndex.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
-import { observeMemberships } from '../objects/membership.ts';
+import { observeMembers, observeMemberships } from '../objects/membership.ts';
 import { observeMetadataParts } from '../objects/metadataParts.ts';
 import { observePosition, observeRecordedPositions } from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
@@ -70,6 +70,7 @@ export function serverScript(
     observeServer(),
     observeRoles([...roles, ...monitors]),
     observeMemberships([...users, ...monitors]),
+    observeMembers([...roles, ...monitors]),
     ...(exporter === undefined ? [] : [observeExporter(exporter)]),
     observeDatabaseGrants(database.name),
     observeUserParameters(database.name, users),
@@ -140,7 +141,7 @@ export function shardDetailsScript(): string {
 }
 
 export function rolesScript(names: readonly string[]): string {
-  return observationScript([observeRoles(names), observeMemberships(names)]);
+  return observationScript([observeRoles(names), observeMemberships(names), observeMembers(names)]);
 }
 
 /**

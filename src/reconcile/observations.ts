@@ -15,7 +15,7 @@ import type { ObservedExtension } from '../objects/extension.ts';
 import type { ObservedHarmfulSetting } from '../objects/harmfulSetting.ts';
 import type { ObservedIdentities } from '../objects/identity.ts';
 import type { InvalidIndexes } from '../objects/invalidIndex.ts';
-import type { ObservedMemberships } from '../objects/membership.ts';
+import type { ObservedMembers, ObservedMemberships } from '../objects/membership.ts';
 import type { MetadataDigests } from '../objects/metadataParts.ts';
 import type { ObservedPosition, RecordedPosition } from '../objects/nodePosition.ts';
 import type { KnownParameter, ObservedParameters } from '../objects/parameter.ts';
@@ -35,6 +35,8 @@ export interface ServerObservation extends UnknownOptions, MissingLibraries {
   readonly settings: ServerSettings;
   readonly roles: readonly ObservedRole[];
   readonly memberships: ObservedMemberships;
+  /** Absent: not observed. */
+  readonly members?: ObservedMembers;
   /** null: the database is not there. */
   readonly databaseGrants: ObservedDatabaseGrants | null;
   readonly userParameters: ObservedUserParameters;
@@ -118,8 +120,9 @@ export interface ShardDetails {
   readonly gaps: readonly ShardGap[];
 }
 
-/** Some roles of one server, with what they are members of. */
+/** Some roles of one server, with what they are members of, and who is a member of them. */
 export interface RolesObservation {
   readonly roles: readonly ObservedRole[];
   readonly memberships: ObservedMemberships;
+  readonly members: ObservedMembers;
 }

@@ -3,12 +3,12 @@ import { byGroup } from '../concurrency/parallel.ts';
 import { rolesOf } from '../objects/user.ts';
 import type { Redactor } from '../report/redact.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import { observeDatabaseOf, observeParametersOf, observeRolesOf, observeServerOf } from './observe.ts';
+import { observeDatabaseOf, observeParametersOf, observeServerOf } from './observe.ts';
+import { observeManagedRoles, refuseMembers } from './observeMembers.ts';
 import { type Passwords, wantedRoles } from './observeSituation.ts';
 import type { Run } from './run.ts';
 import { inside, type Situation, withInside } from './situation.ts';
 import type { Observable } from './work.ts';
-import { namesOfManagedRoles } from './works/registration.ts';
 
 /** What a situation becomes with newer knowledge. A function, because other nodes are observed at the same time. */
 type Update = (latest: Situation) => Situation;
@@ -36,6 +36,7 @@ export async function observeAgain(
         observeServerOf(run, node, database, roles, exporter),
       );
       const wanted = wantedRoles(database, exporter, servers, passwords, redactor);
+      await refuseMembers({ ...situation, servers, ...wanted }, run);
       return (latest) => ({ ...latest, servers, ...wanted });
     }
     case 'contents':
@@ -80,12 +81,4 @@ async function observeParameters({ database, topology }: Situation, run: Run): P
 async function observeContents(nodes: readonly NodeSpec[], { database }: Situation, run: Run): Promise<Update> {
   const observed = await byGroup(nodes, (node) => observeDatabaseOf(run, node, database));
   return (latest) => ({ ...latest, inside: new Map([...latest.inside, ...observed]) });
-}
-
-/** Roles that Citus would copy to the workers. `plan` asks for them too: nothing else has observed them. */
-export async function observeManagedRoles(situation: Situation, run: Run): Promise<Update> {
-  const names = namesOfManagedRoles(situation);
-  if (names.length === 0) return (latest) => latest;
-  const managedRoles = await byGroup(databaseNodes(situation.topology), (node) => observeRolesOf(run, node, names));
-  return (latest) => ({ ...latest, managedRoles });
 }

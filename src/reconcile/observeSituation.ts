@@ -18,6 +18,7 @@ import { carryingStep } from './carrying.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
 import { observeAvailabilityOf, observeCarriedCodeOf, observeDatabaseOf, observeServerOf } from './observe.ts';
+import { observeManagedRoles, undeclaredMembers } from './observeMembers.ts';
 import { observeShardFaults } from './observeShardFaults.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { GivenScript } from './prepareScripts.ts';
@@ -145,9 +146,11 @@ export async function check(run: Run, situation: Situation): Promise<Preflight> 
     carryingStep(situation) === undefined
       ? undefined
       : await byGroup(holding, (node) => observeCarriedCodeOf(run, node));
-  const result = preflight(situation, available, carried);
-  if (result.problems.length > 0) throw preflightFailure(situation.database.name, result.problems);
-  return result;
+  const { warnings, problems: found } = preflight(situation, available, carried);
+  const problems = [...found, ...(await undeclaredMembers(situation, run))];
+  if (problems.length > 0) throw preflightFailure(situation.database.name, problems);
+  await observeManagedRoles(situation, run);
+  return { problems, warnings };
 }
 
 /** The same situation with what to do with initSQL; refuses if what was executed is no prefix of the script. */

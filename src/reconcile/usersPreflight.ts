@@ -4,6 +4,7 @@ import { exporterProblems } from '../objects/exporter.ts';
 import { groupProblems, userProblems } from '../objects/user.ts';
 import { userParameterProblems } from '../objects/userParameter.ts';
 import { label, type Situation, server } from './situation.ts';
+import { memberWarnings } from './undeclaredMembers.ts';
 
 export function usersPreflight(situation: Situation): {
   readonly problems: readonly Problem[];
@@ -25,9 +26,12 @@ export function usersPreflight(situation: Situation): {
       ...groupProblems(database, roles, label(situation, topology.coordinator)),
       ...userParameterProblems(database, knownParameters, situation.spec.cluster.citus),
     ],
-    warnings: withoutPassword.map(
-      ({ spec }) =>
-        `User '${spec.name}' has no password: it can log in only where pg_hba.conf asks for none, and through workers not at all`,
-    ),
+    warnings: [
+      ...withoutPassword.map(
+        ({ spec }) =>
+          `User '${spec.name}' has no password: it can log in only where pg_hba.conf asks for none, and through workers not at all`,
+      ),
+      ...memberWarnings(situation),
+    ],
   };
 }

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { assertMembers } from '../../src/objects/membership.ts';
 import { firstValue } from '../support/catalog.ts';
 import { query } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
@@ -26,6 +27,8 @@ test.beforeAll(async ({ laboratory }) => {
   scene = await laboratory.scene('shop');
   powers = await laboratory.powers();
 });
+
+const UNDECLARED = 'has members that nobody declared, and that the coordinator does not have';
 
 const ROGUE = 'pg_dist_node (nodeid, groupid, nodename, nodeport, isactive, hasmetadata, metadatasynced)';
 
@@ -138,13 +141,88 @@ test('a superuser of the coordinator that a role with CREATEROLE made on a worke
   await query(cluster, 1, 'postgres', 'SET ROLE mary; CREATE ROLE boss; GRANT boss TO mary');
   const { code, stdout, stderr } = await scene.runOn('bossy', ['apply'], { owner: 'boss' });
   expect({ code, text: stdout + stderr }).toEqual({
-    code: 1,
-    text: expect.stringContaining('SUPERUSER would reach members of role boss on this node: mary'),
+    code: 3,
+    text: expect.stringContaining(`Role 'boss' ${UNDECLARED}: mary`),
   });
+  await expect(query(cluster, 1, 'postgres', assertMembers('boss', [], 'SUPERUSER would reach'))).rejects.toThrow(
+    'SUPERUSER would reach members of role boss on this node: mary',
+  );
   const isSuperuser = "SELECT rolsuper FROM pg_roles WHERE rolname = 'boss'";
   expect(await firstValue(cluster, 1, 'postgres', isSuperuser)).toBe(false);
   await query(cluster, 1, 'postgres', 'REVOKE boss FROM mary CASCADE');
   const mended = await scene.runOn('bossy', ['apply'], { owner: 'boss' });
   expect({ code: mended.code, text: mended.stdout + mended.stderr }).toMatchObject({ code: 0 });
   expect(await firstValue(cluster, 1, 'postgres', isSuperuser)).toBe(true);
+});
+
+test('a user, and the group of a user, that a role with CREATEROLE made on a worker first: she is named, and nothing is made', async ({
+  laboratory,
+}) => {
+  const { cluster, passwordFile } = laboratory;
+  await query(cluster, 0, 'postgres', 'CREATE ROLE office');
+  await query(
+    cluster,
+    2,
+    'postgres',
+    `SET ROLE mary; CREATE ROLE clerk; GRANT clerk TO mary;
+    CREATE ROLE office; CREATE ROLE friends; GRANT friends TO mary; GRANT office TO friends`,
+  );
+  const clerk = { name: 'clerk', passwordFile, access: 'readWrite', memberOf: ['office'] };
+  const entry = { users: [scene.user, clerk] };
+  for (const command of ['plan', 'apply']) {
+    const { code, stdout, stderr } = await scene.run([command], entry);
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 3,
+      text: expect.stringMatching(
+        new RegExp(`Role 'clerk' ${UNDECLARED}: mary[\\s\\S]*Role 'office' ${UNDECLARED}: friends, mary`),
+      ),
+    });
+    expect(await query(cluster, 0, 'postgres', "SELECT FROM pg_roles WHERE rolname = 'clerk'")).toEqual([]);
+    const advice = (stdout + stderr).match(/REVOKE .*? CASCADE/g) ?? [];
+    expect(advice).toHaveLength(2);
+    if (command === 'apply') await query(cluster, 2, 'postgres', advice.join(';'));
+  }
+  const { code, stdout, stderr } = await scene.run(['apply'], entry);
+  expect({ code, text: stdout + stderr }).toMatchObject({ code: 0 });
+  expect(
+    await firstValue(
+      cluster,
+      2,
+      'postgres',
+      "SELECT pg_has_role('mary', 'clerk', 'MEMBER') OR pg_has_role('mary', 'office', 'MEMBER')",
+    ),
+  ).toBe(false);
+});
+
+test('a member that the coordinator has as well is none of anybody else', async ({ laboratory }) => {
+  const { cluster, passwordFile } = laboratory;
+  const entry = { users: [scene.user, { name: 'porter', passwordFile, access: 'readOnly' }] };
+  for (const group of [0, 1])
+    await query(cluster, group, 'postgres', 'SET ROLE mary; CREATE ROLE porter; GRANT porter TO mary');
+  const { code, stdout, stderr } = await scene.run(['apply'], entry);
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 0,
+    text: expect.stringContaining("Role 'porter' exists, and its members get what it is given: mary"),
+  });
+  // By then it is as declared, and nothing is given.
+  expect((await scene.run(['apply'], entry)).stdout).not.toContain('its members get');
+});
+
+test('a role that Citus would carry to a worker that joins, made there first', async ({ skip, laboratory }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in manages no roles');
+  const branch = await laboratory.scene('branch', { groups: [0, 1], more: { workerGroups: [1] } });
+  await branch.provoke(0, 'CREATE ROLE keeper');
+  await query(cluster, 2, 'postgres', 'SET ROLE mary; CREATE ROLE keeper; GRANT keeper TO mary');
+  for (const command of ['plan', 'apply']) {
+    const { code, stdout, stderr } = await branch.run([command], { workerGroups: [1, 2] });
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 3,
+      text: expect.stringContaining(`Role 'keeper' ${UNDECLARED}: mary`),
+    });
+  }
+  expect(await query(cluster, 2, 'postgres', "SELECT FROM pg_database WHERE datname = 'branch'")).toEqual([]);
+  await query(cluster, 2, 'postgres', 'REVOKE keeper FROM mary CASCADE');
+  const { code, stdout, stderr } = await branch.run(['apply'], { workerGroups: [1, 2] });
+  expect({ code, text: stdout + stderr }).toMatchObject({ code: 0 });
 });

@@ -3,6 +3,7 @@ import type { Change } from '../../objects/change.ts';
 import { diffExporter } from '../../objects/exporter.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { type Situation, server } from '../situation.ts';
+import { mayBeMembers } from '../undeclaredMembers.ts';
 import type { DatabaseWork } from './databaseWork.ts';
 
 /** Of the servers, whatever the database: every run sees to it, since no other one would. */
@@ -22,5 +23,6 @@ export const exporter: DatabaseWork = {
 function exporterItems(situation: Situation, node: NodeSpec): readonly Change[] {
   if (situation.exporter === undefined) return [];
   const { roles, memberships, exporter, settings } = server(situation, node);
-  return diffExporter(situation.exporter, roles, memberships, exporter, node, settings.version);
+  const members = mayBeMembers(situation, situation.exporter.role.name, node);
+  return diffExporter(situation.exporter, roles, memberships, exporter, node, settings.version, members);
 }

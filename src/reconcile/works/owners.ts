@@ -2,6 +2,7 @@ import type { Item } from '../../objects/change.ts';
 import { diffRoleCopy, ownersOf } from '../../objects/role.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { isDeclared, label, type Situation, server } from '../situation.ts';
+import { mayBeMembers } from '../undeclaredMembers.ts';
 import type { DatabaseWork } from './databaseWork.ts';
 
 /** Roles belong to servers: workers that the database leaves out get them as well. */
@@ -20,6 +21,9 @@ export function roleItems(situation: Situation, node: NodeSpec): readonly Item[]
   );
   return owners.flatMap((name) => {
     const role = known.find((candidate) => candidate.name === name);
-    return role === undefined ? [] : diffRoleCopy(role, server(situation, node).roles, node, label(situation, node));
+    const members = mayBeMembers(situation, name, node);
+    return role === undefined
+      ? []
+      : diffRoleCopy(role, server(situation, node).roles, node, label(situation, node), members);
   });
 }

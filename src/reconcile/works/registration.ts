@@ -8,6 +8,7 @@ import { diffShouldHaveShards } from '../../objects/nodeShards.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, label, type Situation } from '../situation.ts';
 import { staleWorkers } from '../staleWorkers.ts';
+import { allowedIn } from '../undeclaredMembers.ts';
 import { line } from '../work.ts';
 import { type DatabaseWork, onCoordinator, onWorkers } from './databaseWork.ts';
 
@@ -26,7 +27,8 @@ function managedRoleItems(situation: Situation, worker: NodeSpec): readonly Chan
   const wanted = situation.managedRoles?.get(situation.topology.coordinator.group);
   const observed = situation.managedRoles?.get(worker.group);
   if (wanted === undefined || observed === undefined || !registrationItems(situation).some(isChange)) return [];
-  return diffManagedRoles(wanted, observed, worker, label(situation, worker));
+  const members = allowedIn(situation.database, wanted.members);
+  return diffManagedRoles(wanted, observed, worker, label(situation, worker), members);
 }
 
 /** The roles that Citus would copy to the workers while it registers them; none if it registers none. */

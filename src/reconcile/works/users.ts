@@ -6,6 +6,7 @@ import { diffRoleCopy } from '../../objects/role.ts';
 import { diffUser } from '../../objects/user.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, isDeclared, isPlain, label, type Situation, server } from '../situation.ts';
+import { mayBeMembers } from '../undeclaredMembers.ts';
 import { type DatabaseWork, onDatabaseNodes } from './databaseWork.ts';
 
 export const users: DatabaseWork = {
@@ -30,7 +31,9 @@ function userItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const { roles, memberships, settings } = server(situation, node);
   return [
     ...(node.group === 0 ? [] : groupItems(situation, node)),
-    ...situation.users.flatMap((user) => diffUser(user, roles, memberships, node, settings.version)),
+    ...situation.users.flatMap((user) =>
+      diffUser(user, roles, memberships, node, settings.version, mayBeMembers(situation, user.role.name, node)),
+    ),
   ];
 }
 
@@ -40,7 +43,9 @@ function groupItems(situation: Situation, node: NodeSpec): readonly Change[] {
   const groups = new Set(situation.users.flatMap((user) => user.groups));
   return server(situation, situation.topology.coordinator)
     .roles.filter(({ name }) => groups.has(name) && !name.startsWith('pg_') && !isDeclared(situation, name))
-    .flatMap((role) => diffRoleCopy(role, roles, node, label(situation, node)))
+    .flatMap((role) =>
+      diffRoleCopy(role, roles, node, label(situation, node), mayBeMembers(situation, role.name, node)),
+    )
     .map(({ starting: _, ...change }) => change);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { diffManagedRoles } from '../../../src/objects/distributedRole.ts';
-import type { ObservedMembership } from '../../../src/objects/membership.ts';
+import { allowedMembers, type ObservedMembership } from '../../../src/objects/membership.ts';
 import { role, sqlOf, W1 } from '../reconcile/situations.ts';
 
 /** Memberships of roles that nobody declares, as a worker that joins gets them. */
@@ -49,5 +49,26 @@ describe('before PostgreSQL 16', () => {
       'REVOKE ADMIN OPTION FOR "office" FROM "clerk"',
     ]);
     expect(copied(member(OLD), [member(OLD)])).toEqual([]);
+  });
+});
+
+describe('who may be a member of a role on a worker', () => {
+  const declared = new Map([
+    ['clerk', ['office']],
+    ['trainee', ['clerk']],
+    ['guest', []],
+  ]);
+
+  test.each([
+    ['office', {}, ['clerk', 'trainee']],
+    ['clerk', {}, ['trainee']],
+    ['guest', {}, []],
+    ['guest', { guest: ['dba'] }, ['dba']],
+    // Members of members, as the coordinator has them.
+    ['office', { clerk: ['dba'], office: ['board'] }, ['board', 'clerk', 'dba', 'trainee']],
+    // A role that only the coordinator knows, with a declared member.
+    ['guest', { guest: ['clerk'] }, ['clerk', 'trainee']],
+  ])('%s, where the coordinator has %j', (name, onCoordinator, expected) => {
+    expect([...allowedMembers(name, onCoordinator, declared)].toSorted()).toEqual(expected);
   });
 });
