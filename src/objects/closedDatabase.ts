@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { ManagedRow } from './bookkeeping.ts';
 import type { Change } from './change.ts';
+import { initSqlLogin } from './initSqlRole.ts';
 import { isShared } from './superuserSetting.ts';
 import { wording } from './wording.ts';
 
@@ -10,13 +11,21 @@ export function hasInitSql({ initSQL, initSQLFrom }: DatabaseSpec): boolean {
 }
 
 /**
- * While initSQL runs as superuser in a new database, nobody else may get in: an owner who connects in time could put a
- * function or a trigger where the next statement meets it. So the database is made with CONNECTION LIMIT 0, which
- * superusers are exempt from (PostgreSQL documentation, CREATE DATABASE), and belongs to the superuser for that long,
- * because an owner may lift the limit from any other database.
+ * While initSQL, or the script of an extension, runs as superuser in a new database, nobody else may get in: an owner who
+ * connects in time could put a function or a trigger where the next statement meets it. So the database is made with
+ * CONNECTION LIMIT 0, which superusers are exempt from (PostgreSQL documentation, CREATE DATABASE), and belongs to the
+ * superuser for that long, because an owner may lift the limit from any other database. Citus' own scripts need no such
+ * care: their search_path is pg_catalog (citus.control).
  */
 export function closesFirst(database: DatabaseSpec, superuser: string): boolean {
-  return hasInitSql(database) && database.initSQLRole === undefined && isShared(database, superuser);
+  const runsAsSuperuser =
+    database.extensions.length > 0 || (hasInitSql(database) && initSqlLogin(database, superuser) === undefined);
+  return runsAsSuperuser && isShared(database, superuser);
+}
+
+/** initSQL has to log in as somebody who is not let in before. */
+export function opensBeforeInitSql(database: DatabaseSpec, superuser: string): boolean {
+  return hasInitSql(database) && initSqlLogin(database, superuser) !== undefined;
 }
 
 /** The bookkeeping says `creating` with an OID as long as the database is closed, so that a resumed run knows. */
@@ -24,7 +33,7 @@ export function isStillClosed(database: DatabaseSpec, superuser: string, row: Ma
   return row?.state === 'creating' && (row.oid !== null || closesFirst(database, superuser));
 }
 
-/** On one node, after initSQL. */
+/** On one node, when what runs as superuser is through. */
 export function openDatabase(database: DatabaseSpec, superuser: string, citus: boolean, node: NodeSpec): Change {
   const name = quoteIdentifier(database.name);
   // ALTER DATABASE OWNER hands the superuser's own rights over as well (PostgreSQL: aclnewowner()); see access.ts.

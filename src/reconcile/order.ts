@@ -3,7 +3,16 @@ import { isPlain, type Situation, server } from './situation.ts';
 import { kindsOf, type Step } from './work.ts';
 import { authentication, authinfo } from './works/authentication.ts';
 import { tableOwnerRights } from './works/databaseAccess.ts';
-import { coordinatorDatabase, intent, opened, opening, superuserSettings, workerDatabase } from './works/databases.ts';
+import {
+  coordinatorDatabase,
+  intent,
+  opened,
+  openedFirst,
+  opening,
+  openingFirst,
+  superuserSettings,
+  workerDatabase,
+} from './works/databases.ts';
 import type { DatabaseWork } from './works/databaseWork.ts';
 import { everywhere } from './works/everywhere.ts';
 import { exporter } from './works/exporter.ts';
@@ -98,7 +107,17 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       title: () => 'Running custom initialization SQL...',
       planned: () => 'Run custom initialization SQL',
     },
-    works: [initSql, opening, opened, rights, shardRights, tableOwnerRights, superuserSettings],
+    works: [
+      openingFirst,
+      openedFirst,
+      initSql,
+      opening,
+      opened,
+      rights,
+      shardRights,
+      tableOwnerRights,
+      superuserSettings,
+    ],
   },
   {
     heading: { number: 8, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },
@@ -145,7 +164,7 @@ const PLAIN_ORDER: readonly Step<Situation>[] = [
       title: () => 'Running custom initialization SQL...',
       planned: () => 'Run custom initialization SQL',
     },
-    works: [initSql, unnamed(opening), opened, unnamed(rights)],
+    works: [unnamed(openingFirst), openedFirst, initSql, unnamed(opening), opened, unnamed(rights)],
   },
   {
     heading: { number: 6, title: () => 'Setting database parameters...', planned: () => 'Set database parameters' },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { markSession } from '../../src/initSql/marker.ts';
 import { splitScript } from '../../src/initSql/splitScript.ts';
@@ -19,6 +20,7 @@ let powers: unknown;
 /** A database in which she may make objects in a schema of her own alone, and superusers were careless. */
 let side: Scene;
 const FIRST = 'CREATE TABLE public.ours (a int)';
+const ALONE = 'SET citus.enable_ddl_propagation = off;';
 const ON_THE_SIDE = `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}; CREATE TABLE t (a int); CREATE TYPE row_type AS (a int)`;
 
 beforeAll(async () => {
@@ -336,6 +338,81 @@ test('nobody but superusers gets in before initSQL is through, also when a run d
   expect({ code: again.code, text: again.stdout }).toEqual({ code: 0, text: expect.any(String) });
 });
 
+describe('scripts of extensions in a new database', () => {
+  const stopping = new AbortController();
+  const STATE = "SELECT datdba::regrole || ' ' || datconnlimit FROM pg_database WHERE datname = 'infant'";
+
+  /** Comes in again and again, and says whether the extension was there. */
+  async function comeIn(group: number, met: (extension: boolean) => void): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const client = await connect(laboratory.cluster, group, 'infant', { name: MALLORY, password: PASSWORD });
+        const { rows } = await client.query("SELECT FROM pg_extension WHERE extname = 'fuzzystrmatch'");
+        met(rows.length === 1);
+        await client.end();
+      } catch {
+        // It is not there yet, or closed.
+      }
+      await sleep(10);
+    }
+  }
+
+  test('nobody but superusers gets in before they are through, also when a run dies in one', async () => {
+    const { cluster } = laboratory;
+    for (const { group } of cluster.nodes) {
+      await query(cluster, group, 'postgres', 'CREATE DATABASE mold');
+      await query(
+        cluster,
+        group,
+        'mold',
+        "CREATE FUNCTION public.soundex(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+      );
+    }
+    const met: { readonly group: number; readonly extension: boolean }[] = [];
+    const groups = () => new Set(met.map(({ group }) => group)).size;
+    const loops = cluster.nodes.map(({ group }) => comeIn(group, (extension) => met.push({ group, extension })));
+    try {
+      const entry = { users: [scene.user], template: 'mold', extensions: ['fuzzystrmatch'] };
+      const broken = await scene.runOn('infant', ['apply'], entry);
+      expect({ code: broken.code, text: broken.stdout + broken.stderr }).toEqual({
+        code: 1,
+        text: expect.stringContaining('(SQLSTATE 42723)'),
+      });
+      for (const { group } of cluster.nodes) {
+        expect(await firstValue(cluster, group, 'postgres', STATE)).toBe('postgres 0');
+        await query(cluster, group, 'infant', `${ALONE} DROP FUNCTION public.soundex(text)`);
+      }
+      const mended = await scene.runOn('infant', ['apply'], entry);
+      expect({ code: mended.code, text: mended.stdout + mended.stderr }).toEqual({
+        code: 0,
+        text: expect.stringContaining('Opening database "infant" to its owner "mallory" and its users on '),
+      });
+      await expect.poll(groups, { timeout: 30_000 }).toBe(cluster.nodes.length);
+    } finally {
+      stopping.abort();
+      await Promise.all(loops);
+    }
+    expect(met.filter(({ extension }) => !extension)).toEqual([]);
+    for (const { group } of cluster.nodes) {
+      expect(await firstValue(cluster, group, 'postgres', STATE)).toBe(`${MALLORY} -1`);
+    }
+  });
+
+  test('where the owner logs in for initSQL, it is opened in front of that', async () => {
+    const entry = {
+      ...{ users: [scene.user], extensions: ['hstore'], initSQLRole: 'owner' },
+      initSQL: "CREATE TABLE public.pairs (a hstore); INSERT INTO public.pairs VALUES ('a=>1')",
+    };
+    const { code, stdout, stderr } = await scene.runOn('toddler', ['apply'], entry);
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 0,
+      text: expect.stringMatching(/Opening database "toddler" [\s\S]*Custom SQL executed successfully as mallory!/),
+    });
+    const again = await scene.runOn('toddler', ['plan'], entry);
+    expect({ code: again.code, text: again.stdout + again.stderr }).toMatchObject({ code: 0 });
+  });
+});
+
 describe('a user to whom a superuser granted CREATE on a schema', () => {
   const GRANTED = `CREATE TABLE t (a int); GRANT CREATE ON SCHEMA public TO ${MALLORY}`;
   let granted: Scene;
@@ -383,7 +460,6 @@ describe('a user to whom a superuser granted CREATE on a schema', () => {
 
 describe('a user whose right to create was taken back', () => {
   const FIRST_OF_GONE = 'CREATE TABLE t (a int)';
-  const ALONE = 'SET citus.enable_ddl_propagation = off;';
   let gone: Scene;
 
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { bindToOid, recordIntent, recordOpening } from '../../objects/bookkeeping.ts';
 import { type Change, type Item, note } from '../../objects/change.ts';
-import { openDatabase } from '../../objects/closedDatabase.ts';
+import { openDatabase, opensBeforeInitSql } from '../../objects/closedDatabase.ts';
 import { diffDatabase } from '../../objects/database.ts';
 import type { ObservedParameters } from '../../objects/parameter.ts';
 import { diffSuperuserSettings, isShared } from '../../objects/superuserSetting.ts';
@@ -13,7 +13,7 @@ import { type DatabaseWork, onCoordinator, onDatabaseNodes, onWorkers } from './
 import { roleItems } from './owners.ts';
 import { lockingParameterItems } from './parameters.ts';
 
-/** The database on each server: before it has extensions, and once more when initSQL has come to its end. */
+/** The database on each server: before it has extensions, and once more when others may be let in. */
 
 /** Before anything is made: tells a half-made database of this program from one that existed before. */
 export const intent: DatabaseWork = { name: 'intent', nodes: onCoordinator, items: intentItems, log: 'lines' };
@@ -132,19 +132,33 @@ function openedByInitSql(situation: Situation, node: NodeSpec): readonly Change[
   return superuserSettingItems(situation, node);
 }
 
-/** Before that nobody but superusers gets in. */
-export const opening: DatabaseWork = { name: 'opening', nodes: onDatabaseNodes, items: openingItems, log: 'once' };
+/**
+ * Before that nobody but superusers gets in. Step 7: in front of initSQL where somebody else logs in for it, else after it.
+ */
+export const [openingFirst, openedFirst] = openings('before initSQL', true);
+export const [opening, opened] = openings('', false);
 
-/** Step 7, after initSQL. */
-function openingItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  const { user, citus } = situation.spec.cluster;
-  return closedFor(situation) === undefined ? [] : [openDatabase(situation.database, user, citus, node)];
-}
-
-export const opened: DatabaseWork = { name: 'opened', nodes: onCoordinator, items: openedItems, log: 'lines' };
-
-function openedItems(situation: Situation): readonly Change[] {
-  return closedFor(situation) === undefined
-    ? []
-    : [recordOpening(situation.database.name, situation.topology.coordinator)];
+function openings(when: string, beforeInitSql: boolean): readonly [DatabaseWork, DatabaseWork] {
+  const isDue = (situation: Situation) => {
+    const { database, spec } = situation;
+    return closedFor(situation) !== undefined && opensBeforeInitSql(database, spec.cluster.user) === beforeInitSql;
+  };
+  return [
+    {
+      name: `opening ${when}`.trim(),
+      nodes: onDatabaseNodes,
+      items: (situation, node) => {
+        const { user, citus } = situation.spec.cluster;
+        return isDue(situation) ? [openDatabase(situation.database, user, citus, node)] : [];
+      },
+      log: 'once',
+    },
+    {
+      name: `opened ${when}`.trim(),
+      nodes: onCoordinator,
+      items: (situation) =>
+        isDue(situation) ? [recordOpening(situation.database.name, situation.topology.coordinator)] : [],
+      log: 'lines',
+    },
+  ];
 }

@@ -65,6 +65,12 @@ describe('an absent database', () => {
         + c: register w1:5432 (group 1), w2:5432 (group 2)
         + c: create schema "analytics" owned by "app"
 
+      Step 7: Run custom initialization SQL
+        ~ c: open database "skymap" to its owner "app" and its users
+        ~ w1: open database "skymap" to its owner "app" and its users
+        ~ w2: open database "skymap" to its owner "app" and its users
+        ~ c: record the opening of database "skymap" (citus_databases.managed_database)
+
       Step 8: Set database parameters
         ~ c: set parameter timezone of database "skymap" to 'UTC'
         ~ c: set parameter search_path of database "skymap" to 'analytics,public'
