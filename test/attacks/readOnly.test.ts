@@ -44,6 +44,22 @@ test.for([
   await Promise.all(waits);
 });
 
+test('the lock where a run without superuser would take it: not a moment is lost', async ({ mallory }) => {
+  const client = await mallory('shop');
+  await client.query(`SELECT pg_advisory_lock(${databaseLock('shop').key})`);
+  const { code, stdout, stderr, milliseconds } = await scene.run(['apply'], {
+    comment: 'held in its own database',
+    maxAttempts: 60,
+  });
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 0,
+    text: expect.stringMatching(/Ended a session that held up this run and is not a superuser's.*[\s\S]*is ready!/),
+  });
+  // A run of the owner's would be waited for 60 s.
+  expect(milliseconds).toBeLessThan(50_000);
+  await client.end().catch(() => undefined);
+});
+
 test('a reconnect loop on the lock: a run gets it before its deadline', async ({ mallory }) => {
   const stop = new AbortController();
   const loop = async () => {

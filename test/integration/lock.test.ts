@@ -224,11 +224,12 @@ describe('runs as superuser and runs without one, which take the lock in the dec
   test.beforeAll(async ({ cluster }) => {
     await query(cluster, 0, 'postgres', "CREATE ROLE sharer LOGIN PASSWORD 'of the sharer'");
     await query(cluster, 0, 'postgres', 'CREATE DATABASE shared OWNER sharer');
+    await query(cluster, 0, 'postgres', "CREATE ROLE guest LOGIN PASSWORD 'of the sharer'");
   });
 
-  async function sharer(cluster: Parameters<typeof clusterSpec>[0]): Promise<Session> {
+  async function sharer(cluster: Parameters<typeof clusterSpec>[0], user = 'sharer'): Promise<Session> {
     const place = { node: clusterSpec(cluster).coordinator, database: 'shared' };
-    const as = { ...access, user: 'sharer', password: 'of the sharer' };
+    const as = { ...access, user, password: 'of the sharer' };
     const session = await connect(place, as, { applicationName: 'citus-databases apply shared' });
     sessions.push(session);
     return session;
@@ -271,6 +272,25 @@ describe('runs as superuser and runs without one, which take the lock in the dec
     });
     expect(ended).toEqual([owner.backendPid]);
     expect(failure.message).toContain('was lost on the way');
+  });
+
+  test('who may only connect does not hold a superuser up, nor end the wait for a run', async ({ cluster, open }) => {
+    const [superuser, guest, owner] = [await open(), await sharer(cluster, 'guest'), await sharer(cluster)];
+    const ended: number[] = [];
+    const waited: number[] = [];
+    const options = {
+      ...{ ...soon(30_000), elsewhere: ofOthers },
+      onEnded: ({ pid }: LockHolder) => ended.push(pid),
+      onWait: ({ pid }: LockHolder) => waited.push(pid),
+    };
+    const take = 'SELECT pg_advisory_lock_shared($1::bigint)';
+    for (const session of [guest, owner]) await session.query(take, [lock.key]);
+    const superusers = withLock(superuser, lock, options, async () => 'taken');
+    await expect.poll(() => waited).toEqual([owner.backendPid]);
+    expect(ended).toEqual([guest.backendPid]);
+    await owner.close();
+    expect(await superusers).toBe('taken');
+    expect(ended).toEqual([guest.backendPid]);
   });
 
   test("nobody holds a run without superuser up in a superuser's name", async ({ cluster }) => {
