@@ -97,17 +97,29 @@ function letOwnerDoIt(owner: string, call: string): string {
 }
 
 /**
- * In the transaction of the step itself: the owner sees a run begin (pg_stat_activity) and may come in between. What is committed
- * between this question and Citus' own look, milliseconds later, is not noticed.
+ * In the transaction of the step itself: the owner sees a run begin (pg_stat_activity) and may come in between. Whoever makes a
+ * table locks the schema in ACCESS SHARE mode until the end of the transaction (PostgreSQL: namespace.c,
+ * RangeVarGetAndCheckCreationNamespace()). No statement of SQL takes a lock against that and keeps it; Citus' function
+ * does, and then finds that this is a tenant schema already (Citus: schema_based_sharding.c, citus_schema_distribute()). So
+ * it is entered as one for that call. What is found under the lock stays so until Citus has copied the tables.
  */
 function assertNothingOfOthers(schema: string): string {
-  return `DO ${quoteLiteral(`BEGIN
+  const oid = `${quoteLiteral(quoteIdentifier(schema))}::pg_catalog.regnamespace`;
+  const assertion = `
   IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ${quoteLiteral(schema)} AND NOT (${OF_SUPERUSER('c.relowner')} AND ${OF_SUPERUSER('n.nspowner')})) THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'the schema holds tables of others by now';
-  END IF;
+  END IF;`;
+  return `DO ${quoteLiteral(`BEGIN${assertion}
+  IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user) THEN RETURN; END IF;
+  INSERT INTO pg_catalog.pg_dist_schema (schemaid, colocationid) VALUES (${oid}, ${NO_COLOCATION});
+  PERFORM pg_catalog.citus_schema_distribute(${oid});
+  DELETE FROM pg_catalog.pg_dist_schema d WHERE d.schemaid = ${oid};${assertion}
 END`)}`;
 }
+
+/** One that no tables have; 0 would say that it is no tenant schema. */
+const NO_COLOCATION = 2_147_483_647;
 
 function doItYourself(call: string): string {
   return (

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { list } from '../support/catalog.ts';
+import { firstValue, list } from '../support/catalog.ts';
+import { connect } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
-import { PASSWORD } from './support/laboratory.ts';
+import { MALLORY, PASSWORD } from './support/laboratory.ts';
 import { overloads } from './support/names.ts';
 
 /** What an owner prepares for somebody else's hand: statements that are advised, another superuser's name, a run at work. */
@@ -85,4 +86,50 @@ test('another superuser owns the extension citus: what Citus does in that name m
   // Two rounds of Citus' daemons.
   await sleep(5_000);
   expect(await own.sprung()).toEqual([]);
+});
+
+test('a table that she makes in a schema before it becomes a tenant schema, and commits after that was looked at', async ({
+  skip,
+  laboratory,
+}) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in has no tenant schemas');
+  const own = await laboratory.scene('tenants');
+  await own.asClient('CREATE SCHEMA hers');
+  const schemas = { schemas: [{ name: 'hers', distributed: true }] };
+  const client = await connect(cluster, 0, 'tenants', { name: MALLORY, password: PASSWORD });
+  let outcome: ReturnType<typeof own.run>;
+  try {
+    await client.query('SET citus.enable_ddl_propagation = off; BEGIN');
+    await client.query(
+      `CREATE TABLE hers.t (a int CHECK (a > 0 AND ${own.trap('tenant')})); INSERT INTO hers.t VALUES (1)`,
+    );
+    outcome = own.run(['apply'], schemas);
+    const waiting = "SELECT count(*)::int FROM pg_locks WHERE locktype = 'object' AND NOT granted";
+    await expect.poll(() => firstValue(cluster, 0, 'tenants', waiting), { timeout: 60_000 }).toBe(1);
+    await client.query('COMMIT');
+  } finally {
+    await client.end();
+  }
+  const { code, stdout, stderr } = await outcome;
+  expect({ code, sprung: await own.sprung(), text: stdout + stderr }).toEqual({
+    code: 1,
+    sprung: [],
+    text: expect.stringContaining('the schema holds tables of others by now'),
+  });
+  expect(await firstValue(cluster, 0, 'tenants', 'SELECT count(*)::int FROM pg_dist_schema')).toBe(0);
+  const again = await own.run(['apply'], schemas);
+  expect({ code: again.code, text: again.stdout + again.stderr }).toEqual({
+    code: 3,
+    text: expect.stringContaining("Schema 'hers' holds tables of others"),
+  });
+  // Empty, it becomes one; and the trap was one that works.
+  await own.provoke(0, 'INSERT INTO hers.t VALUES (2)');
+  expect(await own.sprung()).toEqual(['tenant']);
+  await own.asClient('SET citus.enable_ddl_propagation = off; DROP TABLE hers.t');
+  const empty = await own.run(['apply'], schemas);
+  expect({ code: empty.code, text: empty.stdout + empty.stderr }).toMatchObject({ code: 0 });
+  expect(await firstValue(cluster, 0, 'tenants', 'SELECT schemaid::regnamespace::text FROM pg_dist_schema')).toBe(
+    'hers',
+  );
 });
