@@ -108,7 +108,7 @@ function assertNothingOfOthers(schema: string): string {
   const assertion = `
   IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ${quoteLiteral(schema)} AND NOT (${OF_SUPERUSER('c.relowner')} AND ${OF_SUPERUSER('n.nspowner')})) THEN
-    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'the schema holds tables of others by now';
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'the schema holds tables of others by now';
   END IF;`;
   return `DO ${quoteLiteral(`BEGIN${assertion}
   IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user) THEN RETURN; END IF;
