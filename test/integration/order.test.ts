@@ -232,7 +232,9 @@ test('a failed run reports what is done, what failed and what was never reached'
   for (const step of [1, 2, 3, 4, 5, 6]) {
     expect(statusOf(step).filter((line) => !line.endsWith(': done'))).toEqual([]);
   }
-  const [failed, ...after] = [...statusOf(7), ...statusOf(8)];
+  const [opening, opened, failed, ...after] = [...statusOf(7), ...statusOf(8)];
+  // Only with initSQLRole is there anything to do in front of initSQL.
+  expect([opening, opened]).toEqual(['opening before initSQL: done', 'opened before initSQL: done']);
   expect(failed).toBe('initSQL: failed');
   expect(after).toEqual(expect.arrayContaining(['parameters: notReached', 'comment: notReached']));
   expect(after.filter((line) => !line.endsWith(': notReached'))).toEqual([]);
