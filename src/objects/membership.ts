@@ -119,6 +119,11 @@ BEGIN
 END`)}`;
 }
 
+/** For CREATE ROLE, where the role is there on a second attempt: somebody else may have made it meanwhile. */
+export function confirmedMembers(role: string, allowed: Iterable<string> | undefined): { readonly confirm?: string } {
+  return allowed === undefined ? {} : { confirm: assertMembers(role, allowed, 'Nobody declared the') };
+}
+
 /** First PostgreSQL in which INHERIT and SET belong to each membership. */
 const WITH_OPTIONS = 160_000;
 

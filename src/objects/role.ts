@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Statement } from './change.ts';
-import { assertMembers } from './membership.ts';
+import { assertMembers, confirmedMembers } from './membership.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
@@ -74,6 +74,7 @@ export function diffRoleCopy(
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
       failure: `Failed to ${what} role '${wanted.name}'`,
       doneOnRetry: [SQLSTATE.duplicateObject],
+      ...confirmedMembers(wanted.name, wanted.superuser ? [] : members),
       secret: true,
     },
   ];

@@ -3,7 +3,13 @@ import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem, Statement } from './change.ts';
-import { assertMembers, givesRights, grantMembership, type ObservedMemberships } from './membership.ts';
+import {
+  assertMembers,
+  confirmedMembers,
+  givesRights,
+  grantMembership,
+  type ObservedMemberships,
+} from './membership.ts';
 import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
 import { wording } from './wording.ts';
 
@@ -105,6 +111,7 @@ export function diffRole(
       ],
       failure: `Failed to ${what} role '${role.name}'`,
       doneOnRetry: [SQLSTATE.duplicateObject],
+      ...confirmedMembers(role.name, members),
       secret: true,
     },
   ];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { diffManagedRoles } from '../../../src/objects/distributedRole.ts';
-import { allowedMembers, type ObservedMembership } from '../../../src/objects/membership.ts';
+import { allowedMembers, confirmedMembers, type ObservedMembership } from '../../../src/objects/membership.ts';
 import { role, sqlOf, W1 } from '../reconcile/situations.ts';
 
 /** Memberships of roles that nobody declares, as a worker that joins gets them. */
@@ -71,4 +71,9 @@ describe('who may be a member of a role on a worker', () => {
   ])('%s, where the coordinator has %j', (name, onCoordinator, expected) => {
     expect([...allowedMembers(name, onCoordinator, declared)].toSorted()).toEqual(expected);
   });
+});
+
+test('a role that somebody else made meanwhile: its members are asked for on the second attempt', () => {
+  expect(confirmedMembers('app', undefined)).toEqual({});
+  expect(confirmedMembers('app', ['boss']).confirm).toContain("<> ALL (ARRAY['boss']::pg_catalog.text[])");
 });
