@@ -15,6 +15,7 @@ import { median, medianRatio } from './statistics.ts';
  * (`--before`), and psql that reads the same catalogs on all nodes at once. All take turns, on the same database.
  *
  *     npm run bench:shards -- --workers 2,8,32 --shards 0,1000,10000 --before FOLDER/citus-databases.js
+ *     npm run bench:shards -- --workers 2 --tables 1000 --users 200 --shards 1000      # users who may read all tables
  */
 const { values } = parseArgs({
   options: {
@@ -23,9 +24,12 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     node: { type: 'string', default: process.execPath },
     before: { type: 'string' },
+    tables: { type: 'string', default: '20' },
+    users: { type: 'string', default: '0' },
   },
 });
-const TABLES = 20;
+const tables = Number(values.tables);
+const users = Number(values.users);
 const DATABASE = 'shards';
 const numbersOf = (text: string) => text.split(',').map(Number);
 
@@ -68,13 +72,15 @@ async function measureWith(workers: number): Promise<void> {
   });
   try {
     console.error(`${cluster.description}; ${cpus().length} cores; ${workers} workers`);
-    const spec = benchSpec(cluster, DATABASE);
+    const spec = withUsers(benchSpec(cluster, DATABASE));
     succeeded('apply', await program.run(['apply'], spec));
     let made = 0;
     for (const shards of numbersOf(values.shards)) {
       if (made === 0 && shards > 0) await makeTables(cluster);
       await addShards(cluster, made, shards);
       made = shards;
+      // Rights on the tables.
+      if (users > 0) succeeded('apply', await program.run(['apply'], spec));
       await onEach(cluster, (client) => client.query('VACUUM ANALYZE'));
       rows.push(await measureRuns(cluster, program, spec, workers, shards));
       print();
@@ -82,6 +88,17 @@ async function measureWith(workers: number): Promise<void> {
   } finally {
     await cluster.stop();
   }
+}
+
+/** Roles without a login, so that nothing but their rights is compared. */
+function withUsers(spec: unknown): unknown {
+  const { databases, ...rest } = spec as { readonly databases: readonly object[] };
+  const declared = Array.from({ length: users }, (_, index) => ({
+    name: `reader${index}`,
+    access: 'readOnly',
+    login: false,
+  }));
+  return { ...rest, databases: databases.map((database) => ({ ...database, users: declared })) };
 }
 
 async function measureRuns(
@@ -152,7 +169,7 @@ async function readCatalogs(cluster: LocalCluster): Promise<number | undefined> 
 async function makeTables(cluster: LocalCluster): Promise<void> {
   const client = await open(cluster, 0);
   try {
-    for (let index = 0; index < TABLES; index += 1) {
+    for (let index = 0; index < tables; index += 1) {
       await client.query(`CREATE TABLE t${index} (id bigint PRIMARY KEY, body text)`);
       await client.query(`SELECT create_distributed_table('t${index}', 'id', shard_count => 1)`);
     }
@@ -177,7 +194,7 @@ async function addShards(cluster: LocalCluster, from: number, to: number): Promi
         DECLARE own int := (SELECT groupid FROM pg_dist_local_group); name text;
         BEGIN
           FOR i IN ${first} .. ${last} LOOP
-            name := 't' || i % ${TABLES};
+            name := 't' || i % ${tables};
             INSERT INTO pg_dist_shard VALUES (name::regclass, 500000 + i, 't', i::text, i::text);
             INSERT INTO pg_dist_placement VALUES (700000 + i, 500000 + i, 1, 0, 1 + i % ${workers});
             IF own = 1 + i % ${workers} THEN
@@ -224,6 +241,8 @@ function print(): void {
     `\n${table(
       [
         'workers',
+        'tables',
+        'users',
         'shards',
         'unchanged apply',
         'before',
@@ -235,6 +254,8 @@ function print(): void {
       ],
       rows.map(({ workers, shards, now, before, psql, cpu, peakMegabytes }) => [
         String(workers),
+        String(tables),
+        String(users),
         String(shards),
         ms(now),
         ms(before),
