@@ -8,7 +8,8 @@ import { PIN_SEARCH_PATH } from './observe.ts';
  * granted on those that were there before.
  *
  * New members are those whose row in pg_depend is of this transaction. Scripts know no role of this server, so that a
- * grant to one whom default privileges name comes from there; to PUBLIC it may be the script's.
+ * grant to one whom default privileges name comes from there; to PUBLIC it may be the script's. Without a superuser the
+ * objects of a trusted extension may be a superuser's, whose grants only that one can take back.
  */
 export const ONLY_AUTHORS_RIGHTS: readonly string[] = [
   PIN_SEARCH_PATH,
@@ -28,7 +29,7 @@ BEGIN
         FROM pg_namespace n WHERE d.classid = 'pg_namespace'::regclass AND n.oid = d.objid) o
       CROSS JOIN LATERAL aclexplode(o.acl) a
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND d.xmin = pg_current_xact_id()::xid
-      AND a.grantee NOT IN (0, o.owner)
+      AND a.grantee NOT IN (0, o.owner) AND pg_has_role(o.owner, 'USAGE')
       AND EXISTS (SELECT FROM pg_default_acl f, aclexplode(f.defaclacl) g WHERE f.defaclrole = o.owner AND g.grantee = a.grantee)
   LOOP
     EXECUTE format('REVOKE ALL ON %s FROM %I', given.object, given.grantee);
