@@ -1,4 +1,4 @@
-import { furtherRows } from './constantRows.ts';
+import { furtherRows, type Rows } from './constantRows.ts';
 import { nextToken } from './lexer.ts';
 
 /**
@@ -19,7 +19,7 @@ export interface Pieces {
   /** The script with psql's commands and COPY's data replaced by blanks: all offsets stay. */
   readonly sql: string;
   /** Rows of constants in INSERTs that the parser need not read. */
-  readonly rows: readonly Piece[];
+  readonly rows: readonly Rows[];
 }
 
 export interface MetaCommand {
@@ -35,7 +35,7 @@ export function cutIntoPieces(script: string): Pieces {
   const pieces: Piece[] = [];
   const metaCommands: MetaCommand[] = [];
   const blanks: Piece[] = [];
-  const rows: Piece[] = [];
+  const rows: Rows[] = [];
   let words: string[] = [];
   let start: number | undefined;
   let token = nextToken(script, 0);

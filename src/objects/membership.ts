@@ -51,8 +51,8 @@ export function observeMembers(roles: readonly string[]): Fragment {
 }
 
 /**
- * WITH queries up to `members (role, member)`. A membership without any option gives nothing; one with ADMIN alone, as
- * whoever creates a role gets it since PostgreSQL 16, is as good as any (PostgreSQL documentation, "Role Membership").
+ * WITH queries up to `members (role, member)`. A membership without any option gives nothing. One with ADMIN alone, which
+ * the creator of a role gets since PostgreSQL 16, counts: its holder can grant the rest (PostgreSQL, "Role Membership").
  */
 function membersOf(roles: readonly string[]): string {
   const option = (name: string) => `coalesce((pg_catalog.to_jsonb(m)->>'${name}')::pg_catalog.bool, true)`;
