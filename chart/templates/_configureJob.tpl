@@ -11,6 +11,7 @@ metadata:
     job-type: configuration
   annotations:
     {{- include "citus-cluster.hookAnnotations" .hook | nindent 4 }}
+    citus-databases/inputs: {{ include "citus-cluster.configureInputs" $root | quote }}
     {{- with $root.Values.jobs.annotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -34,4 +35,10 @@ spec:
       {{- end }}
     spec:
       {{- include "citus-cluster.jobPod" (dict "root" $root "command" "configure" "args" (list "--attempts" "4") "secret" (printf "%s-databases" (include "citus-cluster.name" $root)) "restApi" true) | nindent 6 }}
+{{- end -}}
+
+{{/* A hash of all that decides what `configure` does; jobs.unchanged compares it. */}}
+{{- define "citus-cluster.configureInputs" -}}
+{{- $spec := include "citus-cluster.spec" (dict "root" . "databases" list "patroni" (include "citus-cluster.patroniSpec" . | fromJson)) -}}
+{{- include "citus-cluster.inputs" (dict "root" . "spec" $spec "args" list "roles" list "scripts" list) -}}
 {{- end -}}

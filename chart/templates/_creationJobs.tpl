@@ -32,7 +32,7 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
   {{- $spec := include "citus-cluster.spec" (dict "root" $ "databases" .entries) -}}
   {{- $roles := concat .roles (include "citus-cluster.exporterRole" $ | fromJsonArray) -}}
   {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" $roles "scripts" .scripts) -}}
-  {{- $skipped := include "citus-cluster.unchanged" (dict "root" $ "job" .name "inputs" $inputs) -}}
+  {{- $skipped := include "citus-cluster.unchanged" (dict "root" $ "job" .name "secret" .name "inputs" $inputs) -}}
   {{- $result = append $result (dict
     "name" .name
     "databases" $names
@@ -69,13 +69,13 @@ Kubernetes counts is taken, not the password: annotations are no secrets.
 {{- end -}}
 
 {{/*
-Not empty when jobs.unchanged is "skip" and the Job {job} that is there has succeeded with the same {inputs}. Its Secret has to be
+Not empty when jobs.unchanged is "skip" and the Job {job} that is there has succeeded with the same {inputs}. Its {secret} has to be
 there too: a Job without it is left from before jobs.mode was changed, and another one may have made changes since.
 */}}
 {{- define "citus-cluster.unchanged" -}}
 {{- if and (eq .root.Values.jobs.unchanged "skip") .root.Release.IsUpgrade -}}
 {{- $job := lookup "batch/v1" "Job" .root.Release.Namespace .job -}}
-{{- if and $job (lookup "v1" "Secret" .root.Release.Namespace .job) -}}
+{{- if and $job (lookup "v1" "Secret" .root.Release.Namespace .secret) -}}
 {{- $before := index ($job.metadata.annotations | default dict) "citus-databases/inputs" | default "" -}}
 {{- if and (eq $before .inputs) (ge (($job.status | default dict).succeeded | default 0 | int) 1) -}}true{{- end -}}
 {{- end -}}

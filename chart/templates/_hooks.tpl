@@ -31,7 +31,8 @@ helm.sh/hook-output-log-policy: hook-failed
 
 {{/*
 When `configure` runs: "absent" where something else runs the servers, "never" after an install with the chart's own parameters, "before" the databases' Jobs where there may be something
-to configure, "beside" them where nothing changed since the last release: then it only proves and mends.
+to configure, "beside" them where nothing changed since the last release: then it only proves and mends, and with jobs.unchanged: skip
+"unchanged" leaves it to rollbacks.
 */}}
 {{- define "citus-cluster.configureRuns" -}}
 {{- if include "citus-cluster.external" . -}}
@@ -42,7 +43,15 @@ absent
 {{- if .Release.IsInstall -}}
 {{- include "citus-cluster.parametersChosen" . | empty | ternary "never" "beside" -}}
 {{- else -}}
-{{- eq $before (include "citus-cluster.configuration" .) | ternary "beside" "before" -}}
+{{- $job := printf "%s-configure" (include "citus-cluster.name" .) -}}
+{{- $secret := printf "%s-databases" (include "citus-cluster.name" .) -}}
+{{- if ne $before (include "citus-cluster.configuration" .) -}}
+before
+{{- else if include "citus-cluster.unchanged" (dict "root" . "job" $job "secret" $secret "inputs" (include "citus-cluster.configureInputs" .)) -}}
+unchanged
+{{- else -}}
+beside
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -218,8 +218,13 @@ describe('jobs.unchanged', () => {
     return (await creationNames(present, now)).map((name) => name.replace(/-[0-9a-f]{8}$/, '').replace(/.*-/, ''));
   }
 
+  /** The Jobs that the upgrade itself runs. */
   async function creationNames(present: readonly Manifest[], now: Values): Promise<readonly string[]> {
-    return namesOf(await renderAgainst(present, now));
+    return namesOf((await renderAgainst(present, now)).filter((job) => eventsOf(job).includes('post-upgrade')));
+  }
+
+  function eventsOf({ metadata }: Manifest): readonly string[] {
+    return (metadata.annotations?.['helm.sh/hook'] ?? '').split(',');
   }
 
   test('skip: no Job for an entry that is declared as it was when its Job succeeded', async () => {
@@ -230,6 +235,68 @@ describe('jobs.unchanged', () => {
     expect(await rendered(present, changed)).toEqual(['orders']);
     const more = { ...values, additionalDatabases: [...databases, { name: 'stock' }] };
     expect(await rendered(present, more)).toEqual(['stock']);
+  });
+
+  test('skip: a rollback to that revision runs the Jobs that its upgrade left out', async () => {
+    const present = await clusterAfter(values);
+    const [orders, ...others] = databases;
+    const changed = { ...values, additionalDatabases: [{ ...orders, parameters: { timezone: 'UTC' } }, ...others] };
+    const jobs = creations(await renderAgainst(present, changed));
+    expect(
+      Object.fromEntries(jobs.map((job) => [job.metadata.name.replace(/-[0-9a-f]{8}$/, ''), eventsOf(job)])),
+    ).toEqual({
+      'citusdemo-create-db-orders': ['post-install', 'post-upgrade', 'post-rollback'],
+      'citusdemo-create-db-myapp': ['post-rollback'],
+      'citusdemo-create-db-audit': ['post-rollback'],
+    });
+  });
+
+  describe('the Job of the server parameters', () => {
+    /** After an upgrade with these values: the record of its parameters, and its Job with this status. */
+    async function configuredWith(before: Values, status: object): Promise<readonly Manifest[]> {
+      const first = await clusterAfter(before);
+      const objects = await renderAgainst(first, before);
+      const seeded = named(objects, 'ConfigMap', 'citusdemo-parameters');
+      return [...first, seeded, { ...named(objects, 'Job', 'citusdemo-configure'), status }];
+    }
+
+    async function configureEvents(present: readonly Manifest[], now: Values): Promise<readonly string[]> {
+      return eventsOf(named(await renderAgainst(present, now), 'Job', 'citusdemo-configure'));
+    }
+
+    const always = ['post-install', 'post-upgrade', 'post-rollback'];
+    const succeeded = { succeeded: 1 };
+
+    test('skip: is left to rollbacks after it has succeeded with the same', async () => {
+      expect(await configureEvents(await configuredWith(values, succeeded), values)).toEqual(['post-rollback']);
+      const run = { additionalDatabases: databases };
+      expect(await configureEvents(await configuredWith(values, succeeded), run)).toEqual(always);
+    });
+
+    test.each([
+      ['it failed', values, { failed: 4 }],
+      ['it is still running', values, { active: 1 }],
+      [
+        'a parameter is another',
+        { ...values, patroni: { postgresql: { parameters: { work_mem: '9MB' } } } },
+        succeeded,
+      ],
+      [
+        'another group joined',
+        { ...values, workers: [{ citusGroup: '1' }, { citusGroup: '2' }, { citusGroup: '3' }] },
+        succeeded,
+      ],
+      ["the nodes' image is another", { ...values, image: { tag: '9.9.9' } }, succeeded],
+    ])('skip: runs where %s', async (_, now, status) => {
+      expect(await configureEvents(await configuredWith(values, status), now)).toEqual(always);
+    });
+
+    test('skip: runs where its Job is gone', async () => {
+      const present = (await configuredWith(values, succeeded)).filter(
+        ({ kind, metadata }) => kind !== 'Job' || metadata.name !== 'citusdemo-configure',
+      );
+      expect(await configureEvents(present, values)).toEqual(always);
+    });
   });
 
   test('skip: the Secrets stay, those that the old Jobs mount included', async () => {

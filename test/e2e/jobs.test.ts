@@ -92,6 +92,14 @@ describe('jobs.mode and jobs.unchanged', () => {
     expect(await release.kubectl('logs', 'job/citusdemo-create-db-wiki')).not.toContain('Nothing was changed');
   });
 
+  step('a rollback to a revision whose Jobs were left out runs them', 300_000, async () => {
+    const before = await jobs();
+    expect(await release.sql(0, 'wiki', 'SHOW work_mem')).toBe('6MB');
+    await release.helmCommand('rollback', release.name, '3', '--timeout', '4m');
+    expect(renewed(before, await jobs())).toEqual(names.toSorted());
+    expect(await release.sql(0, 'wiki', 'SHOW work_mem')).toBe('5MB');
+  });
+
   step('run: all again', 300_000, async () => {
     const before = await jobs();
     expect((await apply('upgrade', {})).code).toBe(0);
