@@ -50,6 +50,8 @@ export interface Clock {
 const DEFAULT_GRACE_SECONDS = 30;
 const SHORTEST_CONNECT_TIMEOUT_MS = 5_000;
 const LONGEST_CONNECT_TIMEOUT_MS = 10_000;
+/** How often a node that comes by itself is asked between two attempts: half of `retryDelaySeconds` would be lost otherwise. */
+const ASK_AGAIN_MS = 1_000;
 
 const systemClock: Clock = {
   now: () => performance.now(),
@@ -67,7 +69,7 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
   for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
     const startedAt = clock.now();
-    const outcome = await tryOnce(node, access, options);
+    const outcome = await tryOnce(node, access, options, connectTimeoutOf(options));
     if (outcome.ready) return outcome.session;
     options.signal?.throwIfAborted();
     await options.whileWaiting?.();
@@ -87,9 +89,31 @@ export async function waitForNode(node: NodeSpec, access: Access, options: WaitO
         : notReady(node, options, error);
     }
     options.onProgress?.({ node, attempt, maxAttempts: options.maxAttempts, reason: describe(error) });
-    const spent = clock.now() - startedAt;
-    await clock.sleep(Math.max(0, 1000 * options.retryDelaySeconds - spent), options.signal);
+    const nextAt = startedAt + 1000 * options.retryDelaySeconds;
+    if (mendsByWaiting(error)) {
+      const session = await askUntil(nextAt, node, access, options, clock);
+      if (session !== undefined) return session;
+    }
+    await clock.sleep(Math.max(0, nextAt - clock.now()), options.signal);
   }
+}
+
+/** Asks again every second until then. An error of another kind is left to the next attempt, which reports it. */
+async function askUntil(
+  until: number,
+  node: NodeSpec,
+  access: Access,
+  options: WaitOptions,
+  clock: Clock,
+): Promise<Session | undefined> {
+  while (until - clock.now() > ASK_AGAIN_MS) {
+    await clock.sleep(ASK_AGAIN_MS, options.signal);
+    const outcome = await tryOnce(node, access, options, Math.min(connectTimeoutOf(options), until - clock.now()));
+    if (outcome.ready) return outcome.session;
+    options.signal?.throwIfAborted();
+    if (!mendsByWaiting(outcome.error)) return undefined;
+  }
+  return undefined;
 }
 
 /**
@@ -125,9 +149,16 @@ export async function waitForNodes(
 
 type Outcome = { readonly ready: true; readonly session: Session } | { readonly ready: false; readonly error: unknown };
 
-async function tryOnce(node: NodeSpec, access: Access, options: WaitOptions): Promise<Outcome> {
-  const delayMs = 1000 * options.retryDelaySeconds;
-  const connectTimeoutMs = Math.min(LONGEST_CONNECT_TIMEOUT_MS, Math.max(SHORTEST_CONNECT_TIMEOUT_MS, delayMs));
+function connectTimeoutOf({ retryDelaySeconds }: WaitOptions): number {
+  return Math.min(LONGEST_CONNECT_TIMEOUT_MS, Math.max(SHORTEST_CONNECT_TIMEOUT_MS, 1000 * retryDelaySeconds));
+}
+
+async function tryOnce(
+  node: NodeSpec,
+  access: Access,
+  options: WaitOptions,
+  connectTimeoutMs: number,
+): Promise<Outcome> {
   const connectOptions: ConnectOptions = {
     connectTimeoutMs,
     signal: options.signal,

@@ -89,9 +89,10 @@ describe('waitForNode', () => {
   });
 
   test('a standby is not ready, and its session is closed', async () => {
-    const { session, told, attempts, closes } = await wait(nodeOf(1), [failing('ECONNREFUSED'), 'standby', 'ready']);
+    const steps = [failing('ECONNREFUSED'), 'standby', 'ready'] as const;
+    const { session, told, attempts, closes } = await wait(nodeOf(1), steps, { retryDelaySeconds: 0.5 });
     expect(session).not.toBe(undefined);
-    expect(attempts).toEqual([0, 5, 10]);
+    expect(attempts).toEqual([0, 0.5, 1]);
     expect(closes[0]).toHaveBeenCalledTimes(1);
     expect(closes[1]).not.toHaveBeenCalled();
     expect(told.map(({ attempt, maxAttempts, reason }) => [attempt, maxAttempts, reason])).toEqual([
@@ -100,9 +101,28 @@ describe('waitForNode', () => {
     ]);
   });
 
+  test('is asked every second between two attempts, and reports the attempts alone', async () => {
+    const refused = Array.from({ length: 6 }, () => failing('ECONNREFUSED'));
+    const { session, told, attempts, closes } = await wait(nodeOf(1), [...refused, 'standby', 'ready']);
+    expect(session).not.toBe(undefined);
+    expect(attempts).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(closes[0]).toHaveBeenCalledTimes(1);
+    expect(told.map(({ attempt, reason }) => [attempt, reason])).toEqual([
+      [1, 'it says ECONNREFUSED'],
+      [2, 'it says ECONNREFUSED'],
+    ]);
+  });
+
+  test('an error that waiting rarely mends is not met more often than once an attempt', async () => {
+    const steps = [failing('ECONNREFUSED'), failing('28P01'), failing('28P01'), 'ready'] as const;
+    const { told, attempts } = await wait(nodeOf(1), steps);
+    expect(attempts).toEqual([0, 1, 5, 10]);
+    expect(told.map(({ reason }) => reason)).toEqual(['it says ECONNREFUSED', 'it says 28P01 (SQLSTATE 28P01)']);
+  });
+
   test('a worker that never comes', async () => {
     const { message, attempts } = await wait(nodeOf(1), [failing('57P03', 'the database system is starting up')]);
-    expect(attempts.length).toBe(60);
+    expect(attempts.filter((at) => at % 5 === 0).length).toBe(60);
     expect(attempts.at(-1)).toBe(295);
     expect(message).toMatchInlineSnapshot(`
       "Worker citusdemo-1 did not become ready after 60 attempts
@@ -150,7 +170,8 @@ describe('waitForNode', () => {
     // interrupted by something else, it starts again
     const steps = [...early, failing('57P03'), ...early, 'ready'] as const;
     expect((await wait(nodeOf(1), steps)).session).not.toBe(undefined);
-    expect((await wait(nodeOf(1), [...booting, ...early, wrong, 'ready'])).attempts.at(-1)).toBe(130);
+    // Refused for 19 s, once a second; a wrong password from the attempt at 20 s on.
+    expect((await wait(nodeOf(1), [...booting, ...early, wrong, 'ready'])).attempts.at(-1)).toBe(50);
   });
 
   test('what can be done meanwhile is done as soon as there is a wait, and can end it', async () => {
@@ -177,7 +198,7 @@ describe('waitForNode', () => {
       onProgress: ({ attempt }) => (attempt === 3 ? controller.abort(reason) : undefined),
     });
     expect(outcome.error).toBe(reason);
-    expect(outcome.attempts.length).toBe(3);
+    expect(outcome.attempts.at(-1)).toBe(10);
   });
 });
 
