@@ -3,12 +3,14 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type LocalCluster, startLocalCluster } from '../src/localCluster/localCluster.ts';
 import { findPsql } from './baseline.ts';
-import { type InitSqlMeasured, initSqlTable, measureInitSql, type ScriptSize } from './initSql.ts';
-import { type ManyMeasured, manyTable, measureMany, settingsForMany } from './many.ts';
+import { goalsTable } from './goals.ts';
+import { type InitSqlMeasured, initSqlTable, judgeScripts, measureInitSql, type ScriptSize } from './initSql.ts';
+import { judgeMany, type ManyMeasured, manyTable, measureMany, settingsForMany } from './many.ts';
 import { type Measured, measure } from './measure.ts';
 import { plot } from './plot.ts';
 import { buildProgram, timed } from './program.ts';
-import { cpuTable, firstRunTable, goalsTable, messageTable, secondRunTable, slowTable } from './report.ts';
+import { judgeRecorded, measureRecorded, recordedTable } from './recorded.ts';
+import { cpuTable, firstRunTable, judgeRuns, messageTable, secondRunTable, slowTable } from './report.ts';
 import { median } from './statistics.ts';
 
 /**
@@ -19,6 +21,7 @@ import { median } from './statistics.ts';
  *     npm run bench -- --node /usr/local/bin/node24      # another Node for the program, such as the image's
  *     npm run bench -- --statements 1000,10000 --megabytes 100 --latency 5      # initSQL against psql -f
  *     npm run bench -- --databases 1,10,100 --at-once 4,8 --workers 8 --durable no      # one run for many databases
+ *     npm run bench -- --plan 1000 --at-once 1,4 --workers 2      # plan of databases that are recorded and not made
  */
 const { values } = parseArgs({
   options: {
@@ -30,6 +33,7 @@ const { values } = parseArgs({
     node: { type: 'string', default: process.execPath },
     plots: { type: 'string' },
     databases: { type: 'string' },
+    plan: { type: 'string' },
     statements: { type: 'string' },
     megabytes: { type: 'string' },
     'at-once': { type: 'string', default: '4' },
@@ -44,9 +48,11 @@ const nodeVersion = (await timed(values.node, ['--version'])).output.trim();
 const measured: Measured[] = [];
 let description = '';
 try {
+  const atOnce = values['at-once'].split(',').map(Number);
   if (values.statements !== undefined || values.megabytes !== undefined) await measureScripts();
+  else if (values.plan !== undefined) await measurePlan(Number(values.plan), atOnce);
   else if (values.databases === undefined) await measureOne();
-  else await measureSeveral(values.databases.split(',').map(Number), values['at-once'].split(',').map(Number));
+  else await measureSeveral(values.databases.split(',').map(Number), atOnce);
 } finally {
   await program.remove();
 }
@@ -70,6 +76,7 @@ async function measureScripts(): Promise<void> {
       for (const latency of latencyMs > 0 ? [0, latencyMs] : [0]) {
         all.push(await measureInitSql(cluster, program, { size, latencyMs: latency, rounds: Number(values.rounds) }));
         console.log(`\n${describeMachine(cluster)}\n\ninitSQL\n\n${initSqlTable(all)}`);
+        console.log(`\nGoals\n\n${goalsTable(judgeScripts(all))}`);
       }
     }
   } finally {
@@ -96,6 +103,22 @@ async function measureSeveral(databases: readonly number[], atOnce: readonly num
         await cluster.stop();
       }
       console.log(`\n${description}\n\nMany databases in one run\n\n${manyTable(all)}`);
+      console.log(`\nGoals\n\n${goalsTable(judgeMany(all))}`);
+    }
+  }
+}
+
+/** `plan` of many databases that are not there. */
+async function measurePlan(databases: number, atOnce: readonly number[]): Promise<void> {
+  for (const workers of numbers) {
+    const cluster = await startLocalCluster({ workers, serverSettings: settingsFor(workers) });
+    try {
+      say(`${describeMachine(cluster)}; ${workers} workers, ${databases} databases`);
+      const all = await measureRecorded(cluster, program, { databases, atOnce, rounds: Number(values.rounds) });
+      console.log(`\n${describeMachine(cluster)}\n\nplan of databases that are not made\n\n${recordedTable(all)}`);
+      console.log(`\nGoals\n\n${goalsTable(judgeRecorded(all))}`);
+    } finally {
+      await cluster.stop();
     }
   }
 }
@@ -137,7 +160,7 @@ function print(all: readonly Measured[]): void {
   if (latencyMs > 0) console.log(`\nWith ${latencyMs} ms for each round trip\n\n${slowTable(all, latencyMs)}`);
   console.log(`\nCPU time of all servers together\n\n${cpuTable(all)}`);
   console.log(`\nMessages with an answer, after the login\n\n${messageTable(all)}`);
-  console.log(`\nGoals\n\n${goalsTable(all)}`);
+  console.log(`\nGoals\n\n${goalsTable(judgeRuns(all))}`);
 }
 
 async function writePlots(folder: string): Promise<void> {

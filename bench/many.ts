@@ -1,9 +1,10 @@
 import type pg from 'pg';
 import type { LocalCluster } from '../src/localCluster/localCluster.ts';
 import { openAll } from './floor.ts';
+import { GOALS, type Judged, judge } from './goals.ts';
 import { benchSpec, type Program, succeeded } from './program.ts';
-import { table } from './report.ts';
 import { serverCpu } from './serverCpu.ts';
+import { table } from './table.ts';
 
 /** One run for many databases, which works on some of them at the same time. */
 export interface ManyMeasured {
@@ -144,4 +145,11 @@ export function manyTable(measured: readonly ManyMeasured[]): string {
       String(Math.max(first.allSessions, again.allSessions)),
     ]),
   );
+}
+
+/** The goal is for 100 databases on three nodes. */
+export function judgeMany(measured: readonly ManyMeasured[]): readonly Judged[] {
+  return measured
+    .filter(({ workers, databases }) => workers === 2 && databases === 100)
+    .map(({ again, atOnce }) => judge(GOALS.manyUnchanged, again.milliseconds / 1000, `2 workers, ${atOnce} at once`));
 }

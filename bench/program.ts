@@ -96,9 +96,9 @@ export async function timed(
   return { milliseconds: performance.now() - startedAt, code, output };
 }
 
-/** As `timed`, but a failure ends the bench: what failed proves nothing about speed. */
-export function succeeded(what: string, result: Timed): Timed {
-  if (result.code !== 0) throw new Error(`${what} ended with ${result.code}:\n${result.output}`);
+/** As `timed`, but another exit code ends the bench: what failed proves nothing about speed. */
+export function succeeded(what: string, result: Timed, code = 0): Timed {
+  if (result.code !== code) throw new Error(`${what} ended with ${result.code}:\n${result.output}`);
   return result;
 }
 

@@ -1,14 +1,8 @@
+import { GOALS, type Judged, judge } from './goals.ts';
 import type { Measured } from './measure.ts';
 import type { ConnectionCount } from './proxy.ts';
 import { median, medianRatio } from './statistics.ts';
-
-/** A table in Markdown, columns aligned so that a terminal can read it too. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
-}
+import { table } from './table.ts';
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`;
 const times = (ratio: number) => `${ratio.toFixed(2)} ×`;
@@ -94,12 +88,16 @@ export function countOf(counts: readonly ConnectionCount[], group: number): Node
   };
 }
 
-/** The node that was asked the most, among the workers. */
-export function busiestWorker(counts: readonly ConnectionCount[]): NodeCount {
-  const groups = [...new Set(counts.map(({ group }) => group))].filter((group) => group !== 0);
-  return groups
+/** The node that was asked the most. */
+export function busiestNode(counts: readonly ConnectionCount[]): NodeCount {
+  return [...new Set(counts.map(({ group }) => group))]
     .map((group) => countOf(counts, group))
     .reduce((most, next) => (next.messages > most.messages ? next : most), { connections: 0, login: 0, messages: 0 });
+}
+
+/** The same among the workers. */
+export function busiestWorker(counts: readonly ConnectionCount[]): NodeCount {
+  return busiestNode(counts.filter(({ group }) => group !== 0));
 }
 
 export function messageTable(measured: readonly Measured[]): string {
@@ -120,63 +118,32 @@ export function aboveEmptyNode({ times: t }: Measured): number {
   return median(t.again) - median(t.emptyNode);
 }
 
-interface Goal {
-  readonly text: string;
-  readonly measured: string;
-  readonly met: boolean;
-}
+/** From how many workers on the nodes' own work outweighs the start of the program. */
+const MANY_WORKERS = 8;
 
-export function goalsTable(measured: readonly Measured[]): string {
-  const rows = goals(measured).map(({ text, measured: value, met }) => [text, value, met ? 'met' : 'MISSED']);
-  return table(['goal', 'measured', ''], rows);
-}
-
-function goals(measured: readonly Measured[]): readonly Goal[] {
-  const list: Goal[] = [];
-  for (const { workers, times: t } of measured) {
-    const limit = workers >= 8 ? 1.15 : 1.25;
-    for (const [name, floor] of [
-      ['floor', t.floor],
-      ['floor with proof', t.floorProved],
-    ] as const) {
-      const ratio = medianRatio(t.first, floor);
-      list.push({
-        text: `first apply ≤ ${limit} × ${name}, ${workers} workers`,
-        measured: times(ratio),
-        met: ratio <= limit,
-      });
-    }
-  }
+export function judgeRuns(measured: readonly Measured[]): readonly Judged[] {
+  const judged = measured.flatMap(({ workers, times: t }) => {
+    const many = workers >= MANY_WORKERS;
+    const where = `${workers} workers`;
+    return [
+      judge(many ? GOALS.firstApplyFloorOfMany : GOALS.firstApplyFloor, medianRatio(t.first, t.floor), where),
+      judge(many ? GOALS.firstApplyOfMany : GOALS.firstApply, medianRatio(t.first, t.floorProved), where),
+    ];
+  });
   const [fewest] = measured;
   const most = measured.at(-1);
-  if (fewest === undefined || most === undefined) return list;
-  const above = aboveEmptyNode(fewest);
-  list.push({
-    text: `second apply ≤ 250 ms above an empty node, ${fewest.workers} workers`,
-    measured: `${above.toFixed(0)} ms`,
-    met: above <= 250,
-  });
+  if (fewest === undefined || most === undefined) return judged;
+  judged.push(judge(GOALS.secondApply, aboveEmptyNode(fewest), `${fewest.workers} workers`));
   if (most !== fewest) {
     const growth = (median(most.times.again) - median(fewest.times.again)) / (most.workers - fewest.workers);
-    list.push({
-      text: `second apply grows by ≤ 5 ms a worker, ${fewest.workers} to ${most.workers} workers`,
-      measured: `${growth.toFixed(1)} ms`,
-      met: growth <= 5,
-    });
+    judged.push(judge(GOALS.secondApplyGrowth, growth, `${fewest.workers} to ${most.workers} workers`));
+    const longest = measured.map((m) => countOf(m.firstCounts, 0).messages + busiestWorker(m.firstCounts).messages);
+    judged.push(judge(GOALS.firstApplyMessages, Math.max(...longest) - (longest[0] ?? 0)));
   }
-  const peak = Math.max(...measured.map((m) => m.peakMegabytes));
-  list.push({ text: 'peak memory ≤ 90 MB', measured: `${peak.toFixed(0)} MB`, met: peak <= 90 });
-  const again = Math.max(
-    ...measured.map((m) => Math.max(countOf(m.againCounts, 0).messages, busiestWorker(m.againCounts).messages)),
+  judged.push(judge(GOALS.memory, Math.max(...measured.map((m) => m.peakMegabytes))));
+  const again = measured.map((m) =>
+    Math.max(countOf(m.againCounts, 0).messages, busiestWorker(m.againCounts).messages),
   );
-  list.push({ text: 'second apply: ≤ 4 messages with an answer per node', measured: String(again), met: again <= 4 });
-  const paths = new Set(
-    measured.map((m) => `${countOf(m.firstCounts, 0).messages} + ${busiestWorker(m.firstCounts).messages}`),
-  );
-  list.push({
-    text: 'first apply: as many messages on the longest path with any number of workers (coordinator + worker)',
-    measured: [...paths].join(', '),
-    met: paths.size === 1,
-  });
-  return list;
+  judged.push(judge(GOALS.secondApplyMessages, Math.max(...again)));
+  return judged;
 }

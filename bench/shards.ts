@@ -5,10 +5,12 @@ import pg from 'pg';
 import { type LocalCluster, startLocalCluster } from '../src/localCluster/localCluster.ts';
 import type { LocalNode } from '../src/localCluster/localNode.ts';
 import { findPsql } from './baseline.ts';
+import { goalsTable } from './goals.ts';
 import { benchSpec, buildProgram, type Program, succeeded } from './program.ts';
-import { table } from './report.ts';
+import { startProxy } from './proxy.ts';
+import { busiestNode } from './report.ts';
 import { serverCpu } from './serverCpu.ts';
-import { median, medianRatio } from './statistics.ts';
+import { judgeShards, type ShardRow, shardTable } from './shardReport.ts';
 
 /**
  * What a run costs that finds nothing to do in a database with shards: the program as it is, another build of it
@@ -46,20 +48,10 @@ const CATALOGS = [
   ...['pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_policy', 'pg_trigger', 'pg_proc', 'pg_namespace'],
 ];
 
-interface Row {
-  readonly workers: number;
-  readonly shards: number;
-  readonly now: number[];
-  readonly before: number[];
-  readonly psql: number[];
-  readonly cpu: number[];
-  readonly peakMegabytes: number;
-}
-
 if (users > 0 && numbersOf(values.shards).length > 1) throw new Error('with --users, one number of --shards at a time');
 
 const program = await buildProgram(process.cwd(), values.node);
-const rows: Row[] = [];
+const rows: ShardRow[] = [];
 try {
   for (const workers of numbersOf(values.workers)) await measureWith(workers);
 } finally {
@@ -110,8 +102,8 @@ async function measureRuns(
   spec: unknown,
   workers: number,
   shards: number,
-): Promise<Row> {
-  const row: Row = { workers, shards, now: [], before: [], psql: [], cpu: [], peakMegabytes: 0 };
+): Promise<ShardRow> {
+  const row = { now: [] as number[], before: [] as number[], psql: [] as number[], cpu: [] as number[] };
   const unchanged = async (run: () => Promise<Awaited<ReturnType<Program['run']>>>) => {
     const result = succeeded('apply', await run());
     if (!result.output.includes('Nothing was changed')) throw new Error(`it changed something:\n${result.output}`);
@@ -132,7 +124,18 @@ async function measureRuns(
     if (psql !== undefined) row.psql.push(psql);
   }
   const { peakMegabytes = 0 } = await current.measureMemory(['apply'], spec);
-  return { ...row, peakMegabytes };
+  const messages = await countMessages(cluster, current);
+  return { workers, tables, users, shards, ...row, peakMegabytes, messages };
+}
+
+async function countMessages(cluster: LocalCluster, current: Program): Promise<number> {
+  const proxy = await startProxy(cluster.nodes);
+  try {
+    succeeded('apply', await current.run(['apply'], withUsers(benchSpec(cluster, DATABASE, proxy.nodes))));
+    return busiestNode(proxy.take()).messages;
+  } finally {
+    await proxy.close();
+  }
 }
 
 /** Another build, started in the same way. */
@@ -237,37 +240,6 @@ async function open(cluster: LocalCluster, group: number): Promise<pg.Client> {
 }
 
 function print(): void {
-  const ms = (numbers: readonly number[]) => (numbers.length === 0 ? '' : `${median(numbers).toFixed(0)} ms`);
-  const ratio = (above: readonly number[], below: readonly number[]) =>
-    below.length === 0 ? '' : `${medianRatio(above, below).toFixed(2)} ×`;
-  console.log(
-    `\n${table(
-      [
-        'workers',
-        'tables',
-        'users',
-        'shards',
-        'unchanged apply',
-        'before',
-        '/ before',
-        'psql, catalogs',
-        '/ psql',
-        'CPU of servers',
-        'peak memory',
-      ],
-      rows.map(({ workers, shards, now, before, psql, cpu, peakMegabytes }) => [
-        String(workers),
-        String(tables),
-        String(users),
-        String(shards),
-        ms(now),
-        ms(before),
-        ratio(now, before),
-        ms(psql),
-        ratio(now, psql),
-        ms(cpu),
-        `${peakMegabytes.toFixed(0)} MB`,
-      ]),
-    )}`,
-  );
+  console.log(`\n${shardTable(rows)}`);
+  console.log(`\nGoals\n\n${goalsTable(judgeShards(rows))}`);
 }
