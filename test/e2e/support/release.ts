@@ -8,15 +8,19 @@ import { findHelm, type HelmMajor } from '../../support/helm.ts';
 import { attempt, type CommandOptions, eventually, type Outcome, run } from './command.ts';
 
 export const repository = fileURLToPath(new URL('../../..', import.meta.url));
-/** E2E_CHART: another folder or a packaged chart. */
-const chart = process.env['E2E_CHART'] ?? path.join(repository, 'chart');
+
+export interface ReleaseOptions {
+  /** The program. Default: the one that E2E_HELM asks for. */
+  readonly helm?: string;
+  /** A folder or a packaged chart. Default: E2E_CHART, else the repository's. */
+  readonly chart?: string;
+}
 
 export interface Release {
   readonly name: string;
   readonly namespace: string;
   /** A folder of this machine that goes away with the release. */
   readonly files: string;
-  /** The helm that E2E_HELM asks for. */
   readonly helmPath: string;
   kubectl(...args: string[]): Promise<string>;
   /** helm with the chart where it belongs; whatever the exit code. `values` becomes a file for -f. */
@@ -40,11 +44,16 @@ export interface Release {
  * A namespace of its own, with the pod security level `restricted`, in the cluster that KUBECONFIG names. E2E_HELM=3 or 4
  * chooses Helm's major version; E2E_VALUES names a values file for every installation, for instance with image names.
  */
-export async function createRelease(purpose: string): Promise<Release> {
+export async function createRelease(
+  purpose: string,
+  {
+    helm = findHelm(helmMajor()),
+    chart = process.env['E2E_CHART'] ?? path.join(repository, 'chart'),
+  }: ReleaseOptions = {},
+): Promise<Release> {
   const name = 'citusdemo';
   const namespace = `e2e-${purpose}-${randomBytes(3).toString('hex')}`;
   const files = mkdtempSync(path.join(tmpdir(), 'citus-databases-e2e-'));
-  const helm = findHelm(helmMajor());
   await run('kubectl', ['create', 'namespace', namespace]);
   await run('kubectl', ['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
 
