@@ -14,7 +14,7 @@ interface OpenBlock {
  */
 export function assemble(
   script: string,
-  statements: readonly ReadStatement[],
+  statements: Iterable<ReadStatement>,
   keys: KeyRing,
 ): { readonly units: Unit[]; readonly problems: ScriptProblem[] } {
   const units: Unit[] = [];

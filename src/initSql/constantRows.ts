@@ -7,9 +7,9 @@
 /** Anything else ends the rows: a comment, E'…', a string that goes on after a line end, a cast. */
 const CONSTANT = String.raw`(?:'[^']*(?:''[^']*)*'|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|null|true|false|default)`;
 /** Other white space than PostgreSQL's own belongs to words (scan.l, "space"). */
-const BLANK = String.raw`[ \t\n\r\f\v]*`;
+export const BLANK = String.raw`[ \t\n\r\f\v]`;
 const ROW = new RegExp(
-  String.raw`${BLANK}\(${BLANK}${CONSTANT}(?:${BLANK},${BLANK}${CONSTANT})*${BLANK}\)${BLANK}`,
+  String.raw`${BLANK}*\(${BLANK}*${CONSTANT}(?:${BLANK}*,${BLANK}*${CONSTANT})*${BLANK}*\)${BLANK}*`,
   'iy',
 );
 
@@ -33,6 +33,15 @@ export function furtherRows(sql: string, from: number): Rows | undefined {
     else end = at;
   }
   return start === undefined || end === undefined ? undefined : { start, end };
+}
+
+/** `from`: after VALUES. Behind the last of the rows, and blanks behind it; undefined: not all of them hold constants alone. */
+export function endOfRows(sql: string, from: number): number | undefined {
+  for (let at = from; ; at = ROW.lastIndex + 1) {
+    ROW.lastIndex = at;
+    if (!ROW.test(sql)) return undefined;
+    if (sql.charAt(ROW.lastIndex) !== ',') return ROW.lastIndex;
+  }
 }
 
 /** A text without some of its rows. */

@@ -1,4 +1,4 @@
-import { hash as digest } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { Failure } from '../report/errors.ts';
 import { LEDGER_TABLE } from './ledgerTable.ts';
 import { lineOf } from './place.ts';
@@ -42,6 +42,7 @@ export type LedgerDecision = Remaining | Refused | UnknownOutcome;
 
 /** Compares the script with what was executed: that must be a prefix, though executed statements may have left the script. */
 export function compareWithLedger(units: readonly Unit[], ledger: readonly LedgerRow[]): LedgerDecision {
+  if (ledger.length === 0) return allOf(units);
   const rows = new Map(ledger.map((row) => [keyText(row), row]));
   const recorded = units.filter((unit) => unit.kind !== 'session');
   const inScript = new Set(recorded.map(keyText));
@@ -72,6 +73,13 @@ export function compareWithLedger(units: readonly Unit[], ledger: readonly Ledge
     pending: units.slice(next),
     gone,
   };
+}
+
+/** Nothing was executed. */
+function allOf(units: readonly Unit[]): Remaining {
+  const first = units.findIndex(({ kind }) => kind !== 'session');
+  if (first === -1) return { kind: 'run', replay: [], pending: [], gone: [] };
+  return { kind: 'run', replay: replayOf(units.slice(0, first)), pending: units.slice(first), gone: [] };
 }
 
 /** After the lookup: what is left, or the Failure that says why it cannot go on. */
@@ -124,9 +132,22 @@ export function unknownOutcome(decision: UnknownOutcome, database?: string): Fai
 
 /** Of a ledger that has each of the units as done, in this order, and nothing else (ledgerTable.ts, DIGEST). */
 export function ledgerDigest(units: readonly Unit[]): string {
-  const rows = units.filter((unit) => unit.kind !== 'session').map((unit) => `${keyText(unit)} done`);
-  return digest('sha256', rows.join(','), 'hex');
+  const digest = createHash('sha256');
+  let text = '';
+  let separator = '';
+  for (const unit of units) {
+    if (unit.kind === 'session') continue;
+    text += `${separator}${keyText(unit)} done`;
+    separator = ',';
+    if (text.length < AT_ONCE) continue;
+    digest.update(text);
+    text = '';
+  }
+  return digest.update(text).digest('hex');
 }
+
+/** Ten thousand rows make a long text. */
+const AT_ONCE = 32_768;
 
 /** The rows of a ledger as observed; those of one that has that digest were not sent. */
 export function ledgerRows(

@@ -1,5 +1,6 @@
+import { type ConstantInsert, ConstantInserts } from './constantInsert.ts';
 import { furtherRows, type Rows } from './constantRows.ts';
-import { nextToken } from './lexer.ts';
+import { isBlank, nextToken } from './lexer.ts';
 
 /**
  * Cuts a script that does not parse as a whole into pieces that can be parsed one by one, so that all its problems are
@@ -11,15 +12,8 @@ export interface Piece {
   readonly start: number;
   /** After the semicolon, where there is one: the parser's words then are the server's. */
   readonly end: number;
-}
-
-export interface Pieces {
-  readonly pieces: readonly Piece[];
-  readonly metaCommands: readonly MetaCommand[];
-  /** The script with psql's commands and COPY's data replaced by blanks: all offsets stay. */
-  readonly sql: string;
-  /** Rows of constants in INSERTs that the parser need not read. */
-  readonly rows: readonly Rows[];
+  /** It is one, and has not been read any further. */
+  readonly insert?: ConstantInsert;
 }
 
 export interface MetaCommand {
@@ -31,50 +25,80 @@ export interface MetaCommand {
 /** These send what stands before them, as a semicolon does. */
 const SENDING = /^\\(?:g|gx|gexec|gset|gdesc|bind|watch|crosstabview|;)/;
 
-export function cutIntoPieces(script: string): Pieces {
-  const pieces: Piece[] = [];
-  const metaCommands: MetaCommand[] = [];
-  const blanks: Piece[] = [];
-  const rows: Rows[] = [];
-  let words: string[] = [];
-  let start: number | undefined;
-  let token = nextToken(script, 0);
-  while (token !== undefined) {
-    const text = script.slice(token.start, token.end);
-    let position = token.end;
-    let ends = false;
-    if (token.kind === 'metaCommand') {
-      metaCommands.push({ offset: token.start, name: /^\\(?:[\w?!+]+|.)?/.exec(text)?.[0] ?? '\\' });
-      blanks.push({ start: token.start, end: token.end });
-      ends = SENDING.test(text);
-    } else if (token.kind !== 'comment') {
-      start ??= token.start;
-      if (token.kind === 'word' || token.kind === 'operator') words.push(text.toLowerCase());
-      ends = text === ';' && !isWithinBody(words);
-      if (words[0] === 'insert' && words.at(-1) === 'values' && token.kind === 'word') {
-        const further = furtherRows(script, token.end);
-        if (further !== undefined) {
-          rows.push(further);
-          position = further.end;
+/** The pieces of a script, one by one: of a long one there are many. */
+export class Pieces implements Iterable<Piece> {
+  /** Found so far, as are the rows. */
+  readonly metaCommands: MetaCommand[] = [];
+  /** Rows of constants in INSERTs that the parser need not read. */
+  readonly rows: Rows[] = [];
+  readonly #script: string;
+  readonly #inserts: ConstantInserts;
+  readonly #blanks: Piece[] = [];
+
+  constructor(script: string) {
+    this.#script = script;
+    this.#inserts = new ConstantInserts(script);
+  }
+
+  /** The script with psql's commands and COPY's data replaced by blanks, once all pieces are found: all offsets stay. */
+  get sql(): string {
+    return blank(this.#script, this.#blanks);
+  }
+
+  *[Symbol.iterator](): Generator<Piece> {
+    const script = this.#script;
+    let words: string[] = [];
+    let start: number | undefined;
+    let token = nextToken(script, yield* this.#insertsFrom(0));
+    while (token !== undefined) {
+      const text = script.slice(token.start, token.end);
+      let position = token.end;
+      let ends = false;
+      if (token.kind === 'metaCommand') {
+        this.metaCommands.push({ offset: token.start, name: /^\\(?:[\w?!+]+|.)?/.exec(text)?.[0] ?? '\\' });
+        this.#blanks.push({ start: token.start, end: token.end });
+        ends = SENDING.test(text);
+      } else if (token.kind !== 'comment') {
+        start ??= token.start;
+        if (token.kind === 'word' || token.kind === 'operator') words.push(text.toLowerCase());
+        ends = text === ';' && !isWithinBody(words);
+        if (words[0] === 'insert' && words.at(-1) === 'values' && token.kind === 'word') {
+          const further = furtherRows(script, token.end);
+          if (further !== undefined) {
+            this.rows.push(further);
+            position = further.end;
+          }
         }
       }
-    }
-    if (ends && start !== undefined) {
-      pieces.push({ start, end: token.kind === 'metaCommand' ? token.start : token.end });
-      if (startsData(words)) {
-        const data = { start: token.end, end: endOfData(script, token.end) };
-        blanks.push(data);
-        position = data.end;
+      if (ends && start !== undefined) {
+        yield { start, end: token.kind === 'metaCommand' ? token.start : token.end };
+        if (startsData(words)) {
+          const data = { start: token.end, end: endOfData(script, token.end) };
+          this.#blanks.push(data);
+          position = data.end;
+        }
       }
+      if (ends) {
+        start = undefined;
+        words = [];
+      }
+      if (start === undefined) position = yield* this.#insertsFrom(position);
+      token = nextToken(script, position, position === token.end ? token : undefined);
     }
-    if (ends) {
-      start = undefined;
-      words = [];
-    }
-    token = nextToken(script, position, position === token.end ? token : undefined);
+    if (start !== undefined) yield { start, end: script.trimEnd().length };
   }
-  if (start !== undefined) pieces.push({ start, end: script.trimEnd().length });
-  return { pieces, metaCommands, sql: blank(script, blanks), rows };
+
+  /** INSERTs of constants that begin here. Returns where something else does. */
+  *#insertsFrom(from: number): Generator<Piece, number> {
+    let at = from;
+    for (;;) {
+      while (isBlank(this.#script, at)) at += 1;
+      const insert = this.#inserts.at(at);
+      if (insert === undefined) return at;
+      yield { start: at, end: insert.next, insert };
+      at = insert.next;
+    }
+  }
 }
 
 /** Within CREATE FUNCTION … BEGIN ATOMIC … END, or between the parentheses of a rule's actions. */

@@ -31,7 +31,8 @@ export function placesOf(text: string): (offset: number) => Place {
       if ((lineStarts[middle] ?? 0) <= offset) low = middle;
       else high = middle;
     }
-    return { line: low + 1, column: characters(text.slice(lineStarts[low], offset)) + 1 };
+    const start = lineStarts[low] ?? 0;
+    return { line: low + 1, column: start === offset ? 1 : characters(text.slice(start, offset)) + 1 };
   };
 }
 

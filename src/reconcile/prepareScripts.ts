@@ -1,8 +1,9 @@
 import type { Joined } from '../cluster/join.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
+import { once } from '../concurrency/once.ts';
 import type { Context } from '../context.ts';
 import { fingerprintOf, type ScriptText } from '../initSql/readBefore.ts';
-import { type Draft, finishScript, readScript, type Verdict } from '../initSql/splitScript.ts';
+import { type Draft, finishScript, readScript, type Unfinished, type Verdict } from '../initSql/splitScript.ts';
 import type { Script, Unit } from '../initSql/types.ts';
 import { KeyRing } from '../initSql/units.ts';
 import { readReadScripts, readScriptsScript } from '../objects/readScript.ts';
@@ -10,7 +11,7 @@ import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connect
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { UNLOGGED } from '../postgres/startup.ts';
-import { readScriptFile } from '../spec/readScriptFile.ts';
+import { ScriptFiles } from '../spec/readScriptFile.ts';
 import type { DatabaseSpec, Spec } from '../spec/types.ts';
 
 /** The scripts of a database, in order. */
@@ -44,8 +45,9 @@ export type GivenScript =
  */
 export async function prepareScripts({ cluster, databases }: Spec): Promise<Prepared> {
   const prepared = new Map<string, PreparedScripts>();
+  const files = new ScriptFiles();
   for (const database of databases) {
-    const texts = await textsOf(database);
+    const texts = await textsOf(database, files);
     if (texts.length === 0) continue;
     const isReadAlways = cluster.withoutSuperuser || database.initSQLPolicy === 'always';
     const fingerprint = isReadAlways ? undefined : fingerprintOf(texts);
@@ -61,25 +63,23 @@ export async function readScripts(prepared: Prepared): Promise<void> {
   for (const { drafts } of prepared.values()) await drafts();
 }
 
-async function textsOf({ name, initSQL, initSQLFrom }: DatabaseSpec): Promise<readonly ScriptText[]> {
+async function textsOf(
+  { name, initSQL, initSQLFrom }: DatabaseSpec,
+  files: ScriptFiles,
+): Promise<readonly ScriptText[]> {
   const texts: ScriptText[] = initSQL === undefined ? [] : [{ sql: initSQL }];
-  for (const source of initSQLFrom) texts.push({ sql: await readScriptFile(source.file, name), source });
+  for (const source of initSQLFrom) texts.push({ sql: await files.read(source.file, name), source });
   return texts;
 }
 
 async function readTexts(texts: readonly ScriptText[], database: string): Promise<readonly Draft[]> {
   const drafts: Draft[] = [];
   const keys = new KeyRing();
-  for (const { sql, source } of texts) drafts.push(await readScript(sql, database, source, keys));
+  for (const { sql, source } of texts) {
+    const areKnown = drafts.every(({ kind }) => kind === 'read');
+    drafts.push(await readScript(sql, database, source, areKnown ? keys : 'unknown'));
+  }
   return drafts;
-}
-
-function once<Result>(action: () => Promise<Result>): () => Promise<Result> {
-  let result: Promise<Result> | undefined;
-  return () => {
-    result ??= action();
-    return result;
-  };
 }
 
 /**
@@ -135,13 +135,14 @@ async function knownLedgers(
 const ASK_DEADLINE_MS = 4_000;
 
 async function judged(context: Context, joined: Joined, name: string, drafts: readonly Draft[]): Promise<Script> {
-  const wholes = drafts.flatMap(({ whole }) => (whole === undefined ? [] : [whole]));
-  if (wholes.length === drafts.length) return { units: wholes.flatMap((whole) => whole.units) };
+  if (drafts.every(({ kind }) => kind === 'read')) {
+    return { units: drafts.flatMap((draft) => (draft.kind === 'read' ? draft.units : [])) };
+  }
   const keys = new KeyRing();
   const units: Unit[] = [];
   for (const draft of drafts) {
-    const verdicts = draft.doubts.length === 0 ? [] : await askServer(context, joined, draft);
-    units.push(...finishScript(draft, verdicts, name, keys).units);
+    const verdicts = draft.kind === 'read' ? [] : await askServer(context, joined, draft);
+    for (const unit of finishScript(draft, verdicts, name, keys).units) units.push(unit);
   }
   return { units };
 }
@@ -150,7 +151,8 @@ async function judged(context: Context, joined: Joined, name: string, drafts: re
  * In a failed transaction the server parses a statement and then refuses it for that reason alone (PostgreSQL:
  * tcop/postgres.c, exec_parse_message): syntax errors tell themselves, and nothing can happen.
  */
-async function askServer(context: Context, joined: Joined, draft: Draft): Promise<readonly Verdict[]> {
+async function askServer(context: Context, joined: Joined, draft: Unfinished): Promise<readonly Verdict[]> {
+  if (draft.doubts.length === 0) return [];
   if (context.spec.cluster.withoutSuperuser) return draft.doubts.map(() => ({ kind: 'taken' }));
   const session = await connect({ node: joined.coordinator, database: MAINTENANCE_DATABASE }, context.access, {
     applicationName: 'citus-databases initSQL syntax',

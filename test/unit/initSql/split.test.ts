@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { splitScript } from '../../../src/initSql/splitScript.ts';
+import { finishScript, readScript, splitScript } from '../../../src/initSql/splitScript.ts';
 import type { Unit } from '../../../src/initSql/types.ts';
+import { KeyRing } from '../../../src/initSql/units.ts';
 
 async function units(sql: string): Promise<readonly Unit[]> {
   return (await splitScript(sql)).units;
@@ -347,4 +348,18 @@ test("the seed's abridged example is refused at its dots", async () => {
       CREATE TABLE posts (post_id BIGINT, user_id BIGINT, ...);
                                                           ^
   Next: Correct initSQL and run again. None of its statements has been executed in this run.`);
+});
+
+test('keys go on from script to script, also behind one that the server has to judge', async () => {
+  const [plain, newer] = ['SELECT 1; SELECT 1', 'SELECT 1; CREATE TABLE t (a int) OF TOMORROW; SELECT 1'];
+  const keys = new KeyRing();
+  const drafts = [
+    await readScript(plain, undefined, undefined, keys),
+    await readScript(newer, undefined, undefined, keys),
+    await readScript(plain, undefined, undefined, 'unknown'),
+  ];
+  expect(drafts.map(({ kind }) => kind)).toEqual(['read', 'unfinished', 'unfinished']);
+  const again = new KeyRing();
+  const units = drafts.flatMap((draft) => finishScript(draft, [{ kind: 'taken' }], undefined, again).units);
+  expect(units.map((unit) => unit.kind !== 'session' && unit.occurrence)).toEqual([1, 2, 3, 1, 4, 5, 6]);
 });
