@@ -1,6 +1,6 @@
 /**
- * Messages of the extended query protocol (PostgreSQL documentation, "Message Formats"), several statements in one buffer:
- * pg writes each message by itself, which costs more than the server takes to execute a small statement.
+ * Messages of the extended query protocol (PostgreSQL documentation, "Message Formats"), many in one buffer: pg writes
+ * each message by itself, which costs more than the server takes to execute a small statement.
  */
 
 /** One thing to do on the server. All but `parse` are answered by CommandComplete. */
@@ -12,53 +12,126 @@ export type Step =
   | { readonly kind: 'prepared'; readonly name: string; readonly values: readonly string[] };
 
 const EXECUTE = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
-export const FLUSH = Buffer.from([0x48, 0, 0, 0, 4]);
-export const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
+const FLUSH = Buffer.from([0x48, 0, 0, 0, 4]);
+const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
 /** The unnamed portal of the unnamed statement: no parameters, results as text. */
 const BIND_UNNAMED = Buffer.from([0x42, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0]);
 
-export function messagesOf(step: Step): readonly Buffer[] {
-  switch (step.kind) {
-    case 'statement':
-      return [parse('', step.sql), BIND_UNNAMED, EXECUTE];
-    case 'parse':
-      return [message('C', [text(`S${step.name}`)]), parse(step.name, step.sql)];
-    case 'prepared':
-      return [bind(step.name, step.values), EXECUTE];
-    default:
-      return step satisfies never;
+const [CLOSE, PARSE, BIND] = [0x43, 0x50, 0x42] as const;
+
+const FIRST_SIZE = 65_536;
+
+/** Written one behind the other, each byte once. */
+export class Messages {
+  #bytes = Buffer.allocUnsafeSlow(FIRST_SIZE);
+  #length = 0;
+  /** Where the length of the message under way stands. */
+  #start = 0;
+
+  get length(): number {
+    return this.#length;
   }
-}
 
-function parse(name: string, sql: string): Buffer {
-  return message('P', [text(name), text(sql), int16(0)]);
-}
+  get size(): number {
+    return this.#bytes.length;
+  }
 
-function bind(name: string, values: readonly string[]): Buffer {
-  const parameters = values.flatMap((value) => {
-    const bytes = Buffer.from(value, 'utf8');
-    return [int32(bytes.length), bytes];
-  });
-  return message('B', [text(''), text(name), int16(0), int16(values.length), ...parameters, int16(0)]);
-}
+  /** Valid until more is added. */
+  bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
 
-function message(type: string, parts: readonly Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 4);
-  return Buffer.concat([Buffer.from(type, 'latin1'), int32(length), ...parts], length + 1);
-}
+  clear(): void {
+    this.#length = 0;
+  }
 
-function text(value: string): Buffer {
-  return Buffer.from(`${value}\0`, 'utf8');
-}
+  step(step: Step): void {
+    switch (step.kind) {
+      case 'statement':
+        this.#parse('', step.sql);
+        this.#add(BIND_UNNAMED);
+        this.#add(EXECUTE);
+        return;
+      case 'parse':
+        this.#begin(CLOSE);
+        this.#text(`S${step.name}`);
+        this.#end();
+        this.#parse(step.name, step.sql);
+        return;
+      case 'prepared':
+        this.#bind(step.name, step.values);
+        this.#add(EXECUTE);
+        return;
+      default:
+        step satisfies never;
+    }
+  }
 
-function int16(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-}
+  flush(): void {
+    this.#add(FLUSH);
+  }
 
-function int32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeInt32BE(value);
-  return bytes;
+  sync(): void {
+    this.#add(SYNC);
+  }
+
+  #parse(name: string, sql: string): void {
+    this.#begin(PARSE);
+    this.#text(name);
+    this.#text(sql);
+    this.#int16(0);
+    this.#end();
+  }
+
+  #bind(name: string, values: readonly string[]): void {
+    this.#begin(BIND);
+    this.#text('');
+    this.#text(name);
+    this.#int16(0);
+    this.#int16(values.length);
+    for (const value of values) {
+      const length = Buffer.byteLength(value);
+      this.#reserve(length + 4);
+      this.#length = this.#bytes.writeInt32BE(length, this.#length);
+      this.#length += this.#bytes.write(value, this.#length);
+    }
+    this.#int16(0);
+    this.#end();
+  }
+
+  #begin(type: number): void {
+    this.#reserve(5);
+    this.#bytes[this.#length] = type;
+    this.#start = this.#length + 1;
+    this.#length += 5;
+  }
+
+  #end(): void {
+    this.#bytes.writeInt32BE(this.#length - this.#start, this.#start);
+  }
+
+  #text(value: string): void {
+    this.#reserve(Buffer.byteLength(value) + 1);
+    this.#length += this.#bytes.write(value, this.#length);
+    this.#bytes[this.#length] = 0;
+    this.#length += 1;
+  }
+
+  #int16(value: number): void {
+    this.#reserve(2);
+    this.#length = this.#bytes.writeInt16BE(value, this.#length);
+  }
+
+  #add(bytes: Buffer): void {
+    this.#reserve(bytes.length);
+    this.#length += bytes.copy(this.#bytes, this.#length);
+  }
+
+  #reserve(length: number): void {
+    const needed = this.#length + length;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
 }

@@ -1,11 +1,13 @@
 import pg from 'pg';
-import { FLUSH, messagesOf, type Step, SYNC } from './extendedMessages.ts';
+import { Messages, type Step } from './extendedMessages.ts';
 
 /** So much is under way at most: enough to keep the server busy over a slow network, and little to be undone or awaited. */
 const MOST_GROUPS = 64;
 const MOST_BYTES = 1_000_000;
 /** Each Flush costs the server a packet, and this program a read. */
 const QUICK_UNFLUSHED = 8;
+/** A buffer that has become larger is not kept. */
+const LARGEST_KEPT = 2 * MOST_BYTES;
 
 /** Steps that belong together, such as a transaction. */
 export interface Group {
@@ -29,7 +31,8 @@ export interface SendAhead {
 }
 
 interface Sent {
-  readonly steps: readonly Step[];
+  /** Not the statements themselves, which may be large. */
+  readonly steps: readonly Step['kind'][];
   readonly bytes: number;
 }
 
@@ -46,6 +49,8 @@ export class AheadQuery extends pg.Query {
   readonly done: Promise<void>;
   readonly #task: SendAhead;
   readonly #sent: Sent[] = [];
+  /** Buffers that are written. */
+  readonly #spare: Messages[] = [];
   #connection: pg.Connection | undefined;
   #group = 0;
   #step = 0;
@@ -85,7 +90,7 @@ export class AheadQuery extends pg.Query {
   handleCommandComplete(): void {
     const [sent] = this.#sent;
     if (sent === undefined) return;
-    while (sent.steps[this.#step]?.kind === 'parse') this.#step += 1;
+    while (sent.steps[this.#step] === 'parse') this.#step += 1;
     const answered = { group: this.#group, step: this.#step, last: this.#step === sent.steps.length - 1 };
     this.#step += 1;
     if (answered.last) {
@@ -110,36 +115,46 @@ export class AheadQuery extends pg.Query {
   /** Waits until half of what may be under way is answered, so that many groups go out in one write. */
   #fill(): void {
     if (this.#synced || this.#sent.length > MOST_GROUPS / 2 || this.#bytes > MOST_BYTES / 2) return;
-    const buffers: Buffer[] = [];
+    const messages = this.#spare.pop() ?? new Messages();
     const flush = () => {
-      if (this.#unflushed > 0) buffers.push(FLUSH);
+      if (this.#unflushed > 0) messages.flush();
       this.#unflushed = 0;
     };
     while (this.#sent.length < MOST_GROUPS && this.#bytes < MOST_BYTES) {
       const next = this.#task.groups.next();
       if (next.done === true) {
         this.#synced = true;
-        buffers.push(SYNC);
+        messages.sync();
         break;
       }
       const { steps, quick } = next.value;
       if (!quick) flush();
-      const messages = steps.flatMap(messagesOf);
-      const bytes = messages.reduce((sum, { length }) => sum + length, 0);
-      this.#sent.push({ steps, bytes });
+      const before = messages.length;
+      for (const step of steps) messages.step(step);
+      const bytes = messages.length - before;
+      this.#sent.push({ steps: steps.map(({ kind }) => kind), bytes });
       this.#bytes += bytes;
-      buffers.push(...messages);
       this.#unflushed += 1;
       if (!quick || this.#unflushed >= QUICK_UNFLUSHED) flush();
     }
     if (!this.#synced) flush();
-    if (buffers.length > 0) this.#connection?.stream.write(Buffer.concat(buffers));
+    this.#write(messages);
+  }
+
+  #write(messages: Messages): void {
+    this.#connection?.stream.write(messages.bytes(), () => {
+      if (messages.size > LARGEST_KEPT) return;
+      messages.clear();
+      this.#spare.push(messages);
+    });
   }
 
   #sync(): void {
     if (this.#synced) return;
     this.#synced = true;
-    this.#connection?.stream.write(SYNC);
+    const messages = new Messages();
+    messages.sync();
+    this.#write(messages);
   }
 }
 

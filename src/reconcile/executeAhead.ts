@@ -69,11 +69,11 @@ export function goesAhead(unit: Unit): unit is RecordedUnit {
  * Executes units without a round trip for each: the statement, its row in the ledger and COMMIT go out while the server
  * is at work on units before. Each unit is a transaction of its own, each statement a message of its own, and the first
  * error ends it all (sendAhead.ts). The lock is looked at meanwhile; once it is lost, the statement under way is
- * cancelled, and a unit that another run has executed fails at its row.
+ * cancelled, and a unit that another run has executed fails at its row. `units` are asked for one by one meanwhile.
  */
 export async function executeAhead(
   { run, session, log, ledger }: Ahead,
-  units: readonly RecordedUnit[],
+  units: Iterable<RecordedUnit>,
 ): Promise<AheadOutcome> {
   await run.assertLock();
   const lock = watchLock(run);
@@ -82,21 +82,21 @@ export async function executeAhead(
   /** Steps of the unit under way that have been answered. */
   let answered = 0;
   let preparing = true;
+  const sent: RecordedUnit[] = [];
 
-  function announce(sent: number): void {
-    const unit = units[executed];
-    if (unit === undefined || executed >= sent || executed < announced) return;
+  function announce(): void {
+    const unit = sent[executed];
+    if (unit === undefined || executed < announced) return;
     log.line(announcementOf(unit), 1);
     announced = executed + 1;
   }
 
-  let sent = 0;
   function* groups(): Iterator<Group> {
     yield preparation(ledger);
     for (const unit of units) {
       if (run.signal.aborted || lock.lost.aborted) return;
-      sent += 1;
-      announce(sent);
+      sent.push(unit);
+      announce();
       yield groupOf(unit);
     }
   }
@@ -112,7 +112,7 @@ export async function executeAhead(
             answered = 0;
             if (!preparing) executed += 1;
             preparing = false;
-            announce(sent);
+            announce();
           },
         },
         { signal: lock.lost },
@@ -121,7 +121,7 @@ export async function executeAhead(
   } catch (error) {
     await rollBack(session);
     if (lock.lost.aborted) throw lock.lost.reason;
-    const unit = units[executed];
+    const unit = sent[executed];
     if (unit === undefined || error instanceof Interrupted) throw error;
     const parts = partsOf(unit);
     const part = parts[answered];

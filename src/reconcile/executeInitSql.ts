@@ -2,7 +2,7 @@ import { assertExtensions, EXTENSION_DROPPED } from '../initSql/keptExtensions.t
 import { resolveOutcome } from '../initSql/ledger.ts';
 import { type LedgerVersion, recordDone, recordOutcome } from '../initSql/ledgerTable.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
-import type { Unit } from '../initSql/types.ts';
+import type { RecordedUnit, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
@@ -79,11 +79,10 @@ async function executeRecorded(executor: Executor, units: readonly Unit[], prepa
   if (guard.kind !== 'nobodyElse') return await executeUnits(executor, units, 'recorded');
   let ledger: LedgerVersion | undefined = prepared;
   for (let at = 0; at < units.length; ) {
-    const ahead = runOf(units, at, goesAhead);
     let announced = false;
-    if (ahead.length >= FEWEST_AHEAD) {
+    if (units.slice(at, at + FEWEST_AHEAD).filter(goesAhead).length === FEWEST_AHEAD) {
       ledger ??= await checkLedger(run, session);
-      const outcome = await executeAhead({ run, session, log, ledger }, ahead);
+      const outcome = await executeAhead({ run, session, log, ledger }, thoseAhead(units, at));
       at += outcome.executed;
       if (outcome.kind === 'done') continue;
       announced = outcome.announced;
@@ -95,18 +94,13 @@ async function executeRecorded(executor: Executor, units: readonly Unit[], prepa
   return await kept(executor, units);
 }
 
-/** The units from `at` on of which all are so. */
-function runOf<Unit, Some extends Unit>(
-  units: readonly Unit[],
-  at: number,
-  isSo: (unit: Unit) => unit is Some,
-): readonly Some[] {
-  const found: Some[] = [];
-  for (const unit of units.slice(at)) {
-    if (!isSo(unit)) break;
-    found.push(unit);
+/** The units from `at` on, up to the first one that has to wait for the ones before it. */
+function* thoseAhead(units: readonly Unit[], at: number): Generator<RecordedUnit> {
+  for (let next = at; ; next += 1) {
+    const unit = units[next];
+    if (unit === undefined || !goesAhead(unit)) return;
+    yield unit;
   }
-  return found;
 }
 
 async function executeUnits(executor: Executor, units: readonly Unit[], mode: Mode): Promise<number> {

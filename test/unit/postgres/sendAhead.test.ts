@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { FLUSH, messagesOf, SYNC } from '../../../src/postgres/extendedMessages.ts';
+import { Messages, type Step } from '../../../src/postgres/extendedMessages.ts';
 import { AheadQuery, type Answered, type Group } from '../../../src/postgres/sendAhead.ts';
 
 /** The types of the messages in what was written, one letter each, as the protocol has them. */
@@ -107,16 +107,67 @@ test('answers tell which step of which group they belong to; naming a statement 
   ]);
 });
 
-test('messages have the bytes of the protocol', () => {
-  expect(Buffer.concat(messagesOf({ kind: 'statement', sql: 'é' })).toString('hex')).toBe(
-    // Parse '' 'é' without types; Bind '' '' without anything; Execute '' without limit
-    '500000000a' + '00' + 'c3a900' + '0000' + '420000000c' + '0000' + '000000000000' + '4500000009' + '00' + '00000000',
-  );
-  expect(Buffer.concat(messagesOf({ kind: 'parse', name: 'n', sql: 'S' })).toString('hex')).toBe(
-    '4300000007' + '53' + '6e00' + '500000000a' + '6e00' + '5300' + '0000',
-  );
-  expect(Buffer.concat(messagesOf({ kind: 'prepared', name: 'n', values: ['ab'] })).toString('hex')).toBe(
-    '4200000013' + '00' + '6e00' + '0000' + '0001' + '00000002' + '6162' + '0000' + '4500000009' + '00' + '00000000',
-  );
-  expect([typesIn(FLUSH), typesIn(SYNC)]).toEqual(['H', 'S']);
+function bytesOf(...steps: readonly Step[]): string {
+  const messages = new Messages();
+  for (const step of steps) messages.step(step);
+  return messages.bytes().toString('hex');
+}
+
+describe('messages', () => {
+  test('have the bytes of the protocol', () => {
+    expect(bytesOf({ kind: 'statement', sql: 'é' })).toBe(
+      // Parse '' 'é' without types; Bind '' '' without anything; Execute '' without limit
+      '500000000a' +
+        '00' +
+        'c3a900' +
+        '0000' +
+        '420000000c' +
+        '0000' +
+        '000000000000' +
+        '4500000009' +
+        '00' +
+        '00000000',
+    );
+    expect(bytesOf({ kind: 'parse', name: 'n', sql: 'S' })).toBe(
+      '4300000007' + '53' + '6e00' + '500000000a' + '6e00' + '5300' + '0000',
+    );
+    expect(bytesOf({ kind: 'prepared', name: 'n', values: ['ab'] })).toBe(
+      '4200000013' + '00' + '6e00' + '0000' + '0001' + '00000002' + '6162' + '0000' + '4500000009' + '00' + '00000000',
+    );
+    const messages = new Messages();
+    messages.flush();
+    messages.sync();
+    expect(messages.bytes().toString('hex')).toBe('4800000004' + '5300000004');
+  });
+
+  test('are the same however large, and in a buffer that was used before', () => {
+    const steps = ['x', 'é'.repeat(50_000), 'y'.repeat(300_000), 'z'].flatMap((text): readonly Step[] => [
+      { kind: 'statement', sql: text },
+      { kind: 'prepared', name: 'n', values: [text, ''] },
+    ]);
+    const one = steps.map((step) => bytesOf(step)).join('');
+    expect(bytesOf(...steps)).toBe(one);
+    const messages = new Messages();
+    for (const step of steps.toReversed()) messages.step(step);
+    messages.clear();
+    for (const step of steps) messages.step(step);
+    expect(messages.bytes().toString('hex')).toBe(one);
+  });
+});
+
+test('a buffer is filled again only once it has been written', () => {
+  const writes: { readonly bytes: Buffer; readonly copy: Buffer; readonly done: () => void }[] = [];
+  const query = new AheadQuery({
+    groups: Array.from({ length: 300 }, (_, index) => group(true, `SELECT ${index}`)).values(),
+    onAnswer: () => undefined,
+  });
+  const write = (bytes: Buffer, done: () => void) => writes.push({ bytes, copy: Buffer.from(bytes), done });
+  query.submit({ stream: { write } } as unknown as pg.Connection);
+  for (let answered = 0; answered < 100; answered += 1) query.handleCommandComplete();
+  expect(writes).toHaveLength(4);
+  for (const { bytes, copy } of writes) expect(bytes.equals(copy)).toBe(true);
+  writes[0]?.done();
+  for (let answered = 0; answered < 32; answered += 1) query.handleCommandComplete();
+  expect(writes[4]?.bytes.buffer).toBe(writes[0]?.bytes.buffer);
+  for (const { bytes, copy } of writes.slice(1)) expect(bytes.equals(copy)).toBe(true);
 });
