@@ -3,6 +3,7 @@ import { joinAny } from '../cluster/joinAny.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
+import { once } from '../concurrency/once.ts';
 import type { Context } from '../context.ts';
 import type { InitSqlLogin } from '../objects/initSqlRole.ts';
 import { lookUp, sessionSettings } from '../objects/parameter.ts';
@@ -168,6 +169,7 @@ async function applyOne(
           signal: context.signal,
           onProbe: (activity) => tellNow(log, describeActivity(activity), 2),
         });
+      const remember = once(() => rememberScript(run, joined.coordinator, given.script));
       const changes = await applyDatabase(situation, {
         run,
         log,
@@ -177,14 +179,20 @@ async function applyOne(
         withRegistrationLock: (body) => withRegistrationLock(context, joined, database, body),
         execute: async (procedure, within, to) => {
           if (procedure.name !== 'rebalance') {
-            return await runInitSql(situation, { run: within, log: to, open: openInitSqlSession });
+            // By the way: it has been read, whatever becomes of it.
+            const [executed] = await Promise.allSettled([
+              runInitSql(situation, { run: within, log: to, open: openInitSqlSession }),
+              remember(),
+            ]);
+            if (executed.status === 'rejected') throw executed.reason;
+            return executed.value;
           }
           const tools = rebalanceTools(joined, database.name, { signal: context.signal, log: to });
           return (await inTurn(tools, () => rebalance(tools, database.rebalance.options, 'rebalance'))) ? 1 : 0;
         },
       });
       if (needsUpdate(observed)) await lookAtShards(context, joined, run, database, given);
-      await rememberScript(run, joined.coordinator, given.script);
+      await remember();
       return { kind: 'done', changes } as const;
     });
   let result = await attempt(true);

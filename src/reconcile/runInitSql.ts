@@ -44,7 +44,10 @@ export async function runInitSql(situation: Situation, { run, log, open, before 
     throw openFailure(run, error);
   });
   try {
-    await session.script(newMark());
+    const marking = session.script(newMark());
+    const guarding =
+      login !== undefined || initSql.kind === 'record' ? undefined : guardInitSql(situation, { run, session, log });
+    const [guard] = await Promise.all([guarding, marking]);
     const extensions = [...(spec.cluster.citus ? ['citus'] : []), ...database.extensions.map(({ name }) => name)];
     if (login !== undefined && initSql.kind !== 'record') {
       const own = await open(login).catch((error: unknown) => {
@@ -59,11 +62,8 @@ export async function runInitSql(situation: Situation, { run, log, open, before 
         await own.close();
       }
     }
-    const guard =
-      initSql.kind === 'record'
-        ? undefined
-        : withBefore(await guardInitSql(situation, { run, session, log }), session, before);
-    const executed = await executeInitSql(run, session, initSql, log, extensions, guard);
+    const checked = guard === undefined ? undefined : withBefore(guard, session, before);
+    const executed = await executeInitSql(run, session, initSql, log, extensions, checked);
     if (executed > 0) log.line('Custom SQL executed successfully!', 1);
     return initSql.kind === 'record' ? initSql.units.length : executed;
   } finally {
