@@ -180,7 +180,8 @@ function locate(
   return statements.map(({ node, ...range }) => {
     const start = offsetInScript(range.start);
     const end = offsetInScript(range.end);
+    const { line, column } = placeOf(start);
     const sql = script.slice(start, end);
-    return { start, end, sql, ...placeOf(start), source, meaning: classify(node), lookup: lookupOf(node) };
+    return { start, end, sql, line, column, source, meaning: classify(node), lookup: lookupOf(node) };
   });
 }

@@ -223,7 +223,7 @@ class Walk<State> implements CarriedOut<State> {
         log,
         depth,
         execute: (procedure) => this.#tools.execute(procedure, run, log),
-        onDone: (summary) => report.change(work, node, summary),
+        onDone: (summaries) => report.changed(work, node, summaries),
       });
       if (count === 'now') this.changes += made;
       report.end(work, node, 'done');

@@ -18,11 +18,14 @@ export function initSqlItems(situation: Situation, coordinator: NodeSpec): reado
 }
 
 function itemsOf({ initSql }: Situation, coordinator: NodeSpec): readonly Item[] {
-  const procedure = (summaries: readonly string[]): Procedure => ({
+  // A step asks several times whether there is something to do, and only at its end what: of ten thousand statements.
+  const procedure = (summaries: () => readonly string[]): Procedure => ({
     kind: 'procedure',
     name: 'initSql',
     node: coordinator,
-    summaries,
+    get summaries() {
+      return summaries();
+    },
   });
   switch (initSql.kind) {
     case 'none':
@@ -30,19 +33,19 @@ function itemsOf({ initSql }: Situation, coordinator: NodeSpec): readonly Item[]
     case 'skip':
       return [warning(initSql.warning)];
     case 'record': {
-      const due = initSql.units.map((unit) => `record line ${lineOf(unit)} as executed: ${unit.display}`);
+      const due = () => initSql.units.map((unit) => `record line ${lineOf(unit)} as executed: ${unit.display}`);
       return [
         ...(initSql.warning === undefined ? [] : [warning(initSql.warning)]),
-        due.length === 0 ? note('Custom SQL is already recorded as executed') : procedure(due),
+        initSql.units.length === 0 ? note('Custom SQL is already recorded as executed') : procedure(due),
       ];
     }
     case 'run':
       if (initSql.pending.every((unit) => unit.kind === 'session')) return [note('Custom SQL was already executed')];
-      return [procedure(initSql.pending.flatMap(summary))];
+      return [procedure(() => initSql.pending.flatMap(summary))];
     case 'runAlways':
-      return [procedure(initSql.units.flatMap(summary))];
+      return [procedure(() => initSql.units.flatMap(summary))];
     case 'unknownOutcome':
-      return [procedure([initSql.unit, ...initSql.pending].flatMap(summary))];
+      return [procedure(() => [initSql.unit, ...initSql.pending].flatMap(summary))];
     default:
       return initSql satisfies never;
   }

@@ -49,8 +49,9 @@ export class WorkReport {
     }));
   }
 
-  change<State>(work: Work<State>, node: NodeSpec, summary: string): void {
-    this.#find(work.name, node).changes.push(summary);
+  changed<State>(work: Work<State>, node: NodeSpec, summaries: readonly string[]): void {
+    const { changes } = this.#find(work.name, node);
+    for (const summary of summaries) changes.push(summary);
   }
 
   end<State>(work: Work<State>, node: NodeSpec, status: 'done' | 'failed'): void {
