@@ -4,7 +4,6 @@ import {
   AS_OURSELVES,
   asOurselvesUnchanged,
   assertTrusted,
-  distrust,
   distrustProblem,
   FIRE_CONSTRAINTS,
   OWN_SCHEMA,
@@ -12,9 +11,9 @@ import {
   type OwnTableVersion,
   qualified,
   REVOKE_FROM_OTHERS,
-  trusted,
   versionOf,
 } from '../objects/ownTable.ts';
+import { observeOwnTables } from '../objects/ownTableObserved.ts';
 import { wording } from '../objects/wording.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
@@ -74,11 +73,6 @@ const DIGEST = `(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_t
  * script, its ten thousand rows are sent only where they are other ones.
  */
 export function observeLedger(coordinator: boolean, digest?: string): readonly Fragment[] {
-  const judged: Fragment = {
-    key: 'ledger',
-    value: `pg_catalog.jsonb_build_object('distrust', ${distrust(LEDGER)}, 'rows', NULL)`,
-  };
-  if (!coordinator) return [judged];
   const all = jsonRows(
     `SELECT hash, occurrence, ordinal, line, statement, state FROM ${LEDGER_TABLE} ORDER BY ordinal`,
   );
@@ -86,14 +80,17 @@ export function observeLedger(coordinator: boolean, digest?: string): readonly F
     digest === undefined
       ? all
       : `CASE WHEN ${DIGEST} = ${quoteLiteral(digest)} THEN pg_catalog.to_jsonb('asScript'::pg_catalog.text) ELSE ${all} END`;
-  return [
-    judged,
+  const unread = (distrust: string) => `pg_catalog.jsonb_build_object('distrust', ${distrust}, 'rows', NULL)`;
+  return observeOwnTables([
     {
       key: 'ledger',
-      when: trusted(LEDGER),
-      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows}, 'copyOf', ${COPY_OF})`,
+      table: LEDGER,
+      value: coordinator
+        ? `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows}, 'copyOf', ${COPY_OF})`
+        : unread('NULL'),
+      otherwise: unread,
     },
-  ];
+  ]);
 }
 
 export function ledgerProblems(ledger: ObservedLedger | undefined, label: string): readonly Problem[] {

@@ -1,18 +1,17 @@
 import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, observationScript } from './observe.ts';
+import { observationScript } from './observe.ts';
 import {
   AS_OURSELVES,
   assertTrusted,
   CREATED_MEANWHILE,
-  distrust,
   distrustProblem,
   ensureOwnTable,
   type OwnTable,
   qualified,
-  trusted,
 } from './ownTable.ts';
+import { type OwnTableQuestion, observeOwnTables } from './ownTableObserved.ts';
 import { forgetReadScript } from './readScript.ts';
 import { type Verb, wording } from './wording.ts';
 
@@ -44,32 +43,29 @@ const MANAGED: OwnTable = {
 };
 const TABLE = qualified(MANAGED);
 
-export function observeBookkeeping(database: string): readonly Fragment[] {
+export function askBookkeeping(database: string): OwnTableQuestion {
   const row = `(SELECT pg_catalog.jsonb_build_object('oid', m.oid::pg_catalog.int8, 'state', m.state)
     FROM ${TABLE} m WHERE m.name = ${quoteLiteral(database)})`;
-  return [
-    {
-      key: 'bookkeeping',
-      value: `pg_catalog.jsonb_build_object('distrust', ${distrust(MANAGED)}, 'row', NULL)`,
-    },
-    {
-      key: 'bookkeeping',
-      when: trusted(MANAGED),
-      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'row', ${row})`,
-    },
-  ];
+  return {
+    key: 'bookkeeping',
+    table: MANAGED,
+    value: `pg_catalog.jsonb_build_object('distrust', NULL, 'row', ${row})`,
+    otherwise: (distrust) => `pg_catalog.jsonb_build_object('distrust', ${distrust}, 'row', NULL)`,
+  };
 }
 
 /** The databases that this program made and that are still there, by their names of today. */
 export function managedDatabasesScript(): string {
-  return observationScript([
-    {
-      key: 'managed',
-      when: trusted(MANAGED),
-      value: `(SELECT coalesce(pg_catalog.jsonb_agg(d.datname ORDER BY d.datname), '[]')
+  return observationScript(
+    observeOwnTables([
+      {
+        key: 'managed',
+        table: MANAGED,
+        value: `(SELECT coalesce(pg_catalog.jsonb_agg(d.datname ORDER BY d.datname), '[]')
         FROM ${TABLE} m JOIN pg_catalog.pg_database d ON d.oid = m.oid WHERE m.state = 'managed')`,
-    },
-  ]);
+      },
+    ]),
+  );
 }
 
 export function readManagedDatabases(observed: string): readonly string[] {
@@ -182,10 +178,10 @@ const UNPROVED: OwnTable = {
   ],
 };
 
-export function observeOutstandingProof(database: string): Fragment {
+export function askOutstandingProof(database: string): OwnTableQuestion {
   return {
     key: 'unproved',
-    when: trusted(UNPROVED),
+    table: UNPROVED,
     value: `EXISTS (SELECT FROM ${qualified(UNPROVED)} u WHERE u.name = ${quoteLiteral(database)})`,
   };
 }

@@ -1,18 +1,17 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, jsonRows } from './observe.ts';
+import { jsonRows } from './observe.ts';
 import {
   AS_OURSELVES,
   assertTrusted,
   CREATED_MEANWHILE,
-  distrust,
   distrustProblem,
   ensureOwnTable,
   type OwnTable,
   qualified,
-  trusted,
 } from './ownTable.ts';
+import type { OwnTableQuestion } from './ownTableObserved.ts';
 import { wording } from './wording.ts';
 
 /**
@@ -61,21 +60,16 @@ const ENSURE = ensureOwnTable(`${TABLE} (
     PRIMARY KEY (node_name, node_port))`);
 
 /** On the coordinator only. */
-export function observeIdentities(): readonly Fragment[] {
+export function askIdentities(): OwnTableQuestion {
   const rows = jsonRows(
     `SELECT node_name AS name, node_port AS port, system_identifier AS "systemIdentifier" FROM ${TABLE}`,
   );
-  return [
-    {
-      key: 'identities',
-      value: `pg_catalog.jsonb_build_object('distrust', ${distrust(IDENTITIES)}, 'rows', '[]'::pg_catalog.jsonb)`,
-    },
-    {
-      key: 'identities',
-      when: trusted(IDENTITIES),
-      value: `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows})`,
-    },
-  ];
+  return {
+    key: 'identities',
+    table: IDENTITIES,
+    value: `pg_catalog.jsonb_build_object('distrust', NULL, 'rows', ${rows})`,
+    otherwise: (distrust) => `pg_catalog.jsonb_build_object('distrust', ${distrust}, 'rows', '[]'::pg_catalog.jsonb)`,
+  };
 }
 
 /** Workers that are other servers than those that hold the shards. */

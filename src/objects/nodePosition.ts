@@ -8,8 +8,8 @@ import {
   ensureOwnTable,
   type OwnTable,
   qualified,
-  trusted,
 } from './ownTable.ts';
+import type { OwnTableQuestion } from './ownTableObserved.ts';
 import { wording } from './wording.ts';
 
 /**
@@ -73,10 +73,10 @@ export function observePosition(): Fragment {
 }
 
 /** On the coordinator. */
-export function observeRecordedPositions(): Fragment {
+export function askRecordedPositions(): OwnTableQuestion {
   return {
     key: 'recordedPositions',
-    when: trusted(POSITIONS),
+    table: POSITIONS,
     value: `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('group', p.groupid, 'system', p.system,
         'major', p.major, 'timeline', p.timeline, 'checkpoint', p.checkpoint,
         'seconds', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.recorded_at)::pg_catalog.int4)), '[]') FROM ${TABLE} p)`,

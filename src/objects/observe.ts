@@ -10,6 +10,8 @@ export interface Fragment {
   readonly when?: string;
   /** SQL expression of type jsonb. It may read `observed`, which holds the fragments before it. */
   readonly value: string;
+  /** The same where `when` is false. Without it nothing is said there. */
+  readonly otherwise?: string | undefined;
   /** In place of `value` where that ends in invalid_parameter_value. */
   readonly orElse?: string;
   /** Reads shards in pg_class, where Citus hides them from everybody who does not ask for them. */
@@ -19,11 +21,17 @@ export interface Fragment {
 /** Condition of a fragment that reads Citus' catalog. */
 export const HAS_CITUS = "pg_catalog.to_regclass('pg_catalog.pg_dist_node') IS NOT NULL";
 
+/** pg_dist_schema came with Citus 12.0; what the stand-in leaves out is missing there as well. */
+export const HAS_SCHEMAS = "pg_catalog.to_regclass('pg_catalog.pg_dist_schema') IS NOT NULL";
+
 /** For the message's transaction only: nothing that a database's search_path names may stand in for PostgreSQL's own. */
 export const PIN_SEARCH_PATH = 'SET LOCAL search_path = pg_catalog';
 
 /** Whoever may lock a view can make a look at its definition wait; it is tried again while there is time. */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'";
+
+/** Else PL/pgSQL parses each statement twice, also those that it does not reach (PostgreSQL: pl_comp.c, plpgsql_compile_inline()). */
+const PARSE_WHAT_IS_REACHED = 'SET LOCAL check_function_bodies = off';
 
 const SETTING = 'citus_databases.observed';
 
@@ -42,7 +50,9 @@ export function observationScript(fragments: readonly Fragment[]): string {
         ? set(fragment.value)
         : `BEGIN ${set(fragment.value)} EXCEPTION WHEN invalid_parameter_value THEN ${set(fragment.orElse)} END;`;
     const action = fragment.showsShards === true ? `${tableVisibility('off')} ${add} ${tableVisibility('on')}` : add;
-    return fragment.when === undefined ? `  ${action}` : `  IF ${fragment.when} THEN ${action} END IF;`;
+    if (fragment.when === undefined) return `  ${action}`;
+    const otherwise = fragment.otherwise === undefined ? '' : ` ELSE ${set(fragment.otherwise)}`;
+    return `  IF ${fragment.when} THEN ${action}${otherwise} END IF;`;
   });
   const body = [
     '#variable_conflict use_column',
@@ -52,7 +62,7 @@ export function observationScript(fragments: readonly Fragment[]): string {
     `  PERFORM pg_catalog.set_config('${SETTING}', observed::pg_catalog.text, true);`,
     'END',
   ].join('\n');
-  return `${PIN_SEARCH_PATH};\n${LOCK_TIMEOUT};\nDO ${dollarQuote(`\n${body}\n`)};\nSELECT pg_catalog.current_setting('${SETTING}') AS observed`;
+  return `${PIN_SEARCH_PATH};\n${LOCK_TIMEOUT};\n${PARSE_WHAT_IS_REACHED};\nDO ${dollarQuote(`\n${body}\n`)};\nSELECT pg_catalog.current_setting('${SETTING}') AS observed`;
 }
 
 /** Citus documentation, "Configuration Reference" (citus.override_table_visibility). */
@@ -71,6 +81,9 @@ export function dollarQuote(text: string): string {
 export function textArray(values: readonly string[]): string {
   return `ARRAY[${values.map(quoteLiteral).join(', ')}]::pg_catalog.text[]`;
 }
+
+/** What {@link jsonRows} gives where there are none. */
+export const NO_ROWS = "'[]'::pg_catalog.jsonb";
 
 /** A jsonb array of the rows of a query, `[]` when there are none. */
 export function jsonRows(query: string): string {

@@ -30,41 +30,71 @@ const HARMFUL = ['CREATE', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES
  * table, nobody else can replace, so the answer stays true for the rest of the transaction.
  */
 export function distrust(table: OwnTable): string {
-  const name = qualified(table);
-  return `(SELECT CASE
-    ${foreignOwner('s', `schema ${OWN_SCHEMA}`)}
+  return `(SELECT ${REASON} ${foundOf([table])})`;
+}
+
+/**
+ * The same of several tables by one query, whose plan takes a server longer than to execute it. A jsonb object, by their
+ * names; NULL where there is no schema. OFFSET 0 keeps the planner from planning the reason for each place it is used in.
+ */
+export function judgementsOf(tables: readonly OwnTable[]): string {
+  return `(SELECT pg_catalog.jsonb_object_agg(j.name, pg_catalog.jsonb_build_object(
+        'distrust', j.distrust, 'readable', j.distrust IS NULL AND j.found))
+      FROM (SELECT w.name, c.oid IS NOT NULL AS found, ${REASON} AS distrust ${foundOf(tables)}
+        OFFSET 0) j)`;
+}
+
+/** SQL condition: one of the tables is there, or others may have a part in the schema: without, there is nothing to judge. */
+export function toBeJudged(tables: readonly OwnTable[]): string {
+  const names = tables.map(({ name }) => `'${name}'`).join(', ');
+  return `EXISTS (SELECT FROM pg_catalog.pg_namespace n
+      LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN (${names})
+    WHERE n.nspname = '${OWN_SCHEMA}' AND (c.oid IS NOT NULL OR n.nspacl IS NOT NULL
+      OR pg_catalog.pg_get_userbyid(n.nspowner) <> session_user))`;
+}
+
+/** The schema `n` of `s`, `u` if that is who asks and a superuser, each wanted table `w`, and what is there, `c` of `t`. */
+function foundOf(tables: readonly OwnTable[]): string {
+  const wanted = tables.map(
+    ({ name, columns }) => `('${name}'::pg_catalog.name, ${textArray(columns.map((column) => column.join(' ')))})`,
+  );
+  return `FROM pg_catalog.pg_namespace n
+      JOIN pg_catalog.pg_roles s ON s.oid = n.nspowner
+      LEFT JOIN pg_catalog.pg_roles u ON u.rolname = session_user AND u.rolsuper
+      CROSS JOIN (VALUES ${wanted.join(', ')}) w (name, columns)
+      LEFT JOIN (pg_catalog.pg_class c JOIN pg_catalog.pg_roles t ON t.oid = c.relowner)
+        ON c.relnamespace = n.oid AND c.relname = w.name
+    WHERE n.nspname = '${OWN_SCHEMA}'`;
+}
+
+const NAME = `${OWN_SCHEMA}.' || w.name::pg_catalog.text`;
+
+const REASON = `CASE
+    ${foreignOwner('s', `'schema ${OWN_SCHEMA}'`)}
     WHEN ${harmful('n.nspacl', 'n.nspowner')} THEN 'others than its owner may create objects in schema ${OWN_SCHEMA}'
     WHEN c.oid IS NULL THEN NULL
-    WHEN c.relkind <> 'r' OR c.relpersistence <> 'p' THEN '${name} is no ordinary table'
-    ${foreignOwner('t', `table ${name}`)}
+    WHEN c.relkind <> 'r' OR c.relpersistence <> 'p' THEN '${NAME} || ' is no ordinary table'
+    ${foreignOwner('t', `'table ${NAME}`)}
     WHEN ${harmful('c.relacl', 'c.relowner')} OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = c.oid AND ${harmful('a.attacl', 'c.relowner')})
-      THEN 'others than its owner may write to table ${name}'
-    WHEN c.relhasrules THEN 'table ${name} has rules'
-    WHEN c.relhastriggers THEN 'table ${name} has triggers'
-    WHEN c.relrowsecurity OR c.relforcerowsecurity THEN 'table ${name} has row security'
+      THEN 'others than its owner may write to table ${NAME}
+    WHEN c.relhasrules THEN 'table ${NAME} || ' has rules'
+    WHEN c.relhastriggers THEN 'table ${NAME} || ' has triggers'
+    WHEN c.relrowsecurity OR c.relforcerowsecurity THEN 'table ${NAME} || ' has row security'
     WHEN c.relhassubclass OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
-      THEN 'table ${name} has parents or children'
+      THEN 'table ${NAME} || ' has parents or children'
     WHEN ARRAY(SELECT a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a
-         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
-         <> ${textArray(table.columns.map((column) => column.join(' ')))}
-      THEN 'table ${name} has other columns than this program gave it'
-    WHEN EXISTS (SELECT FROM pg_catalog.pg_depend d
-         WHERE d.refobjid >= ${FIRST_NORMAL_OID}
-           AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
-             'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
-           AND (d.objid = c.oid
-             OR d.objid IN (SELECT f.oid FROM pg_catalog.pg_attrdef f WHERE f.adrelid = c.oid
-                            UNION ALL SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid
-                            UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)))
-      THEN 'a default, constraint or index of table ${name} uses a function that does not come with PostgreSQL'
-    END
-    FROM pg_catalog.pg_namespace n
-      JOIN pg_catalog.pg_roles s ON s.oid = n.nspowner
-      LEFT JOIN (pg_catalog.pg_class c JOIN pg_catalog.pg_roles t ON t.oid = c.relowner)
-        ON c.relnamespace = n.oid AND c.relname = '${table.name}'
-    WHERE n.nspname = '${OWN_SCHEMA}')`;
-}
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) <> w.columns
+      THEN 'table ${NAME} || ' has other columns than this program gave it'
+    WHEN (SELECT pg_catalog.count(*) > 0 FROM pg_catalog.pg_depend d
+         WHERE d.refobjid >= ${FIRST_NORMAL_OID} AND d.refclassid IN (${classes('pg_proc', 'pg_operator', 'pg_opclass', 'pg_type')})
+           AND d.classid IN (${classes('pg_class', 'pg_attrdef', 'pg_constraint')})
+           AND d.objid = ANY (ARRAY(SELECT c.oid
+             UNION ALL SELECT f.oid FROM pg_catalog.pg_attrdef f WHERE f.adrelid = c.oid
+             UNION ALL SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid
+             UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)))
+      THEN 'a default, constraint or index of table ${NAME} || ' uses a function that does not come with PostgreSQL'
+    END`;
 
 /**
  * Where this program logs in as a superuser, only superusers are trusted. Where it works without one
@@ -72,10 +102,18 @@ export function distrust(table: OwnTable): string {
  */
 function foreignOwner(role: 's' | 't', what: string): string {
   const others = `${role}.rolname <> session_user`;
-  const of = `'${what} belongs to ' || pg_catalog.quote_ident(${role}.rolname)`;
+  const of = `${what} || ' belongs to ' || pg_catalog.quote_ident(${role}.rolname)`;
   return `WHEN ${others} AND NOT ${role}.rolsuper THEN ${of} || ', who is no superuser'
-    WHEN ${others} AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname = session_user AND o.rolsuper)
-      THEN ${of} || ', and this program works as ' || pg_catalog.quote_ident(session_user)`;
+    WHEN ${others} AND u.oid IS NULL THEN ${of} || ', and this program works as ' || pg_catalog.quote_ident(session_user)`;
+}
+
+function classes(...catalogs: readonly string[]): string {
+  return catalogs.map((catalog) => `'pg_catalog.${catalog}'::pg_catalog.regclass`).join(', ');
+}
+
+function harmful(acl: string, owner: string): string {
+  return `EXISTS (SELECT FROM pg_catalog.aclexplode(${acl}) x WHERE x.grantee <> ${owner}
+      AND x.privilege_type = ANY (${textArray(HARMFUL)}))`;
 }
 
 /** SQL condition: the table is there and may be read. */
@@ -136,11 +174,6 @@ export function distrustProblem(reason: string, node: string): Problem {
       'Nothing of it was read. Find out who made it, then take the name away from it as superuser: ' +
       `ALTER SCHEMA ${OWN_SCHEMA} RENAME TO ${OWN_SCHEMA}_foreign. Where initSQL was executed before, the next run needs initSQLPolicy: baseline`,
   };
-}
-
-function harmful(acl: string, owner: string): string {
-  return `EXISTS (SELECT FROM pg_catalog.aclexplode(${acl}) x WHERE x.grantee <> ${owner}
-      AND x.privilege_type = ANY (${textArray(HARMFUL)}))`;
 }
 
 /** Has to come before the session is ours again; see {@link AS_OURSELVES}. */

@@ -1,6 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import { jsonRows, observationScript, textArray } from './observe.ts';
 import { AS_OURSELVES, assertTrusted, ensureOwnTable, type OwnTable, qualified, trusted } from './ownTable.ts';
+import { observeOwnTables } from './ownTableObserved.ts';
 
 /**
  * Which scripts of initSQL have been read (initSql/readBefore.ts), in the coordinator's maintenance database. A row says
@@ -29,13 +30,15 @@ const TABLE = qualified(READ);
 
 /** A table that is not to be trusted counts as none. */
 export function readScriptsScript(databases: readonly string[]): string {
-  return observationScript([
-    {
-      key: 'scripts',
-      when: trusted(READ),
-      value: jsonRows(`SELECT name, script, ledger FROM ${TABLE} WHERE name = ANY (${textArray(databases)})`),
-    },
-  ]);
+  return observationScript(
+    observeOwnTables([
+      {
+        key: 'scripts',
+        table: READ,
+        value: jsonRows(`SELECT name, script, ledger FROM ${TABLE} WHERE name = ANY (${textArray(databases)})`),
+      },
+    ]),
+  );
 }
 
 export function readReadScripts(observed: string): readonly ReadScript[] {

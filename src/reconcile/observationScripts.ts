@@ -8,7 +8,7 @@ import {
   type SentAccess,
 } from '../objects/accessObserved.ts';
 import { observeAuthinfo, observeShownAuthinfo } from '../objects/authinfo.ts';
-import { observeBookkeeping, observeOutstandingProof } from '../objects/bookkeeping.ts';
+import { askBookkeeping, askOutstandingProof } from '../objects/bookkeeping.ts';
 import { observeMetadata } from '../objects/citusMetadata.ts';
 import { observeCitusUpgrade } from '../objects/citusUpgrade.ts';
 import { observeLeftovers } from '../objects/cleanup.ts';
@@ -27,14 +27,15 @@ import {
   observeExtensions,
 } from '../objects/extension.ts';
 import { observeHarmfulSettings } from '../objects/harmfulSetting.ts';
-import { observeIdentities } from '../objects/identity.ts';
+import { askIdentities } from '../objects/identity.ts';
 import { observeInvalidIndexes } from '../objects/invalidIndex.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
 import { observeMembers, observeMemberships } from '../objects/membership.ts';
 import { observeMetadataParts } from '../objects/metadataParts.ts';
-import { observePosition, observeRecordedPositions } from '../objects/nodePosition.ts';
+import { askRecordedPositions, observePosition } from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
 import { observeOpen } from '../objects/openSchemas.ts';
+import { observeOwnTables } from '../objects/ownTableObserved.ts';
 import { observeKnownParameters, observeParameters } from '../objects/parameter.ts';
 import { observeMissingLibraries } from '../objects/preloadLibraries.ts';
 import { observePreparedTransactions } from '../objects/preparedTransaction.ts';
@@ -84,14 +85,18 @@ export function serverScript(
     observeCollationVersions([database.name, templateOf(database)]),
     observeParameters(database.name),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
-    ...observeBookkeeping(database.name),
-    ...(coordinator ? [observeOutstandingProof(database.name)] : []),
-    ...(coordinator ? observeIdentities() : []),
+    ...(coordinator
+      ? observeOwnTables([
+          askBookkeeping(database.name),
+          askOutstandingProof(database.name),
+          askIdentities(),
+          askRecordedPositions(),
+        ])
+      : []),
     observeMarkedSessions(database),
     observePreparedTransactions(database.name),
     observeDaemon(database.name),
     observePosition(),
-    observeRecordedPositions(),
     ...fragmentsOf(kinds, 'server', database),
   ]);
 }
