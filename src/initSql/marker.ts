@@ -19,8 +19,16 @@ export function markSession(number: number): string {
 
 /** How many marked sessions there are; 0 as a rule, so that it is worth no question of its own. */
 export function observeMarkedSessions(database: DatabaseSpec): Fragment {
-  return { key: 'initSqlSessions', value: `(SELECT pg_catalog.count(*) ${marked(database)})` };
+  return {
+    key: 'initSqlSessions',
+    when: `EXISTS (SELECT FROM pg_catalog.pg_lock_status() l WHERE ${IS_MARK})`,
+    value: `(SELECT pg_catalog.count(*) ${marked(database)})`,
+    otherwise: '0',
+  };
 }
+
+/** Of a row of pg_locks, or of the function that the view reads. */
+const IS_MARK = `l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = ${CLASS}::pg_catalog.oid`;
 
 /** What endMarkedSessions() answers. */
 export interface MarkedSessions {
@@ -40,7 +48,7 @@ function marked({ name, initSQLRole, users }: DatabaseSpec): string {
   const others = initSQLRole === undefined ? [] : users.map((user) => user.name);
   return `FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
       JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = ${CLASS}::pg_catalog.oid
+    WHERE ${IS_MARK}
       AND (r.rolsuper OR r.rolname = session_user OR r.rolname::pg_catalog.text = ANY (${textArray(others)}))
       AND d.datname::pg_catalog.text = ${quoteLiteral(name)}`;
 }

@@ -1,4 +1,5 @@
 import { quoteLiteral } from '../postgres/quote.ts';
+import { mayHold } from './held.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { OWN_SCHEMA } from './ownTable.ts';
 
@@ -90,7 +91,7 @@ export function observeAccess(users: readonly string[]): Fragment {
 export function observeTableOwners(): Fragment {
   return {
     key: 'tableOwners',
-    when: "pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL",
+    when: `pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL AND ${mayHold('tables')}`,
     value: `(SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.pg_get_userbyid(c.relowner)), '[]')
       FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid)`,
   };

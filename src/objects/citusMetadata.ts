@@ -1,6 +1,7 @@
 import type { NodeSpec } from '../spec/types.ts';
+import { mayHold, NOTHING_HELD, observeHeld } from './held.ts';
 import { describeParts, type MetadataPart } from './metadataParts.ts';
-import { type Fragment, jsonRows } from './observe.ts';
+import { type Fragment, HAS_CITUS, jsonRows } from './observe.ts';
 
 /** A row of pg_dist_node, as one node sees it. */
 export interface ObservedCitusNode {
@@ -30,27 +31,31 @@ export interface ObservedMetadata {
 /** Of a database that does not have Citus yet. */
 export const NO_METADATA: ObservedMetadata = { nodes: [], localGroup: 0, tables: '' };
 
-export function observeMetadata(): Fragment {
-  return {
-    key: 'metadata',
-    when: "pg_catalog.to_regclass('pg_catalog.pg_dist_node') IS NOT NULL",
-    value: metadataValue(),
-  };
-}
-
-export function metadataValue(): string {
-  return `pg_catalog.jsonb_build_object(
+export function observeMetadata(): readonly Fragment[] {
+  const key = 'metadata';
+  return [
+    ...observeHeld(),
+    {
+      key,
+      when: HAS_CITUS,
+      value: `pg_catalog.jsonb_build_object(
     'nodes', ${jsonRows(`
       SELECT nodeid, groupid, nodename, nodeport, noderole, isactive, hasmetadata, metadatasynced, shouldhaveshards
       FROM pg_catalog.pg_dist_node ORDER BY nodeid`)},
-    'localGroup', (SELECT groupid FROM pg_catalog.pg_dist_local_group),
-    'tables', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(
+    'localGroup', (SELECT groupid FROM pg_catalog.pg_dist_local_group), 'tables', '${NOTHING_HELD}')`,
+    },
+    {
+      key,
+      when: `${HAS_CITUS} AND ${mayHold('tables')}`,
+      value: `observed -> '${key}' || pg_catalog.jsonb_build_object('tables', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(
         pg_catalog.concat_ws(':', n.nspname, c.relname, p.partmethod, s.shards), ',' ORDER BY n.nspname, c.relname), ''))
       FROM pg_catalog.pg_dist_partition p
       JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS shards FROM pg_catalog.pg_dist_shard s WHERE s.logicalrelid = p.logicalrelid) s
-      WHERE p.partmethod IN ('h', 'n')))`;
+      WHERE p.partmethod IN ('h', 'n')))`,
+    },
+  ];
 }
 
 /** Nodes that a database's coordinator has to know and does not. */

@@ -1,3 +1,4 @@
+import { mayHold } from './held.ts';
 import type { Fragment } from './observe.ts';
 
 /** What half-done moves, splits and copies of shards left on one node for Citus to remove. */
@@ -16,7 +17,7 @@ export interface Leftovers {
 export function observeLeftovers(): Fragment {
   return {
     key: 'leftovers',
-    when: "pg_catalog.to_regclass('pg_catalog.pg_dist_cleanup') IS NOT NULL",
+    when: `pg_catalog.to_regclass('pg_catalog.pg_dist_cleanup') IS NOT NULL AND ${mayHold('leftovers')}`,
     value: `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(f) ORDER BY f."group"), '[]') FROM (
       SELECT r.node_group_id AS "group", pg_catalog.count(*) AS count, pg_catalog.min(r.object_name) AS name
       FROM pg_catalog.pg_dist_cleanup r
@@ -30,7 +31,7 @@ export function observeLeftovers(): Fragment {
 
 const ALWAYS = 0;
 const ON_FAILURE = 1;
-/** ADV_LOCKTAG_CLASS_CITUS_CLEANUP_OPERATION_ID */
+/** The class of such an advisory lock. */
 const OPERATION_LOCK = 10;
 
 /** Does at once what Citus' daemon tries again and again. It cannot run in a transaction block. */

@@ -6,10 +6,17 @@ import { type Fragment, HAS_CITUS } from './observe.ts';
  * and drops what shard moves left (Citus documentation, "Cluster Management"). The first statement of any session that
  * plans something starts it, if there is a background worker left (Citus: maintenanced.c).
  */
-function daemonOf(database: string): string {
-  return `EXISTS (SELECT FROM pg_catalog.pg_stat_activity a
-    WHERE a.datname = ${database} AND a.backend_type ~ '^Citus Maintenance Daemon')`;
+export function daemonOf(database: string): string {
+  return `EXISTS (SELECT FROM ${SESSIONS} a
+    WHERE a.backend_type ~ '^Citus Maintenance Daemon'
+      AND a.datid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${database}))`;
 }
+
+/**
+ * What the view pg_stat_activity reads, without names of databases and roles: to plan the view takes a server longer than to
+ * look through its sessions.
+ */
+export const SESSIONS = 'pg_catalog.pg_stat_get_activity(NULL)';
 
 /** On the server, before this program's own sessions in the database could have started it. */
 export function observeDaemon(database: string): Fragment {

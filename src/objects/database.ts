@@ -2,6 +2,7 @@ import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
+import { daemonOf } from './daemon.ts';
 import { localeDifferences, localeOptions, localePairs, type ObservedLocale, undeclaredLocale } from './locale.ts';
 import type { Fragment } from './observe.ts';
 import { wording } from './wording.ts';
@@ -152,8 +153,7 @@ export function databaseProblems(
 export function observeTemplateDaemon(template: string): Fragment {
   return {
     key: 'templateDaemon',
-    value: `EXISTS (SELECT FROM pg_catalog.pg_stat_activity
-      WHERE datname::pg_catalog.text = ${quoteLiteral(template)} AND backend_type LIKE 'Citus Maintenance Daemon%')`,
+    value: daemonOf(quoteLiteral(template)),
   };
 }
 

@@ -1,4 +1,5 @@
-import { type Fragment, HAS_CITUS } from './observe.ts';
+import { mayHold } from './held.ts';
+import { type Fragment, HAS_CITUS, HAS_SCHEMAS } from './observe.ts';
 
 /** Digests of enums, composite types and domains that Citus distributes, by their names. */
 export type ObservedTypes = Readonly<Record<string, string>>;
@@ -6,12 +7,12 @@ export type ObservedTypes = Readonly<Record<string, string>>;
 /**
  * Citus gives a node whose type is another one a new type, and renames the old one, which columns of shards keep
  * ("mood(citus_backup_0)"): then no statement that compares them works any more (Citus: worker_create_or_replace.c). So
- * types are compared one by one before anything is synced.
+ * types are compared one by one before anything is synced. Absent: there are none.
  */
 export function observeDistributedTypes(): Fragment {
   return {
     key: 'distributedTypes',
-    when: `${HAS_CITUS} AND pg_catalog.to_regclass('pg_catalog.pg_dist_schema') IS NOT NULL`,
+    when: `${HAS_CITUS} AND ${HAS_SCHEMAS} AND ${mayHold('types')}`,
     value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(f.name, f.digest), '{}') FROM (
       SELECT i.identity AS name, pg_catalog.md5(pg_catalog.concat_ws('|', t.typtype, t.typnotnull, t.typdefault,
           CASE WHEN t.typbasetype <> 0 THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,

@@ -1,5 +1,5 @@
 import type { Problem } from './change.ts';
-import { type Fragment, jsonRows } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS } from './observe.ts';
 
 /** An enabled event trigger that calls a function of somebody who is no superuser. */
 export interface ForeignEventTrigger {
@@ -14,6 +14,11 @@ export interface ForeignEventTrigger {
 export function observeForeignEventTriggers(): Fragment {
   return {
     key: 'foreignEventTriggers',
+    // Citus has one of its own in each database; the planner would read all functions to join the two.
+    when: `EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtenabled <> 'D'
+      AND (SELECT p.proowner FROM pg_catalog.pg_proc p WHERE p.oid = e.evtfoid)
+        <> ALL (ARRAY(SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolsuper)))`,
+    otherwise: NO_ROWS,
     value: jsonRows(`
       SELECT e.evtname AS name, pg_catalog.pg_get_userbyid(p.proowner) AS owner
       FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid

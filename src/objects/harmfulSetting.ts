@@ -1,7 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
-import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS, textArray } from './observe.ts';
 import { lookUp, parameterName } from './parameter.ts';
 import { LIBRARIES, MISSING } from './preloadLibraries.ts';
 import { isHealed } from './setting.ts';
@@ -84,8 +84,11 @@ const HARMFUL: ReadonlyMap<string, Harm> = new Map<string, Harm>([
 ]);
 
 export function observeHarmfulSettings(database: string, users: readonly string[]): Fragment {
+  const harmful = `pg_catalog.lower(pg_catalog.split_part(entry, '=', 1)) = ANY (${textArray([...HARMFUL.keys(), ...LIBRARIES.keys()])})`;
   return {
     key: 'harmfulSettings',
+    when: `EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) entry WHERE ${harmful})`,
+    otherwise: NO_ROWS,
     value: jsonRows(`
       SELECT found.*, ${MISSING} AS missing FROM (
       SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END AS role, s.setdatabase <> 0 AS "inDatabase",
@@ -95,7 +98,7 @@ export function observeHarmfulSettings(database: string, users: readonly string[
       WHERE (s.setdatabase = 0 OR d.datname::pg_catalog.text = ${quoteLiteral(database)})
         AND (s.setrole = 0
           OR pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)} || current_user::pg_catalog.text))
-        AND pg_catalog.lower(pg_catalog.split_part(entry, '=', 1)) = ANY (${textArray([...HARMFUL.keys(), ...LIBRARIES.keys()])})
+        AND ${harmful}
       ) found ORDER BY 1, 2, 3`),
   };
 }

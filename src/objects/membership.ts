@@ -22,6 +22,8 @@ export function observeMemberships(roles: readonly string[]): Fragment {
   const option = (name: string) => `pg_catalog.bool_or((pg_catalog.to_jsonb(m)->>'${name}')::pg_catalog.bool)`;
   return {
     key: 'memberships',
+    when: someIn('member', roles),
+    otherwise: NONE,
     value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(found.member, found.groups), '{}') FROM (
       SELECT given.member, pg_catalog.jsonb_agg(given.membership ORDER BY given.role) AS groups FROM (
         SELECT pg_catalog.pg_get_userbyid(m.member) AS member, pg_catalog.pg_get_userbyid(m.roleid) AS role,
@@ -42,12 +44,24 @@ export function observeMemberships(roles: readonly string[]): Fragment {
 export type ObservedMembers = Readonly<Record<string, readonly string[]>>;
 
 export function observeMembers(roles: readonly string[]): Fragment {
+  const asked = roles.filter((name) => !name.startsWith('pg_'));
   return {
     key: 'members',
-    value: `(WITH RECURSIVE ${membersOf(roles.filter((name) => !name.startsWith('pg_')))}
+    when: someIn('roleid', asked),
+    otherwise: NONE,
+    value: `(WITH RECURSIVE ${membersOf(asked)}
       SELECT coalesce(pg_catalog.jsonb_object_agg(found.role, found.members), '{}') FROM (
         SELECT m.role, pg_catalog.jsonb_agg(m.member ORDER BY m.member) AS members FROM members m GROUP BY m.role) found)`,
   };
+}
+
+const NONE = "'{}'::pg_catalog.jsonb";
+
+/** SQL condition: there is a membership at all. Most servers have those of PostgreSQL's own roles alone. */
+function someIn(column: 'member' | 'roleid', roles: readonly string[]): string {
+  if (roles.length === 0) return 'false';
+  return `EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+      WHERE pg_catalog.pg_get_userbyid(m.${column})::pg_catalog.text = ANY (${textArray(roles)}))`;
 }
 
 /**

@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
 /** A row of pg_settings for one of the wanted parameters. */
@@ -29,8 +29,12 @@ export function observeParameters(database: string): Fragment {
 export function observeKnownParameters(names: readonly string[]): Fragment {
   return {
     key: 'knownParameters',
-    value: jsonRows(`
-      SELECT name, context FROM pg_catalog.pg_settings
+    // What the view pg_settings reads; all settings are written out for it.
+    value:
+      names.length === 0
+        ? NO_ROWS
+        : jsonRows(`
+      SELECT name, context FROM pg_catalog.pg_show_all_settings()
       WHERE pg_catalog.lower(name) = ANY (${textArray(names.map((name) => name.toLowerCase()))})`),
   };
 }

@@ -1,5 +1,5 @@
 import { quoteLiteral } from '../postgres/quote.ts';
-import { type Fragment, jsonRows } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS } from './observe.ts';
 
 /** A transaction that was prepared for a two-phase commit more than a minute ago, and neither committed nor rolled back. */
 export interface PreparedTransaction {
@@ -17,6 +17,9 @@ export interface PreparedTransaction {
 export function observePreparedTransactions(database: string): Fragment {
   return {
     key: 'preparedTransactions',
+    // As a rule there are none, and the function is all that the view reads.
+    when: 'EXISTS (SELECT FROM pg_catalog.pg_prepared_xact())',
+    otherwise: NO_ROWS,
     value: jsonRows(`
       SELECT x.gid, x.owner, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared)::pg_catalog.int4 AS seconds,
              (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.format('process %s (%s)', a.pid,

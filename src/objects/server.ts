@@ -1,3 +1,4 @@
+import { SESSIONS } from './daemon.ts';
 import { type Fragment, observationScript } from './observe.ts';
 
 /** What one server says of itself, in its maintenance database. */
@@ -51,18 +52,19 @@ export function observeServer(): Fragment {
       'maxWorkerProcesses', ${number('max_worker_processes')},
       'maxConnections', ${number('max_connections')},
       'reservedConnections', ${number('superuser_reserved_connections')},
-      'connections', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'),
-      'backgroundWorkers', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
-         WHERE backend_type IS NOT NULL AND backend_type NOT IN (${NO_LASTING_WORKER})),
       'nodeConninfo', pg_catalog.current_setting('citus.node_conninfo', true),
       'loadedCitus', pg_catalog.current_setting('citus.version', true),
       'databases', (SELECT coalesce(pg_catalog.jsonb_agg(d.datname), '[]') FROM pg_catalog.pg_database d
          WHERE d.datallowconn AND NOT d.datistemplate),
       'outputPlugins', pg_catalog.current_setting('output_plugin_libraries', true))
       || (SELECT pg_catalog.jsonb_build_object(
+            'connections', pg_catalog.count(*) FILTER (WHERE a.backend_type = 'client backend'),
+            'backgroundWorkers', pg_catalog.count(*) FILTER (WHERE a.backend_type NOT IN (${NO_LASTING_WORKER})))
+          FROM ${SESSIONS} a)
+      || (SELECT pg_catalog.jsonb_build_object(
             'citusVersion', pg_catalog.max(a.default_version) FILTER (WHERE a.name = 'citus'),
             'columnarVersion', pg_catalog.max(a.default_version) FILTER (WHERE a.name = 'citus_columnar'))
-          FROM pg_catalog.pg_available_extensions a WHERE a.name IN ('citus', 'citus_columnar'))`,
+          FROM pg_catalog.pg_available_extensions() a WHERE a.name IN ('citus', 'citus_columnar'))`,
   };
 }
 

@@ -1,15 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
+import { NOTHING_HELD } from './held.ts';
 import { type Fragment, HAS_CITUS, observationScript } from './observe.ts';
-import {
-  ACTIVE,
-  LOCAL_GROUP,
-  NAMED_STATES,
-  PLACEMENTS,
-  REFERENCE,
-  SHARD_NAME,
-  TABLE_KINDS,
-  WITH_SHARDS,
-} from './shardRelations.ts';
+import { LOCAL_GROUP, NAMED_STATES, PLACED_NAME, REFERENCE, TABLE_KINDS, WITH_SHARDS } from './shardRelations.ts';
 
 /** The shards that a node holds, as its own metadata lists them. */
 export interface ObservedShards {
@@ -44,7 +36,7 @@ export interface TableRights {
 }
 
 /** The digest (`present`, `placed`) of a node without shards. */
-export const NO_SHARDS = 'd41d8cd98f00b204e9800998ecf8427e';
+export const NO_SHARDS = NOTHING_HELD;
 
 /**
  * Old versions, and the stand-in, have no shards that could be looked for by name. Nor are there names while the extension and the
@@ -82,21 +74,19 @@ export function observeShards(): readonly Fragment[] {
     showsShards: true,
     value: `(WITH ${WITH_SHARDS},
       placed AS (
-        SELECT l.groupid, pg_catalog.md5(pg_catalog.string_agg(${SHARD_NAME}, ',' ORDER BY s.shardid)) AS digest
-        FROM ${PLACEMENTS} WHERE ${ACTIVE} AND ${LOCAL_GROUP} = 0 GROUP BY 1)
+        SELECT p.groupid, pg_catalog.md5(pg_catalog.string_agg(${PLACED_NAME}, ',' ORDER BY p.shardid)) AS digest
+        FROM placements p WHERE p.active AND ${LOCAL_GROUP} = 0 GROUP BY 1)
       SELECT pg_catalog.jsonb_build_object(
         'present', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.name, ',' ORDER BY r.shardid), ''))
            FROM relations r WHERE r.shardid IS NOT NULL),
         'references', ${LOCAL_GROUP} = 0 AND EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE ${REFERENCE}),
         'withoutCopies', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT g.groupid), '[]') FROM (
-             SELECT l.groupid FROM ${PLACEMENTS} WHERE p.partmethod = 'h'
+             SELECT p.groupid FROM placements p WHERE p.partmethod = 'h'
              UNION ALL SELECT n.groupid FROM pg_catalog.pg_dist_node n
                WHERE n.groupid <> 0 AND n.noderole = 'primary' AND n.isactive) g
            WHERE ${LOCAL_GROUP} = 0
              AND EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE ${REFERENCE})
-             AND g.groupid NOT IN (SELECT r.groupid FROM pg_catalog.pg_dist_placement r
-               JOIN pg_catalog.pg_dist_shard s ON s.shardid = r.shardid
-               JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = s.logicalrelid WHERE ${REFERENCE})),
+             AND g.groupid NOT IN (SELECT p.groupid FROM placements p WHERE ${REFERENCE})),
         'placed', (SELECT coalesce(pg_catalog.jsonb_object_agg(groupid, digest), '{}') FROM placed),
         'rights', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.line, E'\\n' ORDER BY r.line COLLATE "C"), ''))
            FROM (SELECT t.name || t.rights::pg_catalog.text AS line FROM (${NAMED_STATES}) t) r)))`,

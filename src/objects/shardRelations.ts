@@ -32,11 +32,20 @@ export const POLICY = `pg_catalog.concat_ws(' ', CASE WHEN polpermissive THEN 'A
 const COLUMN_TYPE = `CASE WHEN a.atttypid < 16384 THEN a.atttypid || ' ' || a.atttypmod
       ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END`;
 
-/** Own shards, and own relations of distributed tables: the tables themselves and the shards. */
-export const WITH_SHARDS = `own AS MATERIALIZED (
+/** {@link SHARD_NAME} of a row of `placements`. */
+export const PLACED_NAME = `CASE p.nspname WHEN 'public' THEN 'public.' ELSE '' END || pg_catalog.shard_name(p.logicalrelid, p.shardid)`;
+
+/**
+ * Placements of this node, on the coordinator of all nodes; own shards; and own relations of distributed tables: the tables
+ * themselves and the shards.
+ */
+export const WITH_SHARDS = `placements AS MATERIALIZED (
+    SELECT l.groupid, s.shardid, p.logicalrelid, p.partmethod, p.repmodel, n.nspname, ${ACTIVE} AS active FROM ${PLACEMENTS}
+    WHERE ${LOCAL_GROUP} IN (0, l.groupid)),
+  own AS MATERIALIZED (
     SELECT o.relid, o.shardid, o.name, pg_catalog.to_regclass(o.name)::pg_catalog.oid AS oid
-    FROM (SELECT p.logicalrelid::pg_catalog.oid AS relid, s.shardid, ${SHARD_NAME} AS name FROM ${PLACEMENTS}
-      WHERE l.groupid = ${LOCAL_GROUP} AND ${ACTIVE}) o),
+    FROM (SELECT p.logicalrelid::pg_catalog.oid AS relid, p.shardid, ${PLACED_NAME} AS name FROM placements p
+      WHERE p.groupid = ${LOCAL_GROUP} AND p.active) o),
   relations AS MATERIALIZED (
     SELECT o.relid, o.shardid, o.name, c.oid, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity
     FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid WHERE c.relkind IN ${TABLE_KINDS}

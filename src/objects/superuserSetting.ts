@@ -30,6 +30,9 @@ export interface CitusOwner {
 export function observeCitusOwner(): Fragment {
   return {
     key: 'citusOwner',
+    when: `EXISTS (SELECT FROM pg_catalog.pg_extension e
+      WHERE e.extname = 'citus' AND pg_catalog.pg_get_userbyid(e.extowner) <> session_user)`,
+    otherwise: 'NULL',
     value: `(SELECT pg_catalog.jsonb_build_object('name', o.rolname, 'settings', (
         SELECT coalesce(pg_catalog.jsonb_object_agg(
           pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)), '{}')

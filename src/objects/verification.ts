@@ -1,4 +1,4 @@
-import { metadataValue, type ObservedMetadata } from './citusMetadata.ts';
+import { type ObservedMetadata, observeMetadata } from './citusMetadata.ts';
 import { observeOwnDaemon } from './daemon.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
 import { type MetadataDigests, observeMetadataParts } from './metadataParts.ts';
@@ -42,7 +42,7 @@ export function verificationScript({ afterChange }: { readonly afterChange: bool
       key: 'links',
       value: jsonRows(`SELECT nodeid, success, result FROM pg_catalog.run_command_on_all_nodes('${ROLE_OF_SERVER}')`),
     },
-    { key: 'metadata', value: metadataValue() },
+    ...observeMetadata(),
     observeExtensions(),
     observeOwnDaemon(),
     ...(afterChange ? [...observeMetadataParts(), ...observeShards()] : []),

@@ -112,7 +112,7 @@ export function databaseScript(
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),
     ...observeTenantSchemas(database),
-    observeMetadata(),
+    ...observeMetadata(),
     ...observeMetadataParts(),
     observeDistributedTypes(),
     ...observeShards(),

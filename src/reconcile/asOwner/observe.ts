@@ -63,7 +63,7 @@ function scriptFor(database: DatabaseSpec, roles: readonly string[]): string {
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),
     ...observeTenantSchemas(database),
-    observeMetadata(),
+    ...observeMetadata(),
     observeTableOwners(),
     ...observeLedger(true),
     ...(users.length === 0 ? [] : [observeAccess(users)]),
