@@ -27,16 +27,28 @@ export function observeAuthinfo(): Fragment {
 /**
  * Members of pg_read_all_data may read every table, and passwords are in clear text there. Row security without a policy
  * shows the rows to superusers alone; Citus itself looks them up by their index (Citus: metadata_cache.c,
- * GetAuthinfoViaCatalog()), which row security does not concern.
+ * GetAuthinfoViaCatalog()), which row security does not concern. Nor does it concern pg_statistic, where ANALYZE would put
+ * the same passwords as the bounds of a histogram, for those members to read.
  */
-export const HIDE_AUTHINFO = 'ALTER TABLE pg_catalog.pg_dist_authinfo ENABLE ROW LEVEL SECURITY';
+export const HIDE_AUTHINFO =
+  'ALTER TABLE pg_catalog.pg_dist_authinfo ENABLE ROW LEVEL SECURITY, ALTER COLUMN authinfo SET STATISTICS 0';
 
-/** Whether others than superusers could see the rows. */
+const AUTHINFO_COLUMN = `(SELECT a.attnum FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = 'pg_catalog.pg_dist_authinfo'::pg_catalog.regclass AND a.attname = 'authinfo')`;
+
+/** ANALYZE leaves alone what it found out about the column before. */
+const FORGET_AUTHINFO = `DELETE FROM pg_catalog.pg_statistic
+  WHERE starelid = 'pg_catalog.pg_dist_authinfo'::pg_catalog.regclass AND staattnum = ${AUTHINFO_COLUMN}`;
+
+/** Whether others than superusers could see what the rows hold. */
 export function observeShownAuthinfo(): Fragment {
   return {
     key: 'authinfoShown',
     when: "pg_catalog.to_regclass('pg_catalog.pg_dist_authinfo') IS NOT NULL",
-    value: `(SELECT NOT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = 'pg_catalog.pg_dist_authinfo'::pg_catalog.regclass)`,
+    value: `(SELECT NOT c.relrowsecurity OR a.attstattarget IS DISTINCT FROM 0
+        OR EXISTS (SELECT FROM pg_catalog.pg_statistic s WHERE s.starelid = a.attrelid AND s.staattnum = a.attnum)
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'authinfo'
+      WHERE c.oid = 'pg_catalog.pg_dist_authinfo'::pg_catalog.regclass)`,
   };
 }
 
@@ -46,9 +58,12 @@ export function hideAuthinfo(node: NodeSpec): Change {
     kind: 'change',
     node,
     scope: 'database',
-    ...wording('set', 'row security for pg_dist_authinfo, so that superusers alone read passwords'),
+    ...wording(
+      'set',
+      'row security for pg_dist_authinfo, and no statistics of it, so that superusers alone read passwords',
+    ),
     // Every new connection between nodes reads the table, and would wait behind this one.
-    statements: [{ text: "SET LOCAL lock_timeout = '1s'" }, { text: HIDE_AUTHINFO }],
+    statements: [{ text: "SET LOCAL lock_timeout = '1s'" }, { text: HIDE_AUTHINFO }, { text: FORGET_AUTHINFO }],
     failure: 'Failed to hide the rows of pg_dist_authinfo',
     doneOnRetry: [],
     retryOn: [SQLSTATE.lockNotAvailable],

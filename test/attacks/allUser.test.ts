@@ -95,27 +95,49 @@ test('a trigger on a table of the superuser: not hers to make', async () => {
 
 test('a member of pg_read_all_data: no password is among what it reads', async ({ laboratory }) => {
   const { cluster } = laboratory;
-  const passwords = async (group: number) => {
+  const read = async (group: number, sql: string) => {
     const client = await connect(cluster, group, 'shop', { name: MALLORY, password: PASSWORD });
     try {
-      return (await client.query("SELECT count(*) FROM pg_dist_authinfo WHERE authinfo LIKE '%password%'")).rows;
+      return (await client.query<{ count: string }>(sql)).rows[0]?.count;
     } finally {
       await client.end();
     }
   };
+  const passwords = async (group: number) => ({
+    rows: await read(group, "SELECT count(*) FROM pg_dist_authinfo WHERE authinfo LIKE '%password%'"),
+    statistics: await read(
+      group,
+      "SELECT count(*) FROM pg_statistic s WHERE starelid = 'pg_dist_authinfo'::regclass AND s::text LIKE '%password%'",
+    ),
+  });
   for (const { group } of cluster.nodes)
     await query(cluster, group, 'postgres', `GRANT pg_read_all_data TO ${MALLORY}`);
   try {
     for (const { group } of cluster.nodes) {
-      expect(await passwords(group)).toEqual([{ count: '0' }]);
+      await scene.provoke(group, 'ANALYZE');
+      expect(await passwords(group)).toEqual({ rows: '0', statistics: '0' });
       // As Citus makes the table, and an earlier version left it.
-      await scene.provoke(group, 'ALTER TABLE pg_catalog.pg_dist_authinfo DISABLE ROW LEVEL SECURITY');
-      expect(await passwords(group)).toEqual([{ count: '2' }]);
+      await scene.provoke(
+        group,
+        'ALTER TABLE pg_catalog.pg_dist_authinfo DISABLE ROW LEVEL SECURITY, ALTER COLUMN authinfo SET STATISTICS -1',
+      );
+      await scene.provoke(group, 'ANALYZE pg_catalog.pg_dist_authinfo');
+      expect(await passwords(group)).toEqual({ rows: '2', statistics: '1' });
     }
     const { code, stdout, stderr } = await scene.run(['apply']);
     expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
-    for (const { group } of cluster.nodes) expect(await passwords(group)).toEqual([{ count: '0' }]);
+    for (const { group } of cluster.nodes) {
+      await scene.provoke(group, 'ANALYZE');
+      expect(await passwords(group)).toEqual({ rows: '0', statistics: '0' });
+    }
     expect((await scene.run(['verify'])).code).toBe(0);
+    // With the rows hidden, and the statistics of an earlier version left.
+    await scene.provoke(0, 'ALTER TABLE pg_catalog.pg_dist_authinfo ALTER COLUMN authinfo SET STATISTICS -1');
+    await scene.provoke(0, 'ANALYZE pg_catalog.pg_dist_authinfo');
+    await scene.provoke(0, 'ALTER TABLE pg_catalog.pg_dist_authinfo ALTER COLUMN authinfo SET STATISTICS 0');
+    expect(await passwords(0)).toEqual({ rows: '0', statistics: '1' });
+    expect((await scene.run(['apply'])).code).toBe(0);
+    expect(await passwords(0)).toEqual({ rows: '0', statistics: '0' });
   } finally {
     for (const { group } of cluster.nodes) {
       await query(cluster, group, 'postgres', `REVOKE pg_read_all_data FROM ${MALLORY}`);
