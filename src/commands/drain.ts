@@ -36,6 +36,7 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
   try {
     const options = { ...REBALANCE_DEFAULTS, transferMode };
     const places = await placesOf(joined, group);
+    refuseUnplaced(places, group);
     refuseLast(places, group);
     for (const database of places.keys()) {
       await refuseUnpinned(rebalanceTools(joined, database, { signal: context.signal, log }), 'drain');
@@ -84,6 +85,18 @@ function notSeen(group: number, closed: readonly string[]): Failure {
   });
 }
 
+/** Their rows would be lost with the group, if they are there. */
+function refuseUnplaced(places: ReadonlyMap<string, PlacedOnGroup>, group: number): void {
+  const names = [...places].flatMap(([name, { unplaced }]) => (unplaced ? [`'${name}'`] : []));
+  if (names.length === 0) return;
+  throw new Failure({
+    kind: 'refused',
+    what: `Shards that pg_dist_placement places on no node may be on group ${group}`,
+    cause: `Somebody deleted rows of it in: ${names.join(', ')}`,
+    next: 'Declare these databases and run citus-databases verify: it names each shard, and where its table is. Then run again',
+  });
+}
+
 /** Before anything is moved. */
 function refuseLast(places: ReadonlyMap<string, PlacedOnGroup>, group: number): void {
   const stuck = [...places].filter(([, { others, placed }]) => others === 0 && tablesOf(placed).length > 0);
@@ -112,6 +125,7 @@ async function drainOne(context: Context, joined: Joined, draining: Draining): P
   await inTurn(tools, async () => {
     const place = await placeIn(session, group);
     if (place === undefined) return;
+    refuseUnplaced(new Map([[database, place]]), group);
     const filled = tablesOf(place.placed).length > 0;
     // What is refused has to be refused before the group stops taking shards, for that outlives this run.
     if (filled) await refuseCodeOfOthers(tools, session);

@@ -2,6 +2,7 @@ import { quoteLiteral } from '../postgres/quote.ts';
 import { NOTHING_HELD } from './held.ts';
 import { type Fragment, HAS_CITUS, observationScript } from './observe.ts';
 import { LOCAL_GROUP, NAMED_STATES, PLACED_NAME, REFERENCE, TABLE_KINDS, WITH_SHARDS } from './shardRelations.ts';
+import { HAS_UNPLACED } from './unplacedShard.ts';
 
 /** The shards that a node holds, as its own metadata lists them. */
 export interface ObservedShards {
@@ -15,6 +16,8 @@ export interface ObservedShards {
   readonly withoutCopies: readonly number[];
   /** On the coordinator: there are reference tables. */
   readonly references?: boolean;
+  /** On the coordinator: of some shards it does not know where they are (unplacedShard.ts). */
+  readonly unplaced?: boolean;
 }
 
 /** What one relation of a distributed table, itself or a shard, lets whom do, and what it holds its rows to. */
@@ -79,6 +82,7 @@ export function observeShards(): readonly Fragment[] {
       SELECT pg_catalog.jsonb_build_object(
         'present', (SELECT pg_catalog.md5(coalesce(pg_catalog.string_agg(r.name, ',' ORDER BY r.shardid), ''))
            FROM relations r WHERE r.shardid IS NOT NULL),
+        'unplaced', ${LOCAL_GROUP} = 0 AND ${HAS_UNPLACED},
         'references', ${LOCAL_GROUP} = 0 AND EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE ${REFERENCE}),
         'withoutCopies', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT g.groupid), '[]') FROM (
              SELECT p.groupid FROM placements p WHERE p.partmethod = 'h'

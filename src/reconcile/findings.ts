@@ -2,7 +2,7 @@ import type { Refusal } from '../objects/change.ts';
 import { Failure, type FailureDetails } from '../report/errors.ts';
 import type { Finding, ReportedFinding } from './finding.ts';
 import { contentFindings, serverFindings } from './findingsOfServers.ts';
-import { metadataFindings, shardFindings } from './findingsOfShards.ts';
+import { metadataFindings, placementFindings, shardFindings } from './findingsOfShards.ts';
 import { tableFindings } from './findingsOfTables.ts';
 import { positionFindings } from './positions.ts';
 import { isPlain, type Situation } from './situation.ts';
@@ -19,6 +19,7 @@ export function findingsOf(situation: Situation): readonly Finding[] {
       : [
           ...metadataFindings(situation),
           ...shardFindings(situation),
+          ...placementFindings(situation),
           ...tableFindings(situation),
           ...positionFindings(situation),
         ]),

@@ -1,8 +1,9 @@
 import type { PlacedShard } from '../objects/placedShard.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
+import { placeAgain } from '../objects/unplacedShard.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { APPLY, at, type Finding, labelOf } from './finding.ts';
-import { uncopiedGroups } from './shardFaults.ts';
+import { type ShardFaults, uncopiedGroups } from './shardFaults.ts';
 import { inside, label, type Situation } from './situation.ts';
 import { staleWorkers, typesInConflict } from './staleWorkers.ts';
 
@@ -86,6 +87,47 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[], heal
     found: `${count} ${names.length === 1 ? 'is' : 'are'} gone (${which}); no other node has a copy`,
     next: `Restore ${node} from a backup that has them. ${ifLost}`,
   };
+}
+
+/** Shards of which the coordinator does not know where they are; one finding for each table. */
+export function placementFindings(situation: Situation): readonly Finding[] {
+  const tables = new Map<string, ShardFaults['unplaced'][number][]>();
+  for (const shard of situation.shardFaults.unplaced) {
+    const key = `${shard.table} ${shard.group} ${shard.on.length}`;
+    tables.set(key, [...(tables.get(key) ?? []), shard]);
+  }
+  return [...tables.values()].map((shards) => placementFinding(situation, shards));
+}
+
+function placementFinding(situation: Situation, shards: ShardFaults['unplaced']): Finding {
+  const [first] = shards;
+  if (first === undefined) throw new Error('a finding without a shard');
+  const node = label(situation, situation.topology.coordinator);
+  const one = shards.length === 1;
+  const count = `${shards.length} ${one ? 'shard' : 'shards'} of ${first.table} ${one ? 'is' : 'are'}`;
+  const which = `${shards
+    .slice(0, 3)
+    .map(({ name }) => name)
+    .join(', ')}${shards.length > 3 ? ` and ${shards.length - 3} more` : ''}`;
+  const place = first.group === null ? 'on any node' : `on ${labelOf(situation, first.group)}`;
+  return {
+    kind: 'metadata',
+    node,
+    object: first.table,
+    effect: 'refuse',
+    found: `${count} not placed ${place} by pg_dist_placement (${which}): somebody deleted rows of it`,
+    next: placementCure(situation, shards, node),
+  };
+}
+
+function placementCure(situation: Situation, shards: ShardFaults['unplaced'], coordinator: string): string {
+  const holders = [...new Set(shards.flatMap(({ on }) => on))].map((group) => labelOf(situation, group)).join(', ');
+  if (shards.every(({ on }) => on.length === 1)) {
+    const rows = shards.flatMap(({ shardid, on }) => on.map((group) => ({ shardid, group })));
+    return `Their tables are there. To say again where, ${at(situation, coordinator)} ${placeAgain(rows)}`;
+  }
+  const found = holders === '' ? 'No table of that name is there' : `Tables of that name are on ${holders}`;
+  return `${found}: find out where the rows are, and restore pg_dist_placement on ${coordinator} from a backup`;
 }
 
 /** Into an empty table in the shard's place, from a node that has the rows; nobody may write meanwhile. */

@@ -7,6 +7,7 @@ import {
   readExistingShards,
   readPlacedShards,
 } from '../objects/placedShard.ts';
+import { readUnplacedShards, type UnplacedShard, unplacedShardsScript } from '../objects/unplacedShard.ts';
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
@@ -92,6 +93,10 @@ export async function observePlacedShardsOf(
   groups: readonly number[],
 ): Promise<readonly PlacedShard[]> {
   return readPlacedShards(await observed(run, node, 'database', placedShardsScript(groups)));
+}
+
+export async function observeUnplacedShardsOf(run: Run, node: NodeSpec): Promise<readonly UnplacedShard[]> {
+  return readUnplacedShards(await observed(run, node, 'database', unplacedShardsScript()));
 }
 
 export async function observeExistingShardsOf(

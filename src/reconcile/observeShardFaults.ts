@@ -1,9 +1,21 @@
 import { databaseNodes, type Topology } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { DatabaseObservation, ShardDetails } from './observations.ts';
-import { observeExistingShardsOf, observePlacedShardsOf, observeShardDetailsOf } from './observe.ts';
+import {
+  observeExistingShardsOf,
+  observePlacedShardsOf,
+  observeShardDetailsOf,
+  observeUnplacedShardsOf,
+} from './observe.ts';
 import type { Run } from './run.ts';
-import { missingShards, NO_SHARD_FAULTS, rightsDiffer, type ShardFaults, suspectGroups } from './shardFaults.ts';
+import {
+  missingShards,
+  NO_SHARD_FAULTS,
+  rightsDiffer,
+  type ShardFaults,
+  suspectGroups,
+  whereTheyAre,
+} from './shardFaults.ts';
 
 /** Asks for the details only where the digests differ: a sound database costs nothing here. */
 export async function observeShardFaults(
@@ -13,9 +25,20 @@ export async function observeShardFaults(
 ): Promise<ShardFaults> {
   const suspect = suspectGroups(topology, inside);
   const differ = rightsDiffer(topology, inside);
-  if (suspect.length === 0 && !differ) return NO_SHARD_FAULTS;
+  const hasUnplaced = inside.get(topology.coordinator.group)?.shards?.unplaced === true;
+  if (suspect.length === 0 && !differ && !hasUnplaced) return NO_SHARD_FAULTS;
   const placed = suspect.length === 0 ? [] : await observePlacedShardsOf(run, topology.coordinator, suspect);
   const nodes = databaseNodes(topology).filter(({ group }) => inside.has(group));
+  const unplaced = hasUnplaced ? await observeUnplacedShardsOf(run, topology.coordinator) : [];
+  const found = hasUnplaced
+    ? await byGroup(nodes, (node) =>
+        observeExistingShardsOf(
+          run,
+          node,
+          unplaced.map(({ name }) => name),
+        ),
+      )
+    : new Map<number, ReadonlySet<string>>();
   // Of each other's shards too: nodes may have got each other's volumes.
   const names = [...new Set(placed.map(({ name }) => name))];
   const existing = await byGroup(
@@ -30,6 +53,7 @@ export async function observeShardFaults(
     : new Map<number, ShardDetails>();
   return {
     ...missingShards(placed, existing),
+    unplaced: whereTheyAre(unplaced, found),
     rights: new Map([...details].map(([group, { rights }]) => [group, rights])),
     gaps: new Map([...details].map(([group, { gaps }]) => [group, gaps])),
   };

@@ -2,12 +2,15 @@ import { databaseNodes, type Topology } from '../cluster/topology.ts';
 import type { PlacedShard } from '../objects/placedShard.ts';
 import { NO_SHARDS, type TableRights } from '../objects/shard.ts';
 import type { ShardGap } from '../objects/shardGap.ts';
+import type { UnplacedShard } from '../objects/unplacedShard.ts';
 import type { DatabaseObservation } from './observations.ts';
 
 /** What is wrong with shards, once the digests of the nodes said that something is. */
 export interface ShardFaults {
   /** Placements of the coordinator without a table on their node; `others` are those that do have one. */
   readonly missing: readonly PlacedShard[];
+  /** Shards without a row in the coordinator's pg_dist_placement; `on` are the groups that have a table of that name. */
+  readonly unplaced: readonly (UnplacedShard & { readonly on: readonly number[] })[];
   /** Groups with missing copies of reference tables that still have others of them. */
   readonly partlyCopied: readonly number[];
   /** Rights by group, the coordinator's first; empty: they agree everywhere. */
@@ -16,7 +19,13 @@ export interface ShardFaults {
   readonly gaps: ReadonlyMap<number, readonly ShardGap[]>;
 }
 
-export const NO_SHARD_FAULTS: ShardFaults = { missing: [], partlyCopied: [], rights: new Map(), gaps: new Map() };
+export const NO_SHARD_FAULTS: ShardFaults = {
+  missing: [],
+  unplaced: [],
+  partlyCopied: [],
+  rights: new Map(),
+  gaps: new Map(),
+};
 
 /** Groups whose shards are not those that the coordinator places there. */
 export function suspectGroups(
@@ -36,6 +45,19 @@ export function rightsDiffer(
 ): boolean {
   const rights = databaseNodes(topology).flatMap(({ group }) => inside.get(group)?.shards?.rights ?? []);
   return new Set(rights).size > 1;
+}
+
+/** Where the tables are of shards that are placed nowhere. */
+export function whereTheyAre(
+  unplaced: readonly UnplacedShard[],
+  existing: ReadonlyMap<number, ReadonlySet<string>>,
+): ShardFaults['unplaced'] {
+  return unplaced.map((shard) => ({
+    ...shard,
+    on: [...existing.keys()].filter(
+      (group) => (shard.group === null || shard.group === group) && existing.get(group)?.has(shard.name),
+    ),
+  }));
 }
 
 /** What is placed and not there, with the copies that are there. */

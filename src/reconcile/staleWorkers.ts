@@ -7,7 +7,9 @@ import { inside, type Situation } from './situation.ts';
 /** Registered workers that have to learn the metadata again. */
 export function staleWorkers(situation: Situation): readonly { readonly worker: NodeSpec; readonly reason: string }[] {
   const { coordinator, workers } = situation.topology;
-  const { metadata = NO_METADATA, metadataParts: known = {} } = inside(situation, coordinator);
+  const { metadata = NO_METADATA, metadataParts: known = {}, shards } = inside(situation, coordinator);
+  // To sync them would take from them, too, what the coordinator does not know any more.
+  if (shards?.unplaced === true) return [];
   return workers.flatMap((worker) => {
     if (typesInConflict(situation, worker).length > 0) return [];
     const { metadata: own, metadataParts = {} } = inside(situation, worker);

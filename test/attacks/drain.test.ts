@@ -22,6 +22,32 @@ const takesShards = (cluster: LocalCluster, database: string, group: number) =>
     `SELECT shouldhaveshards::text FROM pg_dist_node WHERE groupid = ${group} AND noderole = 'primary'`,
   );
 
+test('a table of one shard that somebody called a reference table: its group may not leave', async ({
+  skip,
+  laboratory,
+}) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in has no shards');
+  // The first by its name: nothing else is drained before.
+  const alone = await laboratory.scene('alone');
+  await alone.asClient('CREATE TABLE public.single (a int)');
+  await alone.asClient("SELECT create_distributed_table('public.single', NULL, colocate_with => 'none')");
+  const ofSingle = "logicalrelid = 'public.single'::regclass";
+  const group = await firstValue(
+    cluster,
+    0,
+    'alone',
+    `SELECT groupid FROM pg_dist_placement JOIN pg_dist_shard USING (shardid) WHERE ${ofSingle}`,
+  );
+  // Any role that may connect can do this where PUBLIC may execute citus_internal.update_none_dist_table_metadata().
+  for (const node of [0, 1, 2]) {
+    await query(cluster, node, 'alone', `UPDATE pg_dist_partition SET repmodel = 't' WHERE ${ofSingle}`);
+  }
+  const { code, stdout, stderr } = await alone.run(['drain', String(group), '--transfer-mode', 'block_writes']);
+  expect({ code, text: stdout + stderr }).toEqual({ code: 3, text: expect.stringMatching(/public\.single \(1\)/) });
+  expect((await alone.run(['drop', 'alone', '--confirm', 'alone'])).code).toBe(0);
+});
+
 test('a view in the place of a shard: the group goes on taking shards, and nothing is read', async ({
   skip,
   laboratory,

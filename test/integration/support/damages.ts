@@ -20,6 +20,9 @@ export interface Damage {
 }
 
 const SHARDS_IN_SIGHT = 'SET citus.override_table_visibility = off;';
+const withoutPlacements = (table: string, more = '') =>
+  `DELETE FROM pg_dist_placement l USING pg_dist_shard s
+    WHERE l.shardid = s.shardid AND s.logicalrelid = '${table}'::regclass ${more}`;
 const rowsOf = (table: string) => `SELECT count(*) > 0 FROM ${table}`;
 
 export const DAMAGES: readonly Damage[] = [
@@ -167,6 +170,29 @@ export const DAMAGES: readonly Damage[] = [
     says: /node2: 1 shard of public\.colours has no table on this node/,
     mend: 'follow',
     after: [[2, 'SELECT count(*)::int FROM colours', 2]],
+  },
+  {
+    name: 'the placements of a table deleted on every node',
+    broken: [0, 1, 2].map((group) => [group, withoutPlacements('events')] as const),
+    verdict: 'named',
+    says: /node0: 4 shards of public\.events are not placed on any node/,
+    mend: 'follow',
+    after: [[1, rowsOf('events'), true]],
+  },
+  {
+    name: 'the placements of a table deleted on the coordinator, and known to workers',
+    broken: [[0, withoutPlacements('"a table with a very long name that is shortened, by Citus"')]],
+    verdict: 'named',
+    says: /node0: 4 shards of public\."a table with a very long name that is shortened, by Citus" are not placed on any node/,
+    mend: 'follow',
+  },
+  {
+    name: 'a placement of one of two reference tables deleted on every node',
+    broken: [0, 1, 2].map((group) => [group, withoutPlacements('kinds', 'AND l.groupid = 1')] as const),
+    verdict: 'named',
+    says: /node0: 1 shard of public\.kinds is not placed on node1/,
+    mend: 'follow',
+    after: [[1, 'SELECT count(*)::int FROM kinds', 10]],
   },
   {
     name: "rows of pg_dist_placement missing in a worker's metadata",

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { PlacedShard } from '../../../src/objects/placedShard.ts';
-import { missingShards } from '../../../src/reconcile/shardFaults.ts';
+import { missingShards, whereTheyAre } from '../../../src/reconcile/shardFaults.ts';
 
 function placed(group: number, shardid: number, more: Partial<PlacedShard> = {}): PlacedShard {
   const base = { table: 'public.t', name: `public.t_${shardid}`, replaceable: true, reference: false, others: [] };
@@ -37,4 +37,16 @@ test('a copy of a reference table that another node has is a copy, and stands no
   expect(found(shards, { 1: [], 2: ['public.r_7'] })).toEqual([
     { group: 1, name: 'public.r_7', others: [2], elsewhere: [] },
   ]);
+});
+
+test('shards that are placed nowhere: the nodes that have their tables', () => {
+  const shard = (shardid: number, group: number | null = null) => ({
+    ...{ table: 'public.t', name: `public.t_${shardid}`, shardid, group },
+  });
+  const existing = new Map([
+    [0, new Set(['public.t_9'])],
+    [1, new Set(['public.t_8', 'public.t_9'])],
+  ]);
+  const found = whereTheyAre([shard(7), shard(8), shard(9), shard(9, 0), shard(8, 0)], existing);
+  expect(found.map(({ on }) => on)).toEqual([[], [1], [0, 1], [0], []]);
 });
