@@ -60,12 +60,15 @@ const ACTIVITY = `
 export const ACTIVITY_OF = `${ACTIVITY} WHERE a.pid = $1 AND a.datname = $2`;
 
 /**
- * On another node: what is done there for that session. The application name of Citus' own sessions has the global
- * process id of whoever they work for, whose last ten digits are the process id (Citus: backend_data.c,
- * GenerateGlobalPID; connection_configuration.c). Values as above.
+ * On another node: what is done there for that session, which is a superuser's. The application name of Citus' own sessions
+ * has the global process id of whoever they work for, whose last ten digits are the process id (Citus: backend_data.c,
+ * GenerateGlobalPID; connection_configuration.c). Anybody may take that name, and wait for a lock in it, so that a
+ * statement that works would be given up and a stranger named as its holder: superusers' sessions alone count.
+ * Values as above.
  */
 export const ACTIVITY_FOR = `${ACTIVITY}
-   WHERE a.application_name ~ '^citus_internal gpid=[0-9]{11,}$' AND w.mode IS NOT NULL
+   WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = a.usesysid AND r.rolsuper)
+     AND a.application_name ~ '^citus_internal gpid=[0-9]{11,}$' AND w.mode IS NOT NULL
      AND pg_catalog."right"(a.application_name, 10)::pg_catalog.int8 = $1 AND a.datname = $2 LIMIT 1`;
 
 /** For the log, while it lasts. */

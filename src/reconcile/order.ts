@@ -1,4 +1,5 @@
 import { databaseComment } from '../objects/comment.ts';
+import { uncheckedFunctions } from '../objects/uncheckedFunctions.ts';
 import { isPlain, type Situation, server } from './situation.ts';
 import { kindsOf, type Step } from './work.ts';
 import { authentication, authinfo } from './works/authentication.ts';
@@ -31,6 +32,10 @@ import { privileges, rights, users } from './works/users.ts';
  */
 
 const comment = everywhere('comment', databaseComment);
+const functionRights: DatabaseWork = {
+  ...everywhere('rights on functions of Citus', uncheckedFunctions),
+  summaries: false,
+};
 
 /** A coordinator without the database has nothing to do with the workers yet; in turn would take nearly twice as long. */
 function isNew(situation: Situation): boolean {
@@ -95,6 +100,7 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       registration,
       shouldHaveShards,
       referenceCopies,
+      functionRights,
       damage,
       privileges,
       schemas,

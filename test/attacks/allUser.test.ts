@@ -165,6 +165,35 @@ test('a flood of connections to every node: never a false word', async ({ labora
   }
 });
 
+test('what Citus does for whoever may create objects goes on', async ({ skip, laboratory }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', "the stand-in has none of Citus' own functions");
+  // In a database of its own: what it leaves in Citus' metadata is of no concern to the others.
+  await laboratory.scene('made', { access: 'all', more: { schemas: [{ name: 'app' }] } });
+  const client = await connect(cluster, 0, 'made', { name: MALLORY, password: PASSWORD });
+  try {
+    // One statement a message: Citus sends the whole message to its workers.
+    for (const statement of [
+      'CREATE TABLE app.turned (id serial PRIMARY KEY)',
+      "SELECT citus_add_local_table_to_metadata('app.turned')",
+      "SELECT create_reference_table('app.turned')",
+      'CREATE TABLE app.spread (id bigserial, a int)',
+      "SELECT create_distributed_table('app.spread', 'a', shard_count => 2)",
+      "SELECT alter_distributed_table('app.spread', shard_count => 4)",
+      "SELECT undistribute_table('app.spread')",
+      'SET citus.enable_schema_based_sharding = on',
+      'CREATE SCHEMA tenant_of_hers',
+      'CREATE TABLE tenant_of_hers.items (id int PRIMARY KEY)',
+      'DROP SCHEMA tenant_of_hers CASCADE',
+      'DROP TABLE app.turned, app.spread',
+    ]) {
+      await client.query(statement);
+    }
+  } finally {
+    await client.end();
+  }
+});
+
 test('nobody gained anything', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
 });

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { ACTIVITY_FOR } from '../../src/postgres/activity.ts';
 import { databaseLock, registrationLock } from '../../src/postgres/advisoryLock.ts';
-import { connect } from '../support/cluster.ts';
+import { firstValue } from '../support/catalog.ts';
+import { connect, query } from '../support/cluster.ts';
 import { specOf } from '../support/program.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import { MALLORY, PASSWORD, type Scene } from './support/laboratory.ts';
@@ -191,6 +193,137 @@ test.for(ATTEMPTS)('%s', async (attempt, { laboratory, mallory }) => {
       await client.end();
     }
   }
+});
+
+test("a session under the name of Citus' own: no statement of a run is said to wait for what it waits for", async ({
+  laboratory,
+  mallory,
+}) => {
+  const { cluster } = laboratory;
+  const [holder, forger] = await Promise.all([mallory('shop', 1), mallory('shop', 1)]);
+  const superuser = await connect(cluster, 1, 'shop');
+  const name = `citus_internal gpid=1${String(4711).padStart(10, '0')}`;
+  const waitingFor = async () => await query(cluster, 1, 'postgres', ACTIVITY_FOR, [4711, 'shop']);
+  await holder.query('SELECT pg_advisory_lock(7)');
+  const waits = async (client: Awaited<ReturnType<typeof mallory>>) => {
+    await client.query(`SET application_name = '${name}'`);
+    const [{ pid } = {}] = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows;
+    const waiting = client.query('SELECT pg_advisory_lock(7)').catch(() => undefined);
+    await expect
+      .poll(
+        async () => await query(cluster, 1, 'postgres', 'SELECT FROM pg_locks WHERE pid = $1 AND NOT granted', [pid]),
+        {
+          timeout: 30_000,
+        },
+      )
+      .toHaveLength(1);
+    // Not the promise alone, which would be waited for.
+    return { waiting };
+  };
+  const forged = await waits(forger);
+  expect(await waitingFor()).toEqual([]);
+  // As Citus does on behalf of a run.
+  const real = await waits(superuser);
+  expect(await waitingFor()).toMatchObject([{ lock: expect.stringContaining('advisory') }]);
+  // One after the other gets the lock.
+  await holder.end();
+  await forged.waiting;
+  await forger.end();
+  await real.waiting;
+  await superuser.end();
+});
+
+/** Citus asks for no owner in these: a name of the session is enough. */
+const CALLS = [
+  'citus_internal.delete_placement_metadata(1)',
+  'pg_catalog.citus_internal_delete_placement_metadata(1)',
+  "citus_internal.add_tenant_schema('public'::regnamespace, 7)",
+  "pg_catalog.citus_internal_add_tenant_schema('public'::regnamespace, 7)",
+  "citus_internal.delete_tenant_schema('public'::regnamespace)",
+  "pg_catalog.citus_internal_delete_tenant_schema('public'::regnamespace)",
+  "citus_internal.update_none_dist_table_metadata('pg_class'::regclass, 't', 0, false)",
+  "pg_catalog.citus_internal_update_none_dist_table_metadata('pg_class'::regclass, 't', 0, false)",
+  "pg_catalog.citus_unmark_object_distributed('pg_namespace'::regclass, 'public'::regnamespace, 0, false)",
+  "pg_catalog.worker_change_sequence_dependency('pg_class'::regclass, 'pg_class'::regclass, 'pg_class'::regclass)",
+];
+
+test.for(CALLS)('%s is not hers to call', async (call, { skip, laboratory, mallory }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', "the stand-in has none of Citus' own functions");
+  for (const { group } of cluster.nodes) {
+    const [{ there } = {}] = await query(
+      cluster,
+      group,
+      'shop',
+      'SELECT pg_catalog.to_regproc($1) IS NOT NULL AS there',
+      [call.replace(/\(.*/, '')],
+    );
+    const client = await mallory('shop', group);
+    await client.query("SET application_name = 'citus_rebalancer gpid=10000000001'");
+    await client.query('BEGIN');
+    const code = there === true ? '42501' : expect.stringMatching(/^42883|3F000$/);
+    await expect(client.query(`SELECT ${call}`)).rejects.toMatchObject({ code });
+    await client.end();
+  }
+});
+
+/** What Citus sends when it moves a shard, and asks no owner for: any role may say that it is Citus. */
+const FORGET_PLACEMENTS = `SET application_name = 'citus_rebalancer gpid=10000000001';
+  SELECT pg_catalog.citus_internal_delete_placement_metadata(placementid) FROM pg_dist_placement WHERE groupid = 1`;
+
+test('deleting where shards are: named, made worse by no command, and no group may leave', async ({
+  skip,
+  laboratory,
+  mallory,
+}) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in has no shards');
+  const placed = await laboratory.scene('placed', {
+    access: 'readOnly',
+    more: {
+      initSQL: `CREATE TABLE kept (a int);
+        SELECT create_distributed_table('kept', 'a', shard_count => 4);
+        INSERT INTO kept SELECT generate_series(1, 100);`,
+    },
+  });
+  const forget = async (group: number) => {
+    // As Citus makes it, and an earlier version of this program left it.
+    await query(
+      cluster,
+      group,
+      'placed',
+      'GRANT EXECUTE ON FUNCTION pg_catalog.citus_internal_delete_placement_metadata(bigint) TO PUBLIC',
+    );
+    const client = await mallory('placed', group);
+    await client.query(FORGET_PLACEMENTS);
+    await client.end();
+  };
+  const ran = async (args: readonly string[]) => {
+    const { code, stdout, stderr } = await placed.run(args);
+    return { code, text: stdout + stderr };
+  };
+  const known = (group: number) =>
+    firstValue(cluster, group, 'placed', 'SELECT count(*)::int FROM pg_dist_placement WHERE groupid = 1');
+  const named = { code: 3, text: expect.stringMatching(/2 shards of public\.kept are not placed on any node/) };
+
+  const before = await known(2);
+  await forget(0);
+  for (const command of ['plan', 'verify', 'apply']) expect(await ran([command])).toEqual(named);
+  // Else nobody would know any more.
+  expect([await known(1), await known(2)]).toEqual([before, before]);
+
+  await forget(1);
+  await forget(2);
+  for (const command of ['plan', 'verify', 'apply']) expect(await ran([command])).toEqual(named);
+  expect(await ran(['drain', '1'])).toEqual({
+    code: 3,
+    text: expect.stringMatching(/may be on group 1[\s\S]*'placed'/),
+  });
+  const { text } = await ran(['verify']);
+  const [statement = ''] = /INSERT INTO pg_catalog\.pg_dist_placement .*;/.exec(text) ?? [];
+  await query(cluster, 0, 'placed', statement);
+  expect(await ran(['apply'])).toEqual({ code: 0, text: expect.stringContaining('is ready!') });
+  expect(await firstValue(cluster, 1, 'placed', 'SELECT count(*)::int FROM public.kept')).toBe(100);
 });
 
 test('nobody gained anything, and the database is ready', async ({ laboratory }) => {

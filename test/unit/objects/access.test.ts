@@ -3,6 +3,7 @@ import { creators, diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess }
 import type { ObservedAccess, ObservedRelation } from '../../../src/objects/accessObserved.ts';
 import type { Change } from '../../../src/objects/change.ts';
 import { diffDatabaseAccess } from '../../../src/objects/databaseAccess.ts';
+import { uncheckedFunctions } from '../../../src/objects/uncheckedFunctions.ts';
 import type { NodeSpec } from '../../../src/spec/types.ts';
 import { database } from '../spec/support.ts';
 
@@ -188,5 +189,34 @@ describe('tables and sequences', () => {
       'SET LOCAL citus.enable_ddl_propagation = off',
       'GRANT SELECT ON TABLE "s"."view" TO "r"',
     ]);
+  });
+});
+
+describe('functions of Citus that ask for no owner', () => {
+  const diff = (executors: readonly (readonly string[])[] | undefined, owners: readonly string[] = []) =>
+    sqlOf(uncheckedFunctions.diff(DB, executors === undefined ? undefined : { executors, owners }, node));
+  const MAKERS = ['postgres', 'o', 'a'];
+
+  test('taken from PUBLIC, and given to those who may create objects', () => {
+    for (const sql of [diff(undefined), diff([['postgres', '']]), diff([MAKERS, [...MAKERS, '']])]) {
+      expect(sql).toEqual([
+        'SET LOCAL citus.enable_ddl_propagation = off',
+        expect.stringContaining("FOREACH maker IN ARRAY ARRAY[''o'', ''a'']"),
+      ]);
+    }
+  });
+
+  test('given to a user who is declared later', () => {
+    expect(diff([['postgres', 'o']])).not.toEqual([]);
+  });
+
+  test('whoever owns distributed tables when PUBLIC loses them keeps them, and is no difference afterwards', () => {
+    expect(diff([['postgres', '']], ['of_the_application'])[1]).toContain("''o'', ''a'', ''of_the_application''");
+    expect(diff([MAKERS, MAKERS], ['of_the_application'])).toEqual([]);
+  });
+
+  test('a version of Citus without any, and a database without users: nothing', () => {
+    expect(diff([])).toEqual([]);
+    expect(uncheckedFunctions.diff(database('{ name: d }'), undefined, node)).toEqual([]);
   });
 });

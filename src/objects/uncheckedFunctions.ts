@@ -1,0 +1,85 @@
+import { quoteLiteral } from '../postgres/quote.ts';
+import { creators } from './access.ts';
+import type { Kind } from './kind.ts';
+import { HAS_CITUS, textArray } from './observe.ts';
+import { accessChange } from './privileges.ts';
+import { wording } from './wording.ts';
+
+/**
+ * Functions with which Citus changes its metadata, or dependencies, and which ask neither for the owner nor for a superuser
+ * (Citus: metadata_sync.c, alter_table.c). PUBLIC may execute them, so that any role that may connect could
+ * make shards unknown, a schema a tenant's, or drop a sequence of somebody else together with a table of its own. Citus
+ * calls them on other nodes as the user who makes or alters tables, who therefore keeps the right.
+ */
+const UNCHECKED = [
+  'citus_internal.add_tenant_schema(oid,integer)',
+  'citus_internal.delete_placement_metadata(bigint)',
+  'citus_internal.delete_tenant_schema(oid)',
+  'citus_internal.update_none_dist_table_metadata(oid,"char",bigint,boolean)',
+  'pg_catalog.citus_internal_add_tenant_schema(oid,integer)',
+  'pg_catalog.citus_internal_delete_placement_metadata(bigint)',
+  'pg_catalog.citus_internal_delete_tenant_schema(oid)',
+  'pg_catalog.citus_internal_update_none_dist_table_metadata(oid,"char",bigint,boolean)',
+  'pg_catalog.citus_unmark_object_distributed(oid,oid,integer,boolean)',
+  'pg_catalog.worker_change_sequence_dependency(regclass,regclass,regclass)',
+];
+
+interface Observed {
+  /** Who may execute each of those that this version of Citus has; '' is PUBLIC. */
+  readonly executors: readonly (readonly string[])[];
+  /** Roles that own distributed tables, and so have used the functions, when PUBLIC loses the right. */
+  readonly owners: readonly string[];
+}
+
+/** As with the database itself: where users are declared, PUBLIC has no right. */
+export const uncheckedFunctions: Kind<Observed> = {
+  key: 'uncheckedFunctions',
+  scope: 'database',
+  when: HAS_CITUS,
+  observe: ({ users }) =>
+    users.length === 0
+      ? undefined
+      : `pg_catalog.jsonb_build_object(
+        'executors', (SELECT coalesce(pg_catalog.jsonb_agg(e.executors), '[]') FROM (
+          SELECT (SELECT coalesce(pg_catalog.jsonb_agg(CASE a.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text END), '[]')
+            FROM pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) a) AS executors
+          FROM pg_catalog.unnest(${textArray(UNCHECKED)}) AS w (name)
+          JOIN pg_catalog.pg_proc f ON f.oid = pg_catalog.to_regprocedure(w.name)) e),
+        'owners', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.pg_get_userbyid(c.relowner)), '[]')
+          FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid))`,
+  diff: (database, observed, node) => {
+    if (database.users.length === 0) return [];
+    const makers = creators(database, database.owner);
+    const isDone = (executors: readonly string[]) =>
+      !executors.includes('') && makers.every((maker) => executors.includes(maker));
+    if (observed?.executors.every(isDone) === true) return [];
+    return [
+      accessChange({
+        ...{ node, scope: 'database' },
+        ...wording('grant', 'functions of Citus that ask for no owner to those who may create objects, not to PUBLIC'),
+        statements: [
+          'SET LOCAL citus.enable_ddl_propagation = off',
+          grantTo([...new Set([...makers, ...(observed?.owners ?? [])])]),
+        ],
+        failure: 'Failed to take functions of Citus from PUBLIC',
+      }),
+    ];
+  },
+};
+
+function grantTo(makers: readonly string[]): string {
+  return `DO ${quoteLiteral(`
+DECLARE
+  given pg_catalog.regprocedure;
+  maker pg_catalog.text;
+BEGIN
+  FOR given IN SELECT f.oid FROM pg_catalog.unnest(${textArray(UNCHECKED)}) AS w (name)
+    JOIN pg_catalog.pg_proc f ON f.oid = pg_catalog.to_regprocedure(w.name)
+  LOOP
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', given);
+    FOREACH maker IN ARRAY ${textArray(makers)} LOOP
+      EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', given, maker);
+    END LOOP;
+  END LOOP;
+END`)}`;
+}
