@@ -114,7 +114,7 @@ export function memberProblem(role: string, members: readonly string[], node: st
   };
 }
 
-function revoke(role: string, members: readonly string[]): string {
+export function revoke(role: string, members: readonly string[]): string {
   // CASCADE: what such a member has granted, to itself too, goes with it.
   return `REVOKE ${quoteIdentifier(role)} FROM ${members.map(quoteIdentifier).join(', ')} CASCADE`;
 }

@@ -1,6 +1,6 @@
 import { allNodes } from '../cluster/topology.ts';
 import type { Problem } from '../objects/change.ts';
-import { allowedMembers, memberProblem, type ObservedMembers } from '../objects/membership.ts';
+import { allowedMembers, memberProblem, type ObservedMembers, revoke } from '../objects/membership.ts';
 import { diffRole, groupsOf, rolesOf } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { RolesObservation } from './observations.ts';
@@ -25,18 +25,25 @@ export function managedMemberProblems(situation: Situation): readonly Problem[] 
 
 /**
  * What a declared user that exists is about to be given reaches its members on the coordinator, too. Whoever created the
- * role there may be one of them, so this is a warning.
+ * role there may be one of them, so this is a warning. Of the exporter's role nobody is to be a member at any time.
  */
 export function memberWarnings(situation: Situation): readonly string[] {
   const { coordinator } = situation.topology;
   const { roles, members = {} } = server(situation, coordinator);
   const allowed = allowedIn(situation.database, {});
-  return situation.users.flatMap((user) => {
+  const ofUsers = situation.users.flatMap((user) => {
     const { name } = user.role;
     const others = (members[name] ?? []).filter((member) => !allowed(name).has(member));
     if (others.length === 0 || diffRole(user, roles, coordinator).length === 0) return [];
     return [`Role '${name}' exists, and its members get what it is given: ${others.join(', ')}`];
   });
+  const exporter = situation.exporter?.role.name ?? '';
+  const ofExporter = members[exporter] ?? [];
+  if (ofExporter.length === 0) return ofUsers;
+  return [
+    ...ofUsers,
+    `Role '${exporter}' of cluster.exporter has members, who may do what it may: ${ofExporter.join(', ')}. To take it from them: ${revoke(exporter, ofExporter)}`,
+  ];
 }
 
 /** By name of a role. */

@@ -197,3 +197,21 @@ test('a superuser is refused', async () => {
   const { code, log } = await run('apply', { name: 'boss' });
   expect({ code, log }).toEqual({ code: 3, log: expect.stringContaining("Role 'boss' exists as a superuser") });
 });
+
+test('members of the role, who would have its rights, are named', async () => {
+  const onAll = async (text: string) => {
+    for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', text);
+  };
+  await onAll(`CREATE ROLE watcher; GRANT ${NAME} TO watcher`);
+  try {
+    const { code, log, stderr } = await run('plan');
+    expect({ code, text: log + stderr }).toEqual({
+      code: 0,
+      text: expect.stringContaining(
+        `Role '${NAME}' of cluster.exporter has members, who may do what it may: watcher. To take it from them: REVOKE "${NAME}" FROM "watcher" CASCADE`,
+      ),
+    });
+  } finally {
+    await onAll('DROP ROLE watcher');
+  }
+});
