@@ -90,6 +90,10 @@ export const UNLOGGED: Readonly<Record<string, string>> = {
   log_transaction_sample_rate: '0',
   log_min_error_statement: 'panic',
   log_min_messages: 'panic',
+  // Of extensions that keep statements as they are, where the server has loaded them; elsewhere the names mean nothing.
+  'pgaudit.log': 'none',
+  'pg_stat_statements.track': 'none',
+  'auto_explain.log_min_duration': '-1',
 };
 
 export interface StartupSettings {
