@@ -181,6 +181,9 @@ describe('jobs.parallel', () => {
     const parameters = { patroni: { postgresql: { parameters: { work_mem: '9MB' } } } };
     expect(await weights(before, { ...values, ...parameters })).toEqual(['0', '1']);
     expect(await weights([], values)).toEqual(['0', '1']);
+    // As many entries as a List takes are one hook with configure, too, and one more entry is another hook.
+    const last = async (parallel: number) => (await weights(before, { ...values, jobs: { parallel } })).at(-1);
+    expect(await Promise.all([3, 2, 1].map(last))).toEqual(['1', '2', '4']);
   });
 });
 
