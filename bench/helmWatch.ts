@@ -28,7 +28,9 @@ interface SeenPod {
   containerFinished?: number | undefined;
 }
 
-/** Fields of a line, separated by tabs. */
+/** kubectl would replace tabs by spaces. */
+const SEPARATOR = '|';
+/** Fields of a line. */
 const JOB = ['.metadata.uid', '.metadata.name', '.status.conditions[?(@.status=="True")].type'];
 const STATE = '.status.containerStatuses[0].state';
 const POD = [
@@ -92,10 +94,10 @@ function watch(
   fields: readonly string[],
   onLine: (fields: readonly string[], now: number) => void,
 ) {
-  const format = `jsonpath=${fields.map((field) => `{${field}}`).join('{"\\t"}')}{"\\n"}`;
+  const format = `jsonpath=${fields.map((field) => `{${field}}`).join(SEPARATOR)}{"\\n"}`;
   const args = ['--namespace', release.namespace, 'get', ...what, '--watch', '-o', format];
   const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  createInterface({ input: child.stdout }).on('line', (line) => onLine(line.split('\t'), Date.now()));
+  createInterface({ input: child.stdout }).on('line', (line) => onLine(line.split(SEPARATOR), Date.now()));
   return child;
 }
 
