@@ -13,12 +13,14 @@ export interface Timed {
   readonly output: string;
   /** Peak of the process' memory (getrusage, ru_maxrss); only when it was asked for. */
   readonly peakMegabytes?: number;
+  /** CPU time of the process, likewise. */
+  readonly cpuMilliseconds?: number;
 }
 
 export interface Program {
   /** `through`: other addresses than the cluster's own, which the nodes keep among themselves. */
   run(command: readonly string[], spec: unknown): Promise<Timed>;
-  /** The same, and its peak memory. It reports by itself when it ends, which costs it a little time. */
+  /** The same, its peak memory and its CPU time. It reports by itself when it ends, which costs it a little time. */
   measureMemory(command: readonly string[], spec: unknown): Promise<Timed>;
   /** The same with another build. */
   runBundle(bundle: string, command: readonly string[], spec: unknown): Promise<Timed>;
@@ -36,11 +38,11 @@ export async function buildProgram(root: string, node = process.execPath): Promi
   const folder = await mkdtemp(path.join(tmpdir(), 'citus-databases-bench-'));
   await promisify(execFile)(process.execPath, ['scripts/build.mjs', folder], { cwd: root });
   const bundle = path.join(folder, 'citus-databases.js');
-  const reporter = path.join(folder, 'memory.cjs');
-  const report = path.join(folder, 'memory.txt');
+  const reporter = path.join(folder, 'usage.cjs');
+  const report = path.join(folder, 'usage.json');
   await writeFile(
     reporter,
-    `process.on('exit',()=>require('node:fs').writeFileSync(${JSON.stringify(report)},String(process.resourceUsage().maxRSS)))`,
+    `process.on('exit',()=>require('node:fs').writeFileSync(${JSON.stringify(report)},JSON.stringify(process.resourceUsage())))`,
   );
   const options = imageOptions(await readFile(path.join(root, 'Dockerfile.job'), 'utf8'));
   const environment = { ...process.env, NODE_COMPILE_CACHE: path.join(folder, 'compile-cache') };
@@ -61,7 +63,9 @@ export async function buildProgram(root: string, node = process.execPath): Promi
     runBundle: (other, command, spec) => run([], command, spec, other),
     async measureMemory(command, spec) {
       const result = await run(['--require', reporter], command, spec);
-      return { ...result, peakMegabytes: Number(await readFile(report, 'utf8')) / 1024 };
+      const usage: NodeJS.ResourceUsage = JSON.parse(await readFile(report, 'utf8'));
+      const cpuMilliseconds = (usage.userCPUTime + usage.systemCPUTime) / 1000;
+      return { ...result, peakMegabytes: usage.maxRSS / 1024, cpuMilliseconds };
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };

@@ -16,7 +16,8 @@ export interface RecordedMeasured {
   /** One number for each round. */
   readonly milliseconds: number[];
   /** Of all servers together; empty where it cannot be told. */
-  readonly cpu: number[];
+  readonly cpuOfServers: number[];
+  readonly cpuOfProgram: number[];
   readonly peakMegabytes: number[];
   /** For one database, to the node that was asked the most. */
   readonly messages: number;
@@ -47,21 +48,20 @@ export async function measureRecorded(
     const messages = await countMessages(cluster, program, names.slice(0, COUNTED), limit);
     measured.push({
       ...{ workers: cluster.nodes.length - 1, databases, atOnce: limit, messages },
-      ...{ milliseconds: [], cpu: [], peakMegabytes: [] },
+      ...{ milliseconds: [], cpuOfServers: [], cpuOfProgram: [], peakMegabytes: [] },
     });
   }
   for (let round = 1; round <= rounds; round += 1) {
-    for (const { atOnce: limit, milliseconds, cpu, peakMegabytes } of round % 2 === 0
-      ? measured.toReversed()
-      : measured) {
+    for (const row of round % 2 === 0 ? measured.toReversed() : measured) {
       const before = serverCpu(cluster);
-      const run = succeeded('plan', await program.measureMemory(planOf(limit), spec), CHANGES);
+      const run = succeeded('plan', await program.measureMemory(planOf(row.atOnce), spec), CHANGES);
       const after = serverCpu(cluster);
       const absent = run.output.split('does not exist yet').length - 1;
       if (absent !== databases) throw new Error(`plan found ${absent} of ${databases} databases to be made`);
-      milliseconds.push(run.milliseconds);
-      peakMegabytes.push(run.peakMegabytes ?? 0);
-      if (before !== undefined && after !== undefined) cpu.push(after - before);
+      row.milliseconds.push(run.milliseconds);
+      row.peakMegabytes.push(run.peakMegabytes ?? 0);
+      row.cpuOfProgram.push(run.cpuMilliseconds ?? 0);
+      if (before !== undefined && after !== undefined) row.cpuOfServers.push(after - before);
     }
   }
   return measured;
@@ -104,22 +104,17 @@ export function recordedTable(measured: readonly RecordedMeasured[]): string {
     milliseconds.length === 0 ? '' : `${(median(milliseconds) / 1000).toFixed(1)} s`;
   return table(
     [
-      'workers',
-      'databases',
-      'at once',
-      'plan',
-      'for one',
-      'CPU of servers',
-      'messages to a node for one',
-      'peak memory',
+      ...['workers', 'databases', 'at once', 'plan', 'for one', 'CPU of servers', 'CPU of program'],
+      ...['messages to a node for one', 'peak memory'],
     ],
-    measured.map(({ workers, databases, atOnce, milliseconds, cpu, messages, peakMegabytes }) => [
-      ...[workers, databases, atOnce].map(String),
-      seconds(milliseconds),
-      `${(median(milliseconds) / databases).toFixed(0)} ms`,
-      seconds(cpu),
-      messages.toFixed(1),
-      `${median(peakMegabytes).toFixed(0)} MB`,
+    measured.map((row) => [
+      ...[row.workers, row.databases, row.atOnce].map(String),
+      seconds(row.milliseconds),
+      `${(median(row.milliseconds) / row.databases).toFixed(0)} ms`,
+      seconds(row.cpuOfServers),
+      seconds(row.cpuOfProgram),
+      row.messages.toFixed(1),
+      `${median(row.peakMegabytes).toFixed(0)} MB`,
     ]),
   );
 }

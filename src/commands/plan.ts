@@ -20,7 +20,7 @@ import {
   planDatabase,
 } from '../reconcile/planDatabase.ts';
 import { judgeScripts, prepareScripts, readScripts } from '../reconcile/prepareScripts.ts';
-import { createRun } from '../reconcile/run.ts';
+import { createRun, type SharedAnswers } from '../reconcile/run.ts';
 import { origin } from '../reconcile/situation.ts';
 import { UPDATE_ORDER } from '../reconcile/updateOrder.ts';
 import { inOrder } from '../report/inOrder.ts';
@@ -44,6 +44,7 @@ export async function plan(
   const prepared = await prepareScripts(context.spec);
   const joined = await joinAny(context, () => readScripts(prepared));
   const plans: DatabasePlan[] = [];
+  const shared: SharedAnswers = new Map();
   const report = new PlanReport(context.spec.databases);
   let changes = false;
   let leftAlone: readonly string[] = [];
@@ -65,7 +66,7 @@ export async function plan(
         let planned: DatabasePlan | undefined;
         try {
           await report.of(database, async (known) => {
-            const run = createRun({ ...joined, database, signal: context.signal, withoutSuperuser });
+            const run = createRun({ ...joined, shared, database, signal: context.signal, withoutSuperuser });
             const given = { passwords, script: scripts.get(database.name) };
             const { situation, plan } = await (withoutSuperuser ? assessAsOwner : assess)(
               own,

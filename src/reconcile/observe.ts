@@ -68,7 +68,22 @@ export async function observeAvailabilityOf(
   node: NodeSpec,
   wanted: readonly MissingExtension[],
 ): Promise<readonly AvailableExtension[]> {
-  return readAvailability(await observed(run, node, 'server', availabilityScript(wanted)));
+  const script = availabilityScript(wanted);
+  return readAvailability(await askedOnce(run, node, script, () => observed(run, node, 'server', script)));
+}
+
+/** What a server's files offer is the same for all of its databases. A failure is not kept: the next one asks again. */
+async function askedOnce(run: Run, node: NodeSpec, script: string, ask: () => Promise<string>): Promise<string> {
+  const { shared } = run;
+  if (shared === undefined) return await ask();
+  const key = `${node.group} ${script}`;
+  let answer = shared.get(key);
+  if (answer === undefined) {
+    answer = ask();
+    shared.set(key, answer);
+    answer.catch(() => shared.delete(key));
+  }
+  return await answer;
 }
 
 export async function observeParametersOf(

@@ -19,6 +19,8 @@ export interface Run {
   readonly label: (node: NodeSpec) => string;
   /** Turns of the nodes that reach out to all others. */
   readonly proofs: Semaphore;
+  /** Answers of servers that are the same for every database of the command. undefined: each database asks anew. */
+  readonly shared?: SharedAnswers | undefined;
   /** The latest moment, by performance.now(), at which something that fails may be tried again. */
   readonly deadline: () => number;
   /** A session of its own as a declared user, with that role's settings. */
@@ -28,6 +30,9 @@ export interface Run {
   interruptible<Result>(action: () => Promise<Result>): Promise<Result>;
 }
 
+/** By node and question. Only for commands that look once: during a long run the answers may change. */
+export type SharedAnswers = Map<string, Promise<string>>;
+
 export interface RunOptions {
   readonly database: DatabaseSpec;
   readonly sessions: Sessions;
@@ -36,6 +41,7 @@ export interface RunOptions {
   readonly assertLock?: () => Promise<void>;
   readonly labels: ReadonlyMap<number, string>;
   readonly proofs: Semaphore;
+  readonly shared?: SharedAnswers;
   readonly loginAs: LoginAs;
   /** Work on the server and inside the database goes by one session in the database. Default false. */
   readonly withoutSuperuser?: boolean;
@@ -51,6 +57,7 @@ export function createRun(options: RunOptions): Run {
     signal,
     assertLock: options.assertLock ?? (async () => undefined),
     proofs: options.proofs,
+    shared: options.shared,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
     deadline: () => retryDeadline(database),
     loginAs: (place) => options.loginAs({ ...place, database: database.name }),

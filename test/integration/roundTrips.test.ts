@@ -104,6 +104,20 @@ describe('several databases in one run', () => {
     }
   });
 
+  test('plan asks each node once for each that is not there, and once for what all of them share', async ({ part }) => {
+    const asked = async (count: number) => {
+      const names = Array.from({ length: count }, (_, index) => `absent_${index}`);
+      const { code, output } = await program.run(['plan'], benchSpec(part(2), names, proxy.nodes));
+      expect({ code, output }).toEqual({ code: 10, output: expect.stringContaining('does not exist yet') });
+      return proxy.take();
+    };
+    const [few, many] = [await asked(2), await asked(10)];
+    for (const { group } of part(2).nodes) {
+      const perDatabase = (countOf(many, group).messages - countOf(few, group).messages) / 8;
+      expect(perDatabase).toBe(1);
+    }
+  });
+
   test('many more of them take little more memory', async ({ part }) => {
     const few = await program.measureMemory(['apply'], benchSpec(part(2), databases.slice(0, 1)));
     const all = await program.measureMemory(['apply'], benchSpec(part(2), databases));
