@@ -57,7 +57,7 @@ export function diffRoleCopy(
   members?: Iterable<string>,
 ): readonly Change[] {
   const existing = observed.find((role) => role.name === wanted.name);
-  if (existing !== undefined && roleOptions(existing) === roleOptions(wanted)) return [];
+  if (existing !== undefined && isLike(existing, wanted)) return [];
   const verb = existing === undefined ? 'CREATE' : 'ALTER';
   const what = existing === undefined ? 'create' : 'align';
   return [
@@ -69,7 +69,7 @@ export function diffRoleCopy(
       ...wording(what, `role ${quoteIdentifier(wanted.name)} as on the coordinator`),
       statements: [
         ...(existing === undefined ? [] : refuseMembers(wanted, existing, members)),
-        { text: `${verb} ROLE ${quoteIdentifier(wanted.name)} WITH ${roleOptions(wanted)}` },
+        ...roleStatements(verb, wanted.name, roleOptions(wanted), wanted.verifier ?? undefined),
       ],
       starting: `${existing === undefined ? 'Creating' : 'Aligning'} role '${wanted.name}' on ${label}...`,
       failure: `Failed to ${what} role '${wanted.name}'`,
@@ -94,12 +94,13 @@ function refuseMembers(
   return members === undefined ? [] : [{ text: assertMembers(wanted.name, members, 'Nobody declared the') }];
 }
 
-function roleOptions(role: ObservedRole): string {
-  return [
-    flag(role.superuser, 'SUPERUSER'),
-    ...roleAttributes(role),
-    role.verifier === null ? 'PASSWORD NULL' : `PASSWORD ${quoteLiteral(role.verifier)}`,
-  ].join(' ');
+function isLike(existing: ObservedRole, wanted: ObservedRole): boolean {
+  return existing.verifier === wanted.verifier && roleOptions(existing).join(' ') === roleOptions(wanted).join(' ');
+}
+
+function roleOptions(role: ObservedRole): readonly string[] {
+  const noPassword = role.verifier === null ? ['PASSWORD NULL'] : [];
+  return [flag(role.superuser, 'SUPERUSER'), ...roleAttributes(role), ...noPassword];
 }
 
 /** A role's attributes as CREATE ROLE takes them, without SUPERUSER and the password. */
@@ -117,4 +118,26 @@ export function roleAttributes(role: ObservedRole): readonly string[] {
 
 function flag(on: boolean, name: string): string {
   return on ? name : `NO${name}`;
+}
+
+const VERIFIER_SETTING = 'citus_databases.verifier';
+
+/**
+ * CREATE ROLE takes no parameters, so the verifier travels as a bound parameter into a setting of the transaction, and
+ * from there into the statement: it does not stand in the text that pg_stat_activity shows.
+ */
+export function roleStatements(
+  verb: 'CREATE' | 'ALTER',
+  role: string,
+  options: readonly string[],
+  verifier: string | undefined,
+): readonly Statement[] {
+  const command = `${verb} ROLE ${quoteIdentifier(role)} WITH ${options.join(' ')}`;
+  if (verifier === undefined) return [{ text: command }];
+  const template = `${quoteLiteral(`${command.replaceAll('%', '%%')} PASSWORD %L`)}`;
+  const body = `BEGIN EXECUTE pg_catalog.format(${template}, pg_catalog.current_setting('${VERIFIER_SETTING}')); END`;
+  return [
+    { text: `SELECT pg_catalog.set_config('${VERIFIER_SETTING}', $1, true)`, values: [verifier] },
+    { text: `DO ${quoteLiteral(body)}` },
+  ];
 }

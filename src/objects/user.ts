@@ -1,8 +1,8 @@
-import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { quoteIdentifier } from '../postgres/quote.ts';
 import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
-import type { Change, Problem, Statement } from './change.ts';
+import type { Change, Problem } from './change.ts';
 import {
   assertMembers,
   confirmedMembers,
@@ -10,7 +10,7 @@ import {
   grantMembership,
   type ObservedMemberships,
 } from './membership.ts';
-import { type ObservedRole, ownersOf, roleAttributes } from './role.ts';
+import { type ObservedRole, ownersOf, roleAttributes, roleStatements } from './role.ts';
 import { wording } from './wording.ts';
 
 /** A declared user with what it takes to make it so. */
@@ -140,28 +140,6 @@ export function diffMemberships(
       statements: [{ text: grantMembership(missing, member, serverVersion) }],
       failure: `Failed to make role '${member}' a member of ${groups}`,
     },
-  ];
-}
-
-const VERIFIER_SETTING = 'citus_databases.verifier';
-
-/**
- * CREATE ROLE takes no parameters, so the verifier travels as a bound parameter into a setting of the transaction, and
- * from there into the statement: it does not stand in the text that pg_stat_activity shows.
- */
-function roleStatements(
-  verb: 'CREATE' | 'ALTER',
-  role: string,
-  options: readonly string[],
-  verifier: string | undefined,
-): readonly Statement[] {
-  const command = `${verb} ROLE ${quoteIdentifier(role)} WITH ${options.join(' ')}`;
-  if (verifier === undefined) return [{ text: command }];
-  const template = `${quoteLiteral(`${command.replaceAll('%', '%%')} PASSWORD %L`)}`;
-  const body = `BEGIN EXECUTE pg_catalog.format(${template}, pg_catalog.current_setting('${VERIFIER_SETTING}')); END`;
-  return [
-    { text: `SELECT pg_catalog.set_config('${VERIFIER_SETTING}', $1, true)`, values: [verifier] },
-    { text: `DO ${quoteLiteral(body)}` },
   ];
 }
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { assertMembers } from '../../src/objects/membership.ts';
 import { firstValue } from '../support/catalog.ts';
-import { query } from '../support/cluster.ts';
+import { connect, query } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import type { Scene } from './support/laboratory.ts';
 
@@ -95,6 +95,41 @@ test('a worker that rolls back every distributed table: the run after the failed
   });
   const fourth = await scene.run(['apply'], change);
   expect(fourth.stdout).not.toContain('The proof of an earlier run failed');
+});
+
+test('who watches sessions does not see the verifier of a role that is copied to a node', async ({ laboratory }) => {
+  const { cluster } = laboratory;
+  await query(cluster, 0, 'postgres', "CREATE ROLE keeper LOGIN PASSWORD 'a-password-of-keeper'");
+  await query(cluster, 1, 'postgres', 'DROP ROLE IF EXISTS keeper');
+  await query(cluster, 1, 'postgres', 'CREATE ROLE watcher; GRANT pg_read_all_stats TO watcher');
+  // CREATE ROLE waits for that, and logging in does not.
+  const holder = await connect(cluster, 1, 'postgres');
+  try {
+    await holder.query('BEGIN; LOCK TABLE pg_catalog.pg_authid IN SHARE MODE');
+    const running = scene.runOn('kept', ['apply'], { owner: 'keeper' });
+    const waiting = () =>
+      firstValue(
+        cluster,
+        1,
+        'postgres',
+        `SET ROLE watcher; SELECT query FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock' AND application_name LIKE 'citus-databases%' AND query LIKE '%keeper%'`,
+      );
+    await expect.poll(waiting, { timeout: 60_000 }).toMatch(/CREATE ROLE "?keeper/);
+    const seen = await waiting();
+    await holder.query('COMMIT');
+    const { code, stdout, stderr } = await running;
+    expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
+    expect(seen).not.toContain('SCRAM-SHA-256');
+    const verifier = (group: number) =>
+      firstValue(cluster, group, 'postgres', "SELECT rolpassword FROM pg_authid WHERE rolname = 'keeper'");
+    expect(await verifier(1)).toBe(await verifier(0));
+  } finally {
+    await holder.end();
+    await scene.runOn('kept', ['drop', 'kept', '--confirm', 'kept'], { owner: 'keeper' });
+    for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', 'DROP ROLE IF EXISTS keeper');
+    await query(cluster, 1, 'postgres', 'DROP ROLE watcher');
+  }
 });
 
 test.each([
