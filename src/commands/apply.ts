@@ -17,7 +17,13 @@ import { locked, withRegistrationLock } from '../reconcile/locked.ts';
 import { observeAgain } from '../reconcile/observeAgain.ts';
 import { check, type Given, observeSituation, type Passwords, withInitSql } from '../reconcile/observeSituation.ts';
 import { endOrphans } from '../reconcile/orphans.ts';
-import { outdatedAmong, outdatedElsewhere, outdatedWarnings, updateElsewhere } from '../reconcile/otherDatabases.ts';
+import {
+  closedWarnings,
+  outdatedAmong,
+  outdatedElsewhere,
+  outdatedWarnings,
+  updateElsewhere,
+} from '../reconcile/otherDatabases.ts';
 import { type GivenScript, judgeScripts, prepareScripts, readScripts } from '../reconcile/prepareScripts.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
@@ -118,18 +124,23 @@ async function updateOthersOnce(
   const { databases, citusVersion } = server(seen, joined.coordinator).settings;
   const own = { ...joined, sessions: joined.moreSessions() };
   try {
-    const managed = databases.filter((name) => name === cluster.database);
+    const managed = databases.flatMap(({ name, connectable }) =>
+      connectable && name === cluster.database ? [name] : [],
+    );
     const outdated = await outdatedAmong(own, managed, citusVersion);
     for (const { name } of outdated) await updateElsewhere(context, own, name);
     if (outdated.length === 0 && !needsUpdate(seen)) return;
-    for (const text of outdatedWarnings(await outdatedElsewhere(context, own))) context.log.warn(text);
+    const elsewhere = await outdatedElsewhere(context, own);
+    for (const text of outdatedWarnings(elsewhere.outdated)) context.log.warn(text);
   } finally {
     await own.sessions.close();
   }
 }
 
 async function updateUndeclared(context: Context, joined: Joined): Promise<void> {
-  for (const { name } of await outdatedElsewhere(context, joined)) await updateElsewhere(context, joined, name);
+  const elsewhere = await outdatedElsewhere(context, joined);
+  for (const text of closedWarnings(elsewhere)) context.log.warn(text);
+  for (const { name } of elsewhere.outdated) await updateElsewhere(context, joined, name);
 }
 
 async function applyOne(

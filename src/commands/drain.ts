@@ -5,10 +5,10 @@ import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '.
 import { failingWith } from '../postgres/asFailure.ts';
 import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { quoteIdentifier } from '../postgres/quote.ts';
-import { serverDatabases } from '../reconcile/connectableDatabases.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
 import { refuseCodeOfOthers, refuseUnpinned } from '../reconcile/refuseCodeOfOthers.ts';
+import { serverDatabases } from '../reconcile/serverDatabases.ts';
 import { Failure } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import { REBALANCE_DEFAULTS } from '../spec/complete.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pause } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
-import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
+import { readServerSettings, serverSettingsScript, splitDatabases } from '../objects/server.ts';
 import { type DatabaseVersion, imageProblem, readImageVersions } from '../objects/serverImage.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { describe } from '../postgres/sqlstate.ts';
@@ -62,7 +62,12 @@ async function askOnce(context: Context): Promise<ServerVersions> {
     return { settings: readServerSettings(row.observed) };
   });
   const databases: DatabaseVersion[] = [];
-  for (const database of settings.databases) {
+  const { open, closed } = splitDatabases(settings.databases);
+  if (closed.length > 0) {
+    const names = closed.map((name) => `'${name}'`).join(', ');
+    context.log.warn(`Whether the image fits ${names} is not known (ALLOW_CONNECTIONS is false). Going on`);
+  }
+  for (const database of open) {
     const citus = await inDatabase(context, database, async (session) => {
       const { rows } = await session.query<{ version: string }>(CITUS_VERSION, [], { deadlineMs: DEADLINE_MS });
       return rows[0]?.version;

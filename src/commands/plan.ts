@@ -5,6 +5,7 @@ import { assess } from '../reconcile/assess.ts';
 import { findingsOf, refuseDamage, reported } from '../reconcile/findings.ts';
 import { runsAlways } from '../reconcile/initSqlItems.ts';
 import {
+  closedWarnings,
   managedElsewhere,
   type OutdatedDatabase,
   observeUndeclared,
@@ -92,7 +93,9 @@ export async function plan(
       },
       databasesAtOnce,
     );
-    const undeclared = await outdatedElsewhere(context, joined);
+    const elsewhere = await outdatedElsewhere(context, joined);
+    const undeclared = elsewhere.outdated;
+    if (allDatabases) for (const text of closedWarnings(elsewhere)) context.log.warn(text);
     const isUpdated = ({ name }: OutdatedDatabase) => allDatabases || name === context.spec.cluster.database;
     for (const text of outdatedWarnings(undeclared.filter((database) => !isUpdated(database)))) context.log.warn(text);
     for (const [index, { name }] of undeclared.filter(isUpdated).entries()) {

@@ -1,9 +1,9 @@
 import { type Joined, joinCluster } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
-import { connectableDatabases } from '../reconcile/connectableDatabases.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
+import { serverDatabases } from '../reconcile/serverDatabases.ts';
 import { Failure } from '../report/errors.ts';
 import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
 import type { RebalanceOptions } from '../spec/types.ts';
@@ -36,7 +36,7 @@ export async function rebalanceDatabases(context: Context, { names, options }: R
 
 /** Before anything is moved: names on the command line may be wrong. */
 async function refuseWithoutShards(joined: Joined, names: readonly string[]): Promise<void> {
-  const existing = await connectableDatabases(joined);
+  const { open: existing } = await serverDatabases(joined);
   const unknown = names.find((name) => !existing.includes(name));
   if (unknown !== undefined) {
     throw new Failure({

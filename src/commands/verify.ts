@@ -68,7 +68,8 @@ async function verifyAll(
   try {
     const nodes = [joined.coordinator, ...joined.workers];
     for (const text of await certificateWarnings(context.spec.ssl, nodes, new Date())) context.log.warn(text);
-    for (const text of outdatedWarnings(await outdatedElsewhere(context, joined))) context.log.warn(text);
+    const { outdated } = await outdatedElsewhere(context, joined);
+    for (const text of outdatedWarnings(outdated)) context.log.warn(text);
     const scripts = await judgeScripts(context, joined, prepared);
     await forEachDatabase(
       context,

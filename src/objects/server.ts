@@ -25,10 +25,32 @@ export interface ServerSettings {
   readonly loadedCitus: string | null;
   /** Default version of citus_columnar. */
   readonly columnarVersion: string | null;
-  /** Databases that one can connect to, templates left out. */
-  readonly databases: readonly string[];
+  readonly databases: readonly ServerDatabase[];
   /** output_plugin_libraries; null on servers that do not have the setting. */
   readonly outputPlugins: string | null;
+}
+
+export interface ServerDatabase {
+  readonly name: string;
+  readonly connectable: boolean;
+}
+
+/** Templates too, for their owners make them templates and go on working in them. Nothing is ever made in template0. */
+const DATABASES = "pg_catalog.pg_database d WHERE d.datname <> 'template0'";
+
+/** In the order of their names. */
+export const SERVER_DATABASES = `SELECT d.datname AS name, d.datallowconn AS connectable FROM ${DATABASES} ORDER BY d.datname`;
+
+export interface ServerDatabases {
+  readonly open: readonly string[];
+  /** Nobody new can connect to these (ALLOW_CONNECTIONS false), and whoever is in may go on. */
+  readonly closed: readonly string[];
+}
+
+export function splitDatabases(databases: readonly ServerDatabase[]): ServerDatabases {
+  const names = (wanted: boolean) =>
+    databases.filter(({ connectable }) => connectable === wanted).map(({ name }) => name);
+  return { open: names(true), closed: names(false) };
 }
 
 /**
@@ -54,8 +76,9 @@ export function observeServer(): Fragment {
       'reservedConnections', ${number('superuser_reserved_connections')},
       'nodeConninfo', pg_catalog.current_setting('citus.node_conninfo', true),
       'loadedCitus', pg_catalog.current_setting('citus.version', true),
-      'databases', (SELECT coalesce(pg_catalog.jsonb_agg(d.datname), '[]') FROM pg_catalog.pg_database d
-         WHERE d.datallowconn AND NOT d.datistemplate),
+      'databases', (SELECT coalesce(pg_catalog.jsonb_agg(
+           pg_catalog.jsonb_build_object('name', d.datname, 'connectable', d.datallowconn) ORDER BY d.datname), '[]')
+         FROM ${DATABASES}),
       'outputPlugins', pg_catalog.current_setting('output_plugin_libraries', true))
       || (SELECT pg_catalog.jsonb_build_object(
             'connections', pg_catalog.count(*) FILTER (WHERE a.backend_type = 'client backend'),
@@ -76,12 +99,3 @@ export function serverSettingsScript(): string {
 export function readServerSettings(observed: string): ServerSettings {
   return (JSON.parse(observed) as { settings: ServerSettings }).settings;
 }
-
-export interface ServerDatabase {
-  readonly name: string;
-  readonly connectable: boolean;
-}
-
-/** Templates too, for their owners make them templates and go on working in them. Nothing is ever made in template0. */
-export const SERVER_DATABASES = `SELECT d.datname AS name, d.datallowconn AS connectable
-  FROM pg_catalog.pg_database d WHERE d.datname <> 'template0' ORDER BY d.datname`;

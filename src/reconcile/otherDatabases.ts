@@ -2,8 +2,9 @@ import type { Joined } from '../cluster/join.ts';
 import type { Context } from '../context.ts';
 import { managedDatabasesScript, readManagedDatabases } from '../objects/bookkeeping.ts';
 import { CITUS_VERSION, isNewer } from '../objects/citusExtension.ts';
-import { readServerSettings, serverSettingsScript } from '../objects/server.ts';
+import { readServerSettings, serverSettingsScript, splitDatabases } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
+import { quoteIdentifier } from '../postgres/quote.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { undeclaredDatabase } from '../spec/complete.ts';
@@ -57,19 +58,32 @@ async function citusVersionIn(joined: Joined, name: string): Promise<string | un
   }
 }
 
+export interface Elsewhere {
+  readonly outdated: readonly OutdatedDatabase[];
+  /** They accept no connections, so that nobody knows. */
+  readonly closed: readonly string[];
+}
+
+const NOTHING: Elsewhere = { outdated: [], closed: [] };
+
 /** Every outdated database that the spec does not declare; each takes a connection to the coordinator. */
-export async function outdatedElsewhere(context: Context, joined: Joined): Promise<readonly OutdatedDatabase[]> {
-  if (!context.spec.cluster.citus || context.spec.cluster.withoutSuperuser) return [];
+export async function outdatedElsewhere(context: Context, joined: Joined): Promise<Elsewhere> {
+  if (!context.spec.cluster.citus || context.spec.cluster.withoutSuperuser) return NOTHING;
   const session = await joined.sessions.get(joined.coordinator, MAINTENANCE_DATABASE);
   const results = await session.script(serverSettingsScript(), { joinable: true });
   const row = results.at(-1)?.rows[0] as { readonly observed: string } | undefined;
-  if (row === undefined) return [];
+  if (row === undefined) return NOTHING;
   const { databases, citusVersion } = readServerSettings(row.observed);
   const declared = new Set(context.spec.databases.map(({ name }) => name));
-  return await outdatedAmong(
-    joined,
-    databases.filter((name) => !declared.has(name)),
-    citusVersion,
+  const { open, closed } = splitDatabases(databases.filter(({ name }) => !declared.has(name)));
+  return { outdated: await outdatedAmong(joined, open, citusVersion), closed };
+}
+
+/** For runs that are to update every database. */
+export function closedWarnings({ closed }: Elsewhere): readonly string[] {
+  return closed.map(
+    (name) =>
+      `Whether citus is up to date in database '${name}' is not known: it does not allow connections. If it has citus, run once more after ALTER DATABASE ${quoteIdentifier(name)} WITH ALLOW_CONNECTIONS true`,
   );
 }
 

@@ -145,14 +145,27 @@ test("--all-databases refuses one in which others could answer Citus' calls", as
   }
 });
 
-test('--all-databases updates the rest, and nothing else in them', async ({ cluster, spec, run, versions }) => {
+test('--all-databases updates the rest, templates among them, and nothing else in them', async ({
+  cluster,
+  spec,
+  run,
+  versions,
+}) => {
+  await query(cluster, 0, 'postgres', 'ALTER DATABASE legacy WITH IS_TEMPLATE true');
+  await query(cluster, 0, 'postgres', 'CREATE DATABASE hidden ALLOW_CONNECTIONS false');
   const planned = await runProgram(cluster, ['plan', '--all-databases'], spec());
   expect({ code: planned.code, log: planned.log }).toEqual({
     code: 10,
     log: expect.stringContaining("Database 'legacy'"),
   });
-  expect(await run('apply', '--all-databases')).toMatchObject({ code: 0 });
+  const applied = await run('apply', '--all-databases');
+  expect({ code: applied.code, text: applied.stdout + applied.stderr }).toEqual({
+    code: 0,
+    text: expect.stringContaining("WARNING: Whether citus is up to date in database 'hidden' is not known"),
+  });
   expect(await versions()).toMatchObject({ legacy: [newest, newest] });
+  await query(cluster, 0, 'postgres', 'ALTER DATABASE legacy WITH IS_TEMPLATE false');
+  await query(cluster, 0, 'postgres', 'DROP DATABASE hidden');
   expect(await run('plan', '--all-databases')).toMatchObject({ code: 0 });
   expect(await firstValue(cluster, 0, 'legacy', 'SELECT count(*)::int FROM pg_dist_authinfo')).toBe(0);
 });

@@ -54,6 +54,26 @@ test('a Citus that is older than the extension of a database, declared or not', 
   expect(log).toContain(`Cause: 'of somebody' has citus ${citus}`);
 });
 
+test('a database whose owner made it a template counts, and of one that accepts no connections it says that nobody knows', async ({
+  cluster,
+  guard,
+}) => {
+  await query(cluster, 0, 'postgres', 'ALTER DATABASE "of somebody" WITH IS_TEMPLATE true');
+  const refused = await guard({ postgres: major, citus: '12.1-1' });
+  expect(refused).toMatchObject({ code: 3, log: expect.stringContaining(`Cause: 'of somebody' has citus ${citus}`) });
+  await query(cluster, 0, 'postgres', 'ALTER DATABASE "of somebody" WITH IS_TEMPLATE false ALLOW_CONNECTIONS false');
+  try {
+    expect(await guard({ postgres: major, citus: '12.1-1' })).toMatchObject({
+      code: 0,
+      log: expect.stringContaining(
+        "WARNING: Whether the image fits 'of somebody' is not known (ALLOW_CONNECTIONS is false)",
+      ),
+    });
+  } finally {
+    await query(cluster, 0, 'postgres', 'ALTER DATABASE "of somebody" WITH ALLOW_CONNECTIONS true');
+  }
+});
+
 test('another major version of PostgreSQL', async ({ guard }) => {
   const { code, log } = await guard({ postgres: major + 1, citus });
   expect({ code, log }).toEqual({

@@ -105,7 +105,7 @@ export const SETTINGS: ServerSettings = {
   loadedCitus: '13.2.2',
   columnarVersion: '13.2-1',
   outputPlugins: null,
-  databases: ['postgres'],
+  databases: [{ name: 'postgres', connectable: true }],
 };
 
 export function serverObservation(changed: Partial<ServerObservation> = {}): ServerObservation {
