@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Statement } from './connectOptions.ts';
 import { NoAnswer } from './limit.ts';
+import { sendWithoutRows } from './queryWithoutRows.ts';
 import { AheadQuery, type SendAhead } from './sendAhead.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import {
@@ -17,6 +18,7 @@ import { SQLSTATE } from './sqlstates.ts';
 import { type LimitParts, limitStatement } from './statementLimits.ts';
 import { reportAnswer, reportSteps } from './statementReport.ts';
 import { placeOf } from './stream.ts';
+import { Warnings } from './warnings.ts';
 
 export interface SessionParts
   extends Pick<Session, 'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'inRecovery'>,
@@ -51,7 +53,7 @@ class ClientSession implements Session {
   #queries = 0;
   #prelude: string | undefined;
   /** Of the statement under way. */
-  #warnings: string[] = [];
+  #warnings = new Warnings();
   /** Of the message sent last. */
   #settled = NOTHING_SENT;
   #lost: Error | undefined;
@@ -73,7 +75,7 @@ class ClientSession implements Session {
       this.#lost ??= error;
     });
     parts.client.on('notice', ({ severity, message }) => {
-      if (severity === 'WARNING' && message !== undefined) this.#warnings.push(message);
+      if (severity === 'WARNING' && message !== undefined) this.#warnings.add(message);
     });
     parts.client.on('end', () => {
       this.#lost ??= new Error('the server closed it');
@@ -103,11 +105,11 @@ class ClientSession implements Session {
     );
   }
 
-  async script<Row>(text: string, { joinable = false, ...options }: ScriptOptions = {}) {
+  async script<Row>(text: string, { joinable = false, dropsRows = false, ...options }: ScriptOptions = {}) {
     return this.#inTurn(async () => {
       if (!joinable) await this.#sendPrelude();
       const prelude = this.#prelude;
-      const result: unknown = await this.#send(prelude === undefined ? text : `${prelude};\n${text}`);
+      const result: unknown = await this.#send(prelude === undefined ? text : `${prelude};\n${text}`, dropsRows);
       // A script that fails takes the prelude back with it: the next message then brings it again.
       this.#prelude = undefined;
       const results = [result].flat().map((each) => toResult<Row>(each as pg.QueryResult));
@@ -120,7 +122,7 @@ class ClientSession implements Session {
       await this.#sendPrelude();
       await this.#sendAll(messages, (index) => {
         // A later error must not be explained by what an earlier statement was warned of.
-        this.#warnings = [];
+        this.#warnings = new Warnings();
         onDone?.(index);
       });
     }, options);
@@ -135,7 +137,7 @@ class ClientSession implements Session {
       const ahead = new AheadQuery({
         groups: report === undefined ? groups : report.seen(groups),
         onAnswer: (answered) => {
-          this.#warnings = [];
+          this.#warnings = new Warnings();
           report?.answered();
           onAnswer(answered);
         },
@@ -155,12 +157,12 @@ class ClientSession implements Session {
   }
 
   /** One message; a call may need two, and only the end of the one that failed settles it. */
-  #send(message: ExtendedQuery | string): Promise<pg.QueryResult> {
+  #send(message: ExtendedQuery | string, dropsRows = false): Promise<pg.QueryResult> {
     this.#settled.forget();
     this.#settled = settledBy(this.#parts.client);
-    return typeof message === 'string'
-      ? this.#reported(message, this.#parts.client.query(message))
-      : this.#reported(message.text, this.#parts.client.query(message));
+    const { client } = this.#parts;
+    if (typeof message !== 'string') return this.#reported(message.text, client.query(message));
+    return this.#reported(message, dropsRows ? sendWithoutRows(client, message) : client.query(message));
   }
 
   #reported<Answer>(text: string, answer: Promise<Answer>): Promise<Answer> {
@@ -177,7 +179,7 @@ class ClientSession implements Session {
     stream.cork();
     const answers = messages.map(async (message, index) => {
       try {
-        await this.#reported(message, client.query(message));
+        await this.#reported(message, sendWithoutRows(client, message));
       } catch (error) {
         failed = true;
         throw error;
@@ -231,7 +233,7 @@ class ClientSession implements Session {
     options.signal?.throwIfAborted();
     if (!this.isAlive) throw this.#connectionLost(this.#lost);
     this.#queries += 1;
-    this.#warnings = [];
+    this.#warnings = new Warnings();
     const limits = limitStatement({ ...this.#parts, requestCancel: () => this.#requestCancel() }, options);
     try {
       return await send();
@@ -239,7 +241,7 @@ class ClientSession implements Session {
       // pg reports an error before the server's word that it is ready, which brings the state of the transaction
       if (error instanceof pg.DatabaseError) {
         await this.#settled.promise;
-        attachWarnings(error, this.#warnings);
+        attachWarnings(error, this.#warnings.list());
       }
       if (limits.reason() !== undefined && (isCancelled(error) || !this.isAlive)) throw limits.reason();
       if (error instanceof pg.DatabaseError || error instanceof NoAnswer || this.isAlive) throw error;

@@ -26,6 +26,8 @@ export interface QueryOptions {
 export interface ScriptOptions extends QueryOptions {
   /** The script may stand in a transaction behind statements of the session's own. Default false. */
   readonly joinable?: boolean | undefined;
+  /** The caller reads no rows: what comes of them is dropped. Default false. */
+  readonly dropsRows?: boolean | undefined;
 }
 
 export interface PipelineOptions extends QueryOptions {

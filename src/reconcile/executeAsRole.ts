@@ -126,7 +126,7 @@ async function executeTransaction(
 /** Where ROLLBACK TO would end a failure, what comes behind it must not be sent before the answer. */
 async function oneByOne(session: Session, messages: readonly string[], onDone: () => void): Promise<void> {
   for (const message of messages) {
-    await session.script(message);
+    await session.script(message, { dropsRows: true });
     onDone();
   }
 }
@@ -136,7 +136,7 @@ async function executeAlone({ run, session, ledger }: Executor, unit: StatementU
   const entry = entryOf(unit);
   await send(run, ledger, recordRunning(entry), unit);
   try {
-    await run.interruptible(() => session.script(unit.sql));
+    await run.interruptible(() => session.script(unit.sql, { dropsRows: true }));
   } catch (error) {
     const notDone =
       session.isAlive && (await lookUpOutcome(session, unit.lookup).catch(() => 'unclear' as const)) === 'notDone';

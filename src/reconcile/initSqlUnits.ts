@@ -125,7 +125,7 @@ export function endsFailure({ sql }: SqlPart): boolean {
 
 export async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
   try {
-    await run.interruptible(() => session.script(sql));
+    await run.interruptible(() => session.script(sql, { dropsRows: true }));
   } catch (error) {
     throw statementFailure(run, part, error, { located: sql === part.sql });
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { type Activity, describeActivity } from '../../src/postgres/activity.ts';
 import { type ConnectOptions, connect, type Session } from '../../src/postgres/connection.ts';
-import { classify } from '../../src/postgres/sqlstate.ts';
+import { classify, describe as describeError } from '../../src/postgres/sqlstate.ts';
 import { applicationName } from '../../src/postgres/startup.ts';
 import { Interrupted } from '../../src/report/errors.ts';
 import { type Access, loadAccess } from '../../src/secrets/credentials.ts';
@@ -246,6 +246,40 @@ describe('statements', () => {
       const results = await session.script<{ n: number }>('SELECT 1 AS n; SELECT 2 AS n');
       expect(results.map(({ rows }) => rows)).toEqual([[{ n: 1 }], [{ n: 2 }]]);
       expect((await session.script('SELECT 1')).length).toBe(1);
+    });
+  });
+
+  test('rows that nobody reads are dropped, of several statements too, and errors are told as ever', async () => {
+    await withSession({}, async (session) => {
+      const rows = 'SELECT n FROM generate_series(1, 1000) n';
+      const results = await session.script(`${rows}; CREATE TEMPORARY TABLE t AS ${rows}; ${rows}`, {
+        dropsRows: true,
+      });
+      expect(results).toEqual([
+        { rows: [], rowCount: 1000, command: 'SELECT' },
+        { rows: [], rowCount: 1000, command: 'SELECT' },
+        { rows: [], rowCount: 1000, command: 'SELECT' },
+      ]);
+      expect(await rejection(session.script(`${rows}; SELECT 1 / 0`, { dropsRows: true }))).toMatchObject({
+        code: '22012',
+      });
+      await session.pipeline(['BEGIN', rows, 'COMMIT']);
+      expect((await session.script<{ n: number }>(rows)).at(0)?.rows).toHaveLength(1000);
+    });
+  });
+
+  test('a flood of warnings: the first ones come with the error, the others are counted', async () => {
+    await withSession({}, async (session) => {
+      const flood = `DO $$ BEGIN
+        FOR n IN 1..1254 LOOP RAISE WARNING 'number % %', n, repeat('x', 10000); END LOOP; PERFORM 1 / 0;
+      END $$`;
+      const told = describeError(await rejection(session.script(flood)));
+      expect(told).toContain('WARNING: number 20 x');
+      expect(told).not.toContain('WARNING: number 21 x');
+      expect(told).toContain('WARNING: … and 1,234 more');
+      expect(told.length).toBeLessThan(200_000);
+      const next = describeError(await rejection(session.script('SELECT 1 / 0')));
+      expect(next).not.toContain('WARNING');
     });
   });
 

@@ -146,6 +146,20 @@ test('reading initSQL takes no more than the parser and its tables: no optimizin
   expect(peakMegabytes).toBeLessThanOrEqual(110);
 });
 
+test('what initSQL returns, and what it warns of, is not kept', async ({ cluster }) => {
+  const rows = "SELECT n, repeat('x', 1000) FROM generate_series(1, 200000) n";
+  const warnings = "DO $$ BEGIN FOR n IN 1..100000 LOOP RAISE WARNING '% %', n, repeat('x', 1000); END LOOP; END $$";
+  const database = {
+    name: 'flood',
+    initSQL: [rows, `BEGIN; ${rows}; ${rows}; COMMIT`, warnings].join(';\n'),
+    initSQLPolicy: 'always',
+  };
+  const { code, output, peakMegabytes } = await program.measureMemory(['apply'], specOf(cluster, [database]));
+  expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('is ready!') });
+  expect(peakMegabytes).toBeGreaterThan(20);
+  expect(peakMegabytes).toBeLessThanOrEqual(160);
+});
+
 test('the bundle stays below 1.2 MB', async () => {
   const { size } = await stat(program.bundle);
   expect(size).toBeGreaterThan(100_000);
