@@ -17,6 +17,9 @@ export interface ReadScript {
   readonly ledger: string;
 }
 
+/** For asking and for writing: nothing depends on the answer. */
+export const READ_SCRIPT_DEADLINE_MS = 4_000;
+
 const READ: OwnTable = {
   name: 'read_script',
   columns: [

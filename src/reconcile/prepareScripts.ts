@@ -6,7 +6,7 @@ import { fingerprintOf, type ScriptText } from '../initSql/readBefore.ts';
 import { type Draft, finishScript, readScript, type Unfinished, type Verdict } from '../initSql/splitScript.ts';
 import type { Script, Unit } from '../initSql/types.ts';
 import { KeyRing } from '../initSql/units.ts';
-import { readReadScripts, readScriptsScript } from '../objects/readScript.ts';
+import { READ_SCRIPT_DEADLINE_MS, readReadScripts, readScriptsScript } from '../objects/readScript.ts';
 import { connect, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -121,7 +121,7 @@ async function knownLedgers(
   if (asked.length === 0) return new Map();
   try {
     const session = await sessions.get(coordinator, MAINTENANCE_DATABASE);
-    const options = { joinable: true, deadlineMs: ASK_DEADLINE_MS, signal };
+    const options = { joinable: true, deadlineMs: READ_SCRIPT_DEADLINE_MS, signal };
     const results = await session.script<{ readonly observed: string }>(readScriptsScript(asked), options);
     const found = readReadScripts(results.at(-1)?.rows[0]?.observed ?? '{}');
     const known = found.filter(({ name, script }) => prepared.get(name)?.fingerprint === script);
@@ -131,8 +131,6 @@ async function knownLedgers(
     return new Map();
   }
 }
-
-const ASK_DEADLINE_MS = 4_000;
 
 async function judged(context: Context, joined: Joined, name: string, drafts: readonly Draft[]): Promise<Script> {
   if (drafts.every(({ kind }) => kind === 'read')) {
