@@ -41,22 +41,23 @@ export async function executeUnit(executor: Executor, unit: RecordedUnit, mode: 
 
 async function executeStatement(executor: Executor, unit: StatementUnit, mode: Mode): Promise<void> {
   const { run, session } = executor;
-  if (mode === 'unrecorded') return await send(run, session, unit.sql, unit);
-  if (unit.expectation === 'alone') return await executeAlone(run, session, unit);
+  const alone = mode === 'recorded' ? () => executeAlone(run, session, unit) : () => send(run, session, unit.sql, unit);
+  // Rights that have to be taken back go in the same transaction, as the row does.
+  if (unit.expectation === 'alone' || (mode === 'unrecorded' && !bringsExtension(unit))) return await alone();
   const begin = { sql: 'BEGIN', line: unit.line, column: unit.column };
   try {
-    await executeTransaction(executor, unit, [begin, unit]);
+    await executeTransaction(executor, unit, [begin, unit], mode);
   } catch (error) {
     if (!RUN_IT_ALONE.has(codeOf(error) ?? '')) throw error;
-    await executeAlone(run, session, unit);
+    await alone();
   }
 }
 
 async function executeBlock(executor: Executor, unit: BlockUnit, mode: Mode): Promise<void> {
   const { run, session } = executor;
   const parts = [unit.begin, ...unit.statements];
-  if (mode === 'recorded' && !parts.some(endsFailure)) return await executeTransaction(executor, unit, parts);
-  await sendBlock(run, session, unit, mode === 'recorded' ? endOf(executor, unit) : 'COMMIT');
+  if (mode === 'recorded' && !parts.some(endsFailure)) return await executeTransaction(executor, unit, parts, mode);
+  await sendBlock(run, session, unit, endOf(executor, unit, mode));
 }
 
 /**
@@ -64,9 +65,14 @@ async function executeBlock(executor: Executor, unit: BlockUnit, mode: Mode): Pr
  * (Citus: commands/utility_hook.c, queryString). All messages go out at once, since a failed statement fails the ones
  * behind it, COMMIT included. What is rolled back for a reason that passes runs again.
  */
-async function executeTransaction(executor: Executor, unit: RecordedUnit, parts: readonly SqlPart[]): Promise<void> {
+async function executeTransaction(
+  executor: Executor,
+  unit: RecordedUnit,
+  parts: readonly SqlPart[],
+  mode: Mode,
+): Promise<void> {
   const { run, session, log } = executor;
-  const messages = [...parts.map(({ sql }) => sql), endOf(executor, unit)];
+  const messages = [...parts.map(({ sql }) => sql), endOf(executor, unit, mode)];
   await executeInTransaction(run, unit, {
     statements: parts,
     send: (onDone) => run.interruptible(() => session.pipeline(messages, { onDone })),
@@ -79,11 +85,12 @@ async function executeTransaction(executor: Executor, unit: RecordedUnit, parts:
 }
 
 /** The last message of a unit's transaction. */
-function endOf({ extensions }: Executor, unit: RecordedUnit): string {
+function endOf({ extensions }: Executor, unit: RecordedUnit, mode: Mode): string {
+  const row = mode === 'recorded' ? [recordDone(entryOf(unit))] : [];
   // What has no such word in it is looked at when all of initSQL is through. The shown text of a Secret lacks its strings.
   const kept = /\bdrop\b/i.test(unit.sql) ? assertExtensions(extensions) : [];
   const rights = bringsExtension(unit) ? ONLY_AUTHORS_RIGHTS : [];
-  return [recordDone(entryOf(unit)), ...rights, ...kept, 'COMMIT'].join(';\n');
+  return [...row, ...rights, ...kept, 'COMMIT'].join(';\n');
 }
 
 /**
@@ -94,7 +101,7 @@ async function executeAlone(run: Run, session: Session, unit: StatementUnit): Pr
   const entry = entryOf(unit);
   await send(run, session, recordRunning(entry), unit);
   try {
-    await run.interruptible(() => session.script(unit.sql));
+    await run.interruptible(() => session.script(unit.sql, { dropsRows: true }));
   } catch (error) {
     const leftovers = await leftBehind(session, unit, entry);
     throw statementFailure(run, unit, error, { located: true, next: leftovers });

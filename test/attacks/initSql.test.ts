@@ -300,6 +300,27 @@ test('an extension that comes later: who may use its tables, its author decides'
   expect(await count(hers)).not.toBe('0');
 });
 
+test.each([
+  ['CREATE EXTENSION IF NOT EXISTS pg_buffercache', 'alone'],
+  ['BEGIN; CREATE EXTENSION IF NOT EXISTS pg_buffercache; COMMIT', 'in_a_block'],
+])('the same with initSQLPolicy: always: %s', async (initSQL, place) => {
+  const database = `always_${place}`;
+  const always = await laboratory.scene(database, { access: 'readWrite', more: { initSQL: 'SELECT 1' } });
+  const hers = () =>
+    firstValue(
+      laboratory.cluster,
+      0,
+      database,
+      `SELECT count(*)::text FROM pg_class c, aclexplode(c.relacl) a WHERE c.relname = 'pg_buffercache' AND a.grantee = '${MALLORY}'::regrole`,
+    );
+  const { code, stdout, stderr } = await always.run(['apply'], { initSQL, initSQLPolicy: 'always' });
+  expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.any(String) });
+  expect(await hers()).toBe('0');
+  // By hand, default privileges give her a part.
+  await always.provoke(0, 'DROP EXTENSION pg_buffercache; CREATE EXTENSION pg_buffercache');
+  expect(await hers()).not.toBe('0');
+});
+
 test('nobody but superusers gets in before initSQL is through, also when a run dies in it', async () => {
   const { cluster } = laboratory;
   const { passwordFile } = laboratory;
