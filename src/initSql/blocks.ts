@@ -51,11 +51,14 @@ export function assemble(
 function blockUnit(script: string, block: OpenBlock, end: number, keys: KeyRing): BlockUnit {
   const sql = script.slice(block.begin.start, end);
   const [first] = block.statements;
+  const openings = block.statements.flatMap(({ opens }) => opens ?? []);
+  const opens = openings.find((opening) => opening === 'database') ?? openings[0];
   const count = block.statements.length;
   const summary = first === undefined ? '' : display(first);
   return {
     kind: 'block',
     ...partOf({ ...block.begin, sql }),
+    ...(opens === undefined ? {} : { opens }),
     ...keys.keyOf(blotOutPasswords(sql)),
     begin: partOf(block.begin),
     statements: block.statements.map(partOf),

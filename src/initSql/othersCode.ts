@@ -1,5 +1,11 @@
 import { PIN_SEARCH_PATH, textArray } from '../objects/observe.ts';
-import { CLOSED, OF_SUPERUSER, OTHERS_MAY_CREATE } from '../objects/openSchemas.ts';
+import {
+  CLOSED,
+  MAY_BE_ATTACHED_TO,
+  OF_SUPERUSER,
+  OTHERS_GET_PLACES,
+  OTHERS_MAY_CREATE,
+} from '../objects/openSchemas.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { TouchedName } from './touches.ts';
 
@@ -8,14 +14,29 @@ import type { TouchedName } from './touches.ts';
  * nobody else can replace, on whichever node: so no lock is needed between this question and the statement.
  */
 
-/** Whether anybody but superusers owns something in the database (owns), or may make something there while initSQL runs. */
-export const OTHERS_HAVE_A_PART = `${PIN_SEARCH_PATH};
-WITH ${CLOSED}, part (owns, creates) AS (
-  SELECT EXISTS (SELECT FROM pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
+const OTHERS_OWN = `(EXISTS (SELECT FROM pg_class c WHERE NOT ${OF_SUPERUSER('c.relowner')})
       OR EXISTS (SELECT FROM pg_proc p WHERE NOT ${OF_SUPERUSER('p.proowner')})
-      OR EXISTS (SELECT FROM pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')}),
-    ${OTHERS_MAY_CREATE})
-SELECT owns, owns OR creates AS others FROM part`;
+      OR EXISTS (SELECT FROM pg_type t WHERE NOT ${OF_SUPERUSER('t.typowner')}))`;
+
+/** Whether anybody but superusers owns something in the database, or may make something there. */
+export const OTHERS_HAVE_A_PART = `${PIN_SEARCH_PATH};
+WITH ${CLOSED} SELECT ${OTHERS_OWN} OR ${OTHERS_MAY_CREATE} AS others`;
+
+/** How others come to have code in the database that initSQL could meet. */
+export interface WaysIn {
+  readonly owns: boolean;
+  readonly creates: boolean;
+  readonly attaches: boolean;
+}
+
+/** One row {@link WaysIn}: what they have now, and what they may do while initSQL runs. */
+export const WAYS_IN = `${PIN_SEARCH_PATH};
+WITH ${CLOSED} SELECT ${OTHERS_OWN} AS owns, ${OTHERS_MAY_CREATE} AS creates,
+  EXISTS (SELECT FROM pg_class c WHERE ${MAY_BE_ATTACHED_TO('c')}) OR ${OTHERS_GET_PLACES} AS attaches`;
+
+/** Nobody else may connect, as closedDatabase.ts has made it. */
+export const IS_SHUT = `${PIN_SEARCH_PATH};
+SELECT d.datconnlimit = 0 AND ${OF_SUPERUSER('d.datdba')} AS shut FROM pg_database d WHERE d.datname = current_database()`;
 
 /**
  * The same of a database that nobody else was let into yet: what its template brought along. An object keeps its number in
@@ -25,7 +46,8 @@ export const TEMPLATE_HAS_OBJECTS_OF_OTHERS = `${PIN_SEARCH_PATH};
 WITH own AS (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 SELECT EXISTS (SELECT FROM own, pg_class c WHERE c.oid < own.oid AND NOT ${OF_SUPERUSER('c.relowner')})
     OR EXISTS (SELECT FROM own, pg_proc p WHERE p.oid < own.oid AND NOT ${OF_SUPERUSER('p.proowner')})
-    OR EXISTS (SELECT FROM own, pg_type t WHERE t.oid < own.oid AND NOT ${OF_SUPERUSER('t.typowner')}) AS others, true AS owns`;
+    OR EXISTS (SELECT FROM own, pg_type t WHERE t.oid < own.oid AND NOT ${OF_SUPERUSER('t.typowner')}) AS owns,
+  false AS creates, false AS attaches`;
 
 /** The schemas of a session's search_path. By names of pg_catalog alone, for the path may be anybody's. */
 export const CURRENT_SCHEMAS = 'SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text AS path';
@@ -46,6 +68,8 @@ export interface Question {
   readonly functions: readonly string[];
   readonly types: readonly string[];
   readonly schemas: readonly string[];
+  /** It changes rows of what it names: triggers on it run. */
+  readonly writes: boolean;
 }
 
 /**
@@ -54,7 +78,7 @@ export interface Question {
  *
  * One row `reason`: why the statement could run somebody else's code; NULL: it cannot. */
 export function askWhoseCode(question: Question): string {
-  const { statement, path, relations, functions, types, schemas } = question;
+  const { statement, path, relations, functions, types, schemas, writes } = question;
   const names = relations.map(({ schema, name }) => `(${literal(schema)}, ${quoteLiteral(name)}::text)`);
   return `${PIN_SEARCH_PATH};
 WITH RECURSIVE ${CLOSED},
@@ -104,6 +128,8 @@ SELECT coalesce(
      OR mentioned.text ~ ('(^|[^\\w$])' || regexp_replace(lower(nspname), '(\\W)', '\\\\\\1', 'g') || '\\.') LIMIT 1),
   (SELECT touched.oid::regclass || ' belongs to ' || quote_ident(pg_get_userbyid(c.relowner))
    FROM touched JOIN pg_class c ON c.oid = touched.oid WHERE NOT ${OF_SUPERUSER('c.relowner')} LIMIT 1),
+  (SELECT touched.oid::regclass || ' may get a trigger or a foreign key of somebody else (REVOKE TRIGGER, REFERENCES ON ' || touched.oid::regclass || ' FROM …)'
+   FROM touched JOIN pg_class c ON c.oid = touched.oid WHERE ${writes} AND ${MAY_BE_ATTACHED_TO('c')} LIMIT 1),
   (SELECT u.relation::regclass || ' uses function ' || p.oid::regproc || ' of ' || quote_ident(pg_get_userbyid(p.proowner))
    FROM used u JOIN pg_proc p ON u.refclassid = 'pg_proc'::regclass AND p.oid = u.refobjid
    WHERE NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),

@@ -5,6 +5,7 @@ import { condense } from './constantRows.ts';
 import type { Grammar, ParsedStatement } from './grammar.ts';
 import { tokenize } from './lexer.ts';
 import { lookupOf } from './lookup.ts';
+import { openingOf } from './opening.ts';
 import { type Piece, Pieces } from './pieces.ts';
 import { type Place, placesOf } from './place.ts';
 import { type ScriptProblem, syntaxMessage } from './problems.ts';
@@ -158,7 +159,8 @@ function unparsed({ script, source, placeOf }: Reading, piece: Piece): ReadState
   if (meaning === undefined || lastOfSubstance === undefined) return undefined;
   const end = piece.start + lastOfSubstance.end;
   const sql = script.slice(piece.start, end);
-  return { start: piece.start, end, sql, ...placeOf(piece.start), source, meaning, lookup: { kind: 'none' } };
+  const place = placeOf(piece.start);
+  return { start: piece.start, end, sql, ...place, source, meaning, lookup: { kind: 'none' }, opens: 'database' };
 }
 
 /** undefined: the grammar does not take it. */
@@ -182,6 +184,7 @@ function locate(
     const end = offsetInScript(range.end);
     const { line, column } = placeOf(start);
     const sql = script.slice(start, end);
-    return { start, end, sql, line, column, source, meaning: classify(node), lookup: lookupOf(node) };
+    const [meaning, lookup, opens] = [classify(node), lookupOf(node), openingOf(node)];
+    return { start, end, sql, line, column, source, meaning, lookup, opens };
   });
 }

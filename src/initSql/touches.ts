@@ -21,6 +21,8 @@ export type Touches =
       readonly types: readonly string[];
       /** Schemas that are named alone (CREATE EXTENSION … SCHEMA …). */
       readonly schemas: readonly string[];
+      /** It changes rows: triggers run. */
+      readonly writes: boolean;
     }
   /** What it touches cannot be told from its text. */
   | { readonly kind: 'anything'; readonly why: string };
@@ -47,7 +49,16 @@ export function touchesOf(sql: string, grammar: Grammar): Touches {
     functions: [...found.functions],
     types: [...found.types],
     schemas: found.schemas,
+    writes: changesRows(node),
   };
+}
+
+const CHANGING = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'TruncateStmt', 'CopyStmt'] as const;
+
+/** Also within EXPLAIN, or WITH … AS (DELETE …). */
+function changesRows(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(changesRows);
+  return isTree(value) && (CHANGING.some((kind) => kind in value) || Object.values(value).some(changesRows));
 }
 
 /**

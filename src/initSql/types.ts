@@ -37,8 +37,18 @@ export type Lookup =
 
 export type LookupOutcome = 'done' | 'notDone' | 'unclear';
 
+/**
+ * What a unit may open to others (opening.ts).
+ *
+ * - objects: it gives away an object, or a right to make objects, triggers or foreign keys.
+ * - database: also who may connect, or what its text does not tell.
+ */
+export type Opening = 'objects' | 'database';
+
 export interface StatementUnit extends SqlPart, UnitKey {
   readonly kind: 'statement';
+  /** It may let others in. Absent: it does not. */
+  readonly opens?: Opening;
   /** `sql` with passwords blotted out, in full: the ledger's text. */
   readonly text: string;
   /** The same on one line, shortened: for log and errors. */
@@ -51,6 +61,8 @@ export interface StatementUnit extends SqlPart, UnitKey {
 /** The script's own BEGIN … COMMIT; `sql` is the whole text, which is not sent as such. */
 export interface BlockUnit extends SqlPart, UnitKey {
   readonly kind: 'block';
+  /** With its COMMIT: nobody else sees before then what its statements have given away. */
+  readonly opens?: Opening;
   /** With its options: `BEGIN ISOLATION LEVEL SERIALIZABLE`. */
   readonly begin: SqlPart;
   readonly statements: readonly SqlPart[];

@@ -5,7 +5,7 @@ import { ConstantHashes } from './constantHash.ts';
 import type { Shape } from './constantInsert.ts';
 import type { Rows } from './constantRows.ts';
 import { type Token, tokenize } from './lexer.ts';
-import type { Lookup, SqlPart, StatementUnit, Unit, UnitKey } from './types.ts';
+import type { Lookup, Opening, SqlPart, StatementUnit, Unit, UnitKey } from './types.ts';
 
 /** A statement of the script, read and classified. */
 export interface ReadStatement extends SqlPart {
@@ -13,6 +13,7 @@ export interface ReadStatement extends SqlPart {
   readonly end: number;
   readonly meaning: StatementClass;
   readonly lookup: Lookup;
+  readonly opens?: Opening | undefined;
   /** It is an INSERT of constants; `rows` are in `sql`. */
   readonly constants?: { readonly shape: Shape; readonly rows: Rows };
 }
@@ -81,14 +82,16 @@ export function hashOf(blottedOut: string, read?: readonly Token[]): string {
 
 export function statementUnit(statement: ReadStatement, meaning: PlainClass, keys: KeyRing): StatementUnit {
   const text = shownText(statement);
-  const { sql, line, column, source, lookup } = statement;
+  const { sql, line, column, source, lookup, opens } = statement;
   const { hash, occurrence, display } = named(statement, text, keys);
   const { expectation } = meaning;
   // Not by way of a copy, which V8 gives a hidden class of its own: half a kilobyte each.
   const kind = 'statement';
-  return source === undefined
-    ? { kind, sql, line, column, hash, occurrence, text, display, expectation, lookup }
-    : { kind, sql, line, column, hash, occurrence, text, display, expectation, lookup, source };
+  const unit: StatementUnit =
+    source === undefined
+      ? { kind, sql, line, column, hash, occurrence, text, display, expectation, lookup }
+      : { kind, sql, line, column, hash, occurrence, text, display, expectation, lookup, source };
+  return opens === undefined ? unit : { ...unit, opens };
 }
 
 function named(

@@ -15,12 +15,11 @@ export function hasInitSql({ initSQL, initSQLFrom }: DatabaseSpec): boolean {
  * connects in time could put a function or a trigger where the next statement meets it. So the database is made with
  * CONNECTION LIMIT 0, which superusers are exempt from (PostgreSQL documentation, CREATE DATABASE), and belongs to the
  * superuser for that long, because an owner may lift the limit from any other database. Citus' own scripts need no such
- * care: their search_path is pg_catalog (citus.control).
+ * care: their search_path is pg_catalog (citus.control). `letsOthersIn`: initSQL itself may give something away.
  */
-export function closesFirst(database: DatabaseSpec, superuser: string): boolean {
-  const runsAsSuperuser =
-    database.extensions.length > 0 || (hasInitSql(database) && initSqlLogin(database, superuser) === undefined);
-  return runsAsSuperuser && isShared(database, superuser);
+export function closesFirst(database: DatabaseSpec, superuser: string, letsOthersIn: boolean): boolean {
+  const initSql = hasInitSql(database) && initSqlLogin(database, superuser) === undefined;
+  return (initSql && letsOthersIn) || ((initSql || database.extensions.length > 0) && isShared(database, superuser));
 }
 
 /** initSQL has to log in as somebody who is not let in before. */
@@ -28,9 +27,12 @@ export function opensBeforeInitSql(database: DatabaseSpec, superuser: string): b
   return hasInitSql(database) && initSqlLogin(database, superuser) !== undefined;
 }
 
-/** The bookkeeping says `creating` with an OID as long as the database is closed, so that a resumed run knows. */
-export function isStillClosed(database: DatabaseSpec, superuser: string, row: ManagedRow | null): boolean {
-  return row?.state === 'creating' && (row.oid !== null || closesFirst(database, superuser));
+/**
+ * The bookkeeping says `creating` with an OID as long as the database is closed, so that a resumed run knows. Without one,
+ * the run died before it came to that, and the database is as it was to be created: `closed`.
+ */
+export function isStillClosed(row: ManagedRow | null, closed: boolean): boolean {
+  return row?.state === 'creating' && (row.oid !== null || closed);
 }
 
 /** On one node, when what runs as superuser is through. */

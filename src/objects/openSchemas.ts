@@ -31,6 +31,21 @@ export const OTHERS_MAY_CREATE = `(EXISTS (SELECT FROM pg_namespace n WHERE n.oi
     OR EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a
          WHERE d.datname = current_database() AND a.privilege_type = 'CREATE' AND ${NO_SUPERUSER('a.grantee')}))`;
 
+/**
+ * Expression of type boolean: others may put a trigger on the relation, or a foreign key of theirs, whose triggers then run
+ * with statements on it. They need no schema for that: the function may be in pg_temp.
+ */
+export const MAY_BE_ATTACHED_TO = (relation: string) =>
+  `(EXISTS (SELECT FROM aclexplode(${relation}.relacl) a
+      WHERE a.privilege_type IN ('TRIGGER', 'REFERENCES') AND NOT ${OF_SUPERUSER('a.grantee')})
+    OR EXISTS (SELECT FROM pg_attribute t, aclexplode(t.attacl) a
+      WHERE t.attrelid = ${relation}.oid AND a.privilege_type = 'REFERENCES' AND NOT ${OF_SUPERUSER('a.grantee')}))`;
+
+/** The same of tables, and of schemas, that a superuser will make: by default privileges. */
+export const OTHERS_GET_PLACES = `EXISTS (SELECT FROM pg_default_acl f, aclexplode(f.defaclacl) a
+    WHERE ${OF_SUPERUSER('f.defaclrole')} AND NOT ${OF_SUPERUSER('a.grantee')}
+      AND (f.defaclobjtype = 'r' AND a.privilege_type IN ('TRIGGER', 'REFERENCES') OR f.defaclobjtype = 'n' AND a.privilege_type = 'CREATE'))`;
+
 /** Also where they can no longer: what they made stays, and names without a schema still lead to it. */
 export const IS_OPEN = `(WITH ${CLOSED} SELECT ${OTHERS_MAY_CREATE}
     OR EXISTS (SELECT FROM pg_proc p WHERE ${OF_OTHERS('p.proowner')}))`;

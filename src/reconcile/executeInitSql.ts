@@ -1,8 +1,9 @@
 import { assertExtensions, EXTENSION_DROPPED } from '../initSql/keptExtensions.ts';
 import { resolveOutcome } from '../initSql/ledger.ts';
 import { type LedgerVersion, recordDone, recordOutcome } from '../initSql/ledgerTable.ts';
+import { openingsOf } from '../initSql/opening.ts';
 import type { InitSqlDecision } from '../initSql/policy.ts';
-import type { RecordedUnit, Unit } from '../initSql/types.ts';
+import type { RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import type { Session } from '../postgres/connection.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure } from '../report/errors.ts';
@@ -37,6 +38,7 @@ export async function executeInitSql(
   guard: Guard = NOBODY_ELSE,
 ): Promise<number> {
   const executor: Executor = { run, session, log, extensions, guard };
+  const replay = 'replay' in work ? work.replay : [];
   if (work.kind === 'record') {
     await prepareLedger(run, session);
     for (const unit of work.units) {
@@ -46,11 +48,11 @@ export async function executeInitSql(
   }
   if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
   const ledger = await prepareLedger(run, session);
-  for (const part of work.replay) {
+  for (const part of replay) {
     await guard.check({ kind: 'session', display: '', ...part });
     await setUp(run, session, part);
   }
-  if (work.kind === 'run') return await executeRecorded(executor, work.pending, ledger);
+  if (work.kind === 'run') return await executeRecorded(executor, work, ledger);
 
   const outcome = await run
     .interruptible(
@@ -66,18 +68,61 @@ export async function executeInitSql(
   const resolved = resolveOutcome(work, outcome, run.database);
   if (resolved.kind === 'failure') throw resolved.failure;
   if (outcome === 'done') await send(run, session, recordOutcome(entryOf(work.unit), 'done'), work.unit);
-  if (outcome === 'done') return await executeRecorded(executor, resolved.pending, ledger);
+  if (outcome === 'done') return await executeRecorded(executor, resolved, ledger);
   // Its row is there, which units that are sent ahead take for another run's.
-  const [again, ...rest] = resolved.pending;
-  const first = await executeUnits(executor, again === undefined ? [] : [again], 'recorded');
-  return first + (await executeRecorded(executor, rest, ledger));
+  const [again, ...pending] = resolved.pending;
+  const after = await underGuard(
+    executor,
+    { replay, pending: again === undefined ? [] : [again] },
+    oneByOne('recorded'),
+  );
+  await executeRecorded(after, { replay, pending }, ledger);
+  return await kept(after, resolved.pending);
 }
 
-/** Ahead of the answers as far as possible; what cannot be, or did not succeed that way, by itself. */
-async function executeRecorded(executor: Executor, units: readonly Unit[], prepared: LedgerVersion): Promise<number> {
-  const { run, session, log, guard } = executor;
-  if (guard.kind !== 'nobodyElse') return await executeUnits(executor, units, 'recorded');
+/** What is left of a script, and what the session has executed of it before. */
+interface Left {
+  readonly replay: readonly SqlPart[];
+  readonly pending: readonly Unit[];
+}
+
+async function executeRecorded(executor: Executor, left: Left, prepared: LedgerVersion): Promise<number> {
   let ledger: LedgerVersion | undefined = prepared;
+  const after = await underGuard(executor, left, async (current, units) => {
+    if (current.guard.kind === 'nobodyElse') ledger = await executePipelined(current, units, ledger);
+    else await oneByOne('recorded')(current, units);
+  });
+  return await kept(after, left.pending);
+}
+
+type ExecuteStretch = (executor: Executor, units: readonly Unit[]) => Promise<void>;
+
+/** Each stretch under the guard that holds after those before it: a statement may have let others in. */
+async function underGuard(executor: Executor, { replay, pending }: Left, execute: ExecuteStretch): Promise<Executor> {
+  const openings = openingsOf(pending, replay);
+  let current = executor;
+  let from = 0;
+  for (const [at, opening] of openings.entries()) {
+    if (opening === undefined || !current.guard.heeds.includes(opening)) continue;
+    await execute(current, pending.slice(from, at + 1));
+    current = { ...current, guard: await current.guard.after() };
+    from = at + 1;
+  }
+  if (from < pending.length) await execute(current, pending.slice(from));
+  return current;
+}
+
+/**
+ * Ahead of the answers as far as possible; what cannot be, or did not succeed that way, by itself. Returns the version of
+ * the ledger; undefined: it has to be asked for again.
+ */
+async function executePipelined(
+  executor: Executor,
+  units: readonly Unit[],
+  prepared: LedgerVersion | undefined,
+): Promise<LedgerVersion | undefined> {
+  const { run, session, log } = executor;
+  let ledger = prepared;
   for (let at = 0; at < units.length; ) {
     let announced = false;
     if (units.slice(at, at + FEWEST_AHEAD).filter(goesAhead).length === FEWEST_AHEAD) {
@@ -91,7 +136,7 @@ async function executeRecorded(executor: Executor, units: readonly Unit[], prepa
     await executeEach(executor, units.slice(at, at + 1), (unit) => executeUnit(executor, unit, 'recorded'), announced);
     at += 1;
   }
-  return await kept(executor, units);
+  return ledger;
 }
 
 /** The units from `at` on, up to the first one that has to wait for the ones before it. */
@@ -104,8 +149,14 @@ function* thoseAhead(units: readonly Unit[], at: number): Generator<RecordedUnit
 }
 
 async function executeUnits(executor: Executor, units: readonly Unit[], mode: Mode): Promise<number> {
-  await executeEach(executor, units, (unit) => executeUnit(executor, unit, mode));
-  return await kept(executor, units);
+  const after = await underGuard(executor, { replay: [], pending: units }, oneByOne(mode));
+  return await kept(after, units);
+}
+
+function oneByOne(mode: Mode): ExecuteStretch {
+  return async (executor, units) => {
+    await executeEach(executor, units, (unit) => executeUnit(executor, unit, mode));
+  };
 }
 
 /** How many units were executed, once it is certain that they left the extensions in place. */

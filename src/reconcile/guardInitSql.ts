@@ -4,13 +4,15 @@ import {
   askWhoseCode,
   CURRENT_SCHEMAS,
   closedPath,
-  OTHERS_HAVE_A_PART,
+  IS_SHUT,
   TEMPLATE_HAS_OBJECTS_OF_OTHERS,
+  WAYS_IN,
+  type WaysIn,
 } from '../initSql/othersCode.ts';
 import { lineOf } from '../initSql/place.ts';
 import { pathSetBy } from '../initSql/searchPath.ts';
 import { evaluates, touchesOf } from '../initSql/touches.ts';
-import type { SqlPart, Unit } from '../initSql/types.ts';
+import type { Opening, SqlPart, Unit } from '../initSql/types.ts';
 import { isShared } from '../objects/superuserSetting.ts';
 import type { Session } from '../postgres/connection.ts';
 import { Failure } from '../report/errors.ts';
@@ -33,10 +35,19 @@ export interface Guard {
   readonly kind: 'nobodyElse' | 'accepted' | 'checked';
   /** Throws a Failure when the unit must not be executed. */
   readonly check: (unit: Unit) => Promise<void>;
+  /** Behind units that open so much, another guard may hold. */
+  readonly heeds: readonly Opening[];
+  /** The guard that holds behind such a unit. */
+  readonly after: () => Promise<Guard>;
 }
 
-export const NOBODY_ELSE: Guard = { kind: 'nobodyElse', check: async () => undefined };
-const ACCEPTED: Guard = { ...NOBODY_ELSE, kind: 'accepted' };
+export const NOBODY_ELSE: Guard = {
+  kind: 'nobodyElse',
+  check: async () => undefined,
+  heeds: [],
+  after: async () => NOBODY_ELSE,
+};
+const ACCEPTED: Guard = { ...NOBODY_ELSE, kind: 'accepted', after: async () => ACCEPTED };
 
 export async function guardInitSql(
   situation: Situation,
@@ -48,16 +59,51 @@ export async function guardInitSql(
     const results = await run.interruptible(() => own.script<Row>(text, { lockDeadline: run.deadline() }));
     return results.at(-1)?.rows[0];
   };
-  const closed = isShut(situation);
-  if (!closed && database.initSQLRunsCodeOfOthers) return ACCEPTED;
-  let why = 'Others may create objects in this database';
-  if (closed || !isShared(database, spec.cluster.user)) {
-    const question = closed ? TEMPLATE_HAS_OBJECTS_OF_OTHERS : OTHERS_HAVE_A_PART;
-    const found = await ask<{ readonly others: boolean; readonly owns: boolean }>(question);
-    if (found?.others !== true) return NOBODY_ELSE;
-    if (found.owns) why = 'Others own objects in this database';
+  const alone: Guard = {
+    ...NOBODY_ELSE,
+    heeds: ['objects', 'database'],
+    after: async () => await judge(WAYS_IN, alone),
+  };
+  /** What initSQL gives away, nobody can use before the database is opened. */
+  const shut: Guard = {
+    ...NOBODY_ELSE,
+    heeds: ['database'],
+    after: async () => {
+      const stillShut = (await ask<{ readonly shut: boolean }>(IS_SHUT))?.shut === true;
+      return stillShut ? shut : await judge(WAYS_IN, alone);
+    },
+  };
+
+  async function judge(question: string, otherwise: Guard): Promise<Guard> {
+    const why = reasonOf(await ask<WaysIn>(question));
+    if (why === undefined) return otherwise;
+    return database.initSQLRunsCodeOfOthers ? ACCEPTED : await checked(run, { session, log, ask, why });
   }
+
+  if (isShut(situation)) return await judge(TEMPLATE_HAS_OBJECTS_OF_OTHERS, shut);
   if (database.initSQLRunsCodeOfOthers) return ACCEPTED;
+  if (!isShared(database, spec.cluster.user)) return await judge(WAYS_IN, alone);
+  return await checked(run, { session, log, ask, why: OTHERS_CREATE });
+}
+
+const OTHERS_CREATE = 'Others may create objects in this database';
+
+function reasonOf(ways: WaysIn | undefined): string | undefined {
+  if (ways === undefined) throw new Error('no answer to who has a part in the database');
+  if (ways.owns) return 'Others own objects in this database';
+  if (ways.creates) return OTHERS_CREATE;
+  return ways.attaches ? 'Others may create triggers or foreign keys on tables of this database' : undefined;
+}
+
+interface Asking {
+  readonly session: Session;
+  readonly log: LineLog;
+  readonly ask: <Row>(text: string) => Promise<Row | undefined>;
+  readonly why: string;
+}
+
+/** From now on, names are looked up in schemas of superusers alone. */
+async function checked(run: Run, { session, log, ask, why }: Asking): Promise<Guard> {
   const grammar = await loadGrammar();
   const path = (await ask<{ readonly path: string }>(closedPath(await schemasOf(session))))?.path ?? "''";
   await session.script(`SET search_path = ${path}`);
@@ -68,15 +114,17 @@ export async function guardInitSql(
     if (touches.kind === 'anything') return touches.why;
     const question =
       touches.kind === 'catalogs'
-        ? { statement: '', path: [], relations: [], functions: [], types: [], schemas: [] }
+        ? { statement: '', path: [], relations: [], functions: [], types: [], schemas: [], writes: false }
         : { ...touches, statement: sql, path: [...(await schemasOf(session)), ...besides] };
     const answer = await ask<{ readonly reason: string | null }>(askWhoseCode(question));
     if (answer === undefined) throw new Error('no answer to whose code a statement would run');
     return answer.reason ?? undefined;
   }
 
-  return {
+  const self: Guard = {
     kind: 'checked',
+    heeds: [],
+    after: async () => self,
     check: async (unit) => {
       if (unit.kind === 'session' && !evaluates(unit.sql, grammar)) return;
       const parts = unit.kind === 'block' ? unit.statements : [unit];
@@ -93,6 +141,7 @@ export async function guardInitSql(
       }
     },
   };
+  return self;
 }
 
 /**

@@ -5,6 +5,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { ledgerDigest, ledgerRows, refusal } from '../initSql/ledger.ts';
+import { letsOthersIn } from '../initSql/opening.ts';
 import { copyRefusal, decideExecuted, decideInitSql, type InitSqlDecision } from '../initSql/policy.ts';
 import type { Problem } from '../objects/change.ts';
 import { wantedExporter } from '../objects/exporter.ts';
@@ -159,7 +160,7 @@ export async function withInitSql(situation: Situation, script: GivenScript | un
   const decision = await decide(situation, script);
   if (decision.kind === 'refused') throw refusal(decision, situation.database.name);
   if (decision.kind === 'copied') throw copyRefusal(decision, situation.database.name);
-  return { ...situation, initSql: decision };
+  return { ...situation, initSql: decision, initSqlOpens: letsOthersIn(decision) };
 }
 
 async function decide(situation: Situation, script: GivenScript): Promise<InitSqlDecision> {

@@ -117,12 +117,12 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
       openingFirst,
       openedFirst,
       initSql,
+      superuserSettings,
       opening,
       opened,
       rights,
       shardRights,
       tableOwnerRights,
-      superuserSettings,
     ],
   },
   {

@@ -80,6 +80,8 @@ function withBefore(guard: Guard, session: Session, before: RunInitSql['before']
       await guard.check(unit);
       if (unit.kind !== 'session') await before(session, unit);
     },
+    heeds: guard.heeds,
+    after: async () => withBefore(await guard.after(), session, before),
   };
 }
 

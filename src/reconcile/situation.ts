@@ -34,6 +34,8 @@ export interface Situation {
   readonly exporter?: WantedUser | undefined;
   /** What is to be done with initSQL; none: the spec has no script, or nobody asks. */
   readonly initSql: AcceptedInitSql | { readonly kind: 'none' };
+  /** It may let others in itself (initSql/opening.ts). Absent: it does not. */
+  readonly initSqlOpens?: boolean;
   /** Who owns distributed tables after initSQL. undefined: not observed since. */
   readonly tableOwners?: readonly string[];
   /** Of the coordinator and the workers, where Citus is about to copy them. undefined: not observed. */
@@ -72,7 +74,7 @@ export function origin(situation: Situation): Origin {
   const { database, spec, topology } = situation;
   const coordinator = server(situation, topology.coordinator);
   const { user } = spec.cluster;
-  const owners = closesFirst(database, user) ? [user] : [user, database.owner];
+  const owners = closesFirst(database, user, situation.initSqlOpens === true) ? [user] : [user, database.owner];
   return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database ?? undefined, owners);
 }
 
@@ -85,10 +87,12 @@ export function isOpen({ database, spec, inside: nodes }: Situation): boolean {
 export function closedFor(situation: Situation): string | undefined {
   const { database, topology, spec } = situation;
   const { bookkeeping, database: observed } = server(situation, topology.coordinator);
+  const closes = closesFirst(database, spec.cluster.user, situation.initSqlOpens === true);
   const closed =
     observed === null
-      ? closesFirst(database, spec.cluster.user)
-      : origin(situation) === 'ours' && isStillClosed(database, spec.cluster.user, bookkeeping?.row ?? null);
+      ? closes
+      : origin(situation) === 'ours' &&
+        isStillClosed(bookkeeping?.row ?? null, closes || observed.connectionLimit === 0);
   return closed ? spec.cluster.user : undefined;
 }
 

@@ -479,6 +479,173 @@ describe('a user to whom a superuser granted CREATE on a schema', () => {
   });
 });
 
+describe('initSQL that gives something away itself', () => {
+  interface Given {
+    readonly name: string;
+    readonly opens: string;
+    /** What she does as soon as she can, in a session that stays open. */
+    readonly plant: (trap: string) => string;
+    readonly provoke: string;
+  }
+
+  /** Her function is nowhere but in her own session. */
+  const inTemp = (table: string) => (trap: string) =>
+    `CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN NEW; END $f$;
+    CREATE TRIGGER t BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION pg_temp.f()`;
+  const closer = (trap: string) => `CREATE FUNCTION public.concat(int, int) RETURNS int LANGUAGE plpgsql AS
+      $f$ BEGIN PERFORM ${trap}; RETURN 1; END $f$`;
+
+  const GIVEN: readonly Given[] = [
+    {
+      name: 'CREATE on a schema',
+      opens: `GRANT USAGE, CREATE ON SCHEMA public TO ${MALLORY}`,
+      plant: closer,
+      provoke: 'SELECT public.concat(1, 2)',
+    },
+    {
+      name: 'the same in a block',
+      opens: `BEGIN; CREATE TABLE public.u (a int); GRANT ALL ON SCHEMA public TO ${MALLORY}; COMMIT`,
+      plant: closer,
+      provoke: 'SELECT public.concat(1, 2)',
+    },
+    {
+      name: 'the same by a DO block',
+      opens: `DO $do$ BEGIN EXECUTE 'GRANT CREATE ON SCHEMA public TO ${MALLORY}'; END $do$`,
+      plant: closer,
+      provoke: 'SELECT public.concat(1, 2)',
+    },
+    {
+      name: 'a schema of hers',
+      opens: `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}`,
+      plant: (trap) => `CREATE VIEW hers.v AS SELECT ${trap} AS a`,
+      provoke: 'CREATE TABLE ours.copy AS SELECT * FROM hers.v',
+    },
+    {
+      name: 'a table',
+      opens: `ALTER TABLE public.t OWNER TO ${MALLORY}`,
+      plant: inTemp('public.t'),
+      provoke: 'INSERT INTO public.t VALUES (1)',
+    },
+    {
+      name: 'TRIGGER on a table',
+      opens: `GRANT ALL ON TABLE public.t TO ${MALLORY}`,
+      plant: inTemp('public.t'),
+      provoke: 'INSERT INTO public.t VALUES (1)',
+    },
+    {
+      name: 'TRIGGER on tables that come later',
+      opens: `ALTER DEFAULT PRIVILEGES GRANT TRIGGER ON TABLES TO ${MALLORY}; CREATE TABLE public.u (a int)`,
+      plant: inTemp('public.u'),
+      provoke: 'INSERT INTO public.u VALUES (1)',
+    },
+  ];
+
+  /** Waits until she has planted something, so that the next statement would meet it. */
+  const FIRST_OF_GIVEN = `CREATE TABLE public.t (a int); CREATE SCHEMA ours; CREATE TABLE ours.planted (a int);
+    CREATE FUNCTION ours.until_planted() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN
+      FOR attempt IN 1..600 LOOP
+        EXIT WHEN EXISTS (SELECT FROM ours.planted);
+        PERFORM pg_sleep(0.1);
+      END LOOP;
+    END $f$`;
+
+  test.each(GIVEN.map((given, index) => [given.name, given, `given_${index}`] as const))(
+    '%s: what stands behind it does not meet what she makes at once',
+    async (name, { opens, plant, provoke }, database) => {
+      const { cluster } = laboratory;
+      const giving = await laboratory.scene(database, { access: 'readWrite', more: { initSQL: FIRST_OF_GIVEN } });
+      const trap = trapName(name);
+      const client = await connect(cluster, 0, database, { name: MALLORY, password: PASSWORD });
+      try {
+        const initSQL = `${FIRST_OF_GIVEN}; ${opens}; SELECT ours.until_planted(); ${provoke}`;
+        const running = giving.run(['apply'], { initSQL });
+        await expect
+          .poll(
+            async () =>
+              await client
+                .query(
+                  `SET citus.enable_ddl_propagation = off; ${plant(giving.trap(trap))}; INSERT INTO ours.planted VALUES (1)`,
+                )
+                .then(() => 'planted')
+                .catch(String),
+            { timeout: 60_000, interval: 50 },
+          )
+          .toBe('planted');
+        const { code, stdout, stderr } = await running;
+        expect(await giving.sprung()).toEqual([]);
+        expect({ code, text: stdout + stderr }).toEqual({
+          code: 3,
+          text: expect.stringContaining('this statement could run code of others as superuser, and was not executed'),
+        });
+        // The trap works.
+        await giving.provoke(0, provoke);
+        expect(await giving.sprung()).toEqual([trap]);
+        // The next run says the same at its beginning.
+        const again = await giving.run(['apply'], { initSQL });
+        expect({ code: again.code, sprung: await giving.sprung() }).toEqual({ code: 3, sprung: [] });
+      } finally {
+        await client.end();
+      }
+    },
+  );
+
+  test('what gives her nothing of that changes nothing for what stands behind it', async () => {
+    const kept = await laboratory.scene('kept', { access: 'readWrite', more: { initSQL: 'CREATE TABLE t (a int)' } });
+    const { code, stdout, stderr } = await kept.run(['apply'], {
+      initSQL: `CREATE TABLE t (a int); GRANT SELECT, UPDATE ON t TO ${MALLORY}; GRANT USAGE ON SCHEMA public TO ${MALLORY};
+        DO $$ BEGIN NULL; END $$; INSERT INTO t VALUES (1)`,
+    });
+    expect({ code, text: stdout + stderr }).toEqual({ code: 0, text: expect.not.stringContaining('search_path is') });
+  });
+
+  test('in a new database she does not get in before initSQL is through', async () => {
+    const { cluster, passwordFile } = laboratory;
+    const entry = (initSQL: string) => ({ users: [{ name: MALLORY, passwordFile, access: 'readWrite' }], initSQL });
+    const login = async () => {
+      const client = await connect(cluster, 0, 'giving', { name: MALLORY, password: PASSWORD });
+      await client.end();
+    };
+    const gives = `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}; GRANT CREATE ON SCHEMA public TO ${MALLORY}`;
+    const broken = await scene.runOn('giving', ['apply'], entry(`${gives}; SELECT 1/0`));
+    expect({ code: broken.code, text: broken.stdout + broken.stderr }).toMatchObject({ code: 2 });
+    await expect(login()).rejects.toThrow(/too many connections for|permission denied for/);
+    const rest =
+      "CREATE TABLE hers.t (a int); INSERT INTO hers.t VALUES (1); DO $$ BEGIN NULL; END $$; SELECT create_distributed_table('hers.t', 'a')";
+    const mended = await scene.runOn('giving', ['apply'], entry(`${gives}; ${rest}`));
+    expect({ code: mended.code, text: mended.stdout + mended.stderr }).toEqual({
+      code: 0,
+      text: expect.stringContaining('Opening database "giving" to its owner "postgres" and its users on '),
+    });
+    await login();
+    for (const { group } of cluster.nodes) {
+      expect(
+        await list(
+          cluster,
+          group,
+          'postgres',
+          `SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+             WHERE datname = 'giving' AND datconnlimit = -1 AND setrole = 'postgres'::regrole ORDER BY 1`,
+        ),
+      ).toEqual(['role=none', 'search_path=pg_catalog']);
+    }
+    const again = await scene.runOn('giving', ['plan'], entry(`${gives}; ${rest}`));
+    expect({ code: again.code, text: again.stdout + again.stderr }).toEqual({ code: 0, text: expect.any(String) });
+  });
+
+  test('the new database itself: what stands behind that is judged', async () => {
+    const { passwordFile } = laboratory;
+    const { code, stdout, stderr } = await scene.runOn('given_away', ['apply'], {
+      users: [{ name: MALLORY, passwordFile, access: 'readWrite' }],
+      initSQL: `ALTER DATABASE given_away OWNER TO ${MALLORY}; CREATE TABLE public.t (a int); INSERT INTO public.t VALUES (1)`,
+    });
+    expect({ code, text: stdout + stderr }).toEqual({
+      code: 3,
+      text: expect.stringContaining('it names schema public, in which others may create objects'),
+    });
+  });
+});
+
 describe('a user whose right to create was taken back', () => {
   const FIRST_OF_GONE = 'CREATE TABLE t (a int)';
   let gone: Scene;

@@ -40,7 +40,8 @@ export const tableOwnerRights: DatabaseWork = {
   nodes: onDatabaseNodes,
   items: tableOwnerItems,
   log: 'once',
-  observe: (situation, { changed }) => (changed && runsInitSql(situation) ? 'tableOwners' : undefined),
+  observe: (situation, { changed }) =>
+    changed && runsInitSql(situation) && situation.tableOwners === undefined ? 'tableOwners' : undefined,
 };
 
 /** Step 7, after initSQL. */

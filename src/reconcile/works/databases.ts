@@ -10,6 +10,7 @@ import { closedFor, inside, isOpen, label, origin, type Situation, server } from
 import { line } from '../work.ts';
 import { databaseAccessItems } from './databaseAccess.ts';
 import { type DatabaseWork, onCoordinator, onDatabaseNodes, onWorkers } from './databaseWork.ts';
+import { runsInitSql } from './initSql.ts';
 import { roleItems } from './owners.ts';
 import { lockingParameterItems } from './parameters.ts';
 
@@ -123,9 +124,13 @@ export const superuserSettings: DatabaseWork = {
   nodes: onDatabaseNodes,
   items: openedByInitSql,
   log: 'once',
+  observe: (situation, { changed }) =>
+    changed && runsInitSql(situation) && !isShared(situation.database, situation.spec.cluster.user)
+      ? 'tableOwners'
+      : undefined,
 };
 
-/** Step 7: initSQL may have let others create objects; only what was observed after it tells. */
+/** Step 7: initSQL may let others create objects; only what was observed after it tells. Before they may connect. */
 function openedByInitSql(situation: Situation, node: NodeSpec): readonly Change[] {
   const { database, spec, tableOwners } = situation;
   if (tableOwners === undefined || isShared(database, spec.cluster.user)) return [];

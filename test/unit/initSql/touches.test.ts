@@ -82,6 +82,21 @@ test.each([
   expect(touches.relations.map(({ name }) => name)).toContain('theirs');
 });
 
+test.each([
+  ['INSERT INTO t VALUES (1)', true],
+  ['WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone', true],
+  ['EXPLAIN ANALYZE UPDATE t SET a = 1', true],
+  ['TRUNCATE t', true],
+  ["COPY t FROM '/tmp/t'", true],
+  ['MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE', true],
+  ['SELECT * FROM t FOR UPDATE', false],
+  ['CREATE TABLE u AS SELECT * FROM t', false],
+  ['ALTER TABLE t ADD COLUMN b int', false],
+  ["SELECT create_distributed_table('t', 'a')", false],
+])('it changes rows, so that triggers run: %s: %s', (sql, writes) => {
+  expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'objects', writes });
+});
+
 test('the procedure of CALL is one of the functions', () => {
   expect(touchesOf('CALL theirs.p(1)', grammar)).toMatchObject({ functions: ['p'] });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { letsOthersIn } from '../../../src/initSql/opening.ts';
 import {
   formatPlan,
   formatTotal,
@@ -275,6 +276,22 @@ describe('initSQL', () => {
     expect(plan.warnings).toEqual(warnings);
     expect(hasChanges(plan, false)).toBe(changes);
   });
+
+  test.each([
+    [undefined, false],
+    ['objects', true],
+    ['database', true],
+  ] as const)(
+    'a new database that is nobody else’s is closed until initSQL is through, if that opens %s: %s',
+    (opens, closes) => {
+      const pending = [{ ...unit, ...(opens === undefined ? {} : { opens }) }];
+      const initSql = { kind: 'run', replay: [], pending, gone: [] } as const;
+      const given = situation({ database: '{ name: skymap, initSQL: SELECT 1 }', initSql });
+      const plan = text({ ...given, initSqlOpens: letsOthersIn(initSql) });
+      expect(plan).toContain('create database "skymap" owned by "postgres"');
+      expect(plan.includes('open database "skymap" to its owner "postgres" and its users')).toBe(closes);
+    },
+  );
 
   test('what always runs is told, and is no difference', () => {
     const plan = planDatabase(readySituation({ initSql: { kind: 'runAlways', units: [session, unit] } }), []);
