@@ -27,9 +27,24 @@ const UNCHECKED = [
 interface Observed {
   /** Who may execute each of those that this version of Citus has; '' is PUBLIC. */
   readonly executors: readonly (readonly string[])[];
-  /** Roles that own distributed tables, and so have used the functions, when PUBLIC loses the right. */
-  readonly owners: readonly string[];
+  /** Roles that may create objects, whoever let them: the owner, a declared user, initSQL, somebody by hand. */
+  readonly makers: readonly string[];
 }
+
+/**
+ * Oids: who owns the database, a schema or a distributed table, and who was given CREATE. What PUBLIC may create gives nobody
+ * the right: any role could make shards unknown again.
+ */
+const MAKERS = `
+          SELECT m.maker FROM (
+            SELECT n.nspowner FROM pg_catalog.pg_namespace n
+            UNION SELECT a.grantee FROM pg_catalog.pg_namespace n CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a
+              WHERE a.privilege_type = 'CREATE'
+            UNION SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+            UNION SELECT a.grantee FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a
+              WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE'
+            UNION SELECT c.relowner FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+          ) AS m (maker) WHERE m.maker <> 0`;
 
 /** As with the database itself: where users are declared, PUBLIC has no right. */
 export const uncheckedFunctions: Kind<Observed> = {
@@ -45,11 +60,11 @@ export const uncheckedFunctions: Kind<Observed> = {
             FROM pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) a) AS executors
           FROM pg_catalog.unnest(${textArray(UNCHECKED)}) AS w (name)
           JOIN pg_catalog.pg_proc f ON f.oid = pg_catalog.to_regprocedure(w.name)) e),
-        'owners', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.pg_get_userbyid(c.relowner)), '[]')
-          FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid))`,
+        'makers', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.pg_get_userbyid(m.maker)), '[]') FROM (${MAKERS}) AS m))`,
   diff: (database, observed, node) => {
     if (database.users.length === 0) return [];
-    const makers = creators(database, database.owner);
+    const declared = creators(database, database.owner);
+    const makers = [...declared, ...(observed?.makers ?? [])];
     const isDone = (executors: readonly string[]) =>
       !executors.includes('') && makers.every((maker) => executors.includes(maker));
     if (observed?.executors.every(isDone) === true) return [];
@@ -57,17 +72,15 @@ export const uncheckedFunctions: Kind<Observed> = {
       accessChange({
         ...{ node, scope: 'database' },
         ...wording('grant', 'functions of Citus that ask for no owner to those who may create objects, not to PUBLIC'),
-        statements: [
-          'SET LOCAL citus.enable_ddl_propagation = off',
-          grantTo([...new Set([...makers, ...(observed?.owners ?? [])])]),
-        ],
+        statements: ['SET LOCAL citus.enable_ddl_propagation = off', grantTo(declared)],
         failure: 'Failed to take functions of Citus from PUBLIC',
       }),
     ];
   },
 };
 
-function grantTo(makers: readonly string[]): string {
+/** Also to the roles that may create objects by the time of the statement: initSQL ran since they were observed. */
+function grantTo(declared: readonly string[]): string {
   return `DO ${quoteLiteral(`
 DECLARE
   given pg_catalog.regprocedure;
@@ -77,7 +90,10 @@ BEGIN
     JOIN pg_catalog.pg_proc f ON f.oid = pg_catalog.to_regprocedure(w.name)
   LOOP
     EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', given);
-    FOREACH maker IN ARRAY ${textArray(makers)} LOOP
+    FOR maker IN
+      SELECT pg_catalog.unnest(${textArray(declared)})
+      UNION SELECT pg_catalog.pg_get_userbyid(m.maker)::pg_catalog.text FROM (${MAKERS}) AS m
+    LOOP
       EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', given, maker);
     END LOOP;
   END LOOP;

@@ -194,6 +194,37 @@ test('what Citus does for whoever may create objects goes on', async ({ skip, la
   }
 });
 
+test('so it does for a user whom initSQL, or somebody later, lets create objects', async ({ skip, laboratory }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', "the stand-in has none of Citus' own functions");
+  const made = (table: string) => [
+    `CREATE TABLE loads.${table} (id bigserial, a int)`,
+    `SELECT create_distributed_table('loads.${table}', 'a', shard_count => 2)`,
+    // Which takes the sequence along, by worker_change_sequence_dependency().
+    `SELECT alter_distributed_table('loads.${table}', shard_count => 4, cascade_to_colocated => false)`,
+  ];
+  const asMallory = async (database: string, table: string) => {
+    const client = await connect(cluster, 0, database, { name: MALLORY, password: PASSWORD });
+    try {
+      for (const statement of made(table)) await client.query(statement);
+    } finally {
+      await client.end();
+    }
+  };
+  const letCreate = ['CREATE SCHEMA loads', `GRANT USAGE, CREATE ON SCHEMA loads TO ${MALLORY}`];
+  const initSQL = [...letCreate, `SET ROLE ${MALLORY}`, ...made('first'), 'RESET ROLE'].join('; ');
+  const loaded = await laboratory.scene('loaded', { access: 'readOnly', more: { initSQL } });
+  await asMallory('loaded', 'second');
+  expect(await loaded.run(['apply'])).toMatchObject({ code: 0 });
+  await asMallory('loaded', 'third');
+
+  const later = await laboratory.scene('later', { access: 'readOnly' });
+  for (const statement of letCreate) await query(cluster, 0, 'later', statement);
+  await expect(asMallory('later', 'refused')).rejects.toMatchObject({ code: '42501' });
+  expect(await later.run(['apply'])).toMatchObject({ code: 0 });
+  await asMallory('later', 'first');
+});
+
 test('nobody gained anything', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
 });
