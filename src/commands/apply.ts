@@ -60,7 +60,9 @@ interface Prepared {
 
 /** Creates and maintains the declared databases. One that fails does not stop the others; the worst failure counts. */
 export async function apply(context: Context, options: ApplyOptions = {}): Promise<void> {
-  const report = new ApplyReport(context.spec.databases);
+  // Only its JSON lists what was changed.
+  const changes = options.output === 'json' ? 'kept' : 'dropped';
+  const report = new ApplyReport(context.spec.databases, { changes });
   try {
     await applyAll(context, options, report);
   } finally {

@@ -16,15 +16,18 @@ export interface AppliedDatabase {
 /** The report of `apply --output json`: of each database what is done, what failed and what was never reached. */
 export class ApplyReport {
   readonly #databases: readonly DatabaseSpec[];
+  readonly #changes: 'kept' | 'dropped';
   readonly #applied = new Map<string, AppliedDatabase>();
 
-  constructor(databases: readonly DatabaseSpec[]) {
+  /** `changes: 'dropped'`: without what was changed. */
+  constructor(databases: readonly DatabaseSpec[], { changes }: { readonly changes: 'kept' | 'dropped' }) {
     this.#databases = databases;
+    this.#changes = changes;
   }
 
   /** Records how the work on one database ends. */
   async of({ name }: DatabaseSpec, work: (report: WorkReport) => Promise<void>): Promise<void> {
-    const report = new WorkReport();
+    const report = new WorkReport({ changes: this.#changes });
     try {
       await work(report);
       this.#applied.set(name, { database: name, ready: true, steps: report.steps, findings: report.findings });

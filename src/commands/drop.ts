@@ -82,7 +82,7 @@ export async function drop(context: Context, options: DropOptions): Promise<void
         {
           run,
           log,
-          report: new WorkReport(),
+          report: new WorkReport({ changes: 'dropped' }),
           observe: async () => (situation) => situation,
           withRegistrationLock: (body) => body(),
           execute: async ({ node }, within, lane) => {

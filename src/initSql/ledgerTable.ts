@@ -42,7 +42,7 @@ export const LEDGER_TABLE = qualified(LEDGER);
 export interface ObservedLedger {
   /** Why it is not to be trusted: then no row of it was read. */
   readonly distrust: string | null;
-  /** null: there is none. 'asScript': its digest is that of the script (ledger.ts, ledgerDigest), so no row was sent. */
+  /** null: there is none, or none was asked for. 'asScript': its digest is that of the script (ledger.ts, ledgerDigest). */
   readonly rows: readonly LedgerRow[] | 'asScript' | null;
   /** Where it was written, if not in this database: it came along with a copy. null: here, or it does not say. */
   readonly copyOf?: string | null;
@@ -68,18 +68,15 @@ const DIGEST = `(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_t
       pg_catalog.string_agg(hash || ' ' || occurrence::pg_catalog.text || ' ' || state, ',' ORDER BY ordinal), 'UTF8')), 'hex')
     FROM ${LEDGER_TABLE})`;
 
-/**
- * On workers as well somebody may have taken the schema's name; rows are the coordinator's alone. With the digest of the
- * script, its ten thousand rows are sent only where they are other ones.
- */
-export function observeLedger(coordinator: boolean, digest?: string): readonly Fragment[] {
+/** There may be ten thousand. `unless`: the digest of a script; they are sent where they are not those that it leads to. */
+export type LedgerRowsAsked = 'all' | 'none' | { readonly unless: string };
+
+/** On workers as well somebody may have taken the schema's name; rows are the coordinator's alone. */
+export function observeLedger(coordinator: boolean, asked: LedgerRowsAsked = 'all'): readonly Fragment[] {
   const all = jsonRows(
     `SELECT hash, occurrence, ordinal, line, statement, state FROM ${LEDGER_TABLE} ORDER BY ordinal`,
   );
-  const rows =
-    digest === undefined
-      ? all
-      : `CASE WHEN ${DIGEST} = ${quoteLiteral(digest)} THEN pg_catalog.to_jsonb('asScript'::pg_catalog.text) ELSE ${all} END`;
+  const rows = asked === 'all' ? all : asked === 'none' ? 'NULL' : rowsUnless(asked.unless, all);
   const unread = (distrust: string) => `pg_catalog.jsonb_build_object('distrust', ${distrust}, 'rows', NULL)`;
   return observeOwnTables([
     {
@@ -91,6 +88,10 @@ export function observeLedger(coordinator: boolean, digest?: string): readonly F
       otherwise: unread,
     },
   ]);
+}
+
+function rowsUnless(digest: string, rows: string): string {
+  return `CASE WHEN ${DIGEST} = ${quoteLiteral(digest)} THEN pg_catalog.to_jsonb('asScript'::pg_catalog.text) ELSE ${rows} END`;
 }
 
 export function ledgerProblems(ledger: ObservedLedger | undefined, label: string): readonly Problem[] {

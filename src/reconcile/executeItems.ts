@@ -12,7 +12,7 @@ export interface ItemTools {
   /** Returns how many changes it made. */
   readonly execute: (procedure: Procedure) => Promise<number>;
   /** Called with the summaries of what is done, as soon as it is. */
-  readonly onDone: (summaries: readonly string[]) => void;
+  readonly onDone: (summaries: () => readonly string[]) => void;
 }
 
 /** Something that `plan` lists and `apply` does, rather than something to say. */
@@ -29,19 +29,19 @@ export async function executeItems(items: readonly Item[], tools: ItemTools): Pr
     if (item === undefined) continue;
     if (isDue(item)) log.changing?.();
     if (batch.length > 1) {
-      await executeBatch(run, batch.filter(isChange), { log, depth, onDone: ({ summary }) => onDone([summary]) });
+      await executeBatch(run, batch.filter(isChange), { log, depth, onDone: ({ summary }) => onDone(() => [summary]) });
       changes += batch.length;
     } else if (item.kind === 'note') log.line(item.text, depth);
     else if (item.kind === 'warning') log.warn(item.text, depth);
     else if (item.kind === 'refusal') throw new Failure(item.failure);
     else if (item.kind === 'procedure') {
       changes += await tools.execute(item);
-      onDone(item.summaries);
+      onDone(() => item.summaries);
     } else {
       if (item.starting !== undefined) log.line(item.starting, depth);
       await executeChange(run, item, log);
       if (item.done !== undefined) log.line(item.done, depth);
-      onDone([item.summary]);
+      onDone(() => [item.summary]);
       changes += 1;
     }
   }

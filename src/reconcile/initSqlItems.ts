@@ -19,12 +19,12 @@ export function initSqlItems(situation: Situation, coordinator: NodeSpec): reado
 
 function itemsOf({ initSql }: Situation, coordinator: NodeSpec): readonly Item[] {
   // A step asks several times whether there is something to do, and only at its end what: of ten thousand statements.
-  const procedure = (summaries: () => readonly string[]): Procedure => ({
+  const procedure = (made: () => readonly string[]): Procedure => ({
     kind: 'procedure',
     name: 'initSql',
     node: coordinator,
     get summaries() {
-      return summaries();
+      return made();
     },
   });
   switch (initSql.kind) {

@@ -1,4 +1,4 @@
-import { observeLedger } from '../initSql/ledgerTable.ts';
+import { type LedgerRowsAsked, observeLedger } from '../initSql/ledgerTable.ts';
 import { observeMarkedSessions } from '../initSql/marker.ts';
 import {
   observeAccess,
@@ -105,7 +105,7 @@ export function databaseScript(
   database: DatabaseSpec,
   coordinator: boolean,
   kinds: readonly AnyKind[],
-  ledgerDigest: string | undefined,
+  ledgerRows: LedgerRowsAsked,
 ): string {
   const users = database.users.map((user) => user.name);
   return observationScript([
@@ -120,7 +120,7 @@ export function databaseScript(
     ...(coordinator ? [observeLeftovers()] : []),
     observeAuthinfo(),
     observeShownAuthinfo(),
-    ...observeLedger(coordinator, ledgerDigest),
+    ...observeLedger(coordinator, ledgerRows),
     observeForeignEventTriggers(),
     observeOpen(),
     observeCitusOwner(),

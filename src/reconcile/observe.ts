@@ -1,3 +1,4 @@
+import type { LedgerRowsAsked } from '../initSql/ledgerTable.ts';
 import { type CarriedCode, carriedCodeScript, readCarriedCode } from '../objects/carriedCode.ts';
 import type { AvailableExtension, MissingExtension } from '../objects/extension.ts';
 import {
@@ -56,10 +57,11 @@ export async function observeDatabaseOf(
   run: Run,
   node: NodeSpec,
   database: DatabaseSpec,
-  ledgerDigest?: string,
+  /** Once it is decided what initSQL has to do, nobody needs them. */
+  ledgerRows: LedgerRowsAsked = 'none',
 ): Promise<DatabaseObservation> {
   return readDatabaseObservation(
-    await observed(run, node, 'database', databaseScript(database, node.group === 0, KINDS, ledgerDigest)),
+    await observed(run, node, 'database', databaseScript(database, node.group === 0, KINDS, ledgerRows)),
   );
 }
 

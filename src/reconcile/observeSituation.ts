@@ -5,6 +5,7 @@ import { waitForOneVersion } from '../cluster/versions.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { ledgerDigest, ledgerRows, refusal } from '../initSql/ledger.ts';
+import type { LedgerRowsAsked } from '../initSql/ledgerTable.ts';
 import { letsOthersIn } from '../initSql/opening.ts';
 import { copyRefusal, decideExecuted, decideInitSql, type InitSqlDecision } from '../initSql/policy.ts';
 import type { Problem } from '../objects/change.ts';
@@ -53,13 +54,13 @@ export async function observeSituation(
   const { exporter } = context.spec.cluster;
   const having = new Set(databaseNodes(topology));
   const contents = new Map<number, DatabaseObservation>();
-  const digest = script === undefined ? undefined : digestOf(script);
+  const ledgerRows = script === undefined ? 'none' : ({ unless: digestOf(script) } as const);
   // No node waits for another one between the two looks.
   const servers = await byGroup(allNodes(topology), async (node) => {
     const observed = await observeServerOf(run, node, database, roles, exporter);
     if (having.has(node) && observed.database?.allowConnections === true) {
       const harmful = context.spec.cluster.citus ? observed.harmfulSettings : undefined;
-      contents.set(node.group, await observeInside(run, node, { database, digest, harmful }));
+      contents.set(node.group, await observeInside(run, node, { database, ledgerRows, harmful }));
     }
     return observed;
   });
@@ -84,16 +85,16 @@ async function observeInside(
   node: NodeSpec,
   {
     database,
-    digest,
+    ledgerRows,
     harmful = [],
   }: {
     readonly database: DatabaseSpec;
-    readonly digest: string | undefined;
+    readonly ledgerRows: LedgerRowsAsked;
     readonly harmful: readonly ObservedHarmfulSetting[] | undefined;
   },
 ): Promise<DatabaseObservation> {
   try {
-    return await observeDatabaseOf(run, node, database, digest);
+    return await observeDatabaseOf(run, node, database, ledgerRows);
   } catch (error) {
     const named = { label: run.label(node), isWorker: node.group !== 0 };
     const problems = harmfulSettingProblems(database, harmful, named);

@@ -123,7 +123,7 @@ export async function updateElsewhere(context: Context, joined: Joined, name: st
     await carryOut(UPDATE_ORDER, situation, {
       run,
       log,
-      report: new WorkReport(),
+      report: new WorkReport({ changes: 'dropped' }),
       observe: async () => (latest) => latest,
       withRegistrationLock: (body) => body(),
       execute: async () => 0,

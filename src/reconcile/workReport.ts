@@ -18,8 +18,14 @@ export interface ReportedStep {
 
 /** For each piece of work and node whether it is done, failed or was never reached: what a failed run leaves open. */
 export class WorkReport {
+  readonly #keepsChanges: boolean;
   #steps: readonly ReportedStep[] = [];
   #findings: readonly ReportedFinding[] = [];
+
+  /** `changes: 'dropped'`: nobody is going to read them, and initSQL may have thousands. */
+  constructor({ changes }: { readonly changes: 'kept' | 'dropped' }) {
+    this.#keepsChanges = changes === 'kept';
+  }
 
   /** Empty as long as nobody knows what there would be to do. */
   get steps(): readonly ReportedStep[] {
@@ -49,9 +55,10 @@ export class WorkReport {
     }));
   }
 
-  changed<State>(work: Work<State>, node: NodeSpec, summaries: readonly string[]): void {
+  changed<State>(work: Work<State>, node: NodeSpec, summaries: () => readonly string[]): void {
+    if (!this.#keepsChanges) return;
     const { changes } = this.#find(work.name, node);
-    for (const summary of summaries) changes.push(summary);
+    for (const summary of summaries()) changes.push(summary);
   }
 
   end<State>(work: Work<State>, node: NodeSpec, status: 'done' | 'failed'): void {

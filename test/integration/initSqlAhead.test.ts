@@ -272,8 +272,8 @@ test('rows of the ledger are sent where they are not those of the script, and on
   const script = ['SET work_mem = 4096;', TABLE, 'INSERT INTO t VALUES (2);', 'INSERT INTO t VALUES (2);'];
   expect(await apply('digested', script)).toMatchObject({ code: 0 });
   const { units } = await splitScript(script.join('\n'));
-  const rowsSeen = async (digest: string): Promise<unknown> => {
-    const observed = await firstValue(cluster, 0, 'digested', observationScript(observeLedger(true, digest)));
+  const rowsSeen = async (unless: string): Promise<unknown> => {
+    const observed = await firstValue(cluster, 0, 'digested', observationScript(observeLedger(true, { unless })));
     return JSON.parse(String(observed)).ledger.rows;
   };
   expect(await rowsSeen(ledgerDigest(units))).toBe('asScript');

@@ -61,7 +61,7 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
     log: lines,
     depth: 0,
     execute: async () => 0,
-    onDone: (summaries) => done.push(...summaries),
+    onDone: (summaries) => done.push(...summaries()),
   }).catch((error: unknown) => error);
   return { sent, log, done, checks, deadlines, outcome };
 }
