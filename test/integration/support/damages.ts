@@ -188,11 +188,17 @@ export const DAMAGES: readonly Damage[] = [
   },
   {
     name: 'a placement of one of two reference tables deleted on every node',
-    broken: [0, 1, 2].map((group) => [group, withoutPlacements('kinds', 'AND l.groupid = 1')] as const),
+    broken: [
+      [0, 'CREATE TABLE tints (id int PRIMARY KEY)'],
+      [0, "SELECT create_reference_table('tints')"],
+      [0, 'INSERT INTO tints VALUES (1), (2)'],
+      [0, 'GRANT SELECT, INSERT, UPDATE, DELETE ON tints TO writer; GRANT SELECT ON tints TO reader'],
+      ...[0, 1, 2].map((group) => [group, withoutPlacements('tints', 'AND l.groupid = 1')] as const),
+    ],
     verdict: 'named',
-    says: /node0: 1 shard of public\.kinds is not placed on node1/,
+    says: /node0: 1 shard of public\.tints is not placed on node1/,
     mend: 'follow',
-    after: [[1, 'SELECT count(*)::int FROM kinds', 10]],
+    after: [[1, 'SELECT count(*)::int FROM tints', 2]],
   },
   {
     name: "rows of pg_dist_placement missing in a worker's metadata",
