@@ -60,24 +60,22 @@ function givesPlaces({ is_grant: isGrant, objtype, privileges = [] }: GrantStmt)
   });
 }
 
-/** What each unit may open, in their order. `replay`: what the session has executed before them. */
+/**
+ * What each unit may open, in their order. `replay`: what the session has executed before them. A script that takes another
+ * role (SET ROLE) opens nothing by this count: Citus connects to the workers as that role, so that the database cannot stay
+ * closed, and all that the role makes would be somebody else's to the statements behind it.
+ */
 export function openingsOf(units: readonly Unit[], replay: readonly SqlPart[] = []): readonly (Opening | undefined)[] {
-  // What is made under another role belongs to that role.
-  let asAnother = replay.some(takesRole);
-  return units.map((unit) => {
-    asAnother ||= unit.kind === 'block' ? unit.statements.some(takesRole) : takesRole(unit);
-    if (unit.kind === 'session') return undefined;
-    return unit.opens ?? (asAnother && !WRITES_ROWS.test(unit.sql) ? 'objects' : undefined);
-  });
+  const takes = (unit: Unit) => (unit.kind === 'block' ? unit.statements.some(takesRole) : takesRole(unit));
+  if (replay.some(takesRole) || units.some(takes)) return units.map(() => undefined);
+  return units.map((unit) => (unit.kind === 'session' ? undefined : unit.opens));
 }
 
-const WRITES_ROWS = /^(?:insert|update|delete|merge)\b/i;
 /** Kinds of statements that can change the role of the session, and are not long lists of rows. */
 const SETS = /^(?:set|do|call|select|with)\b/i;
 const ROLE =
   /\bset\s+(?:(?:local|session)\s+)?(?:role|session\s+authorization)\b|\bset_config\b[\s\S]*\b(?:role|session_authorization)\b/i;
 
-/** RESET is not looked for: what comes behind it is asked about in vain. */
 function takesRole({ sql }: SqlPart): boolean {
   return SETS.test(sql) && ROLE.test(sql);
 }

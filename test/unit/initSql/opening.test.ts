@@ -57,14 +57,18 @@ test.each([
   expect(await openingsIn(sql)).toEqual([undefined]);
 });
 
-test('what is made under another role belongs to that role', async () => {
-  const rest = 'CREATE TABLE t (a int); INSERT INTO t VALUES (1); RESET ROLE; CREATE TABLE u (a int)';
-  const after = ['objects', undefined, undefined, 'objects'];
-  expect(await openingsIn(`SET ROLE her; ${rest}`)).toEqual([undefined, ...after]);
-  expect(await openingsIn(`SELECT set_config('role', 'her', false); ${rest}`)).toEqual([undefined, ...after]);
-  expect(await openingsIn(`BEGIN; SET LOCAL ROLE her; CREATE TABLE t (a int); COMMIT`)).toEqual(['objects']);
+test('a script that takes another role is judged as a whole, before it begins', async () => {
+  const rest = 'GRANT ALL ON t TO her; CREATE TABLE t (a int); RESET ROLE; DO $$ BEGIN END $$';
+  const nothing = [undefined, undefined, undefined, undefined];
+  expect(await openingsIn(rest)).toEqual(['objects', undefined, undefined, 'database']);
+  expect(await openingsIn(`SET ROLE her; ${rest}`)).toEqual([undefined, ...nothing]);
+  expect(await openingsIn(`SELECT set_config('role', 'her', false); ${rest}`)).toEqual([undefined, ...nothing]);
+  expect(await openingsIn(`${rest}; BEGIN; SET LOCAL ROLE her; CREATE TABLE u (a int); COMMIT`)).toEqual([
+    ...nothing,
+    undefined,
+  ]);
   const { units } = await splitScript(rest);
-  expect(openingsOf(units, [{ sql: 'SET SESSION ROLE her', line: 1, column: 1 }])).toEqual(after);
+  expect(openingsOf(units, [{ sql: 'SET SESSION ROLE her', line: 1, column: 1 }])).toEqual(nothing);
 });
 
 test('only what is left to execute counts', async () => {
