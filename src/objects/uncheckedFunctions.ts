@@ -32,18 +32,20 @@ interface Observed {
 }
 
 /**
- * Oids: who owns the database, a schema or a distributed table, and who was given CREATE. What PUBLIC may create gives nobody
- * the right: any role could make shards unknown again.
+ * Oids: who owns a distributed table or the schema of one, who may create objects in such a schema, and who may create schemas.
+ * In a schema without distributed tables rights say nothing: Citus brings them to the workers with the first one. What PUBLIC may
+ * create gives nobody the right: any role could make shards unknown again.
  */
 const MAKERS = `
           SELECT m.maker FROM (
-            SELECT n.nspowner FROM pg_catalog.pg_namespace n
-            UNION SELECT a.grantee FROM pg_catalog.pg_namespace n CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a
-              WHERE a.privilege_type = 'CREATE'
+            SELECT c.relowner FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+            UNION SELECT pg_catalog.unnest(ARRAY[n.nspowner] || ARRAY(
+                SELECT a.grantee FROM pg_catalog.aclexplode(n.nspacl) a WHERE a.privilege_type = 'CREATE'))
+              FROM pg_catalog.pg_namespace n WHERE n.oid IN (
+                SELECT c.relnamespace FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid)
             UNION SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
             UNION SELECT a.grantee FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a
               WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE'
-            UNION SELECT c.relowner FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
           ) AS m (maker) WHERE m.maker <> 0`;
 
 /** As with the database itself: where users are declared, PUBLIC has no right. */
