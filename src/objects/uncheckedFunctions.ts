@@ -27,26 +27,22 @@ const UNCHECKED = [
 interface Observed {
   /** Who may execute each of those that this version of Citus has; '' is PUBLIC. */
   readonly executors: readonly (readonly string[])[];
-  /** Roles that may create objects, whoever let them: the owner, a declared user, initSQL, somebody by hand. */
-  readonly makers: readonly string[];
 }
 
 /**
- * Oids: who owns a distributed table or the schema of one, who may create objects in such a schema, and who may create schemas.
- * In a schema without distributed tables rights say nothing: Citus brings them to the workers with the first one. What PUBLIC may
- * create gives nobody the right: any role could make shards unknown again.
+ * Oids of roles that use the functions, whoever let them: initSQL, somebody by hand. They keep the right when PUBLIC loses it, and
+ * are no difference later: whom an application lets create a table is no reason to call its database unlike. PUBLIC is none of them.
  */
 const MAKERS = `
-          SELECT m.maker FROM (
-            SELECT c.relowner FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
-            UNION SELECT pg_catalog.unnest(ARRAY[n.nspowner] || ARRAY(
-                SELECT a.grantee FROM pg_catalog.aclexplode(n.nspacl) a WHERE a.privilege_type = 'CREATE'))
-              FROM pg_catalog.pg_namespace n WHERE n.oid IN (
-                SELECT c.relnamespace FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid)
-            UNION SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
-            UNION SELECT a.grantee FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a
-              WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE'
-          ) AS m (maker) WHERE m.maker <> 0`;
+    SELECT m.maker FROM (
+      SELECT c.relowner FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+      UNION SELECT n.nspowner FROM pg_catalog.pg_namespace n
+      UNION SELECT a.grantee FROM pg_catalog.pg_namespace n CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a
+        WHERE a.privilege_type = 'CREATE'
+      UNION SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+      UNION SELECT a.grantee FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a
+        WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE'
+    ) AS m (maker) WHERE m.maker <> 0`;
 
 /** As with the database itself: where users are declared, PUBLIC has no right. */
 export const uncheckedFunctions: Kind<Observed> = {
@@ -61,14 +57,12 @@ export const uncheckedFunctions: Kind<Observed> = {
           SELECT (SELECT coalesce(pg_catalog.jsonb_agg(CASE a.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text END), '[]')
             FROM pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) a) AS executors
           FROM pg_catalog.unnest(${textArray(UNCHECKED)}) AS w (name)
-          JOIN pg_catalog.pg_proc f ON f.oid = pg_catalog.to_regprocedure(w.name)) e),
-        'makers', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.pg_get_userbyid(m.maker)), '[]') FROM (${MAKERS}) AS m))`,
+          JOIN pg_catalog.pg_proc f ON f.oid = pg_catalog.to_regprocedure(w.name)) e))`,
   diff: (database, observed, node) => {
     if (database.users.length === 0) return [];
     const declared = creators(database, database.owner);
-    const makers = [...declared, ...(observed?.makers ?? [])];
     const isDone = (executors: readonly string[]) =>
-      !executors.includes('') && makers.every((maker) => executors.includes(maker));
+      !executors.includes('') && declared.every((maker) => executors.includes(maker));
     if (observed?.executors.every(isDone) === true) return [];
     return [
       accessChange({

@@ -40,6 +40,8 @@ interface Appended {
   readonly provoke: string;
   /** What the superuser did at some time, so that the trap can work. */
   readonly careless?: string;
+  /** Major version from which PostgreSQL itself leaves the trap no superuser. */
+  readonly closedIn?: number;
 }
 
 const APPENDED: readonly Appended[] = [
@@ -185,6 +187,8 @@ const CARELESS: readonly Appended[] = [
       INSERT INTO hers.i_child VALUES (1);
       ALTER TABLE hers.i_child ADD FOREIGN KEY (a) REFERENCES public.s_key ON DELETE CASCADE`,
     provoke: 'DELETE FROM public.s_key',
+    // AFTER triggers run as the role that was active when they were queued (PostgreSQL 18, release notes).
+    closedIn: 18,
   },
   {
     name: 'a partition of the superuser’s under her table',
@@ -227,7 +231,8 @@ function trapName(name: string): string {
   return name.replaceAll(/\W+/g, '_');
 }
 
-async function append(place: Scene, first: string, { name, plant, careless, provoke }: Appended): Promise<void> {
+async function append(place: Scene, first: string, appended: Appended): Promise<void> {
+  const { name, plant, careless, provoke, closedIn = Number.POSITIVE_INFINITY } = appended;
   const trap = trapName(name);
   await place.asMallory(0, plant(place.trap(trap)));
   if (careless !== undefined) await place.provoke(0, careless);
@@ -247,7 +252,13 @@ async function append(place: Scene, first: string, { name, plant, careless, prov
       await place.provoke(0, provoke);
       sprung.push(...(await place.sprung()));
     }
-    expect(sprung).toEqual([trap]);
+    const version = await firstValue(
+      laboratory.cluster,
+      0,
+      'postgres',
+      "SELECT current_setting('server_version_num')::int",
+    );
+    expect(sprung).toEqual(Number(version) >= closedIn * 10_000 ? [] : [trap]);
   } finally {
     await place.provoke(0, 'DROP EVENT TRIGGER IF EXISTS i_event');
     await place.provoke(0, 'DELETE FROM citus_databases.init_sql WHERE line > 1');
