@@ -31,7 +31,7 @@ export function observeLeftovers(): Fragment {
 
 const ALWAYS = 0;
 const ON_FAILURE = 1;
-/** The class of such an advisory lock. */
+/** ADV_LOCKTAG_CLASS_CITUS_CLEANUP_OPERATION_ID */
 const OPERATION_LOCK = 10;
 
 /** Does at once what Citus' daemon tries again and again. It cannot run in a transaction block. */

@@ -46,7 +46,10 @@ export async function executeInitSql(
     }
     return 0;
   }
-  if (work.kind === 'runAlways') return await executeUnits(executor, work.units, 'unrecorded');
+  if (work.kind === 'runAlways') {
+    const after = await underGuard(executor, { replay, pending: work.units }, oneByOne('unrecorded'));
+    return await kept(after, work.units);
+  }
   const ledger = await prepareLedger(run, session);
   for (const part of replay) {
     await guard.check({ kind: 'session', display: '', ...part });
@@ -146,11 +149,6 @@ function* thoseAhead(units: readonly Unit[], at: number): Generator<RecordedUnit
     if (unit === undefined || !goesAhead(unit)) return;
     yield unit;
   }
-}
-
-async function executeUnits(executor: Executor, units: readonly Unit[], mode: Mode): Promise<number> {
-  const after = await underGuard(executor, { replay: [], pending: units }, oneByOne(mode));
-  return await kept(after, units);
 }
 
 function oneByOne(mode: Mode): ExecuteStretch {

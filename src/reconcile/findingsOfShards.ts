@@ -52,7 +52,7 @@ function shardFinding(situation: Situation, shards: readonly PlacedShard[], heal
   const node = labelOf(situation, first.group);
   const names = shards.map(({ name }) => name);
   const count = `${names.length} ${names.length === 1 ? 'shard' : 'shards'} of ${first.table}`;
-  const which = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  const which = firstOf(names);
   const place = { node, object: first.table } as const;
   if (first.others.length > 0) {
     const heals = first.reference && healed.includes(first.group);
@@ -105,10 +105,7 @@ function placementFinding(situation: Situation, shards: ShardFaults['unplaced'])
   const node = label(situation, situation.topology.coordinator);
   const one = shards.length === 1;
   const count = `${shards.length} ${one ? 'shard' : 'shards'} of ${first.table} ${one ? 'is' : 'are'}`;
-  const which = `${shards
-    .slice(0, 3)
-    .map(({ name }) => name)
-    .join(', ')}${shards.length > 3 ? ` and ${shards.length - 3} more` : ''}`;
+  const which = firstOf(shards.map(({ name }) => name));
   const place = first.group === null ? 'on any node' : `on ${labelOf(situation, first.group)}`;
   return {
     kind: 'metadata',
@@ -121,13 +118,18 @@ function placementFinding(situation: Situation, shards: ShardFaults['unplaced'])
 }
 
 function placementCure(situation: Situation, shards: ShardFaults['unplaced'], coordinator: string): string {
-  const holders = [...new Set(shards.flatMap(({ on }) => on))].map((group) => labelOf(situation, group)).join(', ');
   if (shards.every(({ on }) => on.length === 1)) {
     const rows = shards.flatMap(({ shardid, on }) => on.map((group) => ({ shardid, group })));
     return `Their tables are there. To say again where, ${at(situation, coordinator)} ${placeAgain(rows)}`;
   }
+  const holders = [...new Set(shards.flatMap(({ on }) => on))].map((group) => labelOf(situation, group)).join(', ');
   const found = holders === '' ? 'No table of that name is there' : `Tables of that name are on ${holders}`;
   return `${found}: find out where the rows are, and restore pg_dist_placement on ${coordinator} from a backup`;
+}
+
+/** The list of a finding, which may concern thousands. */
+function firstOf(names: readonly string[]): string {
+  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 }
 
 /** Into an empty table in the shard's place, from a node that has the rows; nobody may write meanwhile. */

@@ -74,7 +74,7 @@ export function origin(situation: Situation): Origin {
   const { database, spec, topology } = situation;
   const coordinator = server(situation, topology.coordinator);
   const { user } = spec.cluster;
-  const owners = closesFirst(database, user, situation.initSqlOpens === true) ? [user] : [user, database.owner];
+  const owners = closes(situation) ? [user] : [user, database.owner];
   return originOf(coordinator.bookkeeping?.row ?? null, coordinator.database ?? undefined, owners);
 }
 
@@ -83,16 +83,19 @@ export function isOpen({ database, spec, inside: nodes }: Situation): boolean {
   return isShared(database, spec.cluster.user) || [...nodes.values()].some(({ open }) => open);
 }
 
+function closes({ database, spec, initSqlOpens = false }: Situation): boolean {
+  return closesFirst(database, spec.cluster.user, initSqlOpens);
+}
+
 /** The superuser, as long as nobody else is let in: initSQL has not come to its end yet. */
 export function closedFor(situation: Situation): string | undefined {
-  const { database, topology, spec } = situation;
+  const { topology, spec } = situation;
   const { bookkeeping, database: observed } = server(situation, topology.coordinator);
-  const closes = closesFirst(database, spec.cluster.user, situation.initSqlOpens === true);
   const closed =
     observed === null
-      ? closes
+      ? closes(situation)
       : origin(situation) === 'ours' &&
-        isStillClosed(bookkeeping?.row ?? null, closes || observed.connectionLimit === 0);
+        isStillClosed(bookkeeping?.row ?? null, closes(situation) || observed.connectionLimit === 0);
   return closed ? spec.cluster.user : undefined;
 }
 

@@ -267,7 +267,7 @@ test.for(CALLS)('%s is not hers to call', async (call, { skip, laboratory, mallo
   }
 });
 
-/** What Citus sends when it moves a shard, and asks no owner for: any role may say that it is Citus. */
+/** What Citus sends when it moves a shard. It asks for no owner: any role may name its session like one of Citus' own. */
 const FORGET_PLACEMENTS = `SET application_name = 'citus_rebalancer gpid=10000000001';
   SELECT pg_catalog.citus_internal_delete_placement_metadata(placementid) FROM pg_dist_placement WHERE groupid = 1`;
 
