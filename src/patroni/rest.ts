@@ -59,7 +59,9 @@ export async function callPatroni(address: RestAddress, access: RestAccess, requ
 
 function send(address: RestAddress, access: RestAccess, request: RestRequest, limit: AbortSignal): Promise<Reply> {
   const { method, path, body } = request;
-  const { tls, credentials } = access;
+  const { tls } = access;
+  // Patroni asks nobody who reads for a password (patroni/api.py, check_access), and whom to read from a reply may say (group.ts).
+  const credentials = method === 'GET' ? undefined : access.credentials;
   const text = body === undefined ? undefined : JSON.stringify(body);
   const options = {
     host: address.host,

@@ -1,10 +1,10 @@
 import { type PollOptions, poll } from '../concurrency/poll.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
-import { type GroupView, unexpected, viewGroup } from './group.ts';
+import { addressOf, type GroupView, unexpected, viewGroup } from './group.ts';
 import type { ConfigureLock } from './lock.ts';
 import type { GroupPlan } from './plan.ts';
-import { bodyText, callPatroni } from './rest.ts';
+import { bodyText, callPatroni, type RestAddress } from './rest.ts';
 import { nextRestart, type RestartStep } from './restart.ts';
 import { type RestMember, restartMember } from './restMember.ts';
 import type { Tools } from './tools.ts';
@@ -21,7 +21,7 @@ export async function restartGroup(plan: GroupPlan, tools: Tools, log: LineLog, 
     // the last restart may have ended the session that held it
     await lock.keep();
     const view = await viewWithLeader(plan, tools);
-    const step = nextRestart(view.members.map(restartMember), tools.patroni.allowInterruption);
+    const step = nextRestart(ownMembers(view).map(restartMember), tools.patroni.allowInterruption);
     if (step.kind === 'none') return total;
     const name = stepMember(step);
     const count = (restarts.get(name) ?? 0) + 1;
@@ -32,11 +32,13 @@ export async function restartGroup(plan: GroupPlan, tools: Tools, log: LineLog, 
     if (step.kind === 'noLeader') throw noLeader(plan);
     const hadSync = view.members.some((member) => member.role === 'sync');
     if (step.kind === 'switchover') {
+      const address = addressFor(plan, memberOf(view, step.leader));
       log.line(`Switching over from ${step.leader} to ${step.candidate}, which has the parameters already...`, 1);
-      await switchOver(memberOf(view, step.leader), step, tools);
+      await switchOver(address, step, tools);
     } else {
+      const address = addressFor(plan, memberOf(view, step.member));
       log.line(`Restarting ${step.primary ? 'primary' : 'replica'} ${step.member}...`, 1);
-      await restart(memberOf(view, step.member), tools);
+      await restart(address, tools);
     }
     const seconds = await untilHealthy(plan, name, hadSync, tools);
     log.line(`✓ ${name} ${step.kind === 'switchover' ? 'follows the new primary' : 'is back'} after ${seconds} s`, 1);
@@ -70,9 +72,25 @@ function patience(tools: Tools): PollOptions {
   return { everyMs: POLL_MS, deadline, signal: tools.signal };
 }
 
-async function restart(member: RestMember, tools: Tools): Promise<void> {
-  if (member.address === undefined) throw new Error(`No address of ${member.name}`);
-  const reply = await callPatroni(member.address, tools.rest, {
+/**
+ * A change is asked for at addresses of the spec alone. That of another member is what a reply says, which whoever may
+ * annotate a pod can write, and the password would go there. The report says that it waits.
+ */
+function ownMembers(view: GroupView): readonly RestMember[] {
+  return view.members.filter(({ sql, role }) => sql !== undefined || role === 'leader');
+}
+
+function addressFor(plan: GroupPlan, { name, sql }: RestMember): RestAddress {
+  if (sql !== undefined) return addressOf(sql);
+  throw new Failure({
+    kind: 'refused',
+    what: `${plan.label}: its leader ${name} waits for a restart, and the spec does not list it`,
+    next: 'Add its address to patroni.groups and run again, or restart it with patronictl. The parameters are in place and wait for the restart',
+  });
+}
+
+async function restart(address: RestAddress, tools: Tools): Promise<void> {
+  const reply = await callPatroni(address, tools.rest, {
     method: 'POST',
     path: '/restart',
     body: { restart_pending: true },
@@ -82,16 +100,15 @@ async function restart(member: RestMember, tools: Tools): Promise<void> {
   if (reply.status === 200) return;
   // nothing waits for a restart any more: somebody else was faster (patroni/ha.py, restart)
   if (reply.status === 503 && bodyText(reply).includes('restart conditions are not satisfied')) return;
-  throw unexpected(member.address, 'POST /restart', reply);
+  throw unexpected(address, 'POST /restart', reply);
 }
 
 async function switchOver(
-  leader: RestMember,
+  address: RestAddress,
   step: { readonly leader: string; readonly candidate: string },
   tools: Tools,
 ): Promise<void> {
-  if (leader.address === undefined) throw new Error(`No address of ${leader.name}`);
-  const reply = await callPatroni(leader.address, tools.rest, {
+  const reply = await callPatroni(address, tools.rest, {
     method: 'POST',
     path: '/switchover',
     body: { leader: step.leader, candidate: step.candidate },
@@ -99,7 +116,7 @@ async function switchOver(
   });
   // 503 with "status unknown": Patroni stopped looking, the switchover may still come about; what follows looks
   if (reply.status === 200 || (reply.status === 503 && bodyText(reply).includes('unknown'))) return;
-  throw unexpected(leader.address, 'POST /switchover', reply);
+  throw unexpected(address, 'POST /switchover', reply);
 }
 
 /** Until the group has a running leader, the member is well again, and there is a synchronous standby if there was one. */

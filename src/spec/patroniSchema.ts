@@ -22,7 +22,7 @@ const patroniGroup = z.strictObject({
   ),
   members: required(
     z.array(member).check(z.minLength(1, { error: 'is empty: list the members of the group' })),
-    'The members of the group. Those that Patroni knows besides are asked at the address that it has of them.',
+    'The members of the group. Those that Patroni knows besides are asked at the address that it has of them, and are not restarted.',
   ),
   parameters: defaulted(parameters, {}, 'Parameters of this group; they win over those of all groups.'),
   memoryLimit: optional(memory, "The memory limit of the group's containers, as Kubernetes writes it (2Gi)."),

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -87,6 +89,60 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     } finally {
       await standby?.start();
     }
+  });
+
+  test('tells the password to nobody who is only asked, and changes nothing at an address that a reply names', async () => {
+    const heard: { readonly request: string; readonly authorization: string | undefined }[] = [];
+    const stranger = createServer(({ method, url, headers: { authorization } }, outgoing) => {
+      heard.push({ request: `${method} ${url}`, authorization });
+      const name = 'citusdemo-0-9';
+      outgoing.end(
+        JSON.stringify({
+          state: 'running',
+          role: 'replica',
+          pending_restart: true,
+          pending_restart_reason: { max_connections: { old_value: '130', new_value: '140' } },
+          patroni: { name, scope: 'citusdemo' },
+        }),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const address = stranger.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const api_url = `http://127.0.0.1:${port}/patroni`;
+    const leaks = () =>
+      heard.filter(({ request, authorization }) => request !== 'GET /patroni' || authorization !== undefined);
+    const ask = async (max_connections: number): Promise<Ended> => {
+      const takeOut = lab.list({ name: 'citusdemo-0-9', role: 'replica', state: 'streaming', api_url, lag: 0 });
+      try {
+        return await configure({ parameters: { work_mem: '7MB', max_connections }, restart: 'whenNeeded' });
+      } finally {
+        takeOut();
+      }
+    };
+    try {
+      const first = await ask(140);
+      expect(heard.map(({ request }) => request)).toContain('GET /patroni');
+      expect(leaks()).toEqual([]);
+      expect(first.out).toContain('max_connections = 140: waits for a restart of citusdemo-0-9');
+      expect(first.code).toBe(0);
+    } finally {
+      stranger.close();
+    }
+  });
+
+  test('does not restart a leader that the spec does not list', async () => {
+    // The switchover before has made it the other one.
+    const [group] = lab.groups;
+    const members = (group?.members ?? []).slice(0, 1).map(withoutName);
+    const { code, out } = await configure({
+      parameters: { max_connections: 150 },
+      restart: 'whenNeeded',
+      groups: [{ group: 0, members }],
+    });
+    expect(out).toContain('Restarting replica citusdemo-0-0');
+    expect(out).toContain('its leader citusdemo-0-1 waits for a restart, and the spec does not list it');
+    expect(code).toBe(3);
   });
 });
 

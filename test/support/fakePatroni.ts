@@ -30,6 +30,8 @@ interface FakeGroup {
   config: { postgresql: { parameters: Parameters }; [key: string]: unknown };
   leader: string;
   readonly members: FakeMember[];
+  /** What its list has besides. */
+  readonly others: Set<Parameters>;
 }
 
 /** From the request until the server has been reloaded (0.5 to 1.5 s in reality). */
@@ -44,6 +46,8 @@ export interface FakeOptions {
 export interface FakeLab extends PatroniLab {
   /** The servers of group 0, then that of group 1: to stop and start them behind Patroni's back. */
   readonly nodes: readonly LocalNode[];
+  /** Makes group 0 list one more member, as whoever may annotate a pod can; what it returns takes it out again. */
+  readonly list: (entry: Parameters) => () => void;
 }
 
 export async function startFakePatroni(options: FakeOptions = {}): Promise<FakeLab> {
@@ -77,6 +81,10 @@ export async function startFakePatroni(options: FakeOptions = {}): Promise<FakeL
     password: cluster.password,
     restPassword,
     tls: options.tls,
+    list: (entry) => {
+      groups[0]?.others.add(entry);
+      return () => groups[0]?.others.delete(entry);
+    },
     async stop() {
       for (const server of servers) server.close();
       await cluster.stop();
@@ -90,6 +98,7 @@ function groupOf(group: number, nodes: readonly LocalNode[]): FakeGroup {
     config: { ttl: 20, loop_wait: 1, postgresql: { parameters: { ...SEED } }, synchronous_mode: 'quorum' },
     leader: `citusdemo-${group}-0`,
     members: [],
+    others: new Set(),
   };
   for (const [index, node] of nodes.entries()) {
     made.members.push({ name: `citusdemo-${group}-${index}`, node, group: made, port: 0, pending: {} });
@@ -126,7 +135,10 @@ async function answer(
     case 'GET /patroni':
       return reply(200, statusOf(member));
     case 'GET /cluster':
-      return reply(200, { members: member.group.members.map(rosterEntry), scope: 'citusdemo' });
+      return reply(200, {
+        members: [...member.group.members.map(rosterEntry), ...member.group.others],
+        scope: 'citusdemo',
+      });
     case 'GET /config':
       return reply(200, member.group.config);
     case 'PATCH /config':
