@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { quoteConninfoValue, quoteIdentifier } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { NodeSpec, SslSpec } from '../spec/types.ts';
-import type { Change } from './change.ts';
+import type { Change, Problem } from './change.ts';
 import { type Fragment, jsonRows } from './observe.ts';
 import { wording } from './wording.ts';
 
@@ -86,6 +86,24 @@ export function authinfoOf(password: string | undefined, ssl: SslSpec): string |
       : [],
   ].flat();
   return parts.length === 0 ? undefined : parts.join(' ');
+}
+
+/**
+ * A row of more than 2,032 bytes, of which 96 are not this text, has it in a TOAST table (PostgreSQL:
+ * TOAST_TUPLE_THRESHOLD), which row security does not concern: members of pg_read_all_data could read it there.
+ */
+const LONGEST_AUTHINFO = 1900;
+
+export function authinfoProblems(role: string, authinfo: string | undefined): readonly Problem[] {
+  const bytes = Buffer.byteLength(authinfo ?? '');
+  if (bytes <= LONGEST_AUTHINFO) return [];
+  return [
+    {
+      kind: 'invalid',
+      what: `The password and certificate paths of role '${role}' would have ${bytes} bytes in pg_dist_authinfo, more than ${LONGEST_AUTHINFO}: others than superusers could read them there`,
+      next: 'Choose a shorter password, or shorter paths (ssl.nodeDirectory)',
+    },
+  ];
 }
 
 /**

@@ -1,4 +1,5 @@
 import { allNodes } from '../cluster/topology.ts';
+import { authinfoOf, authinfoProblems } from '../objects/authinfo.ts';
 import type { Problem } from '../objects/change.ts';
 import { exporterProblems } from '../objects/exporter.ts';
 import { groupProblems, userProblems } from '../objects/user.ts';
@@ -24,6 +25,7 @@ export function usersPreflight(situation: Situation): {
         ];
       }),
       ...groupProblems(database, roles, label(situation, topology.coordinator)),
+      ...rowsOfAuthinfo(situation).flatMap(({ role, authinfo }) => authinfoProblems(role, authinfo)),
       ...userParameterProblems(database, knownParameters, situation.spec.cluster.citus),
     ],
     warnings: [
@@ -34,4 +36,15 @@ export function usersPreflight(situation: Situation): {
       ...memberWarnings(situation),
     ],
   };
+}
+
+/** Those that step 5 writes. */
+function rowsOfAuthinfo({ spec: { cluster, ssl }, password, users }: Situation) {
+  if (!cluster.citus) return [];
+  return [
+    { role: cluster.user, authinfo: authinfoOf(password, ssl) },
+    ...users.flatMap(({ spec, password: own }) =>
+      own === undefined || !spec.login ? [] : [{ role: spec.name, authinfo: authinfoOf(own, ssl) }],
+    ),
+  ];
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { authinfoOf, diffAuthinfo } from '../../../src/objects/authinfo.ts';
+import { authinfoOf, authinfoProblems, diffAuthinfo } from '../../../src/objects/authinfo.ts';
 import { situation, W1 } from '../reconcile/situations.ts';
 
 const NO_SSL = situation().spec.ssl;
@@ -19,6 +19,15 @@ describe('conninfo of a role', () => {
   ] as const)('%s', (_, password, ssl, expected) => {
     expect(authinfoOf(password, ssl)).toBe(expected);
   });
+});
+
+test.each([
+  ['no row', undefined, 0],
+  ['the longest that fits in a row', 'x'.repeat(1900), 0],
+  ['longer', 'x'.repeat(1901), 1],
+  ['longer in bytes', 'ü'.repeat(951), 1],
+])('what may be told to others than superusers: %s', (_, authinfo, problems) => {
+  expect(authinfoProblems('postgres', authinfo)).toHaveLength(problems);
 });
 
 describe('difference', () => {
