@@ -36,7 +36,7 @@ interface NewerProcess {
 
 /**
  * Ends the process where something still holds it that nobody waits for: the system's name resolution cannot be broken off, and waits
- * for a silent name server for ten seconds and more. process.exit() waits for its thread as well (libuv, uv__threadpool_cleanup).
+ * for a silent name server for ten seconds and more. process.exit() waits for its thread as well (libuv joins its threads).
  * Another program in this one's place does not: the same Node, which ends at once. Node before 22.15 cannot do that, and ends by
  * the signal that stopped it. All output is written by then.
  */

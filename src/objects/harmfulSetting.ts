@@ -39,7 +39,7 @@ const UNITS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, min
 
 /** 0 means no limit. A value that is not read here is left to the server. */
 function isLongEnough(value: string): boolean {
-  const [, digits = '', unit = ''] = /^\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*$/.exec(value) ?? [];
+  const [, digits = '', unit = ''] = /^(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)$/.exec(value.trim()) ?? [];
   const milliseconds = Number.parseFloat(digits) * (UNITS[unit === '' ? 'ms' : unit] ?? Number.NaN);
   return !(milliseconds > 0 && milliseconds < 1000);
 }

@@ -12,7 +12,8 @@ export type ParsedNumber =
 
 /** The value in the parameter's own unit: 256MB of a parameter counted in 8kB is 32768. */
 export function parseNumber(text: string, unit: string | null, type: 'integer' | 'real'): ParsedNumber {
-  const match = /^\s*([+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))\s*(.*?)\s*$/.exec(text);
+  // Nothing in it can match in two ways: the text may be a server's, of any length.
+  const match = /^([+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?))\s*(.*)$/s.exec(text.trim());
   const [, digits, suffix] = match ?? [];
   if (digits === undefined || suffix === undefined) return failed(`takes a number${unitHint(unit)}, not '${text}'`);
   const number = plainNumber(digits);
