@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { quoteLiteral } from '../postgres/quote.ts';
+import { integerLiteral, quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
 import { type ObservedCitusNode, type ObservedMetadata, registration } from './citusMetadata.ts';
@@ -56,7 +56,7 @@ function registeredOtherwise({ worker, row, sameGroup }: Seen): readonly Problem
     {
       kind: 'refused',
       what: `Group ${worker.group} is registered as ${sameGroup.nodename}:${sameGroup.nodeport}, not as ${worker.nodeName}:${worker.nodePort}`,
-      next: `If it is the same server: SELECT citus_update_node(${sameGroup.nodeid}, ${quoteLiteral(worker.nodeName)}, ${worker.nodePort})`,
+      next: `If it is the same server: SELECT citus_update_node(${integerLiteral(sameGroup.nodeid)}, ${quoteLiteral(worker.nodeName)}, ${worker.nodePort})`,
     },
   ];
 }
@@ -126,6 +126,6 @@ export function undeclaredNodeProblems(
     .map(({ groupid, nodename, nodeport }) => ({
       kind: 'refused',
       what: `Node ${nodename}:${nodeport} (group ${groupid}) is registered and not declared: it would get the passwords in pg_dist_authinfo`,
-      next: `Declare it in cluster.workers, or remove it once it holds no shards: SELECT citus_remove_node('${nodename}', ${nodeport}). cluster.acceptUndeclaredNodes: true gives it the passwords`,
+      next: `Declare it in cluster.workers, or remove it once it holds no shards: SELECT citus_remove_node(${quoteLiteral(nodename)}, ${integerLiteral(nodeport)}). cluster.acceptUndeclaredNodes: true gives it the passwords`,
     }));
 }

@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
+import { integerLiteral, quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
@@ -106,7 +106,7 @@ export function diffDatabase(
     changes.push({
       ...base,
       ...wording('set', `the connection limit of database ${name} to ${limit}`),
-      statements: [{ text: `ALTER DATABASE ${name} WITH CONNECTION LIMIT ${limit}` }],
+      statements: [{ text: `ALTER DATABASE ${name} WITH CONNECTION LIMIT ${integerLiteral(limit)}` }],
       starting: `Setting the connection limit of database '${wanted.name}' on ${label} to ${limit}...`,
       failure: `Failed to set the connection limit of database '${wanted.name}'`,
       doneOnRetry: [],

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from '../postgres/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { ExtensionSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
 import type { AvailableExtension, MissingExtension, ObservedExtension } from './extension.ts';
@@ -67,7 +67,7 @@ function unreachable({ name, from, version }: MissingExtension, label: string): 
     kind: 'refused',
     what: `Extension ${name} is at version ${from} and cannot go to ${version}: it has no update path there`,
     node: label,
-    next: `Declare version: ${from}, or a later one; SELECT target FROM pg_extension_update_paths('${name}') WHERE source = '${from}' AND path IS NOT NULL lists them`,
+    next: `Declare version: ${from}, or a later one; SELECT target FROM pg_extension_update_paths(${quoteLiteral(name)}) WHERE source = ${quoteLiteral(from ?? '')} AND path IS NOT NULL lists them`,
   };
 }
 

@@ -1,4 +1,4 @@
-import { quoteLiteral } from '../postgres/quote.ts';
+import { keyword, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, LocaleProvider } from '../spec/types.ts';
 
 /**
@@ -69,6 +69,8 @@ export function undeclaredLocale(wanted: DatabaseSpec, observed: ObservedLocale)
   ];
 }
 
+const PROVIDERS: readonly LocaleProvider[] = ['libc', 'icu', 'builtin'];
+
 /** Options of CREATE DATABASE: what is declared, and what else the database has that it is to be like. */
 export function localeOptions(wanted: DatabaseSpec, like: ObservedLocale | null): readonly string[] {
   const provider = wanted.localeProvider ?? like?.provider ?? undefined;
@@ -77,7 +79,7 @@ export function localeOptions(wanted: DatabaseSpec, like: ObservedLocale | null)
     value === undefined || value === null ? [] : [`${keyword} ${quoteLiteral(value)}`];
   return [
     ...option('ENCODING', wanted.encoding ?? like?.encoding),
-    ...(provider === undefined ? [] : [`LOCALE_PROVIDER ${provider}`]),
+    ...(provider === undefined ? [] : [`LOCALE_PROVIDER ${keyword(provider, PROVIDERS)}`]),
     ...option('LC_COLLATE', wanted.locale ?? like?.collate),
     ...option('LC_CTYPE', wanted.locale ?? like?.ctype),
     ...(provider === 'icu' ? option('ICU_LOCALE', wanted.icuLocale ?? alike?.providerLocale) : []),

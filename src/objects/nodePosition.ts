@@ -1,3 +1,4 @@
+import { integerLiteral, quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import type { Fragment } from './observe.ts';
@@ -127,7 +128,7 @@ export function isFresh(recorded: RecordedPosition | undefined, { system, timeli
 export function recordPositions(positions: ReadonlyMap<number, NodePosition>, coordinator: NodeSpec): Change {
   const rows = [...positions].map(
     ([group, { system, major, timeline, checkpoint }]) =>
-      `(${group}, '${BigInt(system)}', ${major}, ${timeline}, '${checkpoint}'::pg_catalog.pg_lsn)`,
+      `(${group}, ${quoteLiteral(system)}, ${integerLiteral(major)}, ${integerLiteral(timeline)}, ${quoteLiteral(checkpoint)}::pg_catalog.pg_lsn)`,
   );
   return {
     kind: 'change',

@@ -156,12 +156,12 @@ export function versionOf(table: OwnTable): string {
  */
 export function asOurselvesUnchanged(version: OwnTableVersion): string {
   const unchanged = (catalog: string, oid: string, xmin: string) =>
-    `(SELECT c.xmin OPERATOR(pg_catalog.=) '${xmin}'::pg_catalog.xid FROM pg_catalog.${catalog} c
-      WHERE c.oid OPERATOR(pg_catalog.=) '${oid}'::pg_catalog.oid)`;
+    `(SELECT c.xmin OPERATOR(pg_catalog.=) ${quoteLiteral(xmin)}::pg_catalog.xid FROM pg_catalog.${catalog} c
+      WHERE c.oid OPERATOR(pg_catalog.=) ${quoteLiteral(oid)}::pg_catalog.oid)`;
   return `SELECT pg_catalog.set_config('session_authorization', NULL, true),
     pg_catalog.set_config('role', CASE WHEN ${unchanged('pg_namespace', version.schema, version.schema_version)}
       AND ${unchanged('pg_class', version.table, version.table_version)}
-      AND ${columnsVersion(`'${version.table}'::pg_catalog.oid`)} OPERATOR(pg_catalog.=) '${version.columns_version}'
+      AND ${columnsVersion(`${quoteLiteral(version.table)}::pg_catalog.oid`)} OPERATOR(pg_catalog.=) ${quoteLiteral(version.columns_version)}
       THEN 'none' ELSE '' END, true)`;
 }
 

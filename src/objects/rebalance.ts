@@ -66,7 +66,7 @@ export const UNFINISHED_REBALANCE = `SELECT j.job_id::pg_catalog.text AS job FRO
 
 /** citus_rebalance_status() is this for the latest job, which need not be the one that is followed. */
 export function jobStatus(job: string): string {
-  return `SELECT state::pg_catalog.text AS state, details::pg_catalog.text AS details FROM pg_catalog.citus_job_status(${job})`;
+  return `SELECT state::pg_catalog.text AS state, details::pg_catalog.text AS details FROM pg_catalog.citus_job_status(${quoteLiteral(job)})`;
 }
 
 export interface JobStatus {

@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
+import { integerLiteral, quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Statement } from './change.ts';
@@ -112,7 +112,7 @@ export function roleAttributes(role: ObservedRole): readonly string[] {
     flag(role.login, 'LOGIN'),
     flag(role.replication, 'REPLICATION'),
     flag(role.bypassRls, 'BYPASSRLS'),
-    `CONNECTION LIMIT ${role.connectionLimit}`,
+    `CONNECTION LIMIT ${integerLiteral(role.connectionLimit)}`,
   ];
 }
 

@@ -1,3 +1,4 @@
+import { integerLiteral } from '../postgres/quote.ts';
 import { jsonRows, observationScript } from './observe.ts';
 import { UNFINISHED_REBALANCE } from './rebalance.ts';
 import { REFERENCE, SHARD_NAME, TABLE_NAME } from './shardRelations.ts';
@@ -57,7 +58,8 @@ export function readUnplacedShards(observed: string): readonly UnplacedShard[] {
 /** On the coordinator: says again where these shards are. */
 export function placeAgain(shards: readonly { readonly shardid: number; readonly group: number }[]): string {
   const rows = shards.map(
-    ({ shardid, group }) => `(nextval('pg_catalog.pg_dist_placement_placementid_seq'), ${shardid}, 1, 0, ${group})`,
+    ({ shardid, group }) =>
+      `(nextval('pg_catalog.pg_dist_placement_placementid_seq'), ${integerLiteral(shardid)}, 1, 0, ${integerLiteral(group)})`,
   );
   return `INSERT INTO pg_catalog.pg_dist_placement (placementid, shardid, shardstate, shardlength, groupid) VALUES ${rows.join(', ')};`;
 }

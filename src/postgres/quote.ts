@@ -1,3 +1,4 @@
+import { Failure } from '../report/errors.ts';
 /**
  * Quoting for SQL and for libpq's connection strings. Everything that comes from a spec or a catalog goes through
  * here before it becomes part of a statement.
@@ -15,6 +16,29 @@ export function quoteIdentifier(name: string): string {
 export function quoteLiteral(value: string): string {
   const quoted = `'${value.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
   return value.includes('\\') ? ` E${quoted}` : quoted;
+}
+
+/**
+ * A whole number in a statement. What a node answers is of the type that was asked for only if the node is honest: a text in
+ * its place would become part of a statement that another node executes.
+ */
+export function integerLiteral(value: number): string {
+  if (!Number.isSafeInteger(value)) throw answered(value, 'a whole number');
+  return String(value);
+}
+
+/** A word of SQL in a statement, out of those that there are. */
+export function keyword<Word extends string>(value: Word, words: readonly Word[]): Word {
+  if (!words.includes(value)) throw answered(value, words.join(' or '));
+  return value;
+}
+
+function answered(value: unknown, expected: string): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: `A node answered '${String(value).slice(0, 100)}' in the place of ${expected}`,
+    next: 'No server of PostgreSQL does so: find out what answers at the address of each node, and who changed it',
+  });
 }
 
 /** One word of a shell command, for commands that a message advises. */

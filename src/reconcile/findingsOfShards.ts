@@ -1,7 +1,7 @@
 import type { PlacedShard } from '../objects/placedShard.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
 import { placeAgain } from '../objects/unplacedShard.ts';
-import { quoteLiteral } from '../postgres/quote.ts';
+import { integerLiteral, quoteLiteral } from '../postgres/quote.ts';
 import { APPLY, at, type Finding, labelOf } from './finding.ts';
 import { type ShardFaults, uncopiedGroups } from './shardFaults.ts';
 import { inside, label, type Situation } from './situation.ts';
@@ -140,9 +140,10 @@ function copyByHand(situation: Situation, shards: readonly PlacedShard[]): strin
   const nodeid = inside(situation, situation.topology.coordinator).metadata?.nodes.find(
     ({ groupid, noderole }) => groupid === first.group && noderole === 'primary',
   )?.nodeid;
+  const to = nodeid === undefined ? 'NODEID' : integerLiteral(nodeid);
   const empty = shards.map(emptyShard).join(' ');
   const copy = shards
-    .map(({ name }) => `SELECT worker_copy_table_to_node(${quoteLiteral(name)}::regclass, ${nodeid});`)
+    .map(({ name }) => `SELECT worker_copy_table_to_node(${quoteLiteral(name)}::regclass, ${to});`)
     .join(' ');
   const on = (group: number) => at(situation, labelOf(situation, group), first.owner);
   return `While nobody writes to ${first.table}, ${on(first.group)} ${MANUAL} ${empty}\nThen, ${on(source)} ${copy}`;
@@ -155,5 +156,5 @@ function copyByHand(situation: Situation, shards: readonly PlacedShard[]): strin
  */
 function emptyShard({ table, shardid }: PlacedShard): string {
   const relation = quoteLiteral(table);
-  return `SELECT worker_apply_shard_ddl_command(${shardid}, n.nspname, command) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, master_get_table_ddl_events(${relation}) command WHERE c.oid = ${relation}::regclass;`;
+  return `SELECT worker_apply_shard_ddl_command(${integerLiteral(shardid)}, n.nspname, command) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, master_get_table_ddl_events(${relation}) command WHERE c.oid = ${relation}::regclass;`;
 }
