@@ -2,7 +2,7 @@ import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { ObservedAccess, ObservedRelation } from './accessObserved.ts';
 import type { Change } from './change.ts';
-import { accessChange, lacking, PRIVILEGES, privilegesOf } from './privileges.ts';
+import { accessChange, lacking, listed, NO_PROPAGATION, privilegesOf, usersWithAccess } from './privileges.ts';
 import { wording } from './wording.ts';
 
 /** Roles whose new objects the users get rights on: everybody who may make some. */
@@ -58,37 +58,6 @@ export function diffDefaultPrivileges(
     }),
   ];
 }
-
-/** On one node: rights on the schemas that are there. */
-export function diffSchemaAccess(
-  database: DatabaseSpec,
-  observed: ObservedAccess | undefined,
-  node: NodeSpec,
-  citus: boolean,
-): readonly Change[] {
-  const grants = (observed?.schemas ?? []).flatMap((schema) =>
-    database.users.flatMap((user) => {
-      const missing =
-        schema.owner === user.name ? '' : lacking(user, PRIVILEGES[user.access].schema, schema.grants).join(', ');
-      if (missing === '') return [];
-      const text = `GRANT ${missing} ON SCHEMA ${quoteIdentifier(schema.name)} TO ${quoteIdentifier(user.name)}`;
-      return [{ user, schema: schema.name, text }];
-    }),
-  );
-  if (grants.length === 0) return [];
-  const schemas = [...new Set(grants.map(({ schema }) => schema))];
-  return [
-    accessChange({
-      ...{ node, scope: 'database' },
-      ...wording('grant', `rights on ${listed(schemas, 'schema', 'schemas')} to ${usersWithAccess(grants)}`),
-      // Each node is looked at by itself; on a worker Citus would refuse.
-      statements: [...(citus ? [NO_PROPAGATION] : []), ...grants.map(({ text }) => text)],
-      failure: 'Failed to grant rights on schemas',
-    }),
-  ];
-}
-
-const NO_PROPAGATION = 'SET LOCAL citus.enable_ddl_propagation = off';
 
 /** A statement names at most so many relations. */
 const RELATIONS_PER_STATEMENT = 200;
@@ -165,15 +134,6 @@ interface RelationContext {
 
 function relationName({ schema, name }: ObservedRelation): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
-}
-
-function usersWithAccess(items: readonly { readonly user: UserSpec }[]): string {
-  const users = new Set(items.map(({ user }) => user));
-  return [...users].map(({ name, access }) => `${quoteIdentifier(name)} (${access})`).join(', ');
-}
-
-function listed(names: readonly string[], one: string, many: string): string {
-  return names.length > 3 ? `${names.length} ${many}` : `${names.length === 1 ? one : many} ${names.join(', ')}`;
 }
 
 function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {

@@ -1,4 +1,5 @@
 import { quoteLiteral } from '../postgres/quote.ts';
+import { type OfExtensions, ofExtensions } from './extensionSchema.ts';
 import { mayHold } from './held.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { OWN_SCHEMA } from './ownTable.ts';
@@ -22,9 +23,17 @@ export interface ObservedRelation {
   readonly grants: Grants;
 }
 
+export interface ObservedSchemaAccess {
+  readonly name: string;
+  readonly owner: string;
+  readonly grants: Grants;
+  /** null: it has no extension of a superuser, or is somebody else's. Absent: not observed. */
+  readonly ofExtensions?: OfExtensions | null;
+}
+
 /** Who may do what in one database of one node; grants only of roles that were asked for. */
 export interface ObservedAccess {
-  readonly schemas: readonly { readonly name: string; readonly owner: string; readonly grants: Grants }[];
+  readonly schemas: readonly ObservedSchemaAccess[];
   readonly relations: readonly ObservedRelation[];
   /** Rows of pg_default_acl that hold in the whole database; kind is r, S or n. */
   readonly defaults: readonly { readonly role: string; readonly kind: string; readonly grants: Grants }[];
@@ -71,7 +80,8 @@ export function observeAccess(users: readonly string[]): Fragment {
     key: 'access',
     value: `pg_catalog.jsonb_build_object(
       'schemas', ${jsonRows(`
-        SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, ${grantsOf('n.nspacl', users)} AS grants
+        SELECT n.nspname AS name, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, ${grantsOf('n.nspacl', users)} AS grants,
+               ${ofExtensions(granteeIn(users))} AS "ofExtensions"
         FROM pg_catalog.pg_namespace n WHERE ${schemas} ORDER BY n.nspname`)},
       'relations', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
             'grants', ${grantsOf('g.relacl', users)}, 'relations', g.relations)), '[]')
@@ -98,15 +108,16 @@ export function observeTableOwners(): Fragment {
 }
 
 function grantsOf(acl: string, roles: readonly string[] | 'every role'): string {
-  const asked =
-    roles === 'every role'
-      ? ''
-      : `AND pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text = ANY (${textArray(roles)})`;
+  const asked = roles === 'every role' ? '' : granteeIn(roles);
   return `(SELECT coalesce(pg_catalog.jsonb_object_agg(g.grantee, g.privileges), '{}') FROM (
       SELECT pg_catalog.pg_get_userbyid(a.grantee) AS grantee, pg_catalog.jsonb_agg(a.privilege_type) AS privileges
       FROM pg_catalog.aclexplode(${acl}) a
       WHERE a.grantee <> 0 ${asked}
       GROUP BY 1) g)`;
+}
+
+function granteeIn(roles: readonly string[]): string {
+  return `AND pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text = ANY (${textArray(roles)})`;
 }
 
 function notOfExtension(catalog: string, oid: string): string {

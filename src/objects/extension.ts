@@ -4,6 +4,13 @@ import type { ExtensionSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Item } from './change.ts';
 import { note } from './change.ts';
 import { ONLY_AUTHORS_RIGHTS } from './extensionRights.ts';
+import {
+  NEXT_NOT_ALONE,
+  type PlacedExtension,
+  prepareSchema,
+  SEARCH_PATH_PUBLIC,
+  schemaStatements,
+} from './extensionSchema.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
@@ -102,7 +109,7 @@ export function isDue({ version }: ExtensionSpec, existing: ObservedExtension | 
 
 /** The declared extensions, in the order of the spec. */
 export function diffExtensions(
-  wanted: readonly ExtensionSpec[],
+  wanted: readonly PlacedExtension[],
   observed: readonly ObservedExtension[],
   context: ExtensionContext,
 ): readonly Item[] {
@@ -120,6 +127,7 @@ export function diffExtensions(
           ? note(`Extension ${extension.name} comes to ${context.label} through the coordinator (Step 4)`)
           : create(extension, context),
       );
+      if (carried && extension.alone === true) items.push(prepareSchema(extension, context));
     } else if (extension.version !== undefined && isDue(extension, existing)) {
       const carried =
         context.registered &&
@@ -142,18 +150,17 @@ export function diffExtensions(
 /** No control file (undefined_file; feature_not_supported from PostgreSQL 16 on), no such version, or no library. */
 const NOT_INSTALLED = [SQLSTATE.undefinedFile, SQLSTATE.featureNotSupported, SQLSTATE.invalidParameterValue];
 
-function create(extension: ExtensionSpec, context: ExtensionContext): Change {
+function create(extension: PlacedExtension, context: ExtensionContext): Change {
   const { node, label, coordinator, registered } = context;
   const options = [
     extension.schema === undefined ? [] : `SCHEMA ${quoteIdentifier(extension.schema)}`,
     extension.version === undefined ? [] : `VERSION ${quoteLiteral(extension.version)}`,
   ].flat();
   const text = [`CREATE EXTENSION ${quoteIdentifier(extension.name)} WITH`, ...options, 'CASCADE'].join(' ');
-  const schema =
-    extension.schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(extension.schema)}`];
   // Without SCHEMA, and when the control file fixes none, an extension goes into the first schema of search_path
   // (PostgreSQL documentation, CREATE EXTENSION), which our sessions keep empty.
-  const statements = ['SET LOCAL search_path = public', ...schema, text, ...ONLY_AUTHORS_RIGHTS].map((statement) => ({
+  const schema = schemaStatements(extension);
+  const statements = [SEARCH_PATH_PUBLIC, ...schema, text, ...ONLY_AUTHORS_RIGHTS].map((statement) => ({
     text: statement,
   }));
   return {
@@ -170,12 +177,15 @@ function create(extension: ExtensionSpec, context: ExtensionContext): Change {
       ? `- Enabling extension: ${extension.name}`
       : `Enabling extension ${extension.name} on ${label}...`,
     failure: `Failed to create extension ${extension.name}${coordinator ? '' : ' on worker'}`,
-    nextOn: Object.fromEntries(
-      NOT_INSTALLED.map((code) => [
-        code,
-        `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
-      ]),
-    ),
+    nextOn: {
+      ...(extension.alone === true ? NEXT_NOT_ALONE : {}),
+      ...Object.fromEntries(
+        NOT_INSTALLED.map((code) => [
+          code,
+          `Install the packages of ${extension.name} in the image of every node, or take it out of \`extensions\``,
+        ]),
+      ),
+    },
     doneOnRetry: [SQLSTATE.duplicateObject],
     batch: 'extensions',
     secret: false,

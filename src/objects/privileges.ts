@@ -1,3 +1,4 @@
+import { quoteIdentifier } from '../postgres/quote.ts';
 import type { NodeSpec, UserAccess, UserSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
 import type { Wording } from './wording.ts';
@@ -65,4 +66,15 @@ interface Parts extends Wording {
 export function accessChange(parts: Parts): Change {
   const { statements, ...rest } = parts;
   return { kind: 'change', ...rest, statements: statements.map((text) => ({ text })), doneOnRetry: [], secret: false };
+}
+
+export const NO_PROPAGATION = 'SET LOCAL citus.enable_ddl_propagation = off';
+
+export function usersWithAccess(items: readonly { readonly user: UserSpec }[]): string {
+  const users = new Set(items.map(({ user }) => user));
+  return [...users].map(({ name, access }) => `${quoteIdentifier(name)} (${access})`).join(', ');
+}
+
+export function listed(names: readonly string[], one: string, many: string): string {
+  return names.length > 3 ? `${names.length} ${many}` : `${names.length === 1 ? one : many} ${names.join(', ')}`;
 }

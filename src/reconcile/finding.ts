@@ -11,6 +11,7 @@ export interface Finding {
     | 'invalidIndex'
     | 'preparedTransaction'
     | 'leftovers'
+    | 'openExtension'
     | 'setBack';
   /** What the log calls the node. */
   readonly node: string;

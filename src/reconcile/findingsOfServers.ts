@@ -1,6 +1,7 @@
 import { databaseNodes } from '../cluster/topology.ts';
 import { REMOVE_LEFTOVERS } from '../objects/cleanup.ts';
 import { repairIndexes } from '../objects/invalidIndex.ts';
+import type { OpenExtension } from '../objects/openExtension.ts';
 import { settlePrepared } from '../objects/preparedTransaction.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
 import { at, type Finding, labelOf } from './finding.ts';
@@ -31,7 +32,7 @@ export function serverFindings(situation: Situation): readonly Finding[] {
 /** What failed operations left in the database. */
 export function contentFindings(situation: Situation): readonly Finding[] {
   return databaseNodes(situation.topology).flatMap((node) => {
-    const { invalidIndexes, leftovers = [] } = inside(situation, node);
+    const { invalidIndexes, leftovers = [], openExtensions = [] } = inside(situation, node);
     const name = label(situation, node);
     return [
       ...(invalidIndexes === undefined || invalidIndexes.count === 0
@@ -47,8 +48,39 @@ export function contentFindings(situation: Situation): readonly Finding[] {
           next: `Remove ${count === 1 ? 'it' : 'them'}, ${at(situation, name)} ${REMOVE_LEFTOVERS}`,
         }),
       ),
+      ...openExtensions.flatMap((extension) => openExtensionFindings(situation, name, extension)),
     ];
   });
+}
+
+/** Two dangers: what others placed, and that they may. */
+function openExtensionFindings(
+  situation: Situation,
+  node: string,
+  { name, schema, creators, placed }: OpenExtension,
+): readonly Finding[] {
+  const finding = { kind: 'openExtension', node, object: name, effect: 'warn' } as const;
+  const runs = 'what its functions find there runs with the rights of whoever calls them';
+  return [
+    ...(creators.length === 0
+      ? []
+      : [
+          {
+            ...finding,
+            found: `extension ${name} is in schema ${schema}, in which ${creators.join(', ')} may create objects: ${runs}, and its background worker calls them as superuser`,
+            next: `Set pg_partman_bgw.role to the role that owns the partitioned tables (in the chart, patroni.postgresql.parameters), or have the extension in a schema that is the superuser's alone`,
+          },
+        ]),
+    ...(placed.length === 0
+      ? []
+      : [
+          {
+            ...finding,
+            found: `others have made ${placed.slice(0, 3).join(', ')}${placed.length > 3 ? ' and more' : ''} in schema ${schema}, where extension ${name} is: ${runs}`,
+            next: `Read what ${placed.length === 1 ? 'it does' : 'they do'} and drop ${placed.length === 1 ? 'it' : 'them'}, ${at(situation, node)} DROP FUNCTION or DROP OPERATOR`,
+          },
+        ]),
+  ];
 }
 
 function invalidIndexFinding(

@@ -34,6 +34,7 @@ import { observeMembers, observeMemberships } from '../objects/membership.ts';
 import { observeMetadataParts } from '../objects/metadataParts.ts';
 import { askRecordedPositions, observePosition } from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
+import { observeOpenExtensions } from '../objects/openExtension.ts';
 import { observeOpen } from '../objects/openSchemas.ts';
 import { observeOwnTables } from '../objects/ownTableObserved.ts';
 import { observeKnownParameters, observeParameters } from '../objects/parameter.ts';
@@ -123,6 +124,7 @@ export function databaseScript(
     ...observeLedger(coordinator, ledgerRows),
     observeForeignEventTriggers(),
     observeOpen(),
+    observeOpenExtensions(),
     observeCitusOwner(),
     observeDistributedRoles(),
     observeTableOwners(),

@@ -18,6 +18,7 @@ import type { InvalidIndexes } from '../objects/invalidIndex.ts';
 import type { ObservedMembers, ObservedMemberships } from '../objects/membership.ts';
 import type { MetadataDigests } from '../objects/metadataParts.ts';
 import type { ObservedPosition, RecordedPosition } from '../objects/nodePosition.ts';
+import type { OpenExtension } from '../objects/openExtension.ts';
 import type { KnownParameter, ObservedParameters } from '../objects/parameter.ts';
 import type { MissingLibraries } from '../objects/preloadLibraries.ts';
 import type { PreparedTransaction } from '../objects/preparedTransaction.ts';
@@ -98,6 +99,8 @@ export interface DatabaseObservation {
   readonly foreignEventTriggers?: readonly ForeignEventTrigger[];
   /** Somebody else than a superuser may make objects, or has made functions. */
   readonly open?: boolean;
+  /** Absent: not observed. */
+  readonly openExtensions?: readonly OpenExtension[];
   /** Absent, or null: whoever logs in, or no superuser. */
   readonly citusOwner?: CitusOwner | null;
   /** Absent: no users are declared. */

@@ -33,7 +33,7 @@ const extension = anyOf(
       ),
       schema: optional(
         name(names.identifier),
-        'The schema it is created in. Default: the one its author chose, else public.',
+        'The schema it is created in. Default: the one its author chose, else public; of pg_partman partman, where others than the superuser may create objects.',
       ),
     }),
   ],

@@ -1,8 +1,9 @@
-import { diffRelationAccess, diffSchemaAccess } from '../../objects/access.ts';
+import { diffRelationAccess } from '../../objects/access.ts';
 import { readAccess } from '../../objects/accessObserved.ts';
 import type { Change } from '../../objects/change.ts';
 import { onWorkers, type RemoteAnswer } from '../../objects/ownRights.ts';
 import { diffWorkerSchemas } from '../../objects/schema.ts';
+import { diffSchemaAccess } from '../../objects/schemaAccess.ts';
 import { diffMemberships, diffRole, type WantedUser } from '../../objects/user.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, server } from '../situation.ts';
@@ -86,7 +87,7 @@ export function workerRights(
     superuser: rights.user,
   };
   return [
-    ...diffSchemaAccess(database, access, node, false),
+    ...diffSchemaAccess(database, access, node, { citus: false, superuser: undefined }),
     ...diffRelationAccess(database, access, node, context, inside(situation, topology.coordinator).access),
   ];
 }

@@ -2,7 +2,9 @@ import { type Change, type Item, note } from '../../objects/change.ts';
 import { diffCitus, diffColumnar } from '../../objects/citusExtension.ts';
 import { diffCitusUpgrade } from '../../objects/citusUpgrade.ts';
 import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../../objects/extension.ts';
-import type { NodeSpec } from '../../spec/types.ts';
+import { type PlacedExtension, placeExtensions } from '../../objects/extensionSchema.ts';
+import { isShared } from '../../objects/superuserSetting.ts';
+import type { ExtensionSpec, NodeSpec } from '../../spec/types.ts';
 import { inside, isPlain, label, type Situation, server } from '../situation.ts';
 import { line } from '../work.ts';
 import { type DatabaseWork, onCoordinator, onWorkers } from './databaseWork.ts';
@@ -24,7 +26,7 @@ export function workerInsideItems(situation: Situation, worker: NodeSpec): reado
   return [
     ...citusItems(situation, worker),
     ...diffExtensions(
-      versionsLikeCoordinator(situation.database.extensions, context.onCoordinator),
+      placed(situation, versionsLikeCoordinator(situation.database.extensions, context.onCoordinator)),
       observed.extensions,
       context,
     ),
@@ -66,10 +68,16 @@ export function coordinatorExtensionItems(situation: Situation): readonly Item[]
   const wanted = situation.database.extensions;
   if (wanted.length === 0) return [note('No additional extensions specified')];
   return diffExtensions(
-    wanted,
+    placed(situation, wanted),
     inside(situation, coordinator).extensions,
     extensionContext(situation, coordinator, true),
   );
+}
+
+function placed(situation: Situation, wanted: readonly ExtensionSpec[]): readonly PlacedExtension[] {
+  const { database, spec, topology } = situation;
+  const { extensions } = inside(situation, topology.coordinator);
+  return placeExtensions(wanted, extensions, database, isShared(database, spec.cluster.user));
 }
 
 /**

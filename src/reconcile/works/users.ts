@@ -1,8 +1,9 @@
 import { allNodes } from '../../cluster/topology.ts';
-import { diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../../objects/access.ts';
+import { diffDefaultPrivileges, diffRelationAccess } from '../../objects/access.ts';
 import type { Change } from '../../objects/change.ts';
 import { diffDistributedRoles } from '../../objects/distributedRole.ts';
 import { diffRoleCopy } from '../../objects/role.ts';
+import { diffSchemaAccess } from '../../objects/schemaAccess.ts';
 import { diffUser } from '../../objects/user.ts';
 import type { NodeSpec } from '../../spec/types.ts';
 import { inside, isDeclared, isPlain, label, type Situation, server } from '../situation.ts';
@@ -86,7 +87,9 @@ function rightsItems(situation: Situation, node: NodeSpec): readonly Change[] {
 
 /** Steps 6 and 7, for schemas that are there. */
 function schemaAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {
-  return diffSchemaAccess(situation.database, inside(situation, node).access, node, situation.spec.cluster.citus);
+  const { citus, withoutSuperuser, user } = situation.spec.cluster;
+  const context = { citus, superuser: withoutSuperuser ? undefined : user };
+  return diffSchemaAccess(situation.database, inside(situation, node).access, node, context);
 }
 
 function relationAccessItems(situation: Situation, node: NodeSpec): readonly Change[] {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { creators, diffDefaultPrivileges, diffRelationAccess, diffSchemaAccess } from '../../../src/objects/access.ts';
+import { creators, diffDefaultPrivileges, diffRelationAccess } from '../../../src/objects/access.ts';
 import type { ObservedAccess, ObservedRelation } from '../../../src/objects/accessObserved.ts';
 import type { Change } from '../../../src/objects/change.ts';
 import { diffDatabaseAccess } from '../../../src/objects/databaseAccess.ts';
+import { diffSchemaAccess } from '../../../src/objects/schemaAccess.ts';
 import { uncheckedFunctions } from '../../../src/objects/uncheckedFunctions.ts';
 import type { NodeSpec } from '../../../src/spec/types.ts';
 import { database } from '../spec/support.ts';
@@ -144,12 +145,14 @@ test('schemas: not for their owner; on Citus each node by itself', () => {
     },
   ];
   const grants = ['GRANT CREATE ON SCHEMA "s" TO "a"', 'GRANT USAGE ON SCHEMA "s" TO "r"'];
-  expect(sqlOf(diffSchemaAccess(DB, { ...NOTHING, schemas }, node, false))).toEqual(grants);
-  expect(sqlOf(diffSchemaAccess(DB, { ...NOTHING, schemas }, node, true))).toEqual([
+  expect(sqlOf(diffSchemaAccess(DB, { ...NOTHING, schemas }, node, { citus: false, superuser: 'postgres' }))).toEqual(
+    grants,
+  );
+  expect(sqlOf(diffSchemaAccess(DB, { ...NOTHING, schemas }, node, { citus: true, superuser: 'postgres' }))).toEqual([
     'SET LOCAL citus.enable_ddl_propagation = off',
     ...grants,
   ]);
-  expect(diffSchemaAccess(DB, undefined, node, true)).toEqual([]);
+  expect(diffSchemaAccess(DB, undefined, node, { citus: true, superuser: 'postgres' })).toEqual([]);
 });
 
 describe('tables and sequences', () => {
