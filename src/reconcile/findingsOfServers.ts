@@ -60,14 +60,13 @@ function openExtensionFindings(
   { name, schema, creators, placed }: OpenExtension,
 ): readonly Finding[] {
   const finding = { kind: 'openExtension', node, object: name, effect: 'warn' } as const;
-  const runs = 'what its functions find there runs with the rights of whoever calls them';
   return [
     ...(creators.length === 0
       ? []
       : [
           {
             ...finding,
-            found: `extension ${name} is in schema ${schema}, in which ${creators.join(', ')} may create objects: ${runs}, and its background worker calls them as superuser`,
+            found: `extension ${name} is in schema ${schema}, in which ${creators.join(', ')} may create objects: its functions look up names there, and its background worker calls them as superuser`,
             next: `Set pg_partman_bgw.role to the role that owns the partitioned tables (in the chart, patroni.postgresql.parameters), or have the extension in a schema that is the superuser's alone`,
           },
         ]),
@@ -76,7 +75,7 @@ function openExtensionFindings(
       : [
           {
             ...finding,
-            found: `others have made ${placed.slice(0, 3).join(', ')}${placed.length > 3 ? ' and more' : ''} in schema ${schema}, where extension ${name} is: ${runs}`,
+            found: `others have made ${placed.slice(0, 3).join(', ')}${placed.length > 3 ? ' and more' : ''} in schema ${schema}, where the functions of extension ${name} look up names, whoever calls them`,
             next: `Read what ${placed.length === 1 ? 'it does' : 'they do'} and drop ${placed.length === 1 ? 'it' : 'them'}, ${at(situation, node)} DROP FUNCTION or DROP OPERATOR`,
           },
         ]),
