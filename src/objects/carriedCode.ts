@@ -1,6 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Change, Problem } from './change.ts';
 import { HAS_CITUS, jsonRows, observationScript, tableVisibility, textArray } from './observe.ts';
+import { CLOSED_SCHEMAS, hasOpenBody } from './openBody.ts';
 import { OF_SUPERUSER } from './openSchemas.ts';
 
 /**
@@ -57,9 +58,9 @@ const OF_ANY_TYPE = [
  * A function of a superuser that an owner may call with a superuser's rights, for it can do nothing with them. Whoever makes
  * a constraint needs no right to execute what is in it: lo_export() writes a file, ts_rewrite() and query_to_xml() run the
  * query that they are given, to_jsonb() runs the cast of a type, run_command_on_workers() anything. What is IMMUTABLE reads
- * its arguments alone; now() and its like do no more.
+ * its arguments alone, unless its own text leads to others (openBody.ts); now() and its like do no more.
  */
-const HARMLESS = `(f.provolatile = 'i' OR f.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile = 's'
+const HARMLESS = `(f.provolatile = 'i' AND NOT ${hasOpenBody('f.oid')} OR f.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile = 's'
       AND (f.proname = ANY (${textArray(OF_ANY_TYPE)}) OR NOT EXISTS (
         SELECT FROM pg_catalog.unnest(f.proargtypes::pg_catalog.oid[] || f.prorettype) a (type)
         WHERE a.type <> ALL (ARRAY[${PLAIN_TYPES.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ')}]::pg_catalog.oid[]))))`;
@@ -80,7 +81,7 @@ const TABLES = `tables (oid, own) AS (
  * nodes/primnodes.h; pg_node_tree). SQL/JSON constructors call casts to json, and no function by name.
  */
 const FOUND = `
-  WITH RECURSIVE ${TABLES}, evaluated (classid, objid, own, owner, object, expression) AS (
+  WITH RECURSIVE ${TABLES}, ${CLOSED_SCHEMAS}, evaluated (classid, objid, own, owner, object, expression) AS (
     SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, true, c.relowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
         || ' of table ' || k.conrelid::pg_catalog.regclass, k.conbin::pg_catalog.text
       FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = k.conrelid
@@ -195,6 +196,7 @@ export function assertingNothingCarried(change: Change): Change {
 DECLARE
   carried record;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
   ${tableVisibility('off')}
   SELECT * INTO carried FROM (${FOUND}) c LIMIT 1;
   IF FOUND THEN

@@ -170,13 +170,54 @@ const CARRIERS: readonly Carrier[] = [
     object: 'constraint by_operator of domain public.c_operator',
     springs: false,
   },
+  {
+    // Behind a superuser's function: hers fits the call in it better.
+    name: 'overload',
+    plant: [
+      `CREATE FUNCTION public.c_inner(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        $f$ BEGIN PERFORM public.carried('overload'); RETURN $1; END $f$`,
+      'CREATE TABLE c_overload (a int CONSTRAINT by_wrapper CHECK (public.c_outer(a) IS NOT NULL))',
+      "SELECT create_reference_table('c_overload')",
+      'INSERT INTO c_overload VALUES (1)',
+    ],
+    object: 'constraint by_wrapper of table public.c_overload',
+  },
+  {
+    name: 'through',
+    plant: ['CREATE DOMAIN c_through AS int CONSTRAINT by_another CHECK (public.c_atomic(VALUE) > 0)'],
+    object: 'constraint by_another of domain public.c_through',
+    springs: false,
+  },
+  {
+    name: 'any type',
+    plant: ['CREATE DOMAIN c_any AS int CONSTRAINT of_any_type CHECK (public.c_any(VALUE) > $$$$)'],
+    object: 'constraint of_any_type of domain public.c_any',
+    springs: false,
+  },
+  {
+    name: 'path',
+    plant: ['CREATE DOMAIN c_path AS int CONSTRAINT by_path CHECK (public.c_path(VALUE) > 0)'],
+    object: 'constraint by_path of domain public.c_path',
+    springs: false,
+  },
+];
+
+/** IMMUTABLE, and a superuser's, as PostGIS and others write them: what their text names is looked up when they run. */
+const OF_SUPERUSER = [
+  "CREATE FUNCTION public.c_inner(int, numeric) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+  "CREATE FUNCTION public.c_outer(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT public.c_inner($1, 0)'",
+  'CREATE FUNCTION public.c_atomic(int) RETURNS int IMMUTABLE LANGUAGE sql BEGIN ATOMIC SELECT public.c_outer($1); END',
+  "CREATE FUNCTION public.c_any(anyelement) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1::text'",
+  `CREATE FUNCTION public.c_path(int) RETURNS int IMMUTABLE SET search_path = public LANGUAGE sql AS 'SELECT "c_inner"($1, 0)'`,
+  "CREATE FUNCTION public.c_fine(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1) || pg_catalog.upper($1)'",
 ];
 
 /** What PostgreSQL's functions and operators on its plain types do keeps nobody. */
 const HARMLESS = [
   `CREATE TABLE c_harmless (id int PRIMARY KEY, at timestamptz CONSTRAINT harmless_1 CHECK (at < now() + interval '1 day'
       AND at::date <= current_date AND to_char(at, 'YYYY') <> ''),
-    word text CONSTRAINT harmless_2 CHECK (word ~ '^[a-z]+$' AND length(word) < 9 AND word IN ('a', 'b')),
+    word text CONSTRAINT harmless_4 CHECK (public.c_fine(word) <> '')
+      CONSTRAINT harmless_2 CHECK (word ~ '^[a-z]+$' AND length(word) < 9 AND word IN ('a', 'b')),
     CONSTRAINT harmless_3 CHECK ((at, word) < (now(), 'z') AND num_nonnulls(at, word) = 2 AND greatest(word, 'a') <> '' AND nullif(word, '') <> 'q' AND pg_column_size(word) < 65536))`,
   "SELECT create_reference_table('c_harmless')",
 ];
@@ -207,6 +248,7 @@ const ON_SHARDS: readonly Carrier[] = [
 async function planted(database: string, carriers: readonly Carrier[] = CARRIERS): Promise<Scene> {
   const made = await laboratory.scene(database, { groups: [0, 1], more: { workerGroups: [1] } });
   for (const sql of CARRIED) await made.asClient(sql);
+  for (const sql of OF_SUPERUSER) await made.provoke(0, sql);
   for (const sql of [...carriers.flatMap(({ plant }) => plant), ...HARMLESS]) await made.asClient(sql);
   await made.asClient('CREATE TABLE c_plain (a int)');
   await made.asClient("SELECT create_reference_table('c_plain')");
