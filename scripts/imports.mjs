@@ -36,7 +36,14 @@ const ALLOWED = {
   secrets: ['spec', 'postgres/tls', 'postgres/credentials', 'report'],
   // Deciding: pure, and knows nothing of connections.
   initSql: ['objects', 'spec', 'postgres/quote', 'report/errors'],
-  objects: ['spec', 'postgres/quote', 'postgres/scram', 'postgres/sqlstates', 'report/errors'],
+  objects: [
+    'spec',
+    'postgres/citusSettings',
+    'postgres/quote',
+    'postgres/scram',
+    'postgres/sqlstates',
+    'report/errors',
+  ],
   localCluster: ['spec/schemaFile', 'concurrency', 'report'],
   // Transport: knows nothing of Citus, of declared databases, or of the log.
   postgres: ['concurrency', 'report/errors'],

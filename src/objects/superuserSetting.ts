@@ -1,3 +1,4 @@
+import { CITUS_AS_IT_COMES } from '../postgres/citusSettings.ts';
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
@@ -12,9 +13,10 @@ const THIS_DATABASE = '(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datna
  * What ALTER DATABASE … SET of an owner must not decide for sessions of the superuser. Citus sends its internal calls
  * between nodes by their names alone (worker_apply_shard_ddl_command(102044, …)), from its daemon too: a function of
  * the same name with closer argument types in `public`, or a search_path that names another schema first, would run as
- * superuser. A setting of a role in a database wins over one of the database (PostgreSQL documentation, ALTER ROLE).
+ * superuser. A setting of a role in a database wins over one of the database (PostgreSQL documentation, ALTER ROLE). The
+ * moves of a rebalance are such sessions, too.
  */
-const SETTINGS = Object.entries({ search_path: 'pg_catalog', role: 'none' });
+const SETTINGS = Object.entries({ search_path: 'pg_catalog', role: 'none', ...CITUS_AS_IT_COMES });
 
 /**
  * Citus' daemon, and some of what Citus does between nodes, work as the owner of the extension (Citus: maintenanced.c,
@@ -79,7 +81,7 @@ export function diffSuperuserSettings(
   const missing = SETTINGS.filter(([name, value]) => observed[name] !== value);
   if (missing.length === 0) return [];
   const place = `${quoteIdentifier(superuser)} IN DATABASE ${quoteIdentifier(database.name)}`;
-  const what = `${missing.map(([name, value]) => `${name} to ${value}`).join(' and ')} for role ${place.replace('IN DATABASE', 'in database')}`;
+  const what = `${words(missing)} for role ${place.replace('IN DATABASE', 'in database')}`;
   return [
     {
       kind: 'change',
@@ -96,6 +98,11 @@ export function diffSuperuserSettings(
       secret: false,
     },
   ];
+}
+
+function words(settings: typeof SETTINGS): string {
+  const own = settings.filter(([name]) => !name.startsWith('citus.')).map(([name, value]) => `${name} to ${value}`);
+  return [...own, ...(own.length < settings.length ? ["Citus' parameters to its own values"] : [])].join(', ');
 }
 
 /** Citus names its daemons so in pg_stat_activity (Citus: utils/maintenanced.c, CitusMaintenanceDaemonMain). */

@@ -1,3 +1,5 @@
+import { CITUS_AS_IT_COMES } from './citusSettings.ts';
+
 /**
  * Settings that a session starts with. They travel in the startup message and so cost no round trip, and they win over
  * ALTER ROLE SET and ALTER DATABASE SET (PostgreSQL documentation, "Setting Parameters"). Only settings that any user
@@ -15,15 +17,11 @@ const KEEPALIVES = {
 /** Whoever owns the database may name a library that is not there, and nobody would get in any more. */
 const NO_LIBRARIES = { local_preload_libraries: '' } as const;
 
-/** With other values what is made is unknown on workers, takes a number that is taken, or cannot be looked at any more. */
+/** With other values what is made is unknown on workers, or cannot be looked at any more. */
 const REACHES_EVERY_NODE = {
   'citus.enable_metadata_sync': 'on',
   'citus.enable_ddl_propagation': 'on',
   'citus.hide_citus_dependent_objects': 'off',
-  'citus.next_shard_id': '0',
-  'citus.next_placement_id': '0',
-  'citus.next_operation_id': '0',
-  'citus.next_cleanup_record_id': '0',
   exit_on_error: 'off',
 } as const;
 
@@ -59,6 +57,8 @@ const PINNED = {
   intervalstyle: 'postgres',
   timezone: 'UTC',
   ...REACHES_EVERY_NODE,
+  ...CITUS_AS_IT_COMES,
+  'citus.node_connection_timeout': '30000',
   'citus.propagate_set_commands': 'none',
   'citus.enable_schema_based_sharding': 'off',
   'citus.use_citus_managed_tables': 'off',
@@ -71,9 +71,13 @@ const PINNED = {
   'citus.multi_task_query_log_level': 'off',
 } as const;
 
-/** The session of initSQL has the user's settings on purpose, save for those with which the ledger cannot be written. */
+/**
+ * The session of initSQL has the user's settings on purpose, save for those with which the ledger cannot be written or no
+ * statement ends.
+ */
 const FOR_LEDGER = {
   ...REACHES_EVERY_NODE,
+  ...CITUS_AS_IT_COMES,
   default_transaction_read_only: 'off',
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',

@@ -2,11 +2,10 @@
  * An address that the nodes use among themselves, and that leads to a standby since the workers were registered: the
  * program's own connections and every catalog look as they should, and only the proof from node to node can tell.
  */
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { afterAll, expect } from 'vitest';
+import { type Address, startAddress } from '../support/address.ts';
 import { nodeOf, query } from '../support/cluster.ts';
 import { clusterFixture, clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
@@ -45,40 +44,6 @@ test.beforeAll(async ({ cluster }) => {
 afterAll(async () => {
   address?.stop();
 });
-
-interface Address {
-  readonly port: number;
-  leadTo(port: number): void;
-  stop(): void;
-}
-
-async function startAddress(first: number): Promise<Address> {
-  let target = first;
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((client) => {
-    const upstream = net.connect(target, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => (socket === client ? upstream : client).destroy());
-    }
-    client.pipe(upstream).pipe(client);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const listening = server.address();
-  if (listening === null || typeof listening === 'string') throw new Error('The server has no port');
-  return {
-    port: listening.port,
-    leadTo(port) {
-      target = port;
-    },
-    stop() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
 
 test('nobody says "ready" while a worker cannot be written to from the other nodes', async ({
   cluster,

@@ -49,6 +49,9 @@ skip_advisory_lock_permission_checks sort_returning subquery_pushdown`
   .filter((name) => name !== '')
   .map((name) => `citus.${name}`);
 
+/** The greatest of all that are hidden (Citus 13.2: shared_library_init.c). */
+const INT_MAX = 2 ** 31 - 1;
+
 /** Left out on purpose; each stands here with its reason. */
 export const EXCLUDED: ReadonlyMap<string, string> = new Map([
   [
@@ -74,7 +77,7 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   'citus.hide_shards_from_app_name_prefixes': ['*'],
   'citus.local_hostname': ['nowhere.invalid'],
   'citus.metadata_sync_mode': ['nontransactional'],
-  'citus.node_connection_timeout': ['10', '60000'],
+  'citus.node_connection_timeout': ['10', '60000', '3600000'],
   'citus.replication_model': ['statement', 'streaming'],
   'citus.show_shards_for_app_name_prefixes': ['*'],
   'citus.superuser': ['app'],
@@ -121,7 +124,7 @@ export async function settingsOf(client: pg.Client): Promise<readonly Setting[]>
       const setting = found[0]?.setting ?? null;
       if (setting === null) return [];
       const vartype = /^(?:on|off)$/.test(setting) ? 'bool' : /^\d/.test(setting) ? 'integer' : 'string';
-      return [{ name, vartype, setting, min: '1', max: null, options: null }];
+      return [{ name, vartype, setting, min: '1', max: String(INT_MAX), options: null }];
     }),
   );
   return [...rows, ...hidden.flat()]
@@ -138,7 +141,7 @@ function someOf(options: readonly string[]): readonly string[] {
   return [options.at(-1), options[0], options[Math.floor(options.length / 2)]].filter((option) => option !== undefined);
 }
 
-/** The other of a boolean, each other of an enumeration, the least number and the one next to the present one. */
+/** The other of a boolean, each other of an enumeration, the least number, the one next to the present one, the greatest. */
 function valuesOf({ name, vartype, setting, min, max, options }: SettingsRow): readonly string[] {
   const chosen = CHOSEN[name.toLowerCase()];
   if (chosen !== undefined) return chosen;
@@ -149,7 +152,8 @@ function valuesOf({ name, vartype, setting, min, max, options }: SettingsRow): r
   const step = vartype === 'integer' ? 1 : 0.25;
   const present = Number.parseFloat(setting);
   const next = String(max !== null && present + step > Number(max) ? present - step : present + step);
-  return [...new Set(min === null ? [next] : [min, next])];
+  const greatest = name.startsWith('citus.') ? max : null;
+  return [...new Set([min, next, greatest].filter((value) => value !== null))];
 }
 
 /** As ALTER DATABASE and ALTER ROLE take it. */

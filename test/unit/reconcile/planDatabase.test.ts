@@ -34,12 +34,12 @@ describe('an absent database', () => {
         + c: record that this program creates database "skymap" (citus_databases.managed_database)
         + w1: create role "app" as on the coordinator
         + w1: create database "skymap" owned by "app"
-        ~ w1: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
+        ~ w1: set search_path to pg_catalog, role to none, Citus' parameters to its own values for role "postgres" in database "skymap"
         + w1: create extension citus
         + w1: create extension postgis
         + w1: create extension pg_partman 4.7.2
         + w2: create database "skymap" owned by "app"
-        ~ w2: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
+        ~ w2: set search_path to pg_catalog, role to none, Citus' parameters to its own values for role "postgres" in database "skymap"
         + w2: create extension citus
         + w2: create extension postgis
         + w2: create extension pg_partman 4.7.2
@@ -47,7 +47,7 @@ describe('an absent database', () => {
       Step 2: Create database 'skymap' on the coordinator
         + c: create database "skymap" owned by "app"
         ~ c: record the OID of database "skymap" (citus_databases.managed_database)
-        ~ c: set search_path to pg_catalog and role to none for role "postgres" in database "skymap"
+        ~ c: set search_path to pg_catalog, role to none, Citus' parameters to its own values for role "postgres" in database "skymap"
 
       Step 3: Enable the Citus extension on the coordinator
         + c: create extension citus

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CITUS_AS_IT_COMES } from '../../../src/postgres/citusSettings.ts';
 import { CLUSTER_ORDER } from '../../../src/reconcile/order.ts';
 import { authenticationNotes } from '../../../src/reconcile/works/authentication.ts';
 import { coordinatorDatabaseItems, intentItems, workerServerItems } from '../../../src/reconcile/works/databases.ts';
@@ -38,6 +39,8 @@ test('the titles and numbers of the steps', () => {
   ]);
 });
 
+const PINNED = { search_path: 'pg_catalog', role: 'none', ...CITUS_AS_IT_COMES };
+
 describe('a worker', () => {
   test('gets the role before the database that it owns', () => {
     const given = situation({
@@ -52,7 +55,11 @@ describe('a worker', () => {
         "Creating database 'skymap' on w1...",
         'Database created successfully on w1!',
       ],
-      ['set search_path to pg_catalog and role to none for role "postgres" in database "skymap"', undefined, undefined],
+      [
+        `set search_path to pg_catalog, role to none, Citus' parameters to its own values for role "postgres" in database "skymap"`,
+        undefined,
+        undefined,
+      ],
     ]);
   });
 
@@ -65,11 +72,14 @@ describe('a worker', () => {
     expect(first?.statements.map(({ text }) => text)).toEqual([
       'ALTER ROLE "postgres" IN DATABASE "skymap" SET search_path TO \'pg_catalog\'',
       'ALTER ROLE "postgres" IN DATABASE "skymap" SET role TO \'none\'',
+      ...Object.entries(CITUS_AS_IT_COMES).map(
+        ([name, value]) => `ALTER ROLE "postgres" IN DATABASE "skymap" SET ${name} TO '${value}'`,
+      ),
       expect.stringContaining('pg_terminate_backend'),
     ]);
     const set = readySituation({
       database: '{ name: skymap, owner: app }',
-      servers: { 1: { userParameters: { postgres: { search_path: 'pg_catalog', role: 'none' } } } },
+      servers: { 1: { userParameters: { postgres: PINNED } } },
     });
     expect(
       workerServerItems(set, W1).filter((item) => item.kind === 'change' && item.summary.startsWith('set')),
