@@ -5,6 +5,8 @@ import { Failure } from '../report/errors.ts';
 /** Where a pod finds its service account (Kubernetes documentation, "Accessing the Kubernetes API from a Pod"). */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const DEADLINE_MS = 10_000;
+/** Some thousand pods, each with its managed fields. Whoever may make Events decides how many there are. */
+const LARGEST_REPLY_MB = 32;
 
 /** Kubernetes' API as the pod's own service account may use it. */
 export interface Kubernetes {
@@ -71,13 +73,27 @@ function send(server: Server, method: string, path: string, body: unknown): Prom
     outgoing.once('error', reject);
     outgoing.once('response', (incoming) => {
       const chunks: Buffer[] = [];
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      let size = 0;
+      incoming.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > LARGEST_REPLY_MB * 1024 * 1024) incoming.destroy(tooLarge(method, path));
+        else chunks.push(chunk);
+      });
       incoming.once('error', reject);
       incoming.once('end', () =>
         resolve({ status: incoming.statusCode ?? 0, body: parsed(Buffer.concat(chunks).toString('utf8')) }),
       );
     });
     outgoing.end(text);
+  });
+}
+
+function tooLarge(method: string, path: string): Failure {
+  return new Failure({
+    kind: 'failed',
+    what: 'The answer of Kubernetes is larger than this program reads',
+    cause: `${method} ${path}: more than ${LARGEST_REPLY_MB} MB`,
+    next: 'Look at what there is so much of in the namespace (kubectl get), remove it, and run again',
   });
 }
 

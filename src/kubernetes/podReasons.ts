@@ -1,6 +1,7 @@
-import { itemsOf, type Kubernetes, textAt, valueAt } from './client.ts';
+import { itemsOf, type Kubernetes, type Reply, textAt, valueAt } from './client.ts';
 
 const LONGEST = 300;
+const NOTHING: Reply = { status: 0, body: undefined };
 
 /** Where the API has the pods that Patroni runs in. */
 export function podsPath({ namespace }: Kubernetes): string {
@@ -16,7 +17,8 @@ export async function podReasons(kubernetes: Kubernetes, hosts: readonly string[
   const { namespace } = kubernetes;
   const [pods, events] = await Promise.all([
     kubernetes.call('GET', podsPath(kubernetes)),
-    kubernetes.call('GET', `/api/v1/namespaces/${namespace}/events?fieldSelector=type%3DWarning`),
+    // Events are an extra, and there may be any number of them.
+    kubernetes.call('GET', `/api/v1/namespaces/${namespace}/events?fieldSelector=type%3DWarning`).catch(() => NOTHING),
   ]);
   if (pods.status !== 200) return [];
   const warnings = newestWarnings(events.status === 200 ? itemsOf(events.body) : []);

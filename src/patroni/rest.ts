@@ -15,6 +15,8 @@ export interface RestAddress {
 
 export interface RestAccess {
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
+  /** Hides the credentials, in each form in which they are sent. */
+  readonly redact: (text: string) => string;
   readonly tls: TlsSettings;
   readonly signal: AbortSignal;
 }
@@ -59,7 +61,7 @@ export async function callPatroni(address: RestAddress, access: RestAccess, requ
 
 function send(address: RestAddress, access: RestAccess, request: RestRequest, limit: AbortSignal): Promise<Reply> {
   const { method, path, body } = request;
-  const { tls } = access;
+  const { tls, redact } = access;
   // Patroni asks nobody who reads for a password (patroni/api.py, check_access), and whom to read from a reply may say (group.ts).
   const credentials = method === 'GET' ? undefined : access.credentials;
   const text = body === undefined ? undefined : JSON.stringify(body);
@@ -90,7 +92,12 @@ function send(address: RestAddress, access: RestAccess, request: RestRequest, li
         else chunks.push(chunk);
       });
       incoming.once('error', reject);
-      incoming.once('end', () => resolve({ status: incoming.statusCode ?? 0, body: parse(Buffer.concat(chunks)) }));
+      incoming.once('end', () => {
+        const answered = Buffer.concat(chunks).toString('utf8');
+        // A proxy may repeat the request. Messages have the first 300 characters, and half a secret would not be recognised there.
+        const body = parse(credentials === undefined ? answered : redact(answered));
+        resolve({ status: incoming.statusCode ?? 0, body });
+      });
     });
     outgoing.end(text);
   });
@@ -106,13 +113,17 @@ function tlsOptions(tls: TlsSettings) {
   };
 }
 
-function basic({ username, password }: { readonly username: string; readonly password: string }): string {
-  return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
+function basic(credentials: NonNullable<RestAccess['credentials']>): string {
+  return `Basic ${basicCredentials(credentials)}`;
+}
+
+/** RFC 7617, section 2. */
+export function basicCredentials({ username, password }: NonNullable<RestAccess['credentials']>): string {
+  return Buffer.from(`${username}:${password}`, 'utf8').toString('base64');
 }
 
 /** Patroni answers errors in HTML or in plain text. */
-function parse(bytes: Buffer): unknown {
-  const text = bytes.toString('utf8');
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -4,7 +4,7 @@ import { loadTls } from '../postgres/tls.ts';
 import { Failure } from '../report/errors.ts';
 import { readPasswordFile } from '../secrets/credentials.ts';
 import type { PatroniSpec } from '../spec/types.ts';
-import type { RestAccess } from './rest.ts';
+import { basicCredentials, type RestAccess } from './rest.ts';
 import type { SqlAccess } from './serverSettings.ts';
 
 /** What everything that asks or changes a group needs. */
@@ -33,9 +33,10 @@ export async function openTools({ spec, access, signal }: Context): Promise<Tool
           username: patroni.credentials.username,
           password: await readPasswordFile(patroni.credentials.passwordFile, access.redactor),
         };
+  if (credentials !== undefined) access.redactor.add(basicCredentials(credentials));
   return {
     patroni,
-    rest: { credentials, tls: await loadTls(patroni.tls), signal },
+    rest: { credentials, redact: access.redactor.redact, tls: await loadTls(patroni.tls), signal },
     sql: { access, signal },
     signal,
     pause: (milliseconds) => pause(milliseconds, signal),

@@ -81,7 +81,7 @@ async function copyInto(
   for (const secret of secrets) {
     const found = await readSecret(there, secret.name);
     if (found !== undefined && found['host'] !== host) throw ofAnotherCluster(secret.name, namespace, found['host']);
-    await put(there, secret, found);
+    await put({ ...there, hide: making.hide }, secret, found);
   }
 }
 
@@ -169,19 +169,27 @@ async function readSecret({ kubernetes, hide }: Making, name: string): Promise<S
   const decoded = Object.fromEntries(
     entries.map(([key, value]) => [key, Buffer.from(String(value), 'base64').toString()]),
   );
-  for (const key of Object.keys(decoded).filter((key) => /password|\.key$/i.test(key))) hide(decoded[key] ?? '');
+  for (const key of Object.keys(decoded).filter((each) => HIDDEN.test(each))) hide(decoded[key] ?? '');
   return decoded;
 }
 
+/** Keys of what has to stay out of messages. */
+const HIDDEN = /password|\.key$/i;
+
 async function put(making: Making, secret: WantedSecret, found: SecretData | undefined): Promise<void> {
-  const { kubernetes, log, secrets } = making;
+  const { kubernetes, log, secrets, hide } = making;
   const { name, type, annotations } = secret;
+  for (const [key, value] of Object.entries(secret.data)) {
+    // An answer may repeat what it was sent, in which they are so (Kubernetes documentation, "Secrets").
+    if (HIDDEN.test(key)) for (const form of [value, base64(value)]) hide(form);
+    else if (key === 'uri') hide(base64(value));
+  }
   const differing = Object.entries(secret.data).filter(([key, value]) => found?.[key] !== value);
   if (found !== undefined && differing.length === 0) {
     log.line(`Secret ${name}: stays as it is`);
     return;
   }
-  const data = Object.fromEntries(differing.map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  const data = Object.fromEntries(differing.map(([key, value]) => [key, base64(value)]));
   const keys = differing.map(([key]) => key).join(', ');
   if (found === undefined) {
     const metadata = { name, labels: secrets.labels, annotations };
@@ -195,6 +203,10 @@ async function put(making: Making, secret: WantedSecret, found: SecretData | und
   const reply = await kubernetes.call('PATCH', secretPath(kubernetes, name), { metadata: { annotations }, data });
   if (reply.status !== 200) throw refusedByKubernetes(`change the Secret ${name}`, reply);
   log.line(`Secret ${name}: changed ${keys}`);
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }
 
 function secretPath(kubernetes: Kubernetes, name: string): string {

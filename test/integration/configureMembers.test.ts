@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -128,6 +128,34 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
       expect(first.code).toBe(0);
     } finally {
       stranger.close();
+    }
+  });
+
+  test('keeps the password out of the log where what is between repeats the request, also where that is cut', async () => {
+    const [member] = lab.groups[0]?.members ?? [];
+    if (member === undefined) throw new Error('no member');
+    let repeat = (headers: IncomingHttpHeaders) => `authorization: ${headers.authorization} ${lab.restPassword}`;
+    const relay = createServer(async ({ method, url, headers }, outgoing) => {
+      if (method !== 'GET') outgoing.writeHead(500).end(repeat(headers));
+      else outgoing.end(await (await fetch(`http://127.0.0.1:${member.restPort}${url}`)).text());
+    }).listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    const address = relay.address();
+    const restPort = typeof address === 'object' && address !== null ? address.port : 0;
+    const groups = [{ group: 0, members: [{ ...withoutName(member), restPort }] }];
+    const basic = Buffer.from(`${REST_USER}:${lab.restPassword}`).toString('base64');
+    const fails = async () => {
+      const { code, out } = await configure({ parameters: { work_mem: '6MB' }, groups });
+      expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining('Basic [redacted]') });
+      for (const secret of [basic, lab.restPassword]) expect(out).not.toContain(secret.slice(0, 6));
+    };
+    try {
+      await fails();
+      const before = 'x'.repeat(297 - 'Basic '.length - 12);
+      repeat = ({ authorization }) => `${before}${authorization}${'y'.repeat(300)}`;
+      await fails();
+    } finally {
+      relay.close();
     }
   });
 
