@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { Failure } from '../report/errors.ts';
+import type { AnswerMeter } from './answerMeter.ts';
 import type { Statement } from './connectOptions.ts';
 import { NoAnswer } from './limit.ts';
 import { sendWithoutRows } from './queryWithoutRows.ts';
@@ -24,6 +26,7 @@ export interface SessionParts
   extends Pick<Session, 'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'inRecovery'>,
     LimitParts {
   readonly client: pg.Client;
+  readonly answers: AnswerMeter;
   /** A statement that has to come before all others; it shares the first message where that is possible. */
   readonly prelude: string | undefined;
   readonly sendCancel: () => Promise<void>;
@@ -134,6 +137,7 @@ class ClientSession implements Session {
       const report = reportSteps(this, this.#parts.onStatement);
       this.#settled.forget();
       this.#settled = settledBy(this.#parts.client);
+      this.#parts.answers.begin('nothing');
       const ahead = new AheadQuery({
         groups: report === undefined ? groups : report.seen(groups),
         onAnswer: (answered) => {
@@ -160,7 +164,8 @@ class ClientSession implements Session {
   #send(message: ExtendedQuery | string, dropsRows = false): Promise<pg.QueryResult> {
     this.#settled.forget();
     this.#settled = settledBy(this.#parts.client);
-    const { client } = this.#parts;
+    const { client, answers } = this.#parts;
+    answers.begin(dropsRows ? 'nothing' : 'all');
     if (typeof message !== 'string') return this.#reported(message.text, client.query(message));
     return this.#reported(message, dropsRows ? sendWithoutRows(client, message) : client.query(message));
   }
@@ -174,6 +179,7 @@ class ClientSession implements Session {
     const { client } = this.#parts;
     this.#settled.forget();
     this.#settled = settledBy(client, messages.length);
+    this.#parts.answers.begin('nothing');
     const { stream } = client.connection;
     let failed = false;
     stream.cork();
@@ -183,6 +189,9 @@ class ClientSession implements Session {
       } catch (error) {
         failed = true;
         throw error;
+      } finally {
+        // Behind an error each of the others has one of its own.
+        this.#parts.answers.begin('nothing');
       }
       if (!failed) onDone(index);
     });
@@ -259,7 +268,9 @@ class ClientSession implements Session {
     requests.catch(() => undefined);
   }
 
-  #connectionLost(cause: unknown): ConnectionLost {
+  /** A Failure says more: this program has cut the connection, and would again. */
+  #connectionLost(cause: unknown): ConnectionLost | Failure {
+    if (cause instanceof Failure) return cause;
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
     return new ConnectionLost(`The connection to ${placeOf(this.node)} was lost${reason}`, { cause });
   }

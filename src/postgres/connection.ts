@@ -153,6 +153,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
   return createSession({
     client,
     tcp: stream.tcp,
+    answers: login.answers,
     ...target,
     backendPid: login.backendPid,
     serverMajor: login.serverMajor,

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { Failure } from '../report/errors.ts';
+import { AnswerMeter, AnswerTooLarge } from './answerMeter.ts';
 import type { ConnectOptions, ConnectTarget } from './connectOptions.ts';
 import type { Credentials } from './credentials.ts';
 import { type Exchange, newExchange, objection, proofFailure, unproven } from './proof.ts';
@@ -11,8 +12,8 @@ import { placeOf, type Stream } from './stream.ts';
 /** What the server says while it lets us in. */
 export interface Login {
   authenticated: boolean;
-  /** The server waits for a first statement. */
-  ready: boolean;
+  /** How much it says, then and later. */
+  readonly answers: AnswerMeter;
   readonly exchange: Exchange;
   backendPid: number;
   secretKey: number;
@@ -24,7 +25,7 @@ export interface Login {
 export function newLogin(): Login {
   return {
     authenticated: false,
-    ready: false,
+    answers: new AnswerMeter(),
     exchange: newExchange(),
     backendPid: 0,
     secretKey: 0,
@@ -71,21 +72,20 @@ export function clientConfig(
 
 /**
  * pg connects every stream that it is given; this one is connected already and just says so. What comes from it is
- * watched on its way to pg, whose parser throws at a message shorter than its own length says, and keeps whatever it has
- * of one that never ends.
+ * watched on its way to pg, whose parser throws at a message that is malformed, and keeps whatever it has of one that never
+ * ends.
  */
-function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
+function handOver(socket: Socket, node: ServerAddress, { answers }: Login): Socket {
   const listen = socket.on.bind(socket);
-  let bytes = 0;
   const watched = (event: string, listener: (chunk: Buffer) => void) => {
     if (event !== 'data') return listen(event, listener);
     return listen('data', (chunk: Buffer) => {
-      bytes += chunk.length;
       try {
-        if (!login.ready && bytes > LONGEST_LOGIN_BYTES) throw new Error(`${bytes} bytes, and no end`);
+        answers.take(chunk);
         listener(chunk);
       } catch (error) {
-        socket.destroy(noPostgres(node, error));
+        const tooLarge = error instanceof AnswerTooLarge && answers.kept !== 'login';
+        socket.destroy(tooLarge ? answerTooLarge(node, error) : noPostgres(node, error));
       }
     });
   };
@@ -101,8 +101,20 @@ function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
   return socket;
 }
 
-/** What a server asks for, why it lets nobody in, and the settings it reports take a few kilobytes at most. */
-const LONGEST_LOGIN_BYTES = 64 * 1024;
+function answerTooLarge(node: ServerAddress, error: AnswerTooLarge): Failure {
+  return new Failure(
+    {
+      kind: 'failed',
+      what: 'The server answers with more than this program reads',
+      node: placeOf(node),
+      cause: error.message,
+      next:
+        'Look at what answers at that address and at what is between (plan says it without changing anything). A row of ' +
+        'initSQL that is so large has to be made smaller',
+    },
+    { cause: error },
+  );
+}
 
 function noPostgres(node: ServerAddress, error: unknown): Failure {
   return new Failure(
@@ -156,7 +168,7 @@ export function followLogin(
     if (doubt !== undefined) stream.socket.destroy(proofFailure(doubt, node));
   });
   connection.once('readyForQuery', () => {
-    login.ready = true;
+    login.answers.begin('all');
   });
   connection.on('authenticationCleartextPassword', () => {
     exchange.asked = 'clear text';

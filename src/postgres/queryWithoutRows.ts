@@ -1,11 +1,15 @@
 import pg from 'pg';
 
 /**
- * A message whose rows nobody reads: they are dropped as they come in, however many there are. To pg it is one query; the
- * client calls this method for each row (pg, lib/client.js).
+ * A message whose rows and results nobody reads: they are dropped as they come in, however many there are. To pg it is one
+ * query; the client calls these methods for each (pg, lib/client.js).
  */
 class QueryWithoutRows extends pg.Query {
+  handleRowDescription(): void {}
+
   handleDataRow(): void {}
+
+  handleCommandComplete(): void {}
 }
 
 export function sendWithoutRows(client: pg.Client, text: string): Promise<pg.QueryResult> {

@@ -115,7 +115,9 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     const ask = async (max_connections: number): Promise<Ended> => {
       const takeOut = lab.list({ name: 'citusdemo-0-9', role: 'replica', state: 'streaming', api_url, lag: 0 });
       try {
-        return await configure({ parameters: { work_mem: '7MB', max_connections }, restart: 'whenNeeded' });
+        // Patroni's loop and its grace take 4 s.
+        const patience = { restart: 'whenNeeded', timeoutSeconds: 8 };
+        return await configure({ parameters: { work_mem: '7MB', max_connections }, ...patience });
       } finally {
         takeOut();
       }
