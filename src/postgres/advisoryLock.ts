@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { poll } from '../concurrency/poll.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { Session } from './connection.ts';
-import { describeHolder, type HolderRow, holderOf, type LockHolder, type LockKey } from './lockHolder.ts';
+import { describeHolder, type HolderRow, holderOf, type LockHolder, type LockKey, SAME_KEY } from './lockHolder.ts';
 import { findElsewhere, heldElsewhere, type LocksElsewhere, waitForOthers } from './locksElsewhere.ts';
-import { quoteIdentifier } from './quote.ts';
+import { rollBackPrepared } from './preparedHolder.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { placeOf } from './stream.ts';
 
 export { describeHolder, endedLine, type LockHolder, type LockKey } from './lockHolder.ts';
@@ -110,7 +111,8 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
         return undefined;
       }
       if (tried.taken) return true;
-      const ended = await endOthers(session, lock);
+      const prepared = await rollBackPrepared(session, lock);
+      const ended = [...(await endOthers(session, lock)), ...prepared.ended];
       for (const other of ended) options.onEnded?.(other);
       endedOthers = ended.length > 0;
       if (endedOthers) {
@@ -121,8 +123,9 @@ async function acquire(session: Session, lock: LockKey, options: LockOptions): P
       }
       heldUpSince = undefined;
       const previous = holder;
-      holder = await findHolder(session, lock);
-      if (holder !== undefined && holder.pid !== previous?.pid) options.onWait?.(holder);
+      holder = prepared.left ?? (await findHolder(session, lock));
+      if (holder !== undefined && (holder.pid !== previous?.pid || holder.gid !== previous.gid))
+        options.onWait?.(holder);
       return undefined;
     },
     {
@@ -148,10 +151,6 @@ async function tryLock(session: Session, lock: LockKey, elsewhere: LocksElsewher
   return result?.rows[0] ?? { taken: false, elsewhere: false };
 }
 
-/** A bigint key shows in pg_locks as two halves, with objsubid 1 (PostgreSQL documentation, "pg_locks"). */
-const SAME_KEY = `l.locktype = 'advisory' AND l.objsubid = 1
-    AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 const SAME_LOCK = `${SAME_KEY} AND l.granted`;
 
 /**
@@ -233,8 +232,10 @@ function heldByOther(session: Session, lock: LockKey, holder: LockHolder | undef
     database: session.database,
     cause: holder === undefined ? undefined : describeHolder(holder),
     next:
-      'Let the other run end, then run again. If it is dead, end its session: ' +
-      `SELECT pg_terminate_backend(${holder?.pid ?? 'pid'}) in database ${session.database} of that node`,
+      holder?.gid === undefined
+        ? 'Let the other run end, then run again. If it is dead, end its session: ' +
+          `SELECT pg_terminate_backend(${holder?.pid ?? 'pid'}) in database ${session.database} of that node`
+        : `No run prepares its lock. As superuser, or as ${holder.role}, in database ${session.database} of that node: ROLLBACK PREPARED ${quoteLiteral(holder.gid)}; then run again`,
   });
 }
 

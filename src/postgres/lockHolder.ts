@@ -1,3 +1,5 @@
+import { quoteLiteral } from './quote.ts';
+
 /**
  * What two runs take turns at. Advisory locks belong to the database of the session (PostgreSQL documentation,
  * "Advisory Locks"), so everybody has to take them in the coordinator's maintenance database.
@@ -9,8 +11,15 @@ export interface LockKey {
   readonly subject: string;
 }
 
+/** A bigint key shows in pg_locks as two halves, with objsubid 1 (PostgreSQL documentation, "pg_locks"). Parameter: the key. */
+export const SAME_KEY = `l.locktype = 'advisory' AND l.objsubid = 1
+    AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
 export interface LockHolder {
   readonly pid: number;
+  /** A prepared transaction, which has no session. */
+  readonly gid?: string;
   readonly role: string;
   readonly applicationName: string;
   /** undefined: over a local socket. */
@@ -39,6 +48,9 @@ export function holderOf(row: HolderRow): LockHolder {
 
 /** `held by citus-databases apply skymap (process 4711, from 10.0.0.7, since 2026-01-01T00:00:00.000Z)` */
 export function describeHolder(holder: LockHolder): string {
+  if (holder.gid !== undefined) {
+    return `held by prepared transaction ${quoteLiteral(holder.gid)} of ${holder.role} (since ${holder.since?.toISOString()})`;
+  }
   const name = holder.applicationName === '' ? 'a session without a name' : holder.applicationName;
   const session = `process ${holder.pid}`;
   // PostgreSQL shows neither of others to who is no superuser.
@@ -48,5 +60,8 @@ export function describeHolder(holder: LockHolder): string {
 }
 
 export function endedLine(holder: LockHolder): string {
+  if (holder.gid !== undefined) {
+    return `Rolled back a prepared transaction that held up this run and is not a superuser's: lock ${describeHolder(holder)}`;
+  }
   return `Ended a session that held up this run and is not a superuser's: lock ${describeHolder(holder)}`;
 }

@@ -46,6 +46,36 @@ test.for([
   await Promise.all(waits);
 });
 
+test('a prepared transaction that holds the lock, and has no session to be ended', async ({ laboratory, mallory }) => {
+  const client = await mallory('postgres');
+  const hold = async (gid: string) => {
+    await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${databaseLock('shop').key})`);
+    await client.query(`PREPARE TRANSACTION '${gid}'`);
+  };
+  await hold("it''s hers");
+  const { code, stdout, stderr } = await scene.run(['apply'], { comment: 'prepared' });
+  expect({ code, text: stdout + stderr }).toEqual({
+    code: 0,
+    text: expect.stringMatching(/Rolled back a prepared transaction .*'it''s hers' of mallory.*[\s\S]*is ready!/),
+  });
+  await client.end();
+  // A superuser's is named, and how to end it.
+  await query(
+    laboratory.cluster,
+    0,
+    'postgres',
+    `BEGIN; SELECT pg_advisory_xact_lock(${databaseLock('shop').key}); PREPARE TRANSACTION 'of a superuser'`,
+  );
+  const waiting = await scene.run(['apply'], { comment: 'prepared again', maxAttempts: 1, retryDelaySeconds: 1 });
+  expect({ code: waiting.code, text: waiting.stdout + waiting.stderr }).toEqual({
+    code: 1,
+    text: expect.stringMatching(
+      /held by prepared transaction 'of a superuser'[\s\S]*ROLLBACK PREPARED 'of a superuser'/,
+    ),
+  });
+  await query(laboratory.cluster, 0, 'postgres', "ROLLBACK PREPARED 'of a superuser'");
+});
+
 test('the lock where a run without superuser would take it: not a moment is lost', async ({ mallory }) => {
   const client = await mallory('shop');
   await client.query(`SELECT pg_advisory_lock(${databaseLock('shop').key})`);
