@@ -64,9 +64,12 @@ export function startRebalance(options: RebalanceOptions, drainOnly: boolean): s
 export const UNFINISHED_REBALANCE = `SELECT j.job_id::pg_catalog.text AS job FROM pg_catalog.pg_dist_background_job j
   WHERE j.job_type = 'rebalance' AND j.state IN (${UNFINISHED}) ORDER BY j.job_id DESC LIMIT 1`;
 
-/** citus_rebalance_status() is this for the latest job, which need not be the one that is followed. */
+/**
+ * citus_rebalance_status() is this for the latest job, which need not be the one that is followed. There is a type of the
+ * function's name, to which a literal without a type would be cast.
+ */
 export function jobStatus(job: string): string {
-  return `SELECT state::pg_catalog.text AS state, details::pg_catalog.text AS details FROM pg_catalog.citus_job_status(${quoteLiteral(job)})`;
+  return `SELECT state::pg_catalog.text AS state, details::pg_catalog.text AS details FROM pg_catalog.citus_job_status(${quoteLiteral(job)}::pg_catalog.int8)`;
 }
 
 export interface JobStatus {

@@ -155,7 +155,7 @@ describe.skipIf(real === undefined)('scale out', () => {
     const job = String((await query(cluster, 0, 'followed', start))[0]?.['job']);
     const run = applied(database, [1, 2]);
     const following =
-      "SELECT count(*)::int FROM pg_stat_activity WHERE query LIKE '%citus_job_status(' || $1 || ')%' AND pid <> pg_backend_pid()";
+      "SELECT count(*)::int FROM pg_stat_activity WHERE query LIKE '%citus_job_status(''' || $1 || '''::%' AND pid <> pg_backend_pid()";
     while ((await query(cluster, 0, 'postgres', following, [job]))[0]?.['count'] === 0) await sleep(100);
     await writer.query('COMMIT');
     await writer.end();
