@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, ExporterSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
 import type { ObservedMemberships } from './membership.ts';
-import { type Fragment, jsonRows } from './observe.ts';
+import { type Fragment, jsonRows, SETTING_NAME, SETTING_VALUE } from './observe.ts';
 import type { ObservedRole } from './role.ts';
 import { diffUser, userProblems, type WantedUser, wantedUser } from './user.ts';
 import { wording } from './wording.ts';
@@ -33,11 +33,11 @@ export interface ObservedExporter {
 export function observeExporter({ name }: ExporterSpec): Fragment {
   const role = quoteLiteral(name);
   const searchPaths = jsonRows(`
-    SELECT d.datname AS database, pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS value
+    SELECT d.datname AS database, ${SETTING_VALUE} AS value
     FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
          pg_catalog.unnest(s.setconfig) entry
     WHERE pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ${role}
-      AND pg_catalog.split_part(entry, '=', 1) = 'search_path'`);
+      AND ${SETTING_NAME} = 'search_path'`);
   const grantee = `coalesce((SELECT rolname FROM pg_catalog.pg_roles WHERE rolname::pg_catalog.text = ${role}), 'public')`;
   return {
     key: 'exporter',

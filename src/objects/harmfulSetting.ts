@@ -1,7 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
-import { type Fragment, jsonRows, NO_ROWS, textArray } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
 import { lookUp, parameterName } from './parameter.ts';
 import { LIBRARIES, MISSING } from './preloadLibraries.ts';
 import { isHealed } from './setting.ts';
@@ -84,7 +84,7 @@ const HARMFUL: ReadonlyMap<string, Harm> = new Map<string, Harm>([
 ]);
 
 export function observeHarmfulSettings(database: string, users: readonly string[]): Fragment {
-  const harmful = `pg_catalog.lower(pg_catalog.split_part(entry, '=', 1)) = ANY (${textArray([...HARMFUL.keys(), ...LIBRARIES.keys()])})`;
+  const harmful = `pg_catalog.lower(${SETTING_NAME}) = ANY (${textArray([...HARMFUL.keys(), ...LIBRARIES.keys()])})`;
   return {
     key: 'harmfulSettings',
     when: `EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) entry WHERE ${harmful})`,
@@ -92,7 +92,7 @@ export function observeHarmfulSettings(database: string, users: readonly string[
     value: jsonRows(`
       SELECT found.*, ${MISSING} AS missing FROM (
       SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END AS role, s.setdatabase <> 0 AS "inDatabase",
-             pg_catalog.split_part(entry, '=', 1) AS name, pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS value
+             ${SETTING_NAME} AS name, ${SETTING_VALUE} AS value
       FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
       WHERE (s.setdatabase = 0 OR d.datname::pg_catalog.text = ${quoteLiteral(database)})

@@ -82,6 +82,17 @@ export function textArray(values: readonly string[]): string {
   return `ARRAY[${values.map(quoteLiteral).join(', ')}]::pg_catalog.text[]`;
 }
 
+/** Of an `entry` in pg_db_role_setting, which is `name=value`. */
+export const SETTING_NAME = "pg_catalog.split_part(entry, '=', 1)";
+
+/** Far more than anybody sets on purpose, and far less than every role may set for itself. */
+const LONGEST_VALUE = 8_192;
+
+/** What is longer is cut: it equals nothing that is declared, and still shows what it does. */
+export const SETTING_VALUE = `(SELECT CASE WHEN pg_catalog.length(given) > ${LONGEST_VALUE}
+    THEN pg_catalog."left"(pg_catalog.btrim(given), ${LONGEST_VALUE}) ELSE given END
+  FROM (SELECT pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS given) AS whole)`;
+
 /** What {@link jsonRows} gives where there are none. */
 export const NO_ROWS = "'[]'::pg_catalog.jsonb";
 

@@ -70,7 +70,7 @@ export interface RemoteAnswer extends NodeRights {
   readonly databaseGrants: ObservedDatabaseGrants | null;
   readonly parameters: ObservedParameters;
   readonly userParameters: ObservedUserParameters;
-  readonly comment: string | null;
+  readonly comment: boolean | null;
   readonly extensions: readonly ObservedExtension[];
   readonly schemas: readonly ObservedSchema[];
   /** Absent: no users are declared. */
@@ -158,8 +158,8 @@ function remoteQuestion(database: DatabaseSpec, roles: readonly string[], parame
     observeMemberships(users),
     observeDatabase(database.name),
     observeDatabaseGrants(database.name),
-    observeParameters(database.name),
-    observeUserParameters(database.name, users),
+    observeParameters(database),
+    observeUserParameters(database),
     { key: databaseComment.key, value: databaseComment.observe(database) ?? 'NULL' },
     observeExtensions(),
     observeSchemas(database.schemas.map((schema) => schema.name)),

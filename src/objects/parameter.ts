@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, jsonRows, NO_ROWS, textArray } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
 /** A row of pg_settings for one of the wanted parameters. */
@@ -12,17 +12,26 @@ export interface KnownParameter {
   readonly context: string;
 }
 
-/** `name=value` pairs of pg_db_role_setting for the database and all roles, as an object. */
+/** What pg_db_role_setting has of the settings that are compared, by name. */
 export type ObservedParameters = Readonly<Record<string, string>>;
 
-export function observeParameters(database: string): Fragment {
+/** How names are looked up: by the database, and in the sessions of the superuser. */
+const ALWAYS_ASKED: readonly string[] = ['role', 'search_path'];
+
+/** A condition on `entry`. Every role may set what it likes for itself, thousands of names of its own among it. */
+export function isCompared({ parameters, users }: DatabaseSpec): string {
+  const declared = [parameters, ...users.map((user) => user.parameters)].flatMap((each) => Object.keys(each));
+  const names = new Set([...ALWAYS_ASKED, ...declared].map((name) => name.toLowerCase()));
+  return `pg_catalog.lower(${SETTING_NAME}) = ANY (${textArray([...names])})`;
+}
+
+export function observeParameters(database: DatabaseSpec): Fragment {
   return {
     key: 'parameters',
-    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(
-        pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)), '{}')
+    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${SETTING_VALUE}), '{}')
       FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
-      WHERE s.setrole = 0 AND d.datname::pg_catalog.text = ${quoteLiteral(database)})`,
+      WHERE s.setrole = 0 AND d.datname::pg_catalog.text = ${quoteLiteral(database.name)} AND ${isCompared(database)})`,
   };
 }
 
@@ -70,7 +79,6 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
     if (isServerWide(name)) return [];
     const stored = lookUp(observed, name);
     if (isSet(name, stored, value)) return [];
-    const shown = value.length > 60 ? `${value.slice(0, 57)}...` : value;
     return [
       {
         kind: 'change',
@@ -78,7 +86,7 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
         scope: 'server',
         ...wording(
           'set',
-          `parameter ${name} of database ${quoteIdentifier(wanted.name)} to ${quoteLiteral(shown).trim()}`,
+          `parameter ${name} of database ${quoteIdentifier(wanted.name)} to ${quoteLiteral(shortened(value)).trim()}`,
         ),
         statements: [
           {
@@ -94,6 +102,11 @@ export function diffParameters(wanted: DatabaseSpec, observed: ObservedParameter
       },
     ];
   });
+}
+
+/** A value as a message shows it. */
+export function shortened(value: string): string {
+  return value.length > 60 ? `${value.slice(0, 57)}...` : value;
 }
 
 /** pg_settings does not show it, yet ALTER DATABASE and ALTER ROLE take it (PostgreSQL: guc_tables.c, GUC_NO_SHOW_ALL). */

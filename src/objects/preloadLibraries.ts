@@ -10,6 +10,9 @@ export const LIBRARIES: ReadonlyMap<string, string> = new Map([
   ['local_preload_libraries', '/plugins/'],
 ]);
 
+/** A file has at most 255 bytes in its name, the ending among them; of a longer one pg_stat_file() fails, with the name in its error. */
+const LONGEST_NAME = 240;
+
 /**
  * SQL condition on the columns `name` and `value` of `found`: one of the libraries has no file. SET x TO '' stores one
  * empty name (PostgreSQL: flatten_set_variable_args()). Names with a path are not judged, nor those that are looked for
@@ -22,10 +25,10 @@ export const MISSING = `coalesce(pg_catalog.current_setting('dynamic_library_pat
                .map(([name, folder]) => `WHEN '${name}' THEN '${folder}'`)
                .join(' ')} END AS folder FROM pg_catalog.pg_config WHERE name = 'PKGLIBDIR') place
         WHERE pg_catalog.btrim(item) <> '' AND library.name !~ '/' AND place.folder IS NOT NULL
-          AND (library.name = ''
-            OR pg_catalog.pg_stat_file(place.folder || library.name || '.so', true) IS NULL
+          AND CASE WHEN library.name = '' OR pg_catalog.octet_length(library.name) > ${LONGEST_NAME} THEN true
+            ELSE pg_catalog.pg_stat_file(place.folder || library.name || '.so', true) IS NULL
               AND pg_catalog.pg_stat_file(place.folder || library.name || '.dylib', true) IS NULL
-              AND pg_catalog.pg_stat_file(place.folder || library.name, true) IS NULL)), false)`;
+              AND pg_catalog.pg_stat_file(place.folder || library.name, true) IS NULL END), false)`;
 
 /** Of the declared lists of libraries, those with one that this server lacks. */
 export interface MissingLibraries {

@@ -1,8 +1,8 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
-import { type Fragment, jsonRows, textArray } from './observe.ts';
-import { parameterName, parameterValueSql } from './parameter.ts';
+import { type Fragment, jsonRows, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
+import { parameterName, parameterValueSql, shortened } from './parameter.ts';
 import { wording } from './wording.ts';
 
 /** A setting of the database, of a role, or of a role in the database (pg_db_role_setting). */
@@ -34,12 +34,12 @@ export function observeSettings(database: string, users: readonly string[]): Fra
     key: 'decisiveSettings',
     value: jsonRows(`
       SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END AS role, s.setdatabase <> 0 AS "inDatabase",
-             pg_catalog.split_part(entry, '=', 1) AS name, pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS value
+             ${SETTING_NAME} AS name, ${SETTING_VALUE} AS value
       FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
       WHERE (s.setdatabase = 0 OR d.datname::pg_catalog.text = ${quoteLiteral(database)})
         AND (s.setrole = 0 OR pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)}))
-        AND pg_catalog.split_part(entry, '=', 1) = ANY (${textArray(DECISIVE)})
+        AND ${SETTING_NAME} = ANY (${textArray(DECISIVE)})
       ORDER BY 1, 2, 3`),
   };
 }
@@ -70,9 +70,12 @@ export function diffSettings(
       ...(wanted === undefined
         ? wording(
             'reset',
-            `${setting.name} of ${of.words}, which is ${setting.value} here and not set on the coordinator`,
+            `${setting.name} of ${of.words}, which is ${shortened(setting.value)} here and not set on the coordinator`,
           )
-        : wording('set', `${setting.name} of ${of.words} to ${quoteLiteral(wanted).trim()}, as on the coordinator`)),
+        : wording(
+            'set',
+            `${setting.name} of ${of.words} to ${quoteLiteral(shortened(wanted)).trim()}, as on the coordinator`,
+          )),
       statements: [{ text: `ALTER ${of.sql} ${action}` }],
       failure: `Failed to set ${setting.name} of ${of.words}`,
     };

@@ -2,7 +2,7 @@ import { CITUS_AS_IT_COMES } from '../postgres/citusSettings.ts';
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
-import { type Fragment, PIN_SEARCH_PATH, textArray } from './observe.ts';
+import { type Fragment, PIN_SEARCH_PATH, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
 import { IS_OPEN } from './openSchemas.ts';
 import type { ObservedParameters } from './parameter.ts';
 import { wording } from './wording.ts';
@@ -36,10 +36,10 @@ export function observeCitusOwner(): Fragment {
       WHERE e.extname = 'citus' AND pg_catalog.pg_get_userbyid(e.extowner) <> session_user)`,
     otherwise: 'NULL',
     value: `(SELECT pg_catalog.jsonb_build_object('name', o.rolname, 'settings', (
-        SELECT coalesce(pg_catalog.jsonb_object_agg(
-          pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)), '{}')
+        SELECT coalesce(pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${SETTING_VALUE}), '{}')
         FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) entry
-        WHERE s.setrole = o.oid AND s.setdatabase = ${THIS_DATABASE}))
+        WHERE s.setrole = o.oid AND s.setdatabase = ${THIS_DATABASE}
+          AND ${SETTING_NAME} = ANY (${textArray(SETTINGS.map(([name]) => name))})))
       FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_roles o ON o.oid = e.extowner
       WHERE e.extname = 'citus' AND o.rolsuper AND o.rolname <> session_user)`,
   };

@@ -1,8 +1,9 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, textArray } from './observe.ts';
+import { type Fragment, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
 import {
+  isCompared,
   isServerWide,
   isSet,
   type KnownParameter,
@@ -17,15 +18,16 @@ import { wording } from './wording.ts';
 /** Settings of roles in one database (pg_db_role_setting), by role: of the users, and of the superuser who asks. */
 export type ObservedUserParameters = Readonly<Record<string, ObservedParameters>>;
 
-export function observeUserParameters(database: string, users: readonly string[]): Fragment {
+export function observeUserParameters(database: DatabaseSpec): Fragment {
+  const users = database.users.map((user) => user.name);
   return {
     key: 'userParameters',
     value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(found.role, found.settings), '{}') FROM (
-      SELECT pg_catalog.pg_get_userbyid(s.setrole) AS role, pg_catalog.jsonb_object_agg(
-        pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)) AS settings
+      SELECT pg_catalog.pg_get_userbyid(s.setrole) AS role,
+             pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${SETTING_VALUE}) AS settings
       FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
-      WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)}
+      WHERE d.datname::pg_catalog.text = ${quoteLiteral(database.name)} AND ${isCompared(database)}
         AND pg_catalog.pg_get_userbyid(s.setrole)::pg_catalog.text = ANY (${textArray(users)} || current_user::pg_catalog.text)
       GROUP BY 1) found)`,
   };

@@ -75,7 +75,7 @@ export function serverScript(
     observeMembers([...roles, ...monitors]),
     ...(exporter === undefined ? [] : [observeExporter(exporter)]),
     observeDatabaseGrants(database.name),
-    observeUserParameters(database.name, users),
+    observeUserParameters(database),
     observeSettings(database.name, users),
     observeHarmfulSettings(database.name, users),
     ...observeMissingLibraries(database),
@@ -84,7 +84,7 @@ export function serverScript(
     observeTemplateDaemon(templateOf(database)),
     ...observeUnknownOptions(database),
     observeCollationVersions([database.name, templateOf(database)]),
-    observeParameters(database.name),
+    observeParameters(database),
     observeKnownParameters([database, ...database.users].flatMap(({ parameters }) => Object.keys(parameters))),
     ...(coordinator
       ? observeOwnTables([
@@ -138,9 +138,12 @@ export function availabilityScript(wanted: readonly MissingExtension[]): string 
   return observationScript([observeAvailableExtensions(wanted)]);
 }
 
-export function parametersScript({ name, users }: DatabaseSpec): string {
-  const names = users.map((user) => user.name);
-  return observationScript([observeParameters(name), observeUserParameters(name, names), observeDatabaseGrants(name)]);
+export function parametersScript(database: DatabaseSpec): string {
+  return observationScript([
+    observeParameters(database),
+    observeUserParameters(database),
+    observeDatabaseGrants(database.name),
+  ]);
 }
 
 export function shardDetailsScript(): string {
