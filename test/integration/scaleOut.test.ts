@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
+import { CITUS_AS_IT_COMES } from '../../src/postgres/citusSettings.ts';
 import { firstValue, list } from '../support/catalog.ts';
 import { connect, query } from '../support/cluster.ts';
 import { clusterTest } from '../support/fixtures.ts';
@@ -197,8 +198,8 @@ describe.skipIf(real === undefined)('scale out', () => {
         await query(cluster, group, 'postgres', `ALTER ROLE postgres IN DATABASE chosen ${action}`);
       }
     };
-    await ofSuperuser('SET search_path = pg_catalog');
-    await ofSuperuser('SET role = none');
+    const pinned = { search_path: 'pg_catalog', role: 'none', ...CITUS_AS_IT_COMES };
+    for (const [name, value] of Object.entries(pinned)) await ofSuperuser(`SET ${name} = ${value}`);
     const { code, log } = await run(['rebalance', 'chosen'], database, [1, 2]);
     expect({ code, log }).toEqual({
       code: 3,
