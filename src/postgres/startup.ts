@@ -67,6 +67,8 @@ const PINNED = {
   'citus.create_object_propagation': 'immediate',
   'citus.override_table_visibility': 'on',
   'citus.enable_manual_changes_to_shards': 'off',
+  // With it, Citus copies tables of others behind whatever drops a constraint (guardInitSql.ts).
+  'citus.enable_local_reference_table_foreign_keys': 'off',
   'citus.enable_local_execution': 'on',
   'citus.multi_task_query_log_level': 'off',
 } as const;

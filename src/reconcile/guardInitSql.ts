@@ -102,11 +102,17 @@ interface Asking {
   readonly why: string;
 }
 
+/**
+ * With it, Citus makes local tables again of tables that nothing connects to a reference table any more, whoever owns them, behind
+ * any statement that drops a constraint (Citus: utility_hook.c, ShouldUndistributeCitusLocalTables()). That copies their rows.
+ */
+const UNDOES_NOTHING = 'SET citus.enable_local_reference_table_foreign_keys = off';
+
 /** From now on, names are looked up in schemas of superusers alone. */
 async function checked(run: Run, { session, log, ask, why }: Asking): Promise<Guard> {
   const grammar = await loadGrammar();
   const path = (await ask<{ readonly path: string }>(closedPath(await schemasOf(session))))?.path ?? "''";
-  await session.script(`SET search_path = ${path}`);
+  await session.script(`SET search_path = ${path}; ${UNDOES_NOTHING}`);
   log.line(`${why}: search_path is ${path === "''" ? 'empty' : path}`, 1);
 
   async function whatFor({ sql }: SqlPart, besides: readonly string[] = []): Promise<string | undefined> {
