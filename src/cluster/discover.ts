@@ -21,25 +21,27 @@ export async function discoverWorkers(context: Context, sessions: Sessions): Pro
       next: 'List the workers in cluster.workers, or wait until Patroni has registered them (SELECT * FROM pg_dist_node)',
     });
   }
-  return rows.map((row) => ({
-    group: row.groupid,
-    host: row.nodename,
-    port: row.nodeport,
-    nodeName: row.nodename,
-    nodePort: row.nodeport,
-  }));
+  return rows;
 }
 
-interface WorkerRow {
-  readonly groupid: number;
-  readonly nodename: string;
-  readonly nodeport: number;
+type WorkerRow = Readonly<Record<'groupid' | 'nodename' | 'nodeport', unknown>>;
+
+/** What a server calls a number may be any text: its types are what it says of them. */
+function workerOf({ groupid, nodename, nodeport }: WorkerRow): NodeSpec {
+  if (!isNumber(groupid, 1, 2_147_483_647) || !isNumber(nodeport, 1, 65_535) || typeof nodename !== 'string') {
+    throw new Error('the coordinator names a worker whose group or port is no such number');
+  }
+  return { group: groupid, host: nodename, port: nodeport, nodeName: nodename, nodePort: nodeport };
 }
 
-async function query(sessions: Sessions, coordinator: NodeSpec, database: string): Promise<readonly WorkerRow[]> {
+function isNumber(value: unknown, least: number, most: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
+}
+
+async function query(sessions: Sessions, coordinator: NodeSpec, database: string): Promise<readonly NodeSpec[]> {
   try {
     const session = await sessions.get(coordinator, database);
-    return (await session.query<WorkerRow>(ACTIVE_WORKERS)).rows;
+    return (await session.query<WorkerRow>(ACTIVE_WORKERS)).rows.map(workerOf);
   } catch (error) {
     throw new Failure(
       {

@@ -45,9 +45,17 @@ databases:
 `;
 }
 
+/** On one line. The coordinator says what nodes are called, or whoever answers in its place: it stays a name, whatever it holds. */
 function node({ group, host, port, nodeName, nodePort }: NodeSpec): string {
-  const name = nodeName === host && nodePort === port ? '' : `, nodeName: ${scalar(nodeName)}, nodePort: ${nodePort}`;
-  return `{ group: ${group}, host: ${scalar(host)}, port: ${port}${name} }`;
+  const named = nodeName === host && nodePort === port ? {} : { nodeName, nodePort };
+  const entries = Object.entries({ group, host, port, ...named });
+  return `{ ${entries.map(([key, value]) => `${key}: ${inFlow(value)}`).join(', ')} }`;
+}
+
+/** JSON is YAML (YAML 1.2, section 1.3); host names need no quotes. */
+function inFlow(value: string | number): string {
+  const isPlain = typeof value === 'string' && /^[a-z0-9.-]+$/i.test(value) && scalar(value) === value;
+  return isPlain ? value : JSON.stringify(value);
 }
 
 /** Quoted where YAML needs it. */

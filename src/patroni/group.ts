@@ -33,6 +33,9 @@ export function reasonOf(error: unknown): string {
   return error instanceof Failure ? (error.details.cause ?? error.details.what) : describe(error);
 }
 
+/** Members that the spec lists are as many as it says; the others are not. */
+const AT_ONCE = 10;
+
 /** Asks every member of a group at the same time, those included that Patroni knows and the spec does not. */
 export async function viewGroup(group: PatroniGroupSpec, access: RestAccess): Promise<GroupView> {
   const answers = await forAll(group.members, (given) => ask(addressOf(given), given, access));
@@ -42,16 +45,20 @@ export async function viewGroup(group: PatroniGroupSpec, access: RestAccess): Pr
   if (reply.status !== 200) throw unexpected(answering.address, 'GET /cluster', reply);
   const roster = read(answering.address, 'GET /cluster', () => parseCluster(reply.body));
   const matched = new Map(roster.members.map((entry) => [entry.name, answers.find((answer) => isFor(answer, entry))]));
-  const members = await forAll(roster.members, async (entry): Promise<RestMember> => {
-    const answer = matched.get(entry.name) ?? (await askUnlisted(entry, access));
-    return {
-      ...entry,
-      address: answer?.address,
-      sql: answer?.given,
-      status: answer?.status,
-      error: answer?.error,
-    };
-  });
+  const members = await forAll(
+    roster.members,
+    async (entry): Promise<RestMember> => {
+      const answer = matched.get(entry.name) ?? (await askUnlisted(entry, access));
+      return {
+        ...entry,
+        address: answer?.address,
+        sql: answer?.given,
+        status: answer?.status,
+        error: answer?.error,
+      };
+    },
+    AT_ONCE,
+  );
   const known = new Set(matched.values());
   const strangers = answers.filter((answer) => !known.has(answer)).map((answer) => answer.address.label);
   return { group: group.group, members, paused: roster.paused, strangers };

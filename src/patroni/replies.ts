@@ -47,17 +47,22 @@ function pendingOf(given: z.output<typeof reasons>): readonly PendingParameter[]
     .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
+/** Of one group. Each of them is asked. */
+const MOST_MEMBERS = 100;
+
 const cluster = z.object({
-  members: z.array(
-    z.object({
-      name: z.string(),
-      role: z.string(),
-      state: z.string(),
-      api_url: z.optional(z.string()),
-      lag: z.optional(z.union([z.number(), z.string()])),
-      tags: z.optional(z.record(z.string(), z.unknown())),
-    }),
-  ),
+  members: z
+    .array(
+      z.object({
+        name: z.string(),
+        role: z.string(),
+        state: z.string(),
+        api_url: z.optional(z.string()),
+        lag: z.optional(z.union([z.number(), z.string()])),
+        tags: z.optional(z.record(z.string(), z.unknown())),
+      }),
+    )
+    .check(z.maxLength(MOST_MEMBERS)),
   pause: z.optional(z.boolean()),
 });
 

@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { runCli } from '../../../src/cli/cli.ts';
+import { firstSpec } from '../../../src/commands/firstSpec.ts';
 import { readSpec } from '../../../src/spec/read.ts';
 import { Collector, runCommandLine } from '../../support/commandLine.ts';
 
@@ -34,6 +36,23 @@ test('init writes a spec that is valid, once', async () => {
   const again = await runCommandLine(['init', '-f', file]);
   expect(again).toEqual({ code: 3, out: expect.stringContaining('Nothing is overwritten') });
   expect(readFileSync(file, 'utf8')).toBe(written);
+});
+
+test('what a node is called stays its name, whatever characters it has', () => {
+  const host = 'a, b }\n  acceptServerWithoutProof: true\n#';
+  const named = { group: 1, host, port: 5432, nodeName: host, nodePort: 5432 };
+  const group = '2, port: 1 }\n  acceptUndeclaredNodes: true   #' as unknown as number;
+  const coordinator = { group: 0, host: 'c', port: 5432, nodeName: 'c, d', nodePort: 5433 };
+  const text = firstSpec({
+    ...{ schemaLine: '', coordinator, workers: [named, { ...named, group }], user: 'postgres', passwordFile: 'p' },
+  });
+  const { cluster } = parse(text);
+  expect(Object.keys(cluster)).toEqual(['name', 'user', 'passwordFile', 'coordinator', 'workers']);
+  expect(cluster.coordinator).toEqual(coordinator);
+  expect(cluster.workers).toEqual([
+    { group: 1, host, port: 5432 },
+    { group, host, port: 5432 },
+  ]);
 });
 
 test('validate reports every problem, as text or as JSON', async () => {

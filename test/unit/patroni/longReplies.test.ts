@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { listItems } from '../../../src/patroni/lists.ts';
+import { parseCluster } from '../../../src/patroni/replies.ts';
 import { bodyText } from '../../../src/patroni/rest.ts';
 import { parseNumber } from '../../../src/patroni/units.ts';
 
@@ -33,4 +34,11 @@ test('what they say is what they said before', () => {
   expect(bodyText({ status: 400, body: { detail: 'no' } })).toBe('{"detail":"no"}');
   expect(listItems(' a, "b "" c" ,d,,"e,f"')).toEqual(['a', 'b " c', 'd', 'e,f']);
   expect(parseNumber(' 1.5 MB ', 'kB', 'integer')).toEqual({ ok: true, value: 1536 });
+});
+
+test('a list of more members than a group has is none of Patroni', () => {
+  const members = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ name: `m${index}`, role: 'replica', state: 'running' }));
+  expect(parseCluster({ members: members(100) }).members).toHaveLength(100);
+  expect(() => parseCluster({ members: members(101) })).toThrow();
 });
