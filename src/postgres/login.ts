@@ -81,8 +81,8 @@ function handOver(socket: Socket, node: ServerAddress, { answers }: Login): Sock
     if (event !== 'data') return listen(event, listener);
     return listen('data', (chunk: Buffer) => {
       try {
-        answers.take(chunk);
-        listener(chunk);
+        const taken = answers.take(chunk);
+        if (taken.length > 0) listener(taken);
       } catch (error) {
         const tooLarge = error instanceof AnswerTooLarge && answers.kept !== 'login';
         socket.destroy(tooLarge ? answerTooLarge(node, error) : noPostgres(node, error));

@@ -163,6 +163,28 @@ test.for(KINDS)(
   },
 );
 
+test('an error and warnings of hundreds of megabytes, as the owner of a trigger may word them, are cut', async ({
+  cluster,
+  program,
+  spec,
+}) => {
+  man = undefined;
+  const long = (bytes: number) => `repeat('x', ${bytes})`;
+  const initSQL = `DO $$ BEGIN
+    RAISE WARNING '%', ${long(100_000_000)};
+    RAISE EXCEPTION 'out of %', ${long(200_000_000)} USING detail = ${long(100_000_000)}, errcode = 'P0777';
+  END $$`;
+  const run = await program.start(cluster, ['apply'], { ...spec, databases: [{ name: 'wordy', initSQL }] });
+  const [megabytes, { code, stdout, stderr }] = await Promise.all([peak(run), run.ended]);
+  const text = stdout + stderr;
+  expect({ code, text: text.replaceAll(/x{100,}/g, 'xxx') }).toEqual({
+    code: 1,
+    text: expect.stringMatching(/out of xxx[\s\S]*P0777/),
+  });
+  expect(text.length).toBeLessThan(500_000);
+  expect(megabytes).toBeLessThan(200);
+});
+
 test('rows that initSQL drops may be as many as they like', async ({ cluster, program, spec }) => {
   man = undefined;
   const initSQL = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)";

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { AnswerMeter, AnswerTooLarge, type Kept, LARGEST_ANSWER } from '../../../src/postgres/answerMeter.ts';
+import {
+  AnswerMeter,
+  AnswerTooLarge,
+  type Kept,
+  LARGEST_ANSWER,
+  LONGEST_NOTE,
+} from '../../../src/postgres/answerMeter.ts';
 
 function message(type: string, body: number | Buffer = 0): Buffer {
   const content = typeof body === 'number' ? Buffer.alloc(body) : body;
@@ -50,6 +56,49 @@ test('one that is as large as may be is taken', () => {
 
 test('a message that is shorter than its own length is no message', () => {
   expect(() => meter('all').take(header('D', 3))).toThrow('shorter than its own length');
+});
+
+describe('what is handed on', () => {
+  function handedOn(bytes: Buffer, size: number): Buffer {
+    const taken = meter('nothing');
+    const parts: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += size) parts.push(taken.take(bytes.subarray(at, at + size)));
+    return Buffer.concat(parts);
+  }
+
+  const small = [message('T', 20), message('N', 7), message('D'), message('E', 300), message('Z', 1)];
+
+  test.each([1, 2, 3, 4, 5, 7, 100, 100_000])('everything, where all is small, in pieces of %d', (size) => {
+    const bytes = Buffer.concat([...small, ...small]);
+    expect(handedOn(bytes, size)).toEqual(bytes);
+  });
+
+  const text = (letter: string, bytes: number) => `${letter}${letter.repeat(bytes)}\0`;
+  const long = (type: string) =>
+    message(type, Buffer.from(`SERROR\0CP0001\0${text('M', 40_000)}${text('D', 1_000_000)}${text('H', 9)}\0`));
+
+  test.each([7, 1000, 65_536, 20_000_000])('of errors and warnings the first 64 KB, in pieces of %d', (size) => {
+    for (const type of ['E', 'N']) {
+      const handed = handedOn(Buffer.concat([...small, long(type), ...small]), size);
+      const around = Buffer.concat(small);
+      expect(handed.subarray(0, around.length)).toEqual(around);
+      expect(handed.subarray(-around.length)).toEqual(around);
+      const note = handed.subarray(around.length, -around.length);
+      expect(note.toString('latin1', 0, 1)).toBe(type);
+      expect(note.readUInt32BE(1)).toBe(note.length - 1);
+      expect(note.length).toBe(5 + LONGEST_NOTE + 2);
+      const fields = note.toString('latin1', 5).split('\0');
+      expect(fields.slice(0, 3)).toEqual(['SERROR', 'CP0001', 'M'.repeat(40_001)]);
+      expect(fields[3]).toMatch(/^D{20000,}$/);
+      expect(fields.slice(4)).toEqual(['', '']);
+    }
+  });
+
+  test('of an error of 4 GB too', () => {
+    const taken = meter('all');
+    taken.take(header('E', 0xff_ff_ff_f0));
+    expect(takes(taken, Buffer.alloc(1_000_000, 'x'), 1000)).toBeUndefined();
+  });
 });
 
 describe('messages without end', () => {
