@@ -76,7 +76,7 @@ function ofAnotherGroup({ worker, label, known, own }: Seen): readonly Problem[]
   ];
 }
 
-function ofAnotherCluster({ coordinator, label, row, sameGroup, own }: Seen): readonly Problem[] {
+function ofAnotherCluster({ coordinator, label, row, sameGroup, known, own }: Seen): readonly Problem[] {
   const itsCoordinator = own?.nodes.find((candidate) => candidate.groupid === 0 && candidate.noderole === 'primary');
   const foreign =
     itsCoordinator !== undefined &&
@@ -97,6 +97,17 @@ function ofAnotherCluster({ coordinator, label, row, sameGroup, own }: Seen): re
   }
   // Where the coordinator knows the group under another name, these tables are in use.
   if (row !== undefined || sameGroup !== undefined || own === undefined || own.tables === NO_TABLES) return [];
+  // A worker that was drained keeps what it knew. From its side it cannot be told from one of an earlier database.
+  if (known !== undefined && known.tables !== NO_TABLES) {
+    return [
+      {
+        kind: 'refused',
+        what: 'The database on this worker holds distributed tables from before: it was drained, or belongs to an earlier database of that name',
+        node: label,
+        next: 'If it was drained, all its rows are on other nodes: on this worker alone, DROP DATABASE … WITH (FORCE), and run again, which makes it anew. Else look first at what it holds',
+      },
+    ];
+  }
   return [
     {
       kind: 'refused',

@@ -75,7 +75,8 @@ export function clientConfig(
  * watched on its way to pg, whose parser throws at a message that is malformed, and keeps whatever it has of one that never
  * ends.
  */
-function handOver(socket: Socket, node: ServerAddress, { answers }: Login): Socket {
+function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
+  const { answers } = login;
   const listen = socket.on.bind(socket);
   const watched = (event: string, listener: (chunk: Buffer) => void) => {
     if (event !== 'data') return listen(event, listener);
@@ -84,8 +85,8 @@ function handOver(socket: Socket, node: ServerAddress, { answers }: Login): Sock
         const taken = answers.take(chunk);
         if (taken.length > 0) listener(taken);
       } catch (error) {
-        const tooLarge = error instanceof AnswerTooLarge && answers.kept !== 'login';
-        socket.destroy(tooLarge ? answerTooLarge(node, error) : noPostgres(node, error));
+        const failure = error instanceof AnswerTooLarge ? tooLargeFailure(login) : noPostgres;
+        socket.destroy(failure(node, error));
       }
     });
   };
@@ -101,13 +102,32 @@ function handOver(socket: Socket, node: ServerAddress, { answers }: Login): Sock
   return socket;
 }
 
-function answerTooLarge(node: ServerAddress, error: AnswerTooLarge): Failure {
+function tooLargeFailure({ answers, authenticated }: Login): (node: ServerAddress, error: unknown) => Failure {
+  if (answers.kept !== 'login') return answerTooLarge;
+  return authenticated ? longSettings : noPostgres;
+}
+
+/** Whom it has let in, a server tells settings, search_path among them; libpq gives up as well, at 30,000 bytes (fe-protocol3.c). */
+function longSettings(node: ServerAddress, error: unknown): Failure {
+  return new Failure(
+    {
+      kind: 'failed',
+      what: 'The server has let this user in, and what it says then cannot be read',
+      node: placeOf(node),
+      cause: error instanceof Error ? error.message : String(error),
+      next: 'Look for a very long value in pg_db_role_setting (SELECT setrole::regrole, length(setconfig::text) FROM pg_db_role_setting), and RESET it; else check what is between this program and the server',
+    },
+    { cause: error },
+  );
+}
+
+function answerTooLarge(node: ServerAddress, error: unknown): Failure {
   return new Failure(
     {
       kind: 'failed',
       what: 'The server answers with more than this program reads',
       node: placeOf(node),
-      cause: error.message,
+      cause: error instanceof Error ? error.message : String(error),
       next:
         'Look at what answers at that address and at what is between (plan says it without changing anything). A row of ' +
         'initSQL that is so large has to be made smaller',

@@ -28,6 +28,11 @@ test('texts of many megabytes: plan says the same, with 40 MB for what it holds'
     const first = await program.run(laboratory.cluster, ['plan'], spec);
     expect(`${first.code} ${first.log}${first.stderr}`).toMatch(/^10 [\s\S]*the comment of database "heap"/);
     expect(first.log).not.toContain('work_mem');
+    // Where the server reports search_path at login, nobody gets in with this one, though it speaks PostgreSQL's protocol.
+    const verified = await program.run(laboratory.cluster, ['verify'], spec);
+    expect(verified.log + verified.stderr).not.toContain("does not speak PostgreSQL's protocol");
+    if ((verified.log + verified.stderr).includes('cannot log in'))
+      expect(verified.log + verified.stderr).toContain('has let this user in, and what it says then cannot be read');
     await scene.asMallory(
       0,
       `DO $fill$ BEGIN EXECUTE format('ALTER DATABASE heap SET local_preload_libraries = %L', ${long}); END $fill$`,

@@ -170,6 +170,17 @@ describe('contradictions', () => {
       ],
     ],
     [
+      'a worker that was drained, and is declared again: nothing is said of dropping the database',
+      [
+        metadata(0, { nodes: [citusNode(0), citusNode(1)], tables: 'something' }),
+        undefined,
+        metadata(2, { tables: 'something' }),
+      ],
+      [
+        'The database on this worker holds distributed tables from before: it was drained, or belongs to an earlier database of that name (l-w2)',
+      ],
+    ],
+    [
       'none: a registered worker with other tables: it is only stale',
       [metadata(0), metadata(1, { tables: 'other' }), undefined],
       [],
