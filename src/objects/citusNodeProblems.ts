@@ -104,7 +104,7 @@ function ofAnotherCluster({ coordinator, label, row, sameGroup, known, own }: Se
         kind: 'refused',
         what: 'The database on this worker holds distributed tables from before: it was drained, or belongs to an earlier database of that name',
         node: label,
-        next: 'If it was drained, all its rows are on other nodes: on this worker alone, DROP DATABASE … WITH (FORCE), and run again, which makes it anew. Else look first at what it holds',
+        next: 'If it was drained, all its rows are on other nodes: on this worker alone, DROP DATABASE … WITH (FORCE), and run again, which makes it there. Else look first at what it holds',
       },
     ];
   }
