@@ -1,3 +1,4 @@
+import { CITUS_AS_IT_COMES } from '../postgres/citusSettings.ts';
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
@@ -15,8 +16,8 @@ export interface KnownParameter {
 /** What pg_db_role_setting has of the settings that are compared, by name. */
 export type ObservedParameters = Readonly<Record<string, string>>;
 
-/** How names are looked up: by the database, and in the sessions of the superuser. */
-const ALWAYS_ASKED: readonly string[] = ['role', 'search_path'];
+/** How names are looked up: by the database, and in the sessions of the superuser, whose other settings are Citus' (superuserSetting.ts). */
+const ALWAYS_ASKED: readonly string[] = ['role', 'search_path', ...Object.keys(CITUS_AS_IT_COMES)];
 
 /** A condition on `entry`. Every role may set what it likes for itself, thousands of names of its own among it. */
 export function isCompared({ parameters, users }: DatabaseSpec): string {

@@ -18,6 +18,9 @@ const THIS_DATABASE = '(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datna
  */
 const SETTINGS = Object.entries({ search_path: 'pg_catalog', role: 'none', ...CITUS_AS_IT_COMES });
 
+/** Those without which code of others would run; the rest decides whether what is begun comes to an end. */
+const NAMES = SETTINGS.filter(([name]) => name === 'search_path' || name === 'role');
+
 /**
  * Citus' daemon, and some of what Citus does between nodes, work as the owner of the extension (Citus: maintenanced.c,
  * CitusMaintenanceDaemonMain(); CitusExtensionOwnerName()): another superuser than the one who logs in, where somebody
@@ -50,13 +53,13 @@ export function observeCitusOwner(): Fragment {
  * that is asked; NULL where nothing is to be done. For commands that have not observed the database.
  */
 export const UNPINNED = `${PIN_SEARCH_PATH};
-SELECT string_agg(format('${SETTINGS.map(([name, value]) => `ALTER ROLE %1$I IN DATABASE %2$I SET ${name} = ${value};`).join(' ')}',
+SELECT string_agg(format('${NAMES.map(([name, value]) => `ALTER ROLE %1$I IN DATABASE %2$I SET ${name} = ${value};`).join(' ')}',
     r.rolname, current_database()), ' ' ORDER BY r.rolname) AS statements
 FROM pg_roles r
 WHERE ${IS_OPEN}
   AND (r.rolname = session_user OR r.rolsuper AND r.oid = (SELECT e.extowner FROM pg_extension e WHERE e.extname = 'citus'))
   AND NOT EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = ${THIS_DATABASE}
-    AND s.setconfig @> ${textArray(SETTINGS.map((setting) => setting.join('=')))})`;
+    AND s.setconfig @> ${textArray(NAMES.map((setting) => setting.join('=')))})`;
 
 /** By the spec, somebody who is no superuser may make functions there: the owner, or a user who may create schemas. */
 export function isShared(database: DatabaseSpec, superuser: string): boolean {
