@@ -8,6 +8,10 @@ const MEGABYTE = 1024 * 1024;
 
 /** To one statement. What the catalogs say comes as digests, or as JSON of a few kilobytes (docs/PERFORMANCE.md). */
 export const LARGEST_ANSWER = 64 * MEGABYTE;
+/** In a row as large as this the values are counted: as JSON, `{}` takes twenty times its bytes. */
+const LARGE_ROW = MEGABYTE;
+const MOST_VALUES = 3_000_000;
+const [COMMA, BRACKET, BRACE] = [0x2c, 0x5b, 0x7b];
 /** What a server asks for, why it lets nobody in, and the settings it reports take a few kilobytes at most. */
 const LONGEST_LOGIN = 64 * 1024;
 /** Of an error or a warning, whose texts whoever owns a function chooses, up to 1 GB each. */
@@ -49,6 +53,9 @@ export class AnswerMeter {
   #weight = 0;
   /** Of the message under way, what has not come yet. */
   #left = 0;
+  /** Whether its values are counted, and those of the answer so far. */
+  #counts = false;
+  #values = 0;
   /** The message under way, where it is to be shortened. */
   #note: Note | undefined;
   /** A piece of a header. */
@@ -58,6 +65,7 @@ export class AnswerMeter {
   begin(kept: Kept): void {
     this.#kept = kept;
     this.#weight = 0;
+    this.#values = 0;
   }
 
   get kept(): Kept {
@@ -75,6 +83,7 @@ export class AnswerMeter {
     for (;;) {
       const end = Math.min(at + this.#left, length);
       this.#left -= end - at;
+      if (this.#counts) this.#count(chunk, at, end);
       if (this.#note !== undefined) {
         keep(this.#note, chunk.subarray(at, end));
         from = end;
@@ -92,6 +101,7 @@ export class AnswerMeter {
       const type = chunk[at] ?? 0;
       this.#left = 1 + chunk.readUInt32BE(at + 1);
       this.#weigh(type, this.#left);
+      this.#counts = type === DATA_ROW && this.#kept === 'all' && this.#left > LARGE_ROW;
       if (isNote(type) && this.#left > HEADER + LONGEST_NOTE) {
         done.push(chunk.subarray(from, at));
         this.#note = { type, parts: [], bytes: 0 };
@@ -111,6 +121,16 @@ export class AnswerMeter {
     if (kept > limit) throw new AnswerTooLarge(`a message of ${size} bytes, and ${limit} are read at most`);
     this.#weight += this.#weightOf(type, kept);
     if (this.#weight > limit) throw new AnswerTooLarge(`messages of ${limit} bytes in all, and no end`);
+  }
+
+  #count(chunk: Buffer, from: number, to: number): void {
+    let found = 0;
+    for (let at = from; at < to; at += 1) {
+      const byte = chunk[at];
+      if (byte === COMMA || byte === BRACE || byte === BRACKET) found += 1;
+    }
+    this.#values += found;
+    if (this.#values > MOST_VALUES) throw new AnswerTooLarge(`a row of more than ${MOST_VALUES} values`);
   }
 
   #weightOf(type: number, size: number): number {

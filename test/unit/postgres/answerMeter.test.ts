@@ -139,6 +139,19 @@ describe('messages without end', () => {
     }
   });
 
+  test('values in one row, which take more memory as JSON than they have bytes', () => {
+    for (const [json, kept, refused] of [
+      ['{},', 'all', true],
+      ['{},', 'nothing', false],
+      [`{"hash": "${'a'.repeat(64)}", "statement": "SELECT 1", "state": "done", "line": 1},`, 'all', false],
+    ] as const) {
+      const taken = meter(kept);
+      taken.take(header('D', 60_000_000));
+      const piece = Buffer.from(json.repeat(Math.ceil(65_536 / json.length)));
+      expect(takes(taken, piece, 900) !== undefined).toBe(refused);
+    }
+  });
+
   test('the next answer begins anew', () => {
     const taken = meter('all');
     for (let index = 0; index < 5; index += 1) {
