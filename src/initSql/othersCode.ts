@@ -7,7 +7,8 @@ import {
   OTHERS_MAY_CREATE,
 } from '../objects/openSchemas.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
-import type { TouchedName } from './touches.ts';
+import { KEEP_TO_NAMED } from './citusCalls.ts';
+import type { TouchedName } from './relationName.ts';
 
 /**
  * Whose code a statement would run. What lies in a schema that only superusers may create in, and belongs to a superuser,
@@ -67,18 +68,22 @@ export interface Question {
   readonly relations: readonly TouchedName[];
   readonly functions: readonly string[];
   readonly types: readonly string[];
+  readonly operators: readonly string[];
   readonly schemas: readonly string[];
   /** It changes rows of what it names: triggers on it run. */
   readonly writes: boolean;
+  /** It works on all tables, whose owner it becomes for that: of others' tables it runs nothing as superuser. */
+  readonly allTables: boolean;
 }
 
 /**
  * Of relations: what inherits from them and what they inherit from, tables of their types, tables that refer to them, and what
- * views read. Of what these use: types within types, constraints of domains, and the functions of operators.
+ * views read. Of what these use, and of what is named: types within types, constraints of domains, and the functions of
+ * operators, aggregates and operator classes.
  *
  * One row `reason`: why the statement could run somebody else's code; NULL: it cannot. */
 export function askWhoseCode(question: Question): string {
-  const { statement, path, relations, functions, types, schemas, writes } = question;
+  const { statement, path, relations, functions, types, operators, schemas, writes, allTables } = question;
   const names = relations.map(({ schema, name }) => `(${literal(schema)}, ${quoteLiteral(name)}::text)`);
   return `${PIN_SEARCH_PATH};
 WITH RECURSIVE ${CLOSED},
@@ -87,11 +92,15 @@ mentioned AS (
   SELECT lower(regexp_replace(replace(${quoteLiteral(statement)}, '"', ''), '\\s*\\.\\s*', '.', 'g')) AS text),
 named (schema, name) AS (VALUES ${[...names, '(NULL::text, NULL::text)'].join(', ')}),
 touched (oid) AS (
-  SELECT c.oid FROM named JOIN pg_class c ON c.relname = named.name JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = named.schema OR (named.schema IS NULL AND n.nspname = ANY (${textArray(path)}))
+  (SELECT c.oid FROM pg_class c
+  WHERE ${allTables} AND c.relkind IN ('r', 'm', 'p') AND ${OF_SUPERUSER('c.relowner')}
+    AND c.relnamespace <> ALL (ARRAY['pg_catalog'::regnamespace, 'information_schema'::regnamespace]::oid[])
+  UNION ALL SELECT c.oid FROM named JOIN pg_class c ON c.relname = named.name JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = named.schema OR (named.schema IS NULL AND n.nspname = ANY (${textArray(path)})))
   UNION
   SELECT next.oid FROM touched, LATERAL (
     SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = touched.oid
+    UNION ALL SELECT x.indrelid FROM pg_index x WHERE x.indexrelid = touched.oid
     UNION ALL SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = touched.oid
     UNION ALL SELECT t.oid FROM pg_class c JOIN pg_class t ON t.reloftype = c.reltype WHERE c.oid = touched.oid AND c.reltype <> 0
     UNION ALL SELECT k.conrelid FROM pg_constraint k WHERE k.confrelid = touched.oid
@@ -107,16 +116,26 @@ parts (classid, objid, relation) AS (
   UNION ALL SELECT 'pg_statistic_ext'::regclass, x.oid, t.oid FROM touched t JOIN pg_statistic_ext x ON x.stxrelid = t.oid
   UNION ALL SELECT 'pg_policy'::regclass, p.oid, t.oid FROM touched t JOIN pg_policy p ON p.polrelid = t.oid),
 used (relation, refclassid, refobjid) AS (
-  SELECT p.relation, d.refclassid, d.refobjid FROM parts p
+  (SELECT p.relation, d.refclassid, d.refobjid FROM parts p
     JOIN pg_depend d ON d.classid = p.classid AND d.objid = p.objid
+  UNION ALL SELECT NULL, 'pg_proc'::regclass, p.oid FROM pg_proc p
+    WHERE p.proname = ANY (${textArray(functions)}) AND p.pronamespace IN (SELECT oid FROM closed)
+  UNION ALL SELECT NULL, 'pg_type'::regclass, t.oid FROM pg_type t
+    WHERE t.typname = ANY (${textArray(types)}) AND t.typnamespace IN (SELECT oid FROM closed)
+  UNION ALL SELECT NULL, 'pg_operator'::regclass, o.oid FROM pg_operator o
+    WHERE o.oprname = ANY (${textArray(operators)}) AND o.oprnamespace IN (SELECT oid FROM closed))
   UNION
   SELECT u.relation, d.refclassid, d.refobjid FROM used u, LATERAL (
       SELECT u.refclassid AS classid, u.refobjid AS objid
       UNION ALL SELECT 'pg_class'::regclass, t.typrelid FROM pg_type t WHERE u.refclassid = 'pg_type'::regclass AND t.oid = u.refobjid
       UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
-        WHERE u.refclassid = 'pg_type'::regclass AND k.contypid = u.refobjid) part
+        WHERE u.refclassid = 'pg_type'::regclass AND k.contypid = u.refobjid
+      UNION ALL SELECT 'pg_amproc'::regclass, f.oid FROM pg_opclass c JOIN pg_amproc f ON f.amprocfamily = c.opcfamily
+        WHERE u.refclassid = 'pg_opclass'::regclass AND c.oid = u.refobjid
+      UNION ALL SELECT 'pg_amop'::regclass, f.oid FROM pg_opclass c JOIN pg_amop f ON f.amopfamily = c.opcfamily
+        WHERE u.refclassid = 'pg_opclass'::regclass AND c.oid = u.refobjid) part
     JOIN pg_depend d ON d.classid = part.classid AND d.objid = part.objid
-  WHERE u.refclassid IN ('pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass))
+  WHERE u.refclassid IN ('pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_proc'::regclass))
 SELECT coalesce(
   (SELECT 'event trigger ' || quote_ident(e.evtname) || ' calls a function of ' || quote_ident(pg_get_userbyid(p.proowner))
    FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
@@ -130,21 +149,25 @@ SELECT coalesce(
    FROM touched JOIN pg_class c ON c.oid = touched.oid WHERE NOT ${OF_SUPERUSER('c.relowner')} LIMIT 1),
   (SELECT touched.oid::regclass || ' may get a trigger or a foreign key of somebody else (REVOKE TRIGGER, REFERENCES ON ' || touched.oid::regclass || ' FROM …)'
    FROM touched JOIN pg_class c ON c.oid = touched.oid WHERE ${writes} AND ${MAY_BE_ATTACHED_TO('c')} LIMIT 1),
-  (SELECT u.relation::regclass || ' uses function ' || p.oid::regproc || ' of ' || quote_ident(pg_get_userbyid(p.proowner))
-   FROM used u JOIN pg_proc p ON u.refclassid = 'pg_proc'::regclass AND p.oid = u.refobjid
-   WHERE NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
-  (SELECT u.relation::regclass || ' uses type ' || t.oid::regtype || ' of ' || quote_ident(pg_get_userbyid(t.typowner))
-   FROM used u JOIN pg_type t ON u.refclassid = 'pg_type'::regclass AND t.oid = u.refobjid
-   WHERE NOT ${OF_SUPERUSER('t.typowner')} LIMIT 1),
-  (SELECT u.relation::regclass || ' uses operator ' || o.oid::regoperator || ' of ' || quote_ident(pg_get_userbyid(o.oprowner))
-   FROM used u JOIN pg_operator o ON u.refclassid = 'pg_operator'::regclass AND o.oid = u.refobjid
-   WHERE NOT ${OF_SUPERUSER('o.oprowner')} LIMIT 1),
   (SELECT 'function ' || p.oid::regprocedure || ' belongs to ' || quote_ident(pg_get_userbyid(p.proowner))
    FROM pg_proc p WHERE p.proname = ANY (${textArray(functions)}) AND p.pronamespace IN (SELECT oid FROM closed)
      AND NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
   (SELECT 'type ' || t.oid::regtype || ' belongs to ' || quote_ident(pg_get_userbyid(t.typowner))
    FROM pg_type t WHERE t.typname = ANY (${textArray(types)}) AND t.typnamespace IN (SELECT oid FROM closed)
-     AND NOT ${OF_SUPERUSER('t.typowner')} LIMIT 1)) AS reason`;
+     AND NOT ${OF_SUPERUSER('t.typowner')} LIMIT 1),
+  (SELECT p.oid::regproc || '() of Citus is not known to keep to what it names'
+   FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+     JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+   WHERE e.extname LIKE 'citus%' AND p.proname = ANY (${textArray(functions)}) AND p.proname <> ALL (${textArray(KEEP_TO_NAMED)}) LIMIT 1),
+  (SELECT coalesce(u.relation::regclass::text, 'what it names') || ' uses function ' || p.oid::regproc || ' of ' || quote_ident(pg_get_userbyid(p.proowner))
+   FROM used u JOIN pg_proc p ON u.refclassid = 'pg_proc'::regclass AND p.oid = u.refobjid
+   WHERE NOT ${OF_SUPERUSER('p.proowner')} LIMIT 1),
+  (SELECT coalesce(u.relation::regclass::text, 'what it names') || ' uses type ' || t.oid::regtype || ' of ' || quote_ident(pg_get_userbyid(t.typowner))
+   FROM used u JOIN pg_type t ON u.refclassid = 'pg_type'::regclass AND t.oid = u.refobjid
+   WHERE NOT ${OF_SUPERUSER('t.typowner')} LIMIT 1),
+  (SELECT coalesce(u.relation::regclass::text, 'what it names') || ' uses operator ' || o.oid::regoperator || ' of ' || quote_ident(pg_get_userbyid(o.oprowner))
+   FROM used u JOIN pg_operator o ON u.refclassid = 'pg_operator'::regclass AND o.oid = u.refobjid
+   WHERE NOT ${OF_SUPERUSER('o.oprowner')} LIMIT 1)) AS reason`;
 }
 
 function literal(text: string | undefined): string {

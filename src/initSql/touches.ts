@@ -1,13 +1,9 @@
-import type { Node } from 'libpg-query';
+import { changesCatalogsOnly, findsTable, worksOnAllTables } from './catalogsOnly.ts';
+import { beyondNamedTable } from './citusCalls.ts';
 import type { Grammar } from './grammar.ts';
 import { bodiesOf, holdsParts, readsParts, WITH_PARTS } from './literalParts.ts';
+import { relationIn, type TouchedName } from './relationName.ts';
 import { isTree, stringOf, textOf } from './tree.ts';
-
-/** A name as a statement has it; without a schema the server's search_path decides. */
-export interface TouchedName {
-  readonly schema: string | undefined;
-  readonly name: string;
-}
 
 /** What a statement names, as far as its text tells, and so whose code it could run. */
 export type Touches =
@@ -15,14 +11,19 @@ export type Touches =
   | { readonly kind: 'catalogs' }
   | {
       readonly kind: 'objects';
+      /** In which names of schemas are looked for. */
+      readonly statement: string;
       /** Texts that may name a relation (`create_distributed_table('t', …)`) among them. */
       readonly relations: readonly TouchedName[];
       readonly functions: readonly string[];
       readonly types: readonly string[];
+      readonly operators: readonly string[];
       /** Schemas that are named alone (CREATE EXTENSION … SCHEMA …). */
       readonly schemas: readonly string[];
       /** It changes rows: triggers run. */
       readonly writes: boolean;
+      /** It names no table, and works on all of them (VACUUM, ANALYZE, REINDEX, CLUSTER). */
+      readonly allTables: boolean;
     }
   /** What it touches cannot be told from its text. */
   | { readonly kind: 'anything'; readonly why: string };
@@ -38,20 +39,41 @@ export function touchesOf(sql: string, grammar: Grammar): Touches {
   if ('CreateFunctionStmt' in node && bodiesOf(node).some((body) => holdsParts(body, grammar))) {
     return { kind: 'anything', why: `the body of the function has ${WITH_PARTS}` };
   }
-  if (changesCatalogsOnly(node) && !readsParts(node)) return { kind: 'catalogs' };
-  const found: Found = { relations: [], functions: new Set(), types: new Set(), schemas: [] };
+  if (changesCatalogsOnly(node) && !readsParts(node)) {
+    const table = findsTable(node);
+    return table === undefined ? { kind: 'catalogs' } : { ...NOTHING_NAMED, relations: [table] };
+  }
+  const beyond = beyondNamedTable(node);
+  if (beyond !== undefined) return { kind: 'anything', why: beyond };
+  const found: Found = { relations: [], functions: new Set(), types: new Set(), operators: new Set(), schemas: [] };
   collect(node, found);
   const unnamed = [...found.functions].find((name) => ON_UNNAMED_TABLES.has(name));
   if (unnamed !== undefined) return { kind: 'anything', why: `${unnamed}() works on tables that it does not name` };
   return {
     kind: 'objects',
+    statement: sql,
     relations: found.relations,
     functions: [...found.functions],
     types: [...found.types],
+    operators: [...found.operators],
     schemas: found.schemas,
     writes: changesRows(node),
+    allTables: worksOnAllTables(node),
   };
 }
+
+/** What stands in for a statement that changes catalogs only. */
+export const NOTHING_NAMED = {
+  kind: 'objects',
+  statement: '',
+  relations: [],
+  functions: [],
+  types: [],
+  operators: [],
+  schemas: [],
+  writes: false,
+  allTables: false,
+} as const;
 
 const CHANGING = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'TruncateStmt', 'CopyStmt'] as const;
 
@@ -88,95 +110,6 @@ const ON_UNNAMED_TABLES: ReadonlySet<string> = new Set([
   ...['run_maintenance', 'run_maintenance_proc'],
 ]);
 
-/**
- * VACUUM, ANALYZE, REINDEX and CLUSTER evaluate expressions of indexes, and switch to the table's owner for that
- * (PostgreSQL: SECURITY_RESTRICTED_OPERATION). CREATE INDEX does so too, and yet runs a function of somebody else as
- * superuser where the table is the superuser's; so does REFRESH MATERIALIZED VIEW. Both are not in this list.
- */
-const CATALOGS_ONLY = [
-  'AlterDefaultPrivilegesStmt',
-  'AlterOwnerStmt',
-  'AlterObjectSchemaStmt',
-  'AlterRoleSetStmt',
-  'AlterRoleStmt',
-  'AlterSeqStmt',
-  'ClusterStmt',
-  'CommentStmt',
-  'CompositeTypeStmt',
-  'CreateDomainStmt',
-  'CreateEnumStmt',
-  'CreateFunctionStmt',
-  'CreateRoleStmt',
-  'CreateSeqStmt',
-  'DefineStmt',
-  'DropRoleStmt',
-  'DropStmt',
-  'GrantRoleStmt',
-  'GrantStmt',
-  'ReassignOwnedStmt',
-  'ReindexStmt',
-  'RenameStmt',
-  'TransactionStmt',
-  'VacuumStmt',
-  'VariableSetStmt',
-  'ViewStmt',
-] as const;
-
-/**
- * ALTER TABLE rewrites and checks rows, as whoever runs it; these do not. REPLICA IDENTITY reads the expressions of an index,
- * in which PostgreSQL evaluates what is constant (relcache.c, RelationGetIndexExpressions()). CREATE TRIGGER, DROP COLUMN,
- * DROP NOT NULL and a foreign key read the partition key of a table, and so do the same (partcache.c,
- * RelationBuildPartitionKey()).
- */
-const WITHOUT_ROWS: ReadonlySet<unknown> = new Set([
-  'AT_ChangeOwner',
-  'AT_ColumnDefault',
-  'AT_DisableRowSecurity',
-  'AT_DropConstraint',
-  'AT_EnableRowSecurity',
-  'AT_ForceRowSecurity',
-  'AT_NoForceRowSecurity',
-  'AT_SetOptions',
-  'AT_SetRelOptions',
-  'AT_SetStatistics',
-]);
-
-function changesCatalogsOnly(node: Node): boolean {
-  if (CATALOGS_ONLY.some((kind) => kind in node)) return true;
-  if ('CreateSchemaStmt' in node) return (node.CreateSchemaStmt.schemaElts ?? []).length === 0;
-  if ('AlterTableStmt' in node) {
-    const { cmds = [] } = node.AlterTableStmt;
-    return cmds.every((command) => 'AlterTableCmd' in command && WITHOUT_ROWS.has(command.AlterTableCmd.subtype));
-  }
-  if (!('CreateStmt' in node)) return false;
-  const { inhRelations = [], partbound, partspec, ofTypename, tableElts = [] } = node.CreateStmt;
-  return (
-    inhRelations.length === 0 &&
-    partbound === undefined &&
-    ofTypename === undefined &&
-    !tableElts.some((element) => 'TableLikeClause' in element) &&
-    !hasPlanned(tableElts) &&
-    !hasExpression(partspec)
-  );
-}
-
-/**
- * A foreign key reads the other table. Of generated columns, exclusion constraints and partition keys PostgreSQL evaluates
- * what is constant once it is in them, after functions in SQL were inlined (clauses.c,
- * contain_mutable_functions_after_planning(); tablecmds.c, ComputePartitionAttrs()).
- */
-const PLANNED: ReadonlySet<unknown> = new Set(['CONSTR_FOREIGN', 'CONSTR_GENERATED', 'CONSTR_EXCLUSION']);
-
-function hasPlanned(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(hasPlanned);
-  return isTree(value) && (PLANNED.has(value['contype']) || Object.values(value).some(hasPlanned));
-}
-
-function hasExpression(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(hasExpression);
-  return isTree(value) && ('expr' in value || Object.values(value).some(hasExpression));
-}
-
 /** Of what only sets the session up: whether it evaluates more than constants. */
 export function evaluates(sql: string, grammar: Grammar): boolean {
   const parsed = grammar.parse(sql);
@@ -205,6 +138,7 @@ interface Found {
   readonly relations: TouchedName[];
   readonly functions: Set<string>;
   readonly types: Set<string>;
+  readonly operators: Set<string>;
   readonly schemas: string[];
 }
 
@@ -218,11 +152,13 @@ function collect(value: unknown, found: Found): void {
   if (typeof value['relname'] === 'string') {
     found.relations.push({ schema: textOf(value['schemaname']), name: value['relname'] });
   }
-  const { A_Const: constant, CreateExtensionStmt: extension } = value;
+  const { A_Const: constant, A_Expr: expression, CreateExtensionStmt: extension, AlterDomainStmt: domain } = value;
   // Of a call, and of CREATE TRIGGER and CREATE EVENT TRIGGER.
   addLast(value['funcname'], found.functions);
   if (isTree(value['typeName'])) addLast(value['typeName']['names'], found.types);
   if (isTree(value['TypeName'])) addLast(value['TypeName']['names'], found.types);
+  if (isTree(domain)) addLast(domain['typeName'], found.types);
+  if (isTree(expression)) addLast(expression['name'], found.operators);
   if (isTree(constant) && isTree(constant['sval'])) addText(textOf(constant['sval']['sval']), found.relations);
   if (isTree(extension)) found.schemas.push(...schemaOption(extension['options']));
   for (const child of Object.values(value)) collect(child, found);
@@ -237,19 +173,9 @@ function lastName(names: unknown): string | undefined {
   return Array.isArray(names) ? stringOf(names.at(-1)) : undefined;
 }
 
-const NAME = /^(?:"((?:[^"]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))$/u;
-
-/** `'t'`, `'s.t'`, `'"My Schema"."T"'`: as to_regclass() reads them. */
 function addText(text: string | undefined, to: TouchedName[]): void {
-  if (text === undefined || text.length > 200) return;
-  const parts = text.match(/"(?:[^"]|"")+"|[^.]+/g) ?? [];
-  const names = parts.map((part) => {
-    const [, quoted, plain] = NAME.exec(part.trim()) ?? [];
-    return quoted?.replaceAll('""', '"') ?? plain?.toLowerCase();
-  });
-  const [first, second] = names;
-  if (first === undefined || names.length > 2 || (names.length === 2 && second === undefined)) return;
-  to.push(second === undefined ? { schema: undefined, name: first } : { schema: first, name: second });
+  const named = relationIn(text);
+  if (named !== undefined) to.push(named);
 }
 
 function schemaOption(options: unknown): readonly string[] {

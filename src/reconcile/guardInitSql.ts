@@ -11,7 +11,7 @@ import {
 } from '../initSql/othersCode.ts';
 import { lineOf } from '../initSql/place.ts';
 import { pathSetBy } from '../initSql/searchPath.ts';
-import { evaluates, touchesOf } from '../initSql/touches.ts';
+import { evaluates, NOTHING_NAMED, touchesOf } from '../initSql/touches.ts';
 import type { Opening, SqlPart, Unit } from '../initSql/types.ts';
 import { isShared } from '../objects/superuserSetting.ts';
 import type { Session } from '../postgres/connection.ts';
@@ -120,8 +120,8 @@ async function checked(run: Run, { session, log, ask, why }: Asking): Promise<Gu
     if (touches.kind === 'anything') return touches.why;
     const question =
       touches.kind === 'catalogs'
-        ? { statement: '', path: [], relations: [], functions: [], types: [], schemas: [], writes: false }
-        : { ...touches, statement: sql, path: [...(await schemasOf(session)), ...besides] };
+        ? { ...NOTHING_NAMED, path: [] }
+        : { ...touches, path: [...(await schemasOf(session)), ...besides] };
     const answer = await ask<{ readonly reason: string | null }>(askWhoseCode(question));
     if (answer === undefined) throw new Error('no answer to whose code a statement would run');
     return answer.reason ?? undefined;

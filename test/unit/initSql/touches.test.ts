@@ -9,6 +9,8 @@ test.each([
   'GRANT SELECT ON t TO somebody',
   'ALTER TABLE t OWNER TO somebody',
   'DROP TABLE t',
+  'ALTER FUNCTION f() SET SCHEMA s',
+  'ALTER TYPE e SET SCHEMA s',
   'SET LOCAL search_path = public',
   'SAVEPOINT s',
   "CREATE VIEW v AS SELECT * FROM t WHERE name = 'x'",
@@ -50,6 +52,62 @@ test.each([
   'SELECT partman.run_maintenance()',
 ])('works on what it does not name: %s', (sql) => {
   expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'anything' });
+});
+
+// A query, a number or a default decides which tables Citus converts.
+test.each([
+  'SELECT undistribute_table(logicalrelid) FROM pg_dist_partition',
+  "SELECT undistribute_table('16999')",
+  'SELECT undistribute_table(16999)',
+  "SELECT undistribute_table('t', true)",
+  "SELECT undistribute_table('t', cascade_via_foreign_keys => true)",
+  "SELECT undistribute_table('t', 'yes')",
+  "SELECT alter_distributed_table('t', shard_count := 8, cascade_to_colocated := 1 = 1)",
+  "CALL drop_old_time_partitions((SELECT 't'::regclass), now())",
+])('a call of Citus beyond the table that it names: %s', (sql) => {
+  expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'anything' });
+});
+
+test.each([
+  "SELECT create_distributed_table('t', 'id', shard_count := 4, colocate_with := 'none')",
+  "SELECT alter_distributed_table('s.t', shard_count := 8, cascade_to_colocated := false)",
+  "SELECT undistribute_table('t'::regclass)",
+  "CALL drop_old_time_partitions('t', now() - interval '12 months')",
+])('a call of Citus that keeps to the table: %s', (sql) => {
+  expect(touchesOf(sql, grammar)).toMatchObject({
+    kind: 'objects',
+    relations: expect.arrayContaining([expect.objectContaining({ name: 't' })]),
+  });
+});
+
+test.each([
+  'VACUUM FULL theirs',
+  'ANALYZE theirs (a)',
+  'REINDEX TABLE theirs',
+  'REINDEX INDEX theirs',
+  'CLUSTER theirs USING theirs_a',
+  'ALTER TABLE theirs SET SCHEMA s',
+  'ALTER VIEW theirs SET SCHEMA s',
+  'CREATE TABLE IF NOT EXISTS theirs (a int)',
+])('judged by the relation, and works on no other: %s', (sql) => {
+  expect(touchesOf(sql, grammar)).toMatchObject({
+    kind: 'objects',
+    relations: expect.arrayContaining([expect.objectContaining({ name: 'theirs' })]),
+    allTables: false,
+  });
+});
+
+test.each(['VACUUM', 'ANALYZE', 'VACUUM (ANALYZE)', 'REINDEX SCHEMA s', 'REINDEX DATABASE', 'CLUSTER'])(
+  'it works on all tables: %s',
+  (sql) => {
+    // REINDEX DATABASE without a name is new in PostgreSQL 16.
+    expect(touchesOf(sql, grammar)).toMatchObject({ kind: 'objects', allTables: true });
+  },
+);
+
+test('an operator, and the domain that is altered', () => {
+  expect(touchesOf("SELECT 'a' OPERATOR(s.#) 1", grammar)).toMatchObject({ operators: ['#'] });
+  expect(touchesOf('ALTER DOMAIN s.d VALIDATE CONSTRAINT c', grammar)).toMatchObject({ types: ['d'] });
 });
 
 test('the function of a trigger is one of the functions', () => {
