@@ -10,6 +10,9 @@ import { isTree } from './tree.ts';
  *   statistics as the table's owner (PostgreSQL: SECURITY_RESTRICTED_OPERATION), and that may be the superuser.
  * - ALTER TABLE … SET SCHEMA: out of a tenant's schema, and into one, Citus copies the rows (Citus: commands/table.c,
  *   PreprocessAlterTableSchemaStmt(), ConvertToTenantTableIfNecessary()).
+ *
+ * Behind a statement that drops a constraint, Citus copies the rows of tables that are connected to no reference table any
+ * more: of that guardInitSql.ts takes care, by a setting.
  */
 const CATALOGS_ONLY = [
   'AlterDefaultPrivilegesStmt',

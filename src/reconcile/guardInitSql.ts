@@ -106,7 +106,8 @@ interface Asking {
  * With it, Citus makes local tables again of tables that nothing connects to a reference table any more, whoever owns them, behind
  * any statement that drops a constraint (Citus: utility_hook.c, ShouldUndistributeCitusLocalTables()). That copies their rows.
  */
-const UNDOES_NOTHING = 'SET citus.enable_local_reference_table_foreign_keys = off';
+const UNDOING = 'citus.enable_local_reference_table_foreign_keys';
+const UNDOES_NOTHING = `SET ${UNDOING} = off`;
 
 /** From now on, names are looked up in schemas of superusers alone. */
 async function checked(run: Run, { session, log, ask, why }: Asking): Promise<Guard> {
@@ -134,6 +135,10 @@ async function checked(run: Run, { session, log, ask, why }: Asking): Promise<Gu
     check: async (unit) => {
       if (unit.kind === 'session' && !evaluates(unit.sql, grammar)) return;
       const parts = unit.kind === 'block' ? unit.statements : [unit];
+      // The script may have set it meanwhile, or reset everything.
+      if (unit.kind !== 'session') await session.script(UNDOES_NOTHING, { joinable: true });
+      const undoing = unit.kind === 'block' ? parts.find(({ sql }) => sql.toLowerCase().includes(UNDOING)) : undefined;
+      if (undoing !== undefined) throw refusedFor(run, undoing, `it sets ${UNDOING}`);
       // The block is asked about before its first statement is sent.
       const within =
         unit.kind === 'block' ? parts.map((part) => ({ part, schemas: pathSetBy(part.sql, grammar) })) : [];

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { firstValue } from '../support/catalog.ts';
+import type { LocalCluster } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import { MALLORY, type Scene } from './support/laboratory.ts';
 
@@ -9,6 +10,7 @@ import { MALLORY, type Scene } from './support/laboratory.ts';
  */
 
 const test = laboratoryTest;
+const STAND_IN = 'the stand-in converts no tables';
 const FIRST = `CREATE SCHEMA hers AUTHORIZATION ${MALLORY}`;
 /** A database in which she may make objects in a schema of her own alone, and superusers were careless. */
 let side: Scene;
@@ -135,7 +137,8 @@ test('what has nothing of hers behind it runs', async ({ laboratory: { cluster }
 const TRAPPED = (table: string, trap: string) =>
   `CREATE TABLE ${table} (id int, c int CHECK (c > 0 AND ${trap})); INSERT INTO ${table} VALUES (1, 1)`;
 
-test('a table of hers in the schema of a tenant, which is taken out of it', async () => {
+test('a table of hers in the schema of a tenant, which is taken out of it', async ({ skip, laboratory }) => {
+  skip(laboratory.cluster.kind !== 'real', STAND_IN);
   await shop.asClient(TRAPPED('tenant1.orders', shop.trap('out')));
   const provoke = 'ALTER TABLE tenant1.orders SET SCHEMA core';
   expect(await append(shop, FIRST_OF_SHOP, provoke)).toEqual(REFUSED);
@@ -143,7 +146,8 @@ test('a table of hers in the schema of a tenant, which is taken out of it', asyn
   expect(await shop.sprung()).toEqual(['out']);
 });
 
-test('a table of hers, which is taken into the schema of a tenant', async () => {
+test('a table of hers, which is taken into the schema of a tenant', async ({ skip, laboratory }) => {
+  skip(laboratory.cluster.kind !== 'real', STAND_IN);
   await shop.asClient(TRAPPED('core.leads', shop.trap('into')));
   const provoke = 'ALTER TABLE core.leads SET SCHEMA tenant1';
   expect(await append(shop, FIRST_OF_SHOP, provoke)).toEqual(REFUSED);
@@ -151,7 +155,11 @@ test('a table of hers, which is taken into the schema of a tenant', async () => 
   expect(await shop.sprung()).toEqual(['into']);
 });
 
-test('a local table of hers in the schema of a tenant, where CREATE TABLE IF NOT EXISTS finds it', async () => {
+test('a local table of hers in the schema of a tenant, where CREATE TABLE IF NOT EXISTS finds it', async ({
+  skip,
+  laboratory,
+}) => {
+  skip(laboratory.cluster.kind !== 'real', STAND_IN);
   // Citus makes a tenant's table of it, whoever it belongs to; in a DO block it does not.
   await shop.asClient(`DO $do$ BEGIN ${TRAPPED('tenant1.visits', shop.trap('found'))}; END $do$`);
   const provoke = 'CREATE TABLE IF NOT EXISTS tenant1.visits (id int)';
@@ -159,6 +167,78 @@ test('a local table of hers in the schema of a tenant, where CREATE TABLE IF NOT
   await shop.provoke(0, provoke);
   expect(await shop.sprung()).toEqual(['found']);
 });
+
+/**
+ * A table that Citus took into its metadata for a foreign key, and that has none any more, on whichever node: Citus makes a
+ * local table of it again behind the next statement that drops a constraint.
+ */
+async function loosen(cluster: LocalCluster, name: string): Promise<void> {
+  await shop.asClient(`CREATE TABLE public.${name}_ref (id int PRIMARY KEY)`);
+  await shop.asClient(`SELECT create_reference_table('public.${name}_ref')`);
+  await shop.asClient(`INSERT INTO public.${name}_ref VALUES (1)`);
+  await shop.asClient(`CREATE TABLE public.${name} (id int CONSTRAINT ${name}_key REFERENCES public.${name}_ref,
+    c int CHECK (c > 0 AND ${shop.trap(name)})); INSERT INTO public.${name} VALUES (1, 1)`);
+  const shard = await firstValue(
+    cluster,
+    0,
+    'shop',
+    `SELECT shardid::text FROM pg_dist_shard WHERE logicalrelid = 'public.${name}'::regclass`,
+  );
+  const off =
+    'SET citus.enable_local_reference_table_foreign_keys = off; SET citus.enable_manual_changes_to_shards = on';
+  await shop.onAllNodes(`${off}; ALTER TABLE public.${name} DROP CONSTRAINT ${name}_key`);
+  await shop.asMallory(0, `${off}; ALTER TABLE public.${name}_${shard} DROP CONSTRAINT ${name}_key_${shard}`);
+}
+
+interface Dropped {
+  readonly name: string;
+  readonly made: readonly string[];
+  readonly provoke: string;
+}
+
+const key = (name: string) => [
+  `CREATE TABLE core.${name} (a int PRIMARY KEY)`,
+  `SELECT create_distributed_table('core.${name}', 'a')`,
+];
+
+const DROPPED: readonly Dropped[] = [
+  { name: 'd_table', made: key('d_table'), provoke: 'DROP TABLE core.d_table' },
+  {
+    name: 'd_schema',
+    made: ['CREATE SCHEMA d', 'CREATE TABLE d.t (a int PRIMARY KEY)', "SELECT create_reference_table('d.t')"],
+    provoke: 'DROP SCHEMA d CASCADE',
+  },
+  {
+    name: 'd_constraint',
+    made: key('d_constraint'),
+    provoke: 'ALTER TABLE core.d_constraint DROP CONSTRAINT d_constraint_pkey',
+  },
+  {
+    name: 'd_block',
+    made: key('d_block'),
+    provoke: 'RESET ALL; BEGIN; DROP TABLE core.d_block; COMMIT',
+  },
+  {
+    name: 'd_set',
+    made: key('d_set'),
+    provoke: 'SET citus.enable_local_reference_table_foreign_keys = on; DROP TABLE core.d_set',
+  },
+];
+
+for (const { name, made, provoke } of DROPPED) {
+  test(`a local table of hers that Citus would copy behind ${provoke}`, async ({ skip, laboratory: { cluster } }) => {
+    skip(cluster.kind !== 'real', STAND_IN);
+    for (const statement of made) await shop.provoke(0, statement);
+    await loosen(cluster, name);
+    expect(await append(shop, FIRST_OF_SHOP, provoke)).toMatchObject({ code: 0, sprung: [] });
+    // The trap works.
+    await shop.provoke(0, 'CREATE TABLE core.last (a int PRIMARY KEY)');
+    await shop.provoke(0, "SELECT create_reference_table('core.last')");
+    await shop.provoke(0, 'DROP TABLE core.last').catch(() => undefined);
+    expect(await shop.sprung()).toEqual([name]);
+    await shop.asClient(`DROP TABLE public.${name}`);
+  });
+}
 
 test.each([
   ['that a query names', "SELECT undistribute_table(logicalrelid) FROM pg_dist_partition WHERE partmethod = 'n'"],
