@@ -2,12 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { markSession } from '../../src/initSql/marker.ts';
 import { splitScript } from '../../src/initSql/splitScript.ts';
+import { CITUS_AS_IT_COMES } from '../../src/postgres/citusSettings.ts';
 import { firstValue, list } from '../support/catalog.ts';
 import { connect, query } from '../support/cluster.ts';
 import type { Document } from '../support/program.ts';
 import { type Laboratory, MALLORY, PASSWORD, type Scene, startLaboratory } from './support/laboratory.ts';
 import { overloads } from './support/names.ts';
 import { BAITS } from './support/objects.ts';
+
+/** What sessions of the superuser start with where others may create objects. */
+const PINNED = Object.entries({ role: 'none', search_path: 'pg_catalog', ...CITUS_AS_IT_COMES })
+  .map((setting) => setting.join('='))
+  .toSorted();
 
 /**
  * initSQL that is appended to a database in use meets what its owner has placed there. Statements run as superuser only
@@ -463,7 +469,7 @@ describe('a user to whom a superuser granted CREATE on a schema', () => {
           `SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
              WHERE datname = 'granted' AND setrole = 'postgres'::regrole ORDER BY 1`,
         ),
-      ).toEqual(['role=none', 'search_path=pg_catalog']);
+      ).toEqual(PINNED);
     }
     await granted.onAllNodes(overloads(granted.trap('overload')));
     for (const args of [['plan'], ['verify'], ['apply']]) {
@@ -638,7 +644,7 @@ describe('initSQL that gives something away itself', () => {
           `SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
              WHERE datname = 'giving' AND datconnlimit = -1 AND setrole = 'postgres'::regrole ORDER BY 1`,
         ),
-      ).toEqual(['role=none', 'search_path=pg_catalog']);
+      ).toEqual(PINNED);
     }
     const again = await scene.runOn('giving', ['plan'], entry(`${gives}; ${rest}`));
     expect({ code: again.code, text: again.stdout + again.stderr }).toEqual({ code: 0, text: expect.any(String) });
