@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type Command, Option } from 'commander';
+import { unlessInterrupted } from '../concurrency/interrupt.ts';
 import { textLog } from '../report/log.ts';
 import { createStepLog } from '../report/stepLog.ts';
 import { loadAccess } from '../secrets/credentials.ts';
@@ -82,7 +83,7 @@ async function askCluster(
   const workers = await askForWorkers({
     command: 'init',
     spec,
-    access: await loadAccess(spec, redactor),
+    access: await unlessInterrupted(signal, loadAccess(spec, redactor)),
     log: createStepLog(textLog({ level: 'info', stream: surroundings.stdout, redact: redactor.redact })),
     timeoutSeconds: REPORT_TIMEOUT_SECONDS,
     signal,

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { worthAnotherAttempt } from '../commands/forEachDatabase.ts';
 import { statementLog } from '../commands/statementLog.ts';
+import { unlessInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { asFailure } from '../postgres/asFailure.ts';
 import { paintReport } from '../report/color.ts';
@@ -87,11 +88,12 @@ export class Runner {
     { log, live, signal }: OwnLog,
     body: (context: Context) => Promise<number>,
   ): Promise<number> {
-    const spec = selectedSpec(await readSpec(options.spec === '' ? DEFAULT_SPEC : options.spec), options);
+    const file = options.spec === '' ? DEFAULT_SPEC : options.spec;
+    const spec = selectedSpec(await unlessInterrupted(signal, readSpec(file)), options);
     const hideStrings = spec.databases.some(({ initSQLFrom }) => initSQLFrom.some(({ secret }) => secret));
     const onStatement = options.logLevel === 'debug' ? await statementLog(log, { hideStrings }) : undefined;
-    const access = await loadAccess(spec, this.redactor, onStatement);
-    const exposed = (await exposedFiles(spec)).join(', ');
+    const access = await unlessInterrupted(signal, loadAccess(spec, this.redactor, onStatement));
+    const exposed = (await unlessInterrupted(signal, exposedFiles(spec))).join(', ');
     if (exposed !== '') log.warn(`Files with secrets may be read by more than their owner: ${exposed}`);
     return await body({
       command,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { unlessInterrupted } from '../concurrency/interrupt.ts';
 import { readSpec } from '../spec/read.ts';
 import { addHelp } from './help.ts';
 import { addOutputOption, addSpecOption, type CommonOptions } from './options.ts';
@@ -9,8 +10,8 @@ export function addValidate(program: Command, runner: Runner): void {
     .command('validate')
     .description('check a spec without a server: every problem, with its place');
   addOutputOption(addSpecOption(command)).action((options: Pick<CommonOptions, 'spec' | 'output'>) =>
-    runner.report(options.output === 'json', async () => {
-      const { databases } = await readSpec(options.spec);
+    runner.report(options.output === 'json', async (signal) => {
+      const { databases } = await unlessInterrupted(signal, readSpec(options.spec));
       const names = databases.map(({ name }) => name);
       return {
         text: `The spec is valid. It declares ${names.length === 0 ? 'no databases' : names.map((name) => `'${name}'`).join(', ')}.\n`,

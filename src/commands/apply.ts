@@ -2,7 +2,7 @@ import { awaitImage, type Joined } from '../cluster/join.ts';
 import { joinAny } from '../cluster/joinAny.ts';
 import { databaseNodes } from '../cluster/topology.ts';
 import { waitForOneVersion } from '../cluster/versions.ts';
-import { throwIfInterrupted } from '../concurrency/interrupt.ts';
+import { throwIfInterrupted, unlessInterrupted } from '../concurrency/interrupt.ts';
 import { once } from '../concurrency/once.ts';
 import type { Context } from '../context.ts';
 import type { InitSqlLogin } from '../objects/initSqlRole.ts';
@@ -75,8 +75,8 @@ async function applyAll(
   { databasesAtOnce, allDatabases = false }: ApplyOptions,
   report: ApplyReport,
 ): Promise<void> {
-  const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const prepared = await prepareScripts(context.spec);
+  const passwords = await unlessInterrupted(context.signal, readUserPasswords(context.spec, context.access.redactor));
+  const prepared = await unlessInterrupted(context.signal, prepareScripts(context.spec));
   const whileWaiting = () => readScripts(prepared);
   await awaitImage(context, whileWaiting);
   const joined = await joinAny(context, whileWaiting);

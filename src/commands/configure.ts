@@ -1,3 +1,4 @@
+import { unlessInterrupted } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import type { DynamicConfig, Patch } from '../patroni/difference.ts';
@@ -24,7 +25,7 @@ export interface ConfigureOptions {
  */
 export async function configure(context: Context, options: ConfigureOptions): Promise<void> {
   const { log, spec } = context;
-  const tools = await openTools(context);
+  const tools = await unlessInterrupted(context.signal, openTools(context));
   log.frame(`Configuring PostgreSQL parameters: ${spec.cluster.name}`);
   const configs = await forAll(tools.patroni.groups, (group) => firstConfig(context, group, tools));
   const { results, refusal } = options.dryRun

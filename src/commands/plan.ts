@@ -1,4 +1,5 @@
 import { joinAny } from '../cluster/joinAny.ts';
+import { unlessInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { assessAsOwner } from '../reconcile/asOwner/assess.ts';
 import { assess } from '../reconcile/assess.ts';
@@ -41,8 +42,8 @@ export async function plan(
   context: Context,
   { output, databasesAtOnce, database: chosen = [], allDatabases = false }: PlanOptions,
 ): Promise<boolean> {
-  const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const prepared = await prepareScripts(context.spec);
+  const passwords = await unlessInterrupted(context.signal, readUserPasswords(context.spec, context.access.redactor));
+  const prepared = await unlessInterrupted(context.signal, prepareScripts(context.spec));
   const joined = await joinAny(context, () => readScripts(prepared));
   const plans: DatabasePlan[] = [];
   const shared: SharedAnswers = new Map();

@@ -1,7 +1,7 @@
 import type { Joined } from '../cluster/join.ts';
 import { joinAny } from '../cluster/joinAny.ts';
 import { databaseNodes } from '../cluster/topology.ts';
-import { throwIfInterrupted } from '../concurrency/interrupt.ts';
+import { throwIfInterrupted, unlessInterrupted } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
 import { CLUSTER_HEALTH } from '../objects/verification.ts';
 import { reportUsers } from '../reconcile/applyDatabase.ts';
@@ -61,8 +61,8 @@ async function verifyAll(
   { output, databasesAtOnce, users = 'all' }: VerifyOptions,
   onFacts: (facts: VerifiedFacts) => void,
 ): Promise<void> {
-  const passwords = await readUserPasswords(context.spec, context.access.redactor);
-  const prepared = await prepareScripts(context.spec);
+  const passwords = await unlessInterrupted(context.signal, readUserPasswords(context.spec, context.access.redactor));
+  const prepared = await unlessInterrupted(context.signal, prepareScripts(context.spec));
   const joined = await joinAny(context, () => readScripts(prepared));
   const report = new VerifyReport(context.spec.databases);
   try {

@@ -12,3 +12,21 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
   signal?.throwIfAborted();
   await delay(milliseconds, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
 }
+
+/**
+ * The end of a wait that cannot be broken off, as for whoever is to write into a pipe that is opened. What was begun is left to
+ * itself; main.ts ends the process all the same.
+ */
+export async function unlessInterrupted<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> {
+  let stop = (): void => undefined;
+  const interrupted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

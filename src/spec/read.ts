@@ -27,9 +27,15 @@ export async function readSpec(file: string): Promise<Spec> {
 /** One byte more than is allowed at most: pipes and devices have no size that could be asked for. */
 async function readBytes(file: string, source: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  const options = { end: maxSpecBytes, ...(file === STANDARD_INPUT ? { fd: process.stdin.fd } : {}) };
+  let length = 0;
   try {
-    for await (const chunk of createReadStream(file, options)) chunks.push(chunk);
+    // Standard input by Node's own stream, which waits for whoever writes slowly: the pipe does not block.
+    const stream = file === STANDARD_INPUT ? process.stdin : createReadStream(file, { end: maxSpecBytes });
+    for await (const chunk of stream) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > maxSpecBytes) break;
+    }
   } catch (error) {
     throw new Failure(
       {

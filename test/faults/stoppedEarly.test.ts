@@ -81,3 +81,53 @@ test.skipIf(!canHideFiles).for(['wait', 'plan'])(
     }
   },
 );
+
+const NODE = 'coordinator: { host: 127.0.0.1, port: 1 }, citus: false';
+const FIFO_SPECS: readonly (readonly [name: string, command: string, spec: (fifo: string) => string])[] = [
+  ['a password', 'wait', (fifo) => `cluster: { ${NODE}, passwordFile: ${fifo} }\ndatabases: []\n`],
+  [
+    'an authority',
+    'wait',
+    (fifo) =>
+      `cluster: { ${NODE} }\nssl: { enabled: true, directory: ${path.dirname(fifo)}, ca: fifo }\ndatabases: []\n`,
+  ],
+  ['a script', 'plan', (fifo) => `cluster: { ${NODE} }\ndatabases: [{ name: a, initSQLFrom: [{ file: ${fifo} }] }]\n`],
+  [
+    "a user's password",
+    'plan',
+    (fifo) =>
+      `cluster: { ${NODE} }\ndatabases: [{ name: a, users: [{ name: u, access: owner, passwordFile: ${fifo} }] }]\n`,
+  ],
+];
+
+test.for(FIFO_SPECS)(
+  'for whoever writes into a pipe that is to hold %s',
+  async ([, command, specOf], { folder, stop }) => {
+    const fifo = path.join(folder, 'fifo');
+    await run('mkfifo', [fifo]).catch(() => undefined);
+    const spec = path.join(folder, 'fifo.yaml');
+    await writeFile(spec, specOf(fifo));
+    const { milliseconds, ...rest } = await stop([command, '--spec', spec]);
+    expect(rest).toEqual(STOPPED);
+    expect(milliseconds).toBeLessThan(5_000);
+  },
+);
+
+test('for whoever writes the spec', async ({ stop }) => {
+  const { milliseconds, ...rest } = await stop(['plan', '--spec', '-']);
+  expect(rest).toEqual(STOPPED);
+  expect(milliseconds).toBeLessThan(5_000);
+});
+
+test('whoever writes the spec slowly is waited for', async ({ folder }) => {
+  const child = spawn(process.execPath, [path.join(folder, 'citus-databases.js'), 'validate', '--spec', '-']);
+  const output = new Collector();
+  child.stdout.pipe(output, { end: false });
+  child.stderr.pipe(output, { end: false });
+  await sleep(1_500);
+  child.stdin.write('cluster: { coordinator: { host: c } }\n');
+  await sleep(500);
+  child.stdin.end('databases: [{ name: late }]\n');
+  await once(child, 'close');
+  expect(`${child.exitCode} ${output.text}`).toBe("0 The spec is valid. It declares 'late'.\n");
+});
