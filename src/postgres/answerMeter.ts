@@ -39,7 +39,10 @@ export type Kept =
   /** Rows and results are dropped as they come, so their number does not matter. */
   | 'nothing';
 
-export class AnswerTooLarge extends Error {}
+export class AnswerTooLarge extends Error {
+  /** What came before, and is pg's: what is said there may be the better reason to end. */
+  before: Buffer = NOTHING;
+}
 
 interface Note {
   readonly type: number;
@@ -100,7 +103,7 @@ export class AnswerMeter {
       }
       const type = chunk[at] ?? 0;
       this.#left = 1 + chunk.readUInt32BE(at + 1);
-      this.#weigh(type, this.#left);
+      this.#weighed(type, () => Buffer.concat([...done, chunk.subarray(from, at)]));
       this.#counts = type === DATA_ROW && this.#kept === 'all' && this.#left > LARGE_ROW;
       if (isNote(type) && this.#left > HEADER + LONGEST_NOTE) {
         done.push(chunk.subarray(from, at));
@@ -111,6 +114,15 @@ export class AnswerMeter {
     }
     if (done.length === 0) return from === 0 && at === length ? chunk : chunk.subarray(from, at);
     return Buffer.concat([...done, chunk.subarray(from, at)]);
+  }
+
+  #weighed(type: number, before: () => Buffer): void {
+    try {
+      this.#weigh(type, this.#left);
+    } catch (error) {
+      if (error instanceof AnswerTooLarge) error.before = before();
+      throw error;
+    }
   }
 
   #weigh(type: number, size: number): void {

@@ -85,6 +85,7 @@ function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
         const taken = answers.take(chunk);
         if (taken.length > 0) listener(taken);
       } catch (error) {
+        if (error instanceof AnswerTooLarge) passOn(error.before, listener);
         const failure = error instanceof AnswerTooLarge ? tooLargeFailure(login) : noPostgres;
         socket.destroy(failure(node, error));
       }
@@ -100,6 +101,15 @@ function handOver(socket: Socket, node: ServerAddress, login: Login): Socket {
     return socket;
   };
   return socket;
+}
+
+/** What came before a message that is too large. The connection ends in any case. */
+function passOn(before: Buffer, listener: (chunk: Buffer) => void): void {
+  try {
+    if (before.length > 0) listener(before);
+  } catch {
+    // Malformed as well: the larger message is the reason that is given.
+  }
 }
 
 function tooLargeFailure({ answers, authenticated }: Login): (node: ServerAddress, error: unknown) => Failure {

@@ -149,43 +149,6 @@ test('a member of pg_read_all_data: no password is among what it reads', async (
   }
 });
 
-/** Row security does not concern TOAST tables, where PostgreSQL puts what is too long for a row. */
-test('a member of pg_read_all_data: no password is in the TOAST table of pg_dist_authinfo', async ({
-  laboratory: { cluster },
-  folder,
-}) => {
-  const passwordFile = path.join(folder, 'lengthy');
-  const lengthy = { name: 'lengthy', passwordFile, access: 'readOnly' };
-  const run = async (bytes: number) => {
-    await writeFile(passwordFile, randomBytes(bytes).toString('hex').slice('password='.length, bytes), { mode: 0o600 });
-    return await scene.run(['apply'], { users: [scene.user, lengthy] });
-  };
-  const chunks = async (group: number) => {
-    const toast = "SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 'pg_dist_authinfo'::regclass";
-    return await firstValue(
-      cluster,
-      group,
-      'shop',
-      `SELECT count(*)::int FROM ${await firstValue(cluster, group, 'shop', toast)}`,
-    );
-  };
-  const { code, stdout } = await run(1901);
-  expect({ code, stdout }).toEqual({
-    code: 2,
-    stdout: expect.stringContaining("of role 'lengthy' would have 1901 bytes"),
-  });
-  expect(await run(1900)).toMatchObject({ code: 0 });
-  for (const { group } of cluster.nodes) expect(await chunks(group)).toBe(0);
-  // With the row's other columns, what may be is less than PostgreSQL allows.
-  await query(
-    cluster,
-    0,
-    'shop',
-    `UPDATE pg_dist_authinfo SET authinfo = authinfo || repeat(' ', 100) WHERE rolename = 'lengthy'`,
-  );
-  expect(await chunks(0)).toBeGreaterThan(0);
-});
-
 test('a flood of connections to every node: never a false word', async ({ laboratory }) => {
   const flood = (group: number) =>
     Array.from({ length: 60 }, () =>
@@ -263,4 +226,41 @@ test('so it does for a user whom initSQL lets create objects', async ({ skip, la
 
 test('nobody gained anything', async ({ laboratory }) => {
   expect(await laboratory.powers()).toEqual(powers);
+});
+
+/** Row security does not concern TOAST tables, where PostgreSQL puts what is too long for a row. */
+test('a member of pg_read_all_data: no password is in the TOAST table of pg_dist_authinfo', async ({
+  laboratory: { cluster },
+  folder,
+}) => {
+  const passwordFile = path.join(folder, 'lengthy');
+  const lengthy = { name: 'lengthy', passwordFile, access: 'readOnly' };
+  const run = async (bytes: number) => {
+    await writeFile(passwordFile, randomBytes(bytes).toString('hex').slice('password='.length, bytes), { mode: 0o600 });
+    return await scene.run(['apply'], { users: [scene.user, lengthy] });
+  };
+  const chunks = async (group: number) => {
+    const toast = "SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 'pg_dist_authinfo'::regclass";
+    return await firstValue(
+      cluster,
+      group,
+      'shop',
+      `SELECT count(*)::int FROM ${await firstValue(cluster, group, 'shop', toast)}`,
+    );
+  };
+  const { code, stdout } = await run(1901);
+  expect({ code, stdout }).toEqual({
+    code: 2,
+    stdout: expect.stringContaining("of role 'lengthy' would have 1901 bytes"),
+  });
+  expect(await run(1900)).toMatchObject({ code: 0 });
+  for (const { group } of cluster.nodes) expect(await chunks(group)).toBe(0);
+  // With the row's other columns, what may be is less than PostgreSQL allows.
+  await query(
+    cluster,
+    0,
+    'shop',
+    `UPDATE pg_dist_authinfo SET authinfo = authinfo || repeat(' ', 100) WHERE rolename = 'lengthy'`,
+  );
+  expect(await chunks(0)).toBeGreaterThan(0);
 });
