@@ -1,4 +1,5 @@
 import { Failure } from '../report/errors.ts';
+
 /**
  * Quoting for SQL and for libpq's connection strings. Everything that comes from a spec or a catalog goes through
  * here before it becomes part of a statement.
