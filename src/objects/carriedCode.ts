@@ -1,8 +1,8 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { Change, Problem } from './change.ts';
 import { HAS_CITUS, jsonRows, observationScript, tableVisibility, textArray } from './observe.ts';
-import { CLOSED_SCHEMAS, hasOpenBody } from './openBody.ts';
-import { OF_SUPERUSER } from './openSchemas.ts';
+import { hasOpenBody } from './openBody.ts';
+import { CLOSED, OF_SUPERUSER } from './openSchemas.ts';
 
 /**
  * What Citus would evaluate as superuser on a node that it registers or syncs. It creates the objects there again and copies
@@ -81,7 +81,7 @@ const TABLES = `tables (oid, own) AS (
  * nodes/primnodes.h; pg_node_tree). SQL/JSON constructors call casts to json, and no function by name.
  */
 const FOUND = `
-  WITH RECURSIVE ${TABLES}, ${CLOSED_SCHEMAS}, evaluated (classid, objid, own, owner, object, expression) AS (
+  WITH RECURSIVE ${TABLES}, ${CLOSED}, evaluated (classid, objid, own, owner, object, expression) AS (
     SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, true, c.relowner, 'constraint ' || pg_catalog.quote_ident(k.conname)
         || ' of table ' || k.conrelid::pg_catalog.regclass, k.conbin::pg_catalog.text
       FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_dist_partition p ON p.logicalrelid = k.conrelid

@@ -1,5 +1,5 @@
 import { RUNS_WHAT_IT_IS_GIVEN } from './givenCode.ts';
-import { CLOSED, OF_SUPERUSER } from './openSchemas.ts';
+import { OF_SUPERUSER } from './openSchemas.ts';
 
 /**
  * Superusers' functions whose text is read anew when they run. What it names in a schema in which others may create
@@ -27,11 +27,8 @@ const NAMED = `pg_catalog.regexp_matches(f.prosrc, '${QUALIFIED}', 'g') m (found
 const OWN_PATH = `EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) entry
         WHERE entry LIKE 'search_path=%' AND entry !~ '^search_path=("?(pg_catalog|pg_temp|)"?(, *|$))*$')`;
 
-/** For a query `WITH RECURSIVE`. */
-export const CLOSED_SCHEMAS = CLOSED;
-
 /**
- * SQL condition, in a query with {@link CLOSED_SCHEMAS}: the function of that oid, or one that its text names or that it
+ * SQL condition, in a query `WITH RECURSIVE` that has openSchemas.ts' `CLOSED`: the function of that oid, or one that its text names or that it
  * depends on, can run code of others. A value of any type may be cast by a function of its owner.
  */
 export function hasOpenBody(oid: string): string {
