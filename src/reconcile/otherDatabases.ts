@@ -1,4 +1,5 @@
 import type { Joined } from '../cluster/join.ts';
+import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
 import { managedDatabasesScript, readManagedDatabases } from '../objects/bookkeeping.ts';
 import { CITUS_VERSION, isNewer } from '../objects/citusExtension.ts';
@@ -30,19 +31,21 @@ export interface OutdatedDatabase {
   readonly library: string;
 }
 
+/** At a time, so that a server with hundreds of databases is asked soon and does not lose hundreds of connections. */
+const ASKED_AT_ONCE = 4;
+
 /** Those of `names` whose citus, on the coordinator, is older than its library. */
 export async function outdatedAmong(
   joined: Joined,
   names: readonly string[],
   library: string | null,
 ): Promise<readonly OutdatedDatabase[]> {
-  const outdated: OutdatedDatabase[] = [];
-  if (library === null) return outdated;
-  for (const name of names) {
-    const version = await citusVersionIn(joined, name);
-    if (version !== undefined && isNewer(library, version)) outdated.push({ name, version, library });
-  }
-  return outdated;
+  if (library === null) return [];
+  const versions = await forAll(names, (name) => citusVersionIn(joined, name), ASKED_AT_ONCE);
+  return names.flatMap((name, index) => {
+    const version = versions[index];
+    return version !== undefined && isNewer(library, version) ? [{ name, version, library }] : [];
+  });
 }
 
 /** undefined: there is no citus in it, or it is gone by now. */
