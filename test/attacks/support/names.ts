@@ -86,3 +86,8 @@ export function operators(trap: string): string {
     })
     .join('\n');
 }
+
+/** The name of an attack as the trap writes it. */
+export function trapName(name: string): string {
+  return name.replaceAll(/\W+/g, '_');
+}
