@@ -1,9 +1,9 @@
 import { unlessInterrupted } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
-import type { DynamicConfig, Patch } from '../patroni/difference.ts';
+import type { DynamicConfig } from '../patroni/difference.ts';
 import { firstConfig } from '../patroni/firstConfig.ts';
-import { callAny, readConfig, unexpected } from '../patroni/group.ts';
+import { readConfig, sendConfig } from '../patroni/group.ts';
 import { type ConfigureLock, takeConfigureLock } from '../patroni/lock.ts';
 import { type GroupPlan, planGroup } from '../patroni/plan.ts';
 import { describeChange, type GroupResult, logResult, resultOf } from '../patroni/report.ts';
@@ -80,7 +80,15 @@ function dryRun(context: Context, plan: GroupPlan): GroupResult {
   const { changes } = plan.difference;
   context.log.line(`${plan.label}: ${count(changes.length)} to change`);
   for (const change of changes) context.log.line(describeChange(change), 1);
-  return { group: plan.spec.group, changes, pendingRestart: [], commands: [], restarts: 0, unasked: {} };
+  return {
+    group: plan.spec.group,
+    changes,
+    pendingRestart: [],
+    commands: [],
+    restarts: 0,
+    unasked: {},
+    unconfirmed: {},
+  };
 }
 
 interface Outcome {
@@ -105,7 +113,7 @@ async function carryOut(
       for (const change of changes) log.line(describeChange(change), 1);
     }
     if (patch === undefined) continue;
-    await send(plan, patch, tools);
+    await sendConfig(plan.spec, tools.rest, patch);
     // members need not react to a new record of names
     if (changes.length > 0) sent.set(plan, performance.now());
   }
@@ -153,12 +161,6 @@ async function restartUnlessRefused(
   }
 }
 
-async function send(plan: GroupPlan, patch: Patch, tools: Tools): Promise<void> {
-  const { address, reply } = await callAny(plan.spec, tools.rest, { method: 'PATCH', path: '/config', body: patch });
-  // 409: somebody else changed the configuration at the same moment
-  if (reply.status !== 200) throw unexpected(address, 'PATCH /config', reply);
-}
-
 function summary(plan: GroupPlan, result: GroupResult): string {
   const names = Object.keys(plan.wanted);
   const waiting = result.pendingRestart.length;
@@ -173,12 +175,16 @@ function count(number: number): string {
 
 function conclude(context: Context, results: readonly GroupResult[]): void {
   const { log } = context;
-  const waiting = results.filter((result) => result.pendingRestart.length > 0);
   log.blank();
   if (results.every((result) => result.changes.length === 0 && result.restarts === 0)) log.line('Nothing was changed');
-  log.frame(
-    waiting.length === 0
-      ? 'Parameters are in force!'
-      : `Parameters are set; ${waiting.length} of ${results.length} groups wait for a restart`,
-  );
+  log.frame(verdict(results));
+}
+
+/** "In force" is said of what every server has been asked about. */
+function verdict(results: readonly GroupResult[]): string {
+  const waiting = results.filter((result) => result.pendingRestart.length > 0).length;
+  if (waiting > 0) return `Parameters are set; ${waiting} of ${results.length} groups wait for a restart`;
+  const names = results.flatMap(({ unasked, unconfirmed }) => Object.keys({ ...unasked, ...unconfirmed }));
+  if (names.length > 0) return `Parameters are set; not asked whether they are in force: ${names.join(', ')}`;
+  return 'Parameters are in force!';
 }

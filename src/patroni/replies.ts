@@ -17,10 +17,17 @@ const status = z.object({
   pause: z.optional(z.boolean()),
 });
 
+/** `master`: Patroni before 4.0. */
+const PRIMARY: ReadonlySet<string> = new Set(['primary', 'master', 'standby_leader']);
+
 /** GET /patroni: one member about itself. */
 export interface MemberStatus {
   /** undefined: Patroni before 4.0 does not tell. */
   readonly name: string | undefined;
+  /** Of its cluster; undefined: it does not tell. */
+  readonly scope: string | undefined;
+  /** Also of a standby cluster. */
+  readonly isPrimary: boolean;
   /** running, starting, stopped, ... */
   readonly state: string;
   readonly streaming: boolean;
@@ -34,6 +41,8 @@ export function parseStatus(body: unknown): MemberStatus {
   const reply = status.parse(body);
   return {
     name: reply.patroni?.name,
+    scope: reply.patroni?.scope,
+    isPrimary: reply.state === 'running' && PRIMARY.has(reply.role ?? ''),
     state: reply.state,
     streaming: reply.replication_state === 'streaming',
     pending: reply.pending_restart === true ? pendingOf(reply.pending_restart_reason ?? {}) : undefined,

@@ -18,6 +18,8 @@ export interface GroupResult {
   readonly restarts: number;
   /** Members that could not be asked, and why. */
   readonly unasked: Readonly<Record<string, string>>;
+  /** Members whose servers could not be asked, and why: only Patroni says that they have the parameters. */
+  readonly unconfirmed: Readonly<Record<string, string>>;
 }
 
 export interface PendingRestart {
@@ -44,6 +46,13 @@ export function resultOf(
     unasked: Object.fromEntries(
       state.members.flatMap(({ member, progress, reason }) =>
         progress === undefined ? [[member.name, reason ?? 'no answer']] : [],
+      ),
+    ),
+    unconfirmed: Object.fromEntries(
+      state.members.flatMap(({ member, progress, settings, reason }) =>
+        progress !== undefined && settings === undefined && member.sql !== undefined
+          ? [[member.name, reason ?? 'no answer']]
+          : [],
       ),
     ),
   };
@@ -94,5 +103,8 @@ export function logResult(result: GroupResult, log: LineLog): void {
   }
   for (const [member, reason] of Object.entries(result.unasked)) {
     log.warn(`${member} could not be asked (${reason}); it takes its parameters from Patroni when it comes back`, 1);
+  }
+  for (const [member, reason] of Object.entries(result.unconfirmed)) {
+    log.warn(`The server of ${member} could not be asked (${reason}): only Patroni says that it has the parameters`, 1);
   }
 }

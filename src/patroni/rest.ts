@@ -14,6 +14,8 @@ export interface RestAddress {
 }
 
 export interface RestAccess {
+  /** Patroni's; a member of any other is no member of the cluster. */
+  readonly scope: string;
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
   /** Hides the credentials, in each form in which they are sent. */
   readonly redact: (text: string) => string;
@@ -182,4 +184,21 @@ export function bodyText(reply: Reply): string {
   const words = /<p>Message: (.*?)<\/p>/.exec(text)?.[1] ?? text.replaceAll(/<[^<>]*>/g, ' ');
   const line = words.replaceAll(/\s+/g, ' ').trim();
   return line.length > 300 ? `${line.slice(0, 297)}...` : line;
+}
+
+/** What a reply means, by one of the schemas of replies.ts. */
+export function readReply<T>(address: RestAddress, request: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new Failure(
+      {
+        kind: 'failed',
+        what: `The answer to ${request} is not what Patroni answers`,
+        node: address.label,
+        next: "Check that the host and restPort are those of a Patroni member's REST API (patroni.groups)",
+      },
+      { cause: error },
+    );
+  }
 }

@@ -1,12 +1,13 @@
 import { type PollOptions, poll } from '../concurrency/poll.ts';
 import { Failure } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
-import { addressOf, type GroupView, unexpected, viewGroup } from './group.ts';
+import { type GroupView, unexpected, viewGroup } from './group.ts';
 import type { ConfigureLock } from './lock.ts';
 import type { GroupPlan } from './plan.ts';
 import { bodyText, callPatroni, type RestAddress } from './rest.ts';
 import { nextRestart, type RestartStep } from './restart.ts';
 import { type RestMember, restartMember } from './restMember.ts';
+import { addressOf } from './speaker.ts';
 import type { Tools } from './tools.ts';
 
 const POLL_MS = 1_000;

@@ -36,7 +36,13 @@ export async function openTools({ spec, access, signal }: Context): Promise<Tool
   if (credentials !== undefined) access.redactor.add(basicCredentials(credentials));
   return {
     patroni,
-    rest: { credentials, redact: access.redactor.redact, tls: await loadTls(patroni.tls), signal },
+    rest: {
+      scope: patroni.scope,
+      credentials,
+      redact: access.redactor.redact,
+      tls: await loadTls(patroni.tls),
+      signal,
+    },
     sql: { access, signal },
     signal,
     pause: (milliseconds) => pause(milliseconds, signal),

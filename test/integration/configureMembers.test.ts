@@ -56,6 +56,19 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     expect(out).toContain('WARNING: 127.0.0.1:1 is in the spec, but Patroni knows no such member of this group yet');
   });
 
+  test('does not say "in force" where only Patroni says so', async () => {
+    const groups = [
+      { group: 0, members: (lab.groups[0]?.members ?? []).map((member) => ({ ...withoutName(member), port: 1 })) },
+    ];
+    const { code, out } = await configure({ parameters: { work_mem: '14MB' }, timeoutSeconds: 8, groups });
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /WARNING: The server of citusdemo-0-1 could not be asked \(.*ECONNREFUSED.*\): only Patroni says/,
+    );
+    expect(out).toContain('not asked whether they are in force: citusdemo-0-0, citusdemo-0-1');
+    expect(out).not.toContain('Parameters are in force!');
+  });
+
   test('finds members that the spec does not list, and believes their own word', async () => {
     const [group] = lab.groups;
     const members = (group?.members ?? []).slice(0, 1).map(withoutName);
@@ -158,6 +171,79 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
       await fails();
     } finally {
       relay.close();
+    }
+  });
+
+  interface Imposter {
+    readonly member: { readonly host: string; readonly port: number; readonly restPort: number };
+    /** Other requests than those that read. */
+    readonly sent: readonly string[];
+    readonly stop: () => void;
+  }
+
+  /** Answers as a member would. It is the operator's own server that SQL would be asked of, so here is none. */
+  async function imposter(status: Record<string, unknown>, work_mem = '4MB'): Promise<Imposter> {
+    const sent: string[] = [];
+    const members = [{ name: status['name'], role: 'leader', state: 'running', api_url: 'http://127.0.0.1:1/patroni' }];
+    const { name, scope = 'citusdemo', ...rest } = status;
+    const replies: Readonly<Record<string, unknown>> = {
+      '/patroni': { state: 'running', ...rest, patroni: { name, scope } },
+      '/cluster': { members, scope },
+      '/config': { loop_wait: 1, postgresql: { parameters: { work_mem } } },
+    };
+    const server = createServer(({ method, url }, outgoing) => {
+      if (method !== 'GET') sent.push(`${method} ${url}`);
+      outgoing.end(JSON.stringify(replies[url ?? '']));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const restPort = typeof address === 'object' && address !== null ? address.port : 0;
+    return { member: { host: '127.0.0.1', port: 1, restPort }, sent, stop: () => server.close() };
+  }
+
+  const known = () => (lab.groups[0]?.members ?? []).map(withoutName);
+
+  test('neither believes nor changes a member of another Patroni cluster', async () => {
+    const stranger = await imposter({ name: 'other-0-0', role: 'primary', scope: 'other' });
+    try {
+      const groups = [{ group: 0, members: [...known(), stranger.member] }];
+      const { code, out } = await configure({ parameters: { work_mem: '11MB' }, groups });
+      expect({ code, out }).toEqual({
+        code: 3,
+        out: expect.stringContaining('A member belongs to another Patroni cluster'),
+      });
+      expect(out).toContain("Its scope is 'other', and patroni.scope of the spec is 'citusdemo'");
+      expect(stranger.sent).toEqual([]);
+    } finally {
+      stranger.stop();
+    }
+  });
+
+  test('asks the primary of a group, not the member that happens to be listed first', async () => {
+    const replica = await imposter({ name: 'citusdemo-0-7', role: 'replica' }, '12MB');
+    try {
+      const groups = [{ group: 0, members: [replica.member, ...known()] }];
+      const { code, out } = await configure({ parameters: { work_mem: '12MB' }, groups });
+      expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('✓ work_mem = 12MB') });
+      expect(out).toContain(`127.0.0.1:${replica.member.restPort} is in the spec, but Patroni knows no such member`);
+      expect(replica.sent).toEqual([]);
+    } finally {
+      replica.stop();
+    }
+  });
+
+  test('fails where two members say that they are the primary', async () => {
+    const second = await imposter({ name: 'citusdemo-0-7', role: 'primary' }, '13MB');
+    try {
+      const groups = [{ group: 0, members: [second.member, ...known()] }];
+      const { code, out } = await configure({ parameters: { work_mem: '13MB' }, groups });
+      expect({ code, out }).toEqual({
+        code: 1,
+        out: expect.stringContaining('Several members of a group say that they are its primary'),
+      });
+      expect(second.sent).toEqual([]);
+    } finally {
+      second.stop();
     }
   });
 
