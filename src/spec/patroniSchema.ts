@@ -48,7 +48,7 @@ const credentials = z.strictObject({
 
 /** The section `patroni`, which only `configure` reads. */
 export const patroni = z.strictObject({
-  scope: optional(text(names.notEmpty), "Patroni's scope, for the commands in messages. Default: cluster.name."),
+  scope: optional(text(names.notEmpty), "Patroni's scope; members of any other are refused. Default: cluster.name."),
   patronictl: defaulted(
     text(names.notEmpty),
     'patronictl',
