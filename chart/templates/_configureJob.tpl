@@ -40,5 +40,5 @@ spec:
 {{/* A hash of all that decides what `configure` does; jobs.unchanged compares it. */}}
 {{- define "citus-cluster.configureInputs" -}}
 {{- $spec := include "citus-cluster.spec" (dict "root" . "databases" list "patroni" (include "citus-cluster.patroniSpec" . | fromJson)) -}}
-{{- include "citus-cluster.inputs" (dict "root" . "spec" $spec "args" list "roles" list "scripts" list) -}}
+{{- include "citus-cluster.inputs" (dict "root" . "spec" $spec "args" list "roles" list "scripts" list "entries" list) -}}
 {{- end -}}

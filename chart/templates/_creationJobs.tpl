@@ -31,7 +31,7 @@ one for each entry, or one for all (jobs.mode). The Secret with the spec has the
   {{- range .entries -}}{{- $names = append $names .name -}}{{- end -}}
   {{- $spec := include "citus-cluster.spec" (dict "root" $ "databases" .entries) -}}
   {{- $roles := concat .roles (include "citus-cluster.exporterRole" $ | fromJsonArray) -}}
-  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" $roles "scripts" .scripts) -}}
+  {{- $inputs := include "citus-cluster.inputs" (dict "root" $ "spec" $spec "args" .args "roles" $roles "scripts" .scripts "entries" .entries) -}}
   {{- $skipped := include "citus-cluster.unchanged" (dict "root" $ "job" .name "secret" .name "inputs" $inputs) -}}
   {{- $result = append $result (dict
     "name" .name
@@ -65,7 +65,27 @@ Kubernetes counts is taken, not the password: annotations are no secrets.
 {{- $images := list (include "citus-cluster.image" (dict "image" $root.Values.jobs.image "root" $root)) (include "citus-cluster.image" (dict "image" $root.Values.image "root" $root)) -}}
 {{- $scripts := include "citus-cluster.scriptVersions" (dict "root" $root "sources" .scripts) | fromJsonArray -}}
 {{- if $scripts -}}{{- $versions = append $versions $scripts -}}{{- end -}}
-{{- list .spec .args $root.Values.jobs.extraArgs $images $root.Chart.Version $versions | toRawJson | sha256sum -}}
+{{- $text := list .spec .args $root.Values.jobs.extraArgs $images $root.Chart.Version $versions | toRawJson -}}
+{{- if include "citus-cluster.mayHoldPassword" .entries -}}
+  {{- $superuser := include "citus-cluster.superuser" $root | fromJson -}}
+  {{- $key := "" -}}
+  {{- if $superuser.secret -}}
+    {{- $key = index ((lookup "v1" "Secret" $root.Release.Namespace $superuser.secret).data | default dict) $superuser.key | default "" -}}
+  {{- end -}}
+  {{- if $key -}}{{- printf "%s %s" $key $text | sha256sum -}}{{- end -}}
+{{- else -}}
+  {{- sha256sum $text -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Not empty where initSQL of one of the entries may hold a password. Whoever may read a Job could try passwords against a plain hash of it:
+the superuser's password is hashed along, and where that is not known there is no hash.
+*/}}
+{{- define "citus-cluster.mayHoldPassword" -}}
+{{- range . -}}
+  {{- if regexMatch "(?i)passw|passphrase|secret|token|credential|api_?key|crypt|scram-sha-256|md5|://[^ /@]*:[^ @]*@" (.initSQL | default "" | toString) -}}true{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/*
@@ -77,7 +97,7 @@ there too: a Job without it is left from before jobs.mode was changed, and anoth
 {{- $job := lookup "batch/v1" "Job" .root.Release.Namespace .job -}}
 {{- if and $job (lookup "v1" "Secret" .root.Release.Namespace .secret) -}}
 {{- $before := index ($job.metadata.annotations | default dict) "citus-databases/inputs" | default "" -}}
-{{- if and (eq $before .inputs) (ge (($job.status | default dict).succeeded | default 0 | int) 1) -}}true{{- end -}}
+{{- if and .inputs (eq $before .inputs) (ge (($job.status | default dict).succeeded | default 0 | int) 1) -}}true{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

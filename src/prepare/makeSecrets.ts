@@ -3,6 +3,7 @@ import { Failure } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
 import type { Preparation, SecretsWanted } from './document.ts';
 import { lostGroup, type PresentGroup, passwordsAreGone, signOfData, tlsTooSoon } from './guards.ts';
+import { refuseForeign } from './ownership.ts';
 import {
   certificateSecrets,
   connectionSecrets,
@@ -24,13 +25,15 @@ export async function makePreparations(preparing: Preparing, wanted: Preparation
   const refused = lostGroup(wanted, present) ?? tlsTooSoon(wanted, present);
   if (refused !== undefined) throw refused;
   if (wanted.secrets === undefined) preparing.log.line('Nothing that runs would be lost');
-  else await makeSecrets({ ...preparing, wanted, present, secrets: wanted.secrets });
+  else await makeSecrets({ ...preparing, wanted, present, secrets: wanted.secrets, labels: new Map() });
 }
 
 interface Making extends Preparing {
   readonly wanted: Preparation;
   readonly present: readonly PresentGroup[];
   readonly secrets: SecretsWanted;
+  /** Labels of the Secrets that were read, by name. */
+  readonly labels: Map<string, unknown>;
 }
 
 async function makeSecrets(making: Making): Promise<void> {
@@ -76,7 +79,10 @@ async function copyInto(
   const { kubernetes } = making;
   if (namespace === kubernetes.namespace) return;
   // What others put under the name of a copy is no secret of ours, and hiding it would let them blot out the log.
-  const there = { ...making, kubernetes: { namespace, call: kubernetes.call }, hide: () => undefined };
+  const there = {
+    ...making,
+    ...{ kubernetes: { namespace, call: kubernetes.call }, labels: new Map<string, unknown>(), hide: () => undefined },
+  };
   making.log.line(`In namespace ${namespace}:`);
   for (const secret of secrets) {
     const found = await readSecret(there, secret.name);
@@ -160,10 +166,11 @@ async function readSecrets(
   return new Map(await Promise.all(names.map(async (name) => [name, await readSecret(making, name)] as const)));
 }
 
-async function readSecret({ kubernetes, hide }: Making, name: string): Promise<SecretData | undefined> {
+async function readSecret({ kubernetes, labels, hide }: Making, name: string): Promise<SecretData | undefined> {
   const reply = await kubernetes.call('GET', secretPath(kubernetes, name));
   if (reply.status === 404) return undefined;
   if (reply.status !== 200) throw refusedByKubernetes(`read the Secret ${name}`, reply);
+  labels.set(name, valueAt(reply.body, 'metadata', 'labels'));
   const data = valueAt(reply.body, 'data');
   const entries = typeof data === 'object' && data !== null ? Object.entries(data) : [];
   const decoded = Object.fromEntries(
@@ -179,6 +186,8 @@ const HIDDEN = /password|\.key$/i;
 async function put(making: Making, secret: WantedSecret, found: SecretData | undefined): Promise<void> {
   const { kubernetes, log, secrets, hide } = making;
   const { name, type, annotations } = secret;
+  if (found !== undefined)
+    refuseForeign({ wanted: secret, found, labels: making.labels.get(name), own: secrets.labels });
   for (const [key, value] of Object.entries(secret.data)) {
     // An answer may repeat what it was sent, in which they are so (Kubernetes documentation, "Secrets").
     if (HIDDEN.test(key)) for (const form of [value, base64(value)]) hide(form);

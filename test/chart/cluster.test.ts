@@ -7,6 +7,9 @@ describe('the chart with its defaults', () => {
 
   test('makes these objects and no others', () => {
     expect(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort()).toEqual([
+      'ConfigMap/citusdemo-0-parameters',
+      'ConfigMap/citusdemo-1-parameters',
+      'ConfigMap/citusdemo-2-parameters',
       'ConfigMap/citusdemo-access',
       'ConfigMap/citusdemo-guard',
       'ConfigMap/citusdemo-parameters',

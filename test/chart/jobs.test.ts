@@ -397,6 +397,32 @@ describe('jobs.unchanged', () => {
     expect(await rendered(present, values)).toHaveLength(3);
   });
 
+  test('skip: a password in initSQL is in no hash that somebody could try it against', async () => {
+    const declared = (password: string, unchanged = 'skip') => ({
+      additionalDatabases: [{ name: 'orders', initSQL: `CREATE ROLE clerk PASSWORD '${password}'` }],
+      jobs: { unchanged },
+    });
+    const inputs = async (present: readonly Manifest[], now: Values) =>
+      creations(await renderAgainst(present, now))[0]?.metadata.annotations['citus-databases/inputs'];
+    // Before there is a Secret with the superuser's password nothing can be hashed along.
+    expect(await inputs([], declared('one'))).toBe('');
+    const clusters = [await clusterAfter(declared('one')), await clusterAfter(declared('one'))];
+    const [first, second] = await Promise.all(clusters.map((present) => inputs(present, declared('one'))));
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(second).toMatch(/^[0-9a-f]{64}$/);
+    expect(second).not.toBe(first);
+    expect(await rendered(clusters[0] ?? [], declared('one'))).toEqual([]);
+    expect(await rendered(clusters[0] ?? [], declared('two'))).toEqual(['orders']);
+    const unhashed = (clusters[0] ?? [])
+      .map((object) =>
+        object.kind === 'Job'
+          ? { ...object, metadata: { ...object.metadata, annotations: { 'citus-databases/inputs': '' } } }
+          : object,
+      )
+      .filter(({ metadata }) => metadata.name !== 'citusdemo-credentials');
+    expect(await rendered(unhashed, declared('one'))).toEqual(['orders']);
+  });
+
   test('is one of two words', () => {
     expect(refusal({ jobs: { unchanged: 'never' } })).toContain('unchanged');
   });

@@ -4,7 +4,7 @@ import { difference } from '../../src/patroni/difference.ts';
 import { wantedParameters } from '../../src/patroni/wanted.ts';
 import { parseSpec } from '../../src/spec/parse.ts';
 import { PATRONIS_OWN } from '../../src/spec/patroniContradictions.ts';
-import { at, decoded, named, refusal, render } from '../support/chart.ts';
+import { at, decoded, named, ofKind, refusal, render } from '../support/chart.ts';
 import { notesOf } from './fakeKubernetes.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -103,8 +103,7 @@ describe('the section patroni', () => {
       for (const group of patroni.groups) {
         const seeds = {
           ...named(objects, 'ConfigMap', 'citusdemo-parameters').data,
-          // optional: a group of no own parameters has none
-          ...objects.find(({ metadata }) => metadata.name === `citusdemo-${group.group}-parameters`)?.data,
+          ...named(objects, 'ConfigMap', `citusdemo-${group.group}-parameters`).data,
         };
         const parameters = Object.fromEntries(
           Object.entries(seeds).flatMap(([variable, value]) => {
@@ -201,6 +200,18 @@ describe('the notes after an install', () => {
 });
 
 describe('parameters of one group', () => {
+  test('the ConfigMaps that pods take their environment from are there in any case: their names are never free', () => {
+    const objects = render();
+    const names = ofKind(objects, 'StatefulSet').flatMap((set) => {
+      const sources = at(set, 'spec.template.spec.containers.0.envFrom') as readonly {
+        readonly configMapRef: { readonly name: string };
+      }[];
+      return sources.map(({ configMapRef }) => configMapRef.name);
+    });
+    for (const name of new Set(names)) expect(named(objects, 'ConfigMap', name).data).toBeDefined();
+    expect(named(objects, 'ConfigMap', 'citusdemo-2-parameters').data).toEqual({});
+  });
+
   test('seed that group alone, and roll no pod', () => {
     const objects = render({ values: small });
     expect(named(objects, 'ConfigMap', 'citusdemo-0-parameters').data).toEqual({ PATRONI_POSTGRESQL_WORK_MEM: '64MB' });

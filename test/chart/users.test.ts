@@ -310,6 +310,77 @@ describe('copies of the Secret to connect with', () => {
   });
 });
 
+describe('a Secret that is somebody else’s', () => {
+  const secret = (
+    name: string,
+    data: Readonly<Record<string, string>>,
+    labels: Readonly<Record<string, string>> = {},
+  ) => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, labels, annotations: {} },
+    data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
+  });
+  const users = [{ name: 'credentials', access: 'all', generate: true }];
+  const rendered = render({ values: { additionalDatabases: [{ name: 'orders', users }] } });
+  const CONNECTION = 'citusdemo-user-credentials';
+
+  test('of a cluster whose names meet those of this one: neither takes the other’s', async () => {
+    const other = render({ values: { clusterName: 'citusdemo-user' } });
+    const theirs = ofKind(await prepared(other, [], 'citusdemo-user'), 'Secret')
+      .filter(({ metadata }) => metadata.name === CONNECTION)
+      .map((made) => ({
+        ...made,
+        metadata: { ...made.metadata, annotations: {}, labels: { 'app.kubernetes.io/instance': 'second' } },
+      }));
+    expect(theirs).toHaveLength(1);
+    await expect(prepared(rendered, theirs)).rejects.toThrow(
+      /The Secret citusdemo-user-credentials is not this release's[\s\S]*app\.kubernetes\.io\/instance says second/,
+    );
+    // The other way round.
+    const ours = ofKind(await prepared(rendered), 'Secret').filter(({ metadata }) => metadata.name === CONNECTION);
+    const second = ours.map((made) => ({
+      ...made,
+      metadata: { ...made.metadata, annotations: {}, labels: { 'app.kubernetes.io/instance': 'first' } },
+    }));
+    await expect(prepared(other, second, 'citusdemo-user')).rejects.toThrow(/is not this release's/);
+  });
+
+  test.each([
+    [
+      'of another release',
+      CONNECTION,
+      { password: 'x' },
+      { 'app.kubernetes.io/instance': 'blog' },
+      /instance says blog/,
+    ],
+    [
+      'of another user',
+      CONNECTION,
+      { password: 'x', username: 'mallory' },
+      {},
+      /key username says mallory, not credentials/,
+    ],
+    ['of another thing', CONNECTION, { 'tls.crt': 'x' }, {}, /It has none of the keys type, host/],
+    ['of another thing', 'citusdemo-credentials', { token: 'x' }, {}, /It has none of the keys/],
+    ['of another release', 'citusdemo-ssl-ca', {}, { 'app.kubernetes.io/instance': 'blog' }, /instance says blog/],
+  ])('%s is refused by name: %s', async (_, name, data, labels, reason) => {
+    const attempt = prepared(rendered, [secret(name, data, labels)]);
+    await expect(attempt).rejects.toThrow(`The Secret ${name} is not this release's`);
+    await expect(attempt).rejects.toThrow(reason);
+  });
+
+  test('one that was made by hand is taken over', async () => {
+    const [key] = Object.keys(named(await prepared(rendered), 'Secret', 'citusdemo-credentials').data ?? {});
+    const byHand = [
+      secret('citusdemo-credentials', { [key ?? '']: 'by hand' }),
+      secret(CONNECTION, { password: 'given' }),
+    ];
+    const after = await prepared(rendered, byHand);
+    expect(decoded(named(after, 'Secret', CONNECTION), 'password')).toBe('given');
+  });
+});
+
 describe('generated passwords over upgrades', () => {
   const database = (name: string, ...users: readonly object[]) => ({ name, users });
   const passwords = (objects: readonly Manifest[]) =>
