@@ -13,6 +13,7 @@ import {
   WAL_SETTINGS,
   type WalSettings,
 } from '../objects/restorePoint.ts';
+import type { ServerDatabases } from '../objects/server.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import { describe } from '../postgres/sqlstate.ts';
@@ -20,9 +21,8 @@ import { archivePoints, type PointOnNode } from '../reconcile/archivePoint.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { type BlockedDatabase, restorePointOrder, unreachableNodeProblems } from '../reconcile/restorePointOrder.ts';
 import { serverDatabases } from '../reconcile/serverDatabases.ts';
-import { WriteBlock } from '../reconcile/writeBlock.ts';
+import { openUnlessRefused, WriteBlock } from '../reconcile/writeBlock.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
-import type { StepLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { ReportOptions } from './forEachDatabase.ts';
 
@@ -61,10 +61,30 @@ export async function restorePoint(context: Context, options: RestorePointOption
   const locks = joined.moreSessions();
   try {
     const archives = await checkWal(context, joined, nodes);
-    const databases = context.spec.cluster.citus ? await databasesWithCitus(joined, locks, log) : [];
+    const found = await databasesWithCitus(context, joined, locks);
+    const block = new WriteBlock({
+      sessions: locks,
+      maintenance: joined.sessions,
+      label,
+      waitMs: options.lockTimeout * 1000,
+      signal: context.signal,
+    });
+    const refused = await block.open(
+      found.databases.flatMap((database) => joined.workers.map((node) => ({ node, database }))),
+    );
+    const notLocked = [...new Set([...found.refused, ...refused.map(({ database }) => database)])].toSorted();
+    if (notLocked.length > 0) {
+      log.warn(
+        `Databases that accept no connections are not locked, and may be of another moment: ${notLocked.join(', ')}`,
+      );
+    }
+    const databases = found.databases.filter((database) => !notLocked.includes(database));
     log.line(`Creating restore point '${name}' on ${count(nodes.length, 'node')}...`);
     log.line(`Databases with Citus: ${databases.length === 0 ? 'none' : databases.join(', ')}`, 1);
-    const { points, ddlBlocked, writesBlocked } = await createBlocked(context, joined, { options, databases, locks });
+    const { points, ddlBlocked, writesBlocked } = await createBlocked(context, joined, {
+      ...{ name, databases, block },
+      before: found.all,
+    });
     for (const { node, lsn, walFile } of points) log.line(`✓ ${label(node)}: ${lsn} in ${walFile}`, 1);
     log.line(`Writes waited for at most ${writesBlocked} ms, DDL for at most ${ddlBlocked} ms`, 1);
     const archiving = points.filter(({ node }) => archives.has(node.group));
@@ -75,6 +95,7 @@ export async function restorePoint(context: Context, options: RestorePointOption
     const report = {
       name,
       databases,
+      notLocked,
       ddlBlockedMilliseconds: ddlBlocked,
       writesBlockedMilliseconds: writesBlocked,
       nodes: points.map(({ node, lsn, walFile }) => ({
@@ -116,48 +137,61 @@ async function checkWal(context: Context, joined: Joined, nodes: readonly NodeSp
   return new Set(nodes.filter((node) => !without.includes(node)).map(({ group }) => group));
 }
 
-async function databasesWithCitus(joined: Joined, locks: Sessions, log: StepLog): Promise<readonly string[]> {
-  const having: string[] = [];
+interface FoundDatabases {
+  /** With Citus. */
+  readonly databases: readonly string[];
+  /** They accept no connections, so that nobody knows. */
+  readonly refused: readonly string[];
+  /** Whatever the server had when it was asked. */
+  readonly all: readonly string[];
+}
+
+async function databasesWithCitus(context: Context, joined: Joined, locks: Sessions): Promise<FoundDatabases> {
   const { open, closed } = await serverDatabases(joined);
-  if (closed.length > 0) {
-    log.warn(`Databases that accept no connections are not locked, and may be of another moment: ${closed.join(', ')}`);
-  }
+  const all = [...open, ...closed];
+  if (!context.spec.cluster.citus) return { databases: [], refused: [], all };
+  const databases: string[] = [];
+  const refused = [...closed];
   for (const name of open) {
-    const session = await locks.get(joined.coordinator, name);
+    const session = await openUnlessRefused(() => locks.get(joined.coordinator, name));
+    if (session === 'absent') continue;
+    if (session === 'refused') {
+      refused.push(name);
+      continue;
+    }
     const row = (await session.script<{ readonly citus?: boolean }>(DATABASE_HAS_CITUS)).at(-1)?.rows[0];
-    if (row?.citus === true) having.push(name);
+    if (row?.citus === true) databases.push(name);
     else await locks.closeDatabase(name, joined.coordinator);
   }
-  return having;
+  return { databases, refused, all };
+}
+
+interface Blocking {
+  /** Of the point. */
+  readonly name: string;
+  readonly databases: readonly string[];
+  readonly block: WriteBlock;
+  /** All databases, when they were asked for: one that is made since is not locked, and not known to be left out. */
+  readonly before: readonly string[];
 }
 
 /** Whatever happens, nothing stays locked: the transactions end with their sessions. */
 async function createBlocked(
   context: Context,
   joined: Joined,
-  given: { readonly options: RestorePointOptions; readonly databases: readonly string[]; readonly locks: Sessions },
+  { name, databases, block, before }: Blocking,
 ): Promise<Blocked> {
-  const { options, databases, locks } = given;
   const { coordinator, workers } = joined;
-  const block = new WriteBlock({
-    sessions: locks,
-    maintenance: joined.sessions,
-    label: (node) => joined.labels.get(node.group) ?? node.nodeName,
-    waitMs: options.lockTimeout * 1000,
-    signal: context.signal,
-  });
-  const { open: before } = await serverDatabases(joined);
-  await block.open(databases.flatMap((database) => workers.map((node) => ({ node, database }))));
   const ddlFrom = performance.now();
   let writesFrom = ddlFrom;
   // One database after the other, as every other run does: two runs cannot wait for each other.
   const blocked: BlockedDatabase[] = [];
-  for (const name of databases) {
+  for (const database of databases) {
     const [results] = await block.take(
-      [{ node: coordinator, database: name }],
+      [{ node: coordinator, database }],
       () => `${blockWrites('metadata', true)}; ${ACTIVE_WORKERS}`,
     );
-    blocked.push({ name, registered: (results?.at(-1)?.rows ?? []) as unknown as readonly RegisteredNode[] });
+    blocked.push({ name: database, registered: (results?.at(-1)?.rows ?? []) as unknown as readonly RegisteredNode[] });
   }
   const problems = unreachableNodeProblems(workers, blocked);
   if (problems.length > 0) {
@@ -169,9 +203,9 @@ async function createBlocked(
       if (step.lock === 'decisions') writesFrom = performance.now();
       await block.take(step.blockings, ({ node }) => blockWrites(step.lock, node === coordinator));
     } else if (step.kind === 'create') {
-      sameDatabases(before, (await serverDatabases(joined)).open);
+      sameDatabases(before, await serverDatabases(joined));
       throwIfInterrupted(context.signal);
-      points = await createPoints(context, joined, step.nodes, options.name);
+      points = await createPoints(context, joined, step.nodes, name);
     } else {
       await block.release();
     }
@@ -181,8 +215,8 @@ async function createBlocked(
 }
 
 /** A database that was made after the others were locked may be in the middle of a two-phase commit. */
-function sameDatabases(before: readonly string[], now: readonly string[]): void {
-  const added = now.filter((name) => !before.includes(name));
+function sameDatabases(before: readonly string[], { open, closed }: ServerDatabases): void {
+  const added = [...open, ...closed].filter((name) => !before.includes(name));
   if (added.length === 0) return;
   throw new Failure({
     kind: 'failed',

@@ -40,9 +40,16 @@ export class WriteBlock {
     this.#deadline = performance.now() + options.waitMs;
   }
 
-  /** Opens what `take` would have to wait for otherwise, while writes still go on. */
-  async open(blockings: readonly Blocking[]): Promise<void> {
-    await forAll(blockings, (blocking) => this.#session(blocking));
+  /**
+   * Opens what `take` would have to wait for otherwise, while writes still go on. Tells which accept no connections; what is
+   * not there has no locks to take.
+   */
+  async open(blockings: readonly Blocking[]): Promise<readonly Blocking[]> {
+    const refused = await forAll(blockings, async (blocking) => {
+      const found = await openUnlessRefused(() => this.#session(blocking));
+      return found === 'refused' ? [blocking] : [];
+    });
+    return refused.flat();
   }
 
   /** Takes the locks of one statement for each of the blockings, in the transaction that it has or begins. */
@@ -167,5 +174,17 @@ export class WriteBlock {
     });
     const [activity] = rows;
     return activity === undefined || activity.lock === null ? undefined : describeWait(activity);
+  }
+}
+
+/** The owner of a database decides, at any moment, whether it accepts connections, on each node. */
+export async function openUnlessRefused(open: () => Promise<Session>): Promise<Session | 'absent' | 'refused'> {
+  try {
+    return await open();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === SQLSTATE.invalidCatalogName) return 'absent';
+    if (code === SQLSTATE.objectNotInPrerequisiteState) return 'refused';
+    throw error;
   }
 }

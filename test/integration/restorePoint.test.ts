@@ -216,6 +216,68 @@ describe.skipIf(real === undefined)('restore-point', () => {
     expect(await locksOnMetadata()).toEqual([]);
   });
 
+  test('databases that accept no connections, on any node: left out, and said so', async ({ cluster, spec }) => {
+    const close = (group: number, database: string, allow: boolean) =>
+      query(cluster, group, 'postgres', `ALTER DATABASE ${database} ALLOW_CONNECTIONS ${allow}`);
+    for (const [group, database, locked] of [
+      [0, 'first', ['second']],
+      [2, 'second', ['first']],
+    ] as const) {
+      await close(group, database, false);
+      const { code, stdout, stderr } = await runProgram(
+        cluster,
+        ['restore-point', `without ${database}`, '--output', 'json'],
+        spec(),
+      );
+      await close(group, database, true);
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        stderr: expect.stringContaining(
+          `accept no connections are not locked, and may be of another moment: ${database}`,
+        ),
+      });
+      const report = JSON.parse(stdout);
+      expect([report.databases, report.notLocked.filter((name: string) => name !== 'template0')]).toEqual([
+        locked,
+        [database],
+      ]);
+    }
+  });
+
+  test('an owner who opens and closes her database all the time holds nobody up', async ({ cluster, spec }) => {
+    const client = await connect(cluster, 0, 'postgres');
+    let stopped = false;
+    const toggling = (async () => {
+      for (let allow = false; !stopped; allow = !allow) {
+        await client.query(`ALTER DATABASE second ALLOW_CONNECTIONS ${allow}`);
+      }
+      await client.query('ALTER DATABASE second ALLOW_CONNECTIONS true');
+      await client.end();
+    })();
+    const outcomes: unknown[] = [];
+    for (let round = 1; round <= 8; round += 1) {
+      const { code, stdout, log } = await runProgram(
+        cluster,
+        ['restore-point', `toggled ${round}`, '--output', 'json'],
+        spec(),
+      );
+      const { databases, notLocked } = code === 0 ? JSON.parse(stdout) : { databases: log, notLocked: log };
+      outcomes.push([...databases, ...notLocked].filter((name: string) => name !== 'template0').toSorted());
+    }
+    stopped = true;
+    await toggling;
+    expect(outcomes).toEqual(Array(8).fill(['first', 'second']));
+  });
+
+  test('a database that not every worker has', async ({ cluster, spec }) => {
+    await query(cluster, 0, 'postgres', 'CREATE DATABASE partly');
+    await query(cluster, 0, 'partly', 'CREATE EXTENSION citus');
+    const { code, stdout, log } = await runProgram(cluster, ['restore-point', 'partly', '--output', 'json'], spec());
+    await query(cluster, 0, 'postgres', 'DROP DATABASE partly WITH (FORCE)');
+    expect({ code, log: code === 0 ? '' : log }).toEqual({ code: 0, log: '' });
+    expect(JSON.parse(stdout).databases).toEqual(['first', 'partly', 'second']);
+  });
+
   test.for([['n'.repeat(64)], ['two\nlines'], ['']] as const)(
     'a point cannot be called %j',
     async ([name], { cluster, spec }) => {
