@@ -49,7 +49,7 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
     const left = [...(await placesOf(joined, group)).keys()].filter((name) => name !== spec.cluster.database);
     if (left.length > 0) throw stillThere(group, left);
     log.frame(`No database has shards on group ${group} any more: it may leave the declared workers`);
-    log.line(`Take it out of \`workers\` before the next apply, which would register it again.`);
+    log.line(`Take it out of \`workers\` before the next apply, which refuses it, or registers it again.`);
     log.line(`In the chart's values, name it in \`retiredWorkerGroups\` as well. Its volumes stay.`);
   } finally {
     await joined.sessions.close();
