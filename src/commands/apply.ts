@@ -6,6 +6,7 @@ import { throwIfInterrupted, unlessInterrupted } from '../concurrency/interrupt.
 import { once } from '../concurrency/once.ts';
 import type { Context } from '../context.ts';
 import type { InitSqlLogin } from '../objects/initSqlRole.ts';
+import { isCut, TOO_LONG_TO_READ } from '../objects/observe.ts';
 import { lookUp, sessionSettings } from '../objects/parameter.ts';
 import { describeActivity } from '../postgres/activity.ts';
 import { connect } from '../postgres/connection.ts';
@@ -254,5 +255,15 @@ function initSqlSettings(situation: Situation, login: InitSqlLogin | undefined):
   const hidden = database.initSQLFrom.some(({ secret }) => secret) ? UNLOGGED : {};
   if (!isOpen(situation)) return { ...declared, ...hidden };
   const path = lookUp(servers.get(0)?.parameters ?? {}, 'search_path') ?? '"$user", public';
+  if (isCut(path) && lookUp(declared, 'search_path') === undefined) throw tooLong(database.name);
   return { role: 'none', search_path: path, ...declared, ...hidden };
+}
+
+function tooLong(database: string): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `Setting 'search_path' of database '${database}' is ${TOO_LONG_TO_READ}, so that initSQL cannot have it`,
+    database,
+    next: 'Declare `search_path` in `parameters`, or shorten it',
+  });
 }

@@ -1,7 +1,16 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec } from '../spec/types.ts';
 import type { Problem } from './change.ts';
-import { type Fragment, jsonRows, NO_ROWS, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
+import {
+  type Fragment,
+  isCut,
+  jsonRows,
+  NO_ROWS,
+  SETTING_NAME,
+  SETTING_VALUE,
+  TOO_LONG_TO_READ,
+  textArray,
+} from './observe.ts';
 import { lookUp, parameterName } from './parameter.ts';
 import { LIBRARIES, MISSING } from './preloadLibraries.ts';
 import { isHealed } from './setting.ts';
@@ -110,7 +119,9 @@ export function lockingParameters(
 ): Readonly<Record<string, string>> {
   const locking = observed.filter(
     (setting) =>
-      setting.inDatabase && setting.role === null && (setting.missing || harmOf(database, setting) !== undefined),
+      setting.inDatabase &&
+      setting.role === null &&
+      (setting.missing || isCut(setting.value) || harmOf(database, setting) !== undefined),
   );
   return Object.fromEntries(
     Object.entries(database.parameters).filter(([name]) => locking.some((setting) => isNamed(setting, name))),
@@ -123,7 +134,7 @@ function isNamed(setting: ObservedHarmfulSetting, name: string): boolean {
 
 function harmOf({ users }: DatabaseSpec, { role, name, value }: ObservedHarmfulSetting): Harm | undefined {
   const harm = HARMFUL.get(name.toLowerCase());
-  if (harm === undefined || harm.isHarmless(value)) return undefined;
+  if (harm === undefined || (harm.isHarmless(value) && !isCut(value))) return undefined;
   return harm.ofSuperuser === true && users.some((user) => user.name === role) ? undefined : harm;
 }
 
@@ -140,6 +151,16 @@ export function harmfulSettingProblems(
     const place = placeOf(role, inDatabase, wanted.name);
     const next = `On that node: ALTER ${place.sql} RESET ${parameterName(name)}`;
     const base = { kind: 'refused', node: node.label } as const;
+    if (isCut(value)) {
+      if (node.isWorker && isHealed(wanted, setting)) return [];
+      return [
+        {
+          ...base,
+          what: `Setting '${name}' of ${place.words} is ${TOO_LONG_TO_READ}, and it acts on connections between the nodes`,
+          next,
+        },
+      ];
+    }
     if (missing) {
       return [
         {

@@ -88,10 +88,28 @@ export const SETTING_NAME = "pg_catalog.split_part(entry, '=', 1)";
 /** Far more than anybody sets on purpose, and far less than every role may set for itself. */
 const LONGEST_VALUE = 8_192;
 
-/** What is longer is cut: it equals nothing that is declared, and still shows what it does. */
-export const SETTING_VALUE = `(SELECT CASE WHEN pg_catalog.length(given) > ${LONGEST_VALUE}
-    THEN pg_catalog."left"(pg_catalog.btrim(given), ${LONGEST_VALUE}) ELSE given END
+/**
+ * What is longer is cut, and says how long the whole is and its digest: so two of them are equal where the whole is, and
+ * none equals anything that is declared. Nothing of it belongs in a statement: {@link isCut}. `declared`: of what is
+ * compared with them, the whole is read; the server stores lists with blanks and quotes.
+ */
+export function settingValue(declared: readonly string[] = []): string {
+  const longest = Math.max(LONGEST_VALUE, ...declared.map((value) => 4 * value.length));
+  return `(SELECT CASE WHEN pg_catalog.length(given) > ${longest}
+    THEN pg_catalog."left"(given, ${longest}) || pg_catalog.format('... (%s characters, SHA-256 %s)', pg_catalog.length(given),
+      pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(given, pg_catalog.getdatabaseencoding())), 'hex')) ELSE given END
   FROM (SELECT pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS given) AS whole)`;
+}
+
+export const SETTING_VALUE = settingValue();
+
+/** Of a {@link SETTING_VALUE}: it is not the whole. PostgreSQL counts code points, as the iterator of a string does. */
+export function isCut(value: string): boolean {
+  return value.length > LONGEST_VALUE && [...value].length > LONGEST_VALUE;
+}
+
+/** For messages. */
+export const TOO_LONG_TO_READ = `longer than ${LONGEST_VALUE.toLocaleString('en-US')} characters`;
 
 /** What {@link jsonRows} gives where there are none. */
 export const NO_ROWS = "'[]'::pg_catalog.jsonb";

@@ -3,7 +3,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, jsonRows, NO_ROWS, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
+import { type Fragment, jsonRows, NO_ROWS, SETTING_NAME, settingValue, textArray } from './observe.ts';
 import { wording } from './wording.ts';
 
 /** A row of pg_settings for one of the wanted parameters. */
@@ -26,10 +26,15 @@ export function isCompared({ parameters, users }: DatabaseSpec): string {
   return `pg_catalog.lower(${SETTING_NAME}) = ANY (${textArray([...names])})`;
 }
 
+/** SQL expression: the whole of what may be as declared. */
+export function comparedValue({ parameters, users }: DatabaseSpec): string {
+  return settingValue([parameters, ...users.map((user) => user.parameters)].flatMap((each) => Object.values(each)));
+}
+
 export function observeParameters(database: DatabaseSpec): Fragment {
   return {
     key: 'parameters',
-    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${SETTING_VALUE}), '{}')
+    value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${comparedValue(database)}), '{}')
       FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
       WHERE s.setrole = 0 AND d.datname::pg_catalog.text = ${quoteLiteral(database.name)} AND ${isCompared(database)})`,

@@ -1,7 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
-import type { Change } from './change.ts';
-import { type Fragment, jsonRows, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
+import type { Change, Problem } from './change.ts';
+import { type Fragment, isCut, jsonRows, SETTING_NAME, SETTING_VALUE, TOO_LONG_TO_READ, textArray } from './observe.ts';
 import { parameterName, parameterValueSql, shortened } from './parameter.ts';
 import { wording } from './wording.ts';
 
@@ -56,10 +56,10 @@ export function diffSettings(
   observed: readonly ObservedSetting[],
   node: NodeSpec,
 ): readonly Change[] {
-  const differing = [
-    ...observed.filter((setting) => valueIn(coordinator, setting) !== setting.value),
-    ...coordinator.filter((setting) => valueIn(observed, setting) === undefined),
-  ].filter((setting) => !isDeclared(database, setting));
+  const differing = differingSettings(database, coordinator, observed).filter(
+    // Of it only the beginning was read.
+    (setting) => !isCut(valueIn(coordinator, setting) ?? ''),
+  );
   return differing.map((setting) => {
     const wanted = valueIn(coordinator, setting);
     const of = scopeOf(database, setting);
@@ -80,6 +80,37 @@ export function diffSettings(
       failure: `Failed to set ${setting.name} of ${of.words}`,
     };
   });
+}
+
+function differingSettings(
+  database: DatabaseSpec,
+  coordinator: readonly ObservedSetting[],
+  observed: readonly ObservedSetting[],
+): readonly ObservedSetting[] {
+  return [
+    ...observed.filter((setting) => valueIn(coordinator, setting) !== setting.value),
+    ...coordinator.filter((setting) => valueIn(observed, setting) === undefined),
+  ].filter((setting) => !isDeclared(database, setting));
+}
+
+/** What a worker would have to get from the coordinator and cannot, since not the whole of it was read. */
+export function settingProblems(
+  database: DatabaseSpec,
+  coordinator: readonly ObservedSetting[],
+  observed: readonly ObservedSetting[],
+  node: string,
+): readonly Problem[] {
+  return differingSettings(database, coordinator, observed)
+    .filter((setting) => isCut(valueIn(coordinator, setting) ?? ''))
+    .map((setting): Problem => {
+      const of = scopeOf(database, setting);
+      return {
+        kind: 'refused',
+        what: `Setting '${setting.name}' of ${of.words} on the coordinator is ${TOO_LONG_TO_READ}, and differs on this worker, which does not get it`,
+        node,
+        next: `Set it on that worker as on the coordinator (SET citus.enable_ddl_propagation = off; ALTER ${of.sql} SET …), or on the coordinator: ALTER ${of.sql} RESET ${parameterName(setting.name)}`,
+      };
+    });
 }
 
 function valueIn(

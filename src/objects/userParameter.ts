@@ -1,8 +1,9 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { type Fragment, SETTING_NAME, SETTING_VALUE, textArray } from './observe.ts';
+import { type Fragment, SETTING_NAME, textArray } from './observe.ts';
 import {
+  comparedValue,
   isCompared,
   isServerWide,
   isSet,
@@ -11,6 +12,7 @@ import {
   type ObservedParameters,
   parameterProblems,
   setParameter,
+  shortened,
   WRONG_VALUE,
 } from './parameter.ts';
 import { wording } from './wording.ts';
@@ -24,7 +26,7 @@ export function observeUserParameters(database: DatabaseSpec): Fragment {
     key: 'userParameters',
     value: `(SELECT coalesce(pg_catalog.jsonb_object_agg(found.role, found.settings), '{}') FROM (
       SELECT pg_catalog.pg_get_userbyid(s.setrole) AS role,
-             pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${SETTING_VALUE}) AS settings
+             pg_catalog.jsonb_object_agg(${SETTING_NAME}, ${comparedValue(database)}) AS settings
       FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase,
            pg_catalog.unnest(s.setconfig) entry
       WHERE d.datname::pg_catalog.text = ${quoteLiteral(database.name)} AND ${isCompared(database)}
@@ -49,7 +51,7 @@ export function diffUserParameters(
           ...{ kind: 'change', node, scope: 'server', doneOnRetry: [], invalidOn: WRONG_VALUE, secret: false },
           ...wording(
             'set',
-            `parameter ${name} of role ${quoteIdentifier(user.name)} in database ${quoteIdentifier(database.name)} to ${quoteLiteral(value).trim()}`,
+            `parameter ${name} of role ${quoteIdentifier(user.name)} in database ${quoteIdentifier(database.name)} to ${quoteLiteral(shortened(value)).trim()}`,
           ),
           statements: [{ text: `ALTER ROLE ${place} ${setParameter(name, value)}` }],
           failure: `Failed to set parameter ${name} of role '${user.name}'`,

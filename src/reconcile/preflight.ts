@@ -14,6 +14,7 @@ import { parameterProblems } from '../objects/parameter.ts';
 import { missingLibraryProblems } from '../objects/preloadLibraries.ts';
 import { ownersOf } from '../objects/role.ts';
 import { capacityProblems, capacityWarnings, serverProblems } from '../objects/serverProblems.ts';
+import { settingProblems } from '../objects/setting.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { type Carried, carriedProblems } from './carrying.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
@@ -85,6 +86,12 @@ function nodeProblems(
     ...serverProblems(observed.settings, citus, user, name),
     ...databaseProblems(database, observed.database, name),
     ...(citus ? harmfulSettingProblems(database, observed.harmfulSettings ?? [], { label: name, isWorker }) : []),
+    ...settingProblems(
+      database,
+      server(situation, topology.coordinator).decisiveSettings ?? [],
+      observed.decisiveSettings ?? [],
+      name,
+    ),
     ...extensionProblems(database.extensions, extensions, name),
     ...citusProblems(extensions, observed.settings.citusVersion, name),
     ...(available === undefined ? [] : availabilityProblems(missingExtensions(situation, node), available, name)),
