@@ -12,6 +12,7 @@ import {
   schemaStatements,
 } from './extensionSchema.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
+import { assertNoMistakenNames } from './scriptNames.ts';
 import { wording } from './wording.ts';
 
 export interface ObservedExtension {
@@ -73,6 +74,8 @@ export interface ExtensionContext {
   readonly coordinator: boolean;
   /** On a worker that Citus has registered, plain CREATE EXTENSION is refused: "operation is not allowed on this node". */
   readonly registered: boolean;
+  /** Others may have made functions in the database. */
+  readonly open?: boolean;
   /** What the coordinator has: there a registered worker gets its extensions from. */
   readonly onCoordinator: readonly ObservedExtension[];
   /** Default version of the installed citus library, where it is known. */
@@ -151,7 +154,7 @@ export function diffExtensions(
 const NOT_INSTALLED = [SQLSTATE.undefinedFile, SQLSTATE.featureNotSupported, SQLSTATE.invalidParameterValue];
 
 function create(extension: PlacedExtension, context: ExtensionContext): Change {
-  const { node, label, coordinator, registered } = context;
+  const { node, label, coordinator, registered, open = false } = context;
   const options = [
     extension.schema === undefined ? [] : `SCHEMA ${quoteIdentifier(extension.schema)}`,
     extension.version === undefined ? [] : `VERSION ${quoteLiteral(extension.version)}`,
@@ -160,7 +163,8 @@ function create(extension: PlacedExtension, context: ExtensionContext): Change {
   // Without SCHEMA, and when the control file fixes none, an extension goes into the first schema of search_path
   // (PostgreSQL documentation, CREATE EXTENSION), which our sessions keep empty.
   const schema = schemaStatements(extension);
-  const statements = [SEARCH_PATH_PUBLIC, ...schema, text, ...ONLY_AUTHORS_RIGHTS].map((statement) => ({
+  const asserted = open ? assertNoMistakenNames(extension) : [];
+  const statements = [...asserted, SEARCH_PATH_PUBLIC, ...schema, text, ...ONLY_AUTHORS_RIGHTS].map((statement) => ({
     text: statement,
   }));
   return {
@@ -193,7 +197,12 @@ function create(extension: PlacedExtension, context: ExtensionContext): Change {
 }
 
 function update(name: string, from: string, to: string, context: ExtensionContext): Change {
-  const texts = [`ALTER EXTENSION ${quoteIdentifier(name)} UPDATE TO ${quoteLiteral(to)}`, ...ONLY_AUTHORS_RIGHTS];
+  const asserted = context.open === true ? assertNoMistakenNames({ name }) : [];
+  const texts = [
+    ...asserted,
+    `ALTER EXTENSION ${quoteIdentifier(name)} UPDATE TO ${quoteLiteral(to)}`,
+    ...ONLY_AUTHORS_RIGHTS,
+  ];
   return {
     kind: 'change',
     node: context.node,

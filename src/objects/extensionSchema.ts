@@ -22,20 +22,22 @@ export interface PlacedExtension extends ExtensionSpec {
  * Where others may create objects in `public`, such an extension does not go there, unless it is declared so. Nodes agree: a
  * worker follows the coordinator.
  */
-export function placeExtensions(
-  wanted: readonly ExtensionSpec[],
+export function placeExtensions<Wanted extends ExtensionSpec>(
+  wanted: readonly Wanted[],
   onCoordinator: readonly { readonly name: string; readonly schema: string }[],
   database: DatabaseSpec,
-  /** By the spec alone, which is the same for all nodes. */
-  shared: boolean,
-): readonly PlacedExtension[] {
+  /** `shared`: by the spec alone, which is the same for all nodes. */
+  { superuser, shared }: { readonly superuser: string; readonly shared: boolean },
+): readonly (Wanted & PlacedExtension)[] {
   return wanted.map((extension) => {
     const own = OWN_SCHEMAS.get(extension.name);
     if (own === undefined || !shared) return extension;
     const there = onCoordinator.find(({ name }) => name === extension.name)?.schema;
     const schema = extension.schema ?? there ?? own;
-    const ofApplication = schema === 'public' || database.schemas.some(({ name }) => name === schema);
-    return { ...extension, schema, alone: !ofApplication };
+    const ofOthers = database.schemas.some(
+      ({ name, owner }) => name === schema && owner !== undefined && owner !== superuser,
+    );
+    return { ...extension, schema, alone: schema !== 'public' && !ofOthers };
   });
 }
 

@@ -33,7 +33,9 @@ export function observeOpenExtensions(): Fragment {
       FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
         LEFT JOIN pg_roles r ON r.oid = CASE WHEN a.grantee = 'pg_database_owner'::regrole
           THEN (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database()) ELSE a.grantee END
-      WHERE a.privilege_type = 'CREATE' AND NOT coalesce(r.rolsuper, false) ORDER BY 1)`;
+      WHERE a.privilege_type = 'CREATE' AND NOT coalesce(r.rolsuper, false)
+      UNION SELECT o.rolname FROM pg_roles o
+      WHERE o.oid = n.nspowner AND NOT o.rolsuper AND o.rolname <> 'pg_database_owner' ORDER BY 1)`;
   return {
     key: 'openExtensions',
     when: `EXISTS (SELECT FROM ${asked})`,

@@ -38,10 +38,12 @@ import { observeOpenExtensions } from '../objects/openExtension.ts';
 import { observeOpen } from '../objects/openSchemas.ts';
 import { observeOwnTables } from '../objects/ownTableObserved.ts';
 import { observeKnownParameters, observeParameters } from '../objects/parameter.ts';
+import { observePartmanWorker } from '../objects/partmanWorker.ts';
 import { observeMissingLibraries } from '../objects/preloadLibraries.ts';
 import { observePreparedTransactions } from '../objects/preparedTransaction.ts';
 import { observeRoles } from '../objects/role.ts';
 import { observeSchemas, observeTenantSchemas } from '../objects/schema.ts';
+import { type MistakenNames, observeMistakenNames } from '../objects/scriptNames.ts';
 import { observeServer } from '../objects/server.ts';
 import { observeSettings } from '../objects/setting.ts';
 import { observeShards, observeTableRights } from '../objects/shard.ts';
@@ -97,6 +99,7 @@ export function serverScript(
     observeMarkedSessions(database),
     observePreparedTransactions(database.name),
     observeDaemon(database.name),
+    observePartmanWorker(database.name),
     observePosition(),
     ...fragmentsOf(kinds, 'server', database),
   ]);
@@ -134,6 +137,10 @@ export function databaseScript(
   ]);
 }
 
+export function mistakenNamesScript(wanted: readonly MissingExtension[]): string {
+  return observationScript([observeMistakenNames(wanted)]);
+}
+
 export function availabilityScript(wanted: readonly MissingExtension[]): string {
   return observationScript([observeAvailableExtensions(wanted)]);
 }
@@ -169,6 +176,10 @@ export function readDatabaseObservation(observed: string): DatabaseObservation {
 
 export function readAvailability(observed: string): readonly AvailableExtension[] {
   return (JSON.parse(observed) as { availableExtensions: readonly AvailableExtension[] }).availableExtensions;
+}
+
+export function readMistakenNames(observed: string): readonly MistakenNames[] {
+  return (JSON.parse(observed) as { mistakenNames: readonly MistakenNames[] }).mistakenNames;
 }
 
 export function readParameters(observed: string): ParametersObservation {

@@ -68,6 +68,8 @@ export interface ServerObservation extends UnknownOptions, MissingLibraries {
   readonly position?: ObservedPosition;
   /** On the coordinator. Absent: no run has recorded any. */
   readonly recordedPositions?: readonly RecordedPosition[];
+  /** pg_partman's background worker runs in the database, as superuser. Absent: not observed. */
+  readonly partmanWorker?: boolean;
   /** Whether Citus' maintenance daemon runs for the database. */
   readonly daemon?: boolean;
   /** An earlier run made changes, and their proof failed. */

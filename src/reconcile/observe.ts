@@ -8,6 +8,7 @@ import {
   readExistingShards,
   readPlacedShards,
 } from '../objects/placedShard.ts';
+import type { MistakenNames } from '../objects/scriptNames.ts';
 import { readUnplacedShards, type UnplacedShard, unplacedShardsScript } from '../objects/unplacedShard.ts';
 import { readVerification, type VerificationReport } from '../objects/verification.ts';
 import { retryTransient } from '../postgres/retry.ts';
@@ -18,9 +19,11 @@ import type { DatabaseSpec, ExporterSpec, NodeSpec } from '../spec/types.ts';
 import {
   availabilityScript,
   databaseScript,
+  mistakenNamesScript,
   parametersScript,
   readAvailability,
   readDatabaseObservation,
+  readMistakenNames,
   readParameters,
   readRoles,
   readServerObservation,
@@ -72,6 +75,15 @@ export async function observeAvailabilityOf(
 ): Promise<readonly AvailableExtension[]> {
   const script = availabilityScript(wanted);
   return readAvailability(await askedOnce(run, node, script, () => observed(run, node, 'server', script)));
+}
+
+/** In the database: what the scripts of extensions that are due may come upon there. */
+export async function observeMistakenNamesOf(
+  run: Run,
+  node: NodeSpec,
+  wanted: readonly MissingExtension[],
+): Promise<readonly MistakenNames[]> {
+  return readMistakenNames(await observed(run, node, 'database', mistakenNamesScript(wanted)));
 }
 
 /** What a server's files offer is the same for all of its databases. A failure is not kept: the next one asks again. */

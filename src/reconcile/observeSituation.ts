@@ -11,6 +11,7 @@ import { copyRefusal, decideExecuted, decideInitSql, type InitSqlDecision } from
 import type { Problem } from '../objects/change.ts';
 import { wantedExporter } from '../objects/exporter.ts';
 import { harmfulSettingProblems, type ObservedHarmfulSetting } from '../objects/harmfulSetting.ts';
+import { mistakenNamesProblems } from '../objects/scriptNames.ts';
 import { rolesOf, wantedUser } from '../objects/user.ts';
 import { SALT_BYTES } from '../postgres/scram.ts';
 import { type Failure, Interrupted } from '../report/errors.ts';
@@ -19,15 +20,22 @@ import type { DatabaseSpec, ExporterSpec, NodeSpec } from '../spec/types.ts';
 import { carryingStep } from './carrying.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import type { DatabaseObservation, ServerObservation } from './observations.ts';
-import { observeAvailabilityOf, observeCarriedCodeOf, observeDatabaseOf, observeServerOf } from './observe.ts';
+import {
+  observeAvailabilityOf,
+  observeCarriedCodeOf,
+  observeDatabaseOf,
+  observeMistakenNamesOf,
+  observeServerOf,
+} from './observe.ts';
 import { observeManagedRoles, undeclaredMembers } from './observeMembers.ts';
 import { observeShardFaults } from './observeShardFaults.ts';
+import { placedExtensions } from './placedExtensions.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { GivenScript } from './prepareScripts.ts';
 import { problemsFailure } from './problemsFailure.ts';
 import type { Run } from './run.ts';
 import { mixedVersions } from './serverWarnings.ts';
-import { inside, origin, type Situation } from './situation.ts';
+import { inside, isOpen, label, origin, type Situation } from './situation.ts';
 
 /** Passwords of users by role name. Commands that change nothing about users need none. */
 export type Passwords = ReadonlyMap<string, string>;
@@ -149,10 +157,23 @@ export async function check(run: Run, situation: Situation): Promise<Preflight> 
       ? undefined
       : await byGroup(holding, (node) => observeCarriedCodeOf(run, node));
   const { warnings, problems: found } = preflight(situation, available, carried);
-  const problems = [...found, ...(await undeclaredMembers(situation, run))];
+  const problems = [...found, ...(await scriptProblems(run, situation)), ...(await undeclaredMembers(situation, run))];
   if (problems.length > 0) throw preflightFailure(situation.database.name, problems);
   await observeManagedRoles(situation, run);
   return { problems, warnings };
+}
+
+/** Extensions whose scripts are due where others may have made functions. */
+async function scriptProblems(run: Run, situation: Situation): Promise<readonly Problem[]> {
+  if (!isOpen(situation)) return [];
+  const nodes = databaseNodes(situation.topology).filter(({ group }) => situation.inside.has(group));
+  const found = await byGroup(nodes, async (node) => {
+    const due = placedExtensions(situation, missingExtensions(situation, node));
+    return due.length === 0 ? [] : await observeMistakenNamesOf(run, node, due);
+  });
+  return nodes.flatMap((node) =>
+    mistakenNamesProblems(found.get(node.group) ?? [], label(situation, node), situation.database.name),
+  );
 }
 
 /** The same situation with what to do with initSQL; refuses if what was executed is no prefix of the script. */

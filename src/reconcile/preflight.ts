@@ -21,6 +21,7 @@ import { changedCluster, changedWorkers } from './identity.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import { newDatabaseProblems } from './newDatabaseProblems.ts';
 import type { ServerObservation } from './observations.ts';
+import { partmanProblems } from './partmanProblems.ts';
 import { mixedVersions, serverWarnings } from './serverWarnings.ts';
 import { inside, isDeclared, label, type Situation, server } from './situation.ts';
 import { usersPreflight } from './usersPreflight.ts';
@@ -92,6 +93,7 @@ function nodeProblems(
       observed.decisiveSettings ?? [],
       name,
     ),
+    ...partmanProblems(situation, node),
     ...extensionProblems(database.extensions, extensions, name),
     ...citusProblems(extensions, observed.settings.citusVersion, name),
     ...(available === undefined ? [] : availabilityProblems(missingExtensions(situation, node), available, name)),

@@ -2,10 +2,9 @@ import { type Change, type Item, note } from '../../objects/change.ts';
 import { diffCitus, diffColumnar } from '../../objects/citusExtension.ts';
 import { diffCitusUpgrade } from '../../objects/citusUpgrade.ts';
 import { COLUMNAR, diffExtensions, type ExtensionContext, versionsLikeCoordinator } from '../../objects/extension.ts';
-import { type PlacedExtension, placeExtensions } from '../../objects/extensionSchema.ts';
-import { isShared } from '../../objects/superuserSetting.ts';
-import type { ExtensionSpec, NodeSpec } from '../../spec/types.ts';
-import { inside, isPlain, label, type Situation, server } from '../situation.ts';
+import type { NodeSpec } from '../../spec/types.ts';
+import { placedExtensions } from '../placedExtensions.ts';
+import { inside, isOpen, isPlain, label, type Situation, server } from '../situation.ts';
 import { line } from '../work.ts';
 import { type DatabaseWork, onCoordinator, onWorkers } from './databaseWork.ts';
 
@@ -26,7 +25,7 @@ export function workerInsideItems(situation: Situation, worker: NodeSpec): reado
   return [
     ...citusItems(situation, worker),
     ...diffExtensions(
-      placed(situation, versionsLikeCoordinator(situation.database.extensions, context.onCoordinator)),
+      placedExtensions(situation, versionsLikeCoordinator(situation.database.extensions, context.onCoordinator)),
       observed.extensions,
       context,
     ),
@@ -68,16 +67,10 @@ export function coordinatorExtensionItems(situation: Situation): readonly Item[]
   const wanted = situation.database.extensions;
   if (wanted.length === 0) return [note('No additional extensions specified')];
   return diffExtensions(
-    placed(situation, wanted),
+    placedExtensions(situation, wanted),
     inside(situation, coordinator).extensions,
     extensionContext(situation, coordinator, true),
   );
-}
-
-function placed(situation: Situation, wanted: readonly ExtensionSpec[]): readonly PlacedExtension[] {
-  const { database, spec, topology } = situation;
-  const { extensions } = inside(situation, topology.coordinator);
-  return placeExtensions(wanted, extensions, database, isShared(database, spec.cluster.user));
 }
 
 /**
@@ -107,6 +100,8 @@ function extensionContext(situation: Situation, node: NodeSpec, coordinator: boo
     label: label(situation, node),
     coordinator,
     registered: !coordinator && own !== undefined && (own.localGroup !== 0 || own.nodes.length > 0),
+    // Without a superuser a script has no more rights than whoever owns the functions, or is trusted.
+    open: isOpen(situation) && !situation.spec.cluster.withoutSuperuser,
     onCoordinator: inside(situation, situation.topology.coordinator).extensions,
     citusVersion: server(situation, node).settings.citusVersion ?? undefined,
     columnarVersion: declaresVersion(situation, COLUMNAR)
