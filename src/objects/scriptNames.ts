@@ -68,7 +68,7 @@ export function mistakenNamesProblems(
 ): readonly Problem[] {
   return mistaken.map(({ extension, names: found }) => ({
     kind: 'refused',
-    what: `The script of extension ${extension} would run as superuser where it may come upon ${found.slice(0, 3).join(', ')}${found.length > 3 ? ' and others' : ''}`,
+    what: `The script of extension ${extension} would run as superuser where it may find ${found.slice(0, 3).join(', ')}${found.length > 3 ? ' and others' : ''}`,
     node,
     next: `Declare \`schema\` for it with one that is the superuser's alone; or, in database '${database}', drop or rename ${found.length === 1 ? 'it' : 'them'}, or read ${found.length === 1 ? 'it' : 'them'} and give ${found.length === 1 ? 'it' : 'them'} to the superuser (ALTER FUNCTION … OWNER TO)`,
   }));
@@ -85,7 +85,7 @@ BEGIN
   IF ${ANY_OF_OTHERS} THEN
     SELECT pg_catalog.array_to_string(m.names, ', ') INTO mistaken FROM (${mistakenNames([extension])}) m;
     IF mistaken IS NOT NULL THEN
-      RAISE object_not_in_prerequisite_state USING MESSAGE = pg_catalog.format('the script of extension %s may come upon %s', ${quoteLiteral(quoteIdentifier(extension.name))}, mistaken);
+      RAISE object_not_in_prerequisite_state USING MESSAGE = pg_catalog.format('the script of extension %s may find %s', ${quoteLiteral(quoteIdentifier(extension.name))}, mistaken);
     END IF;
   END IF;
 END`)}`,

@@ -77,7 +77,7 @@ export async function observeAvailabilityOf(
   return readAvailability(await askedOnce(run, node, script, () => observed(run, node, 'server', script)));
 }
 
-/** In the database: what the scripts of extensions that are due may come upon there. */
+/** In the database: what the scripts of extensions that are due may find there. */
 export async function observeMistakenNamesOf(
   run: Run,
   node: NodeSpec,

@@ -38,7 +38,7 @@ test('an extension that comes later, or is updated, where she overloads a name: 
         command,
         code: 3,
         log: expect.stringContaining(
-          `The script of extension ${UNTRUSTED} would run as superuser where it may come upon public.current_setting(character varying) of ${MALLORY}`,
+          `The script of extension ${UNTRUSTED} would run as superuser where it may find public.current_setting(character varying) of ${MALLORY}`,
         ),
       });
       expect(log).toContain('The script of extension pg_buffercache would run');

@@ -304,7 +304,9 @@ describe.skipIf(real === undefined)('scale out', () => {
       const refused = await run([command], database, [1, 2]);
       expect({ command, code: refused.code, log: refused.log }).toEqual({
         ...{ command, code: 3 },
-        log: expect.stringContaining('The database on this worker holds distributed tables from before: it was drained'),
+        log: expect.stringContaining(
+          'The database on this worker holds distributed tables from before: it was drained',
+        ),
       });
     }
     await query(cluster, 2, 'postgres', 'DROP DATABASE still WITH (FORCE)');
