@@ -1,5 +1,7 @@
 /** The text format of Prometheus (Prometheus documentation, "Exposition formats"). Pure. */
 
+import { visible } from './visible.ts';
+
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -27,8 +29,9 @@ function labelsText(labels: Readonly<Record<string, string>>): string {
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }
 
+/** Whoever prints it makes it visible, and a backslash that came only then would be no escape of this format. */
 function escapeHelp(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+  return visible(text).replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 }
 
 function escapeLabel(value: string): string {

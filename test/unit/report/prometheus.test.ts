@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
 import { exposition } from '../../../src/report/prometheus.ts';
+import { visible } from '../../../src/report/visible.ts';
 import { readExposition } from '../../support/exposition.ts';
+
+test('what would move the cursor of a terminal is still a sample where it was printed', () => {
+  const labels = { database: 'a\u001b[2Jb\r"\\\n' };
+  const text = exposition([{ name: 'x_ready', help: 'Ready\u001b.', samples: [{ labels, value: 1 }] }]);
+  // As the runner prints it.
+  expect(visible(text)).toBe(text);
+  expect(readExposition(text)).toEqual([{ name: 'x_ready', labels: { database: 'a\\x1b[2Jb\\r"\\\n' }, value: 1 }]);
+});
 
 test('labels hold any name of a database', () => {
   const labels = { database: 'a"b\\c\nd,e="f"}', node: 'Üñí' };
