@@ -24,16 +24,16 @@ const ALLOWED = {
   // One file a command, and what runs something for each database.
   commands: [
     ...['reconcile', 'patroni', 'prepare', 'kubernetes', 'certificates', 'localCluster', 'cluster', 'context.ts'],
-    ...['secrets', 'initSql', 'objects', 'spec', 'postgres', 'concurrency', 'report'],
+    ...['secrets', 'initSql', 'objects', 'spec', 'postgres', 'concurrency', 'files', 'report'],
   ],
-  prepare: ['kubernetes', 'certificates', 'report'],
+  prepare: ['files', 'kubernetes', 'certificates', 'report'],
   patroni: ['cluster', 'context.ts', 'secrets', 'objects', 'spec', 'postgres', 'concurrency', 'report'],
   // The order of work, observing, carrying out, proof.
   reconcile: ['cluster', 'context.ts', 'initSql', 'objects', 'spec', 'postgres', 'concurrency', 'report'],
   // Which nodes there are and whether they are ready.
   cluster: ['kubernetes', 'context.ts', 'secrets', 'objects', 'spec', 'postgres', 'concurrency', 'report'],
   'context.ts': ['secrets', 'spec', 'report'],
-  secrets: ['spec', 'postgres/tls', 'postgres/credentials', 'report'],
+  secrets: ['files', 'spec', 'postgres/tls', 'postgres/credentials', 'report'],
   // Deciding: pure, and knows nothing of connections.
   initSql: ['objects', 'spec', 'postgres/quote', 'report/errors'],
   objects: [
@@ -44,13 +44,14 @@ const ALLOWED = {
     'postgres/sqlstates',
     'report/errors',
   ],
-  localCluster: ['spec/schemaFile', 'concurrency', 'report'],
+  localCluster: ['files', 'spec/schemaFile', 'concurrency', 'report'],
   // Transport: knows nothing of Citus, of declared databases, or of the log.
-  postgres: ['concurrency', 'report/errors'],
-  spec: ['report/errors'],
-  kubernetes: ['report/errors'],
+  postgres: ['files', 'concurrency', 'report/errors'],
+  spec: ['files', 'report/errors'],
+  kubernetes: ['files', 'report/errors'],
   certificates: [],
   concurrency: ['report/errors'],
+  files: [],
   report: [],
 };
 

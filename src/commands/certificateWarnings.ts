@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { certificateRemarks } from '../certificates/remarks.ts';
+import { PEM, readText } from '../files/read.ts';
 import { ownNamespace } from '../kubernetes/namespace.ts';
 import type { NodeSpec, SslSpec } from '../spec/types.ts';
 
@@ -16,7 +16,7 @@ export async function certificateWarnings(
   if (!ssl.enabled) return [];
   let pem: string;
   try {
-    pem = await readFile(path.join(ssl.directory, ssl.certificate), 'utf8');
+    pem = await readText(path.join(ssl.directory, ssl.certificate), PEM);
   } catch {
     return [];
   }

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pause } from '../concurrency/interrupt.ts';
 import type { Context } from '../context.ts';
+import { readText, SHORT } from '../files/read.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { readServerSettings, serverSettingsScript, splitDatabases } from '../objects/server.ts';
 import { type DatabaseVersion, imageProblem, readImageVersions } from '../objects/serverImage.ts';
@@ -21,7 +21,7 @@ const DEADLINE_MS = 10_000;
 export async function guard(context: Context, folder: string): Promise<void> {
   const { log, spec } = context;
   const [control, version] = await Promise.all(
-    ['citus.control', 'postgres-version'].map((file) => readFile(path.join(folder, file), 'utf8').catch(() => '')),
+    ['citus.control', 'postgres-version'].map((file) => readText(path.join(folder, file), SHORT).catch(() => '')),
   );
   const image = readImageVersions(control ?? '', version ?? '');
   const server = await askServer(context);

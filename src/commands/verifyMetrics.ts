@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { nodeLabels } from '../cluster/topology.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import type { Context } from '../context.ts';
+import { PEM, readBounded } from '../files/read.ts';
 import { ownNamespace } from '../kubernetes/namespace.ts';
 import { connect, MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import { applicationName } from '../postgres/startup.ts';
@@ -69,7 +69,9 @@ async function nodesNow(context: Context) {
 async function certificateEnds({ enabled, directory, certificate }: SslSpec): Promise<number | undefined> {
   if (!enabled) return undefined;
   try {
-    return Date.parse(new X509Certificate(await readFile(path.join(directory, certificate))).validTo);
+    return Date.parse(
+      new X509Certificate(await readBounded(path.join(directory, certificate), { mostBytes: PEM })).validTo,
+    );
   } catch {
     return undefined;
   }

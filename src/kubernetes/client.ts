@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
+import { PEM, readText, SHORT } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 
 /** Where a pod finds its service account (Kubernetes documentation, "Accessing the Kubernetes API from a Pod"). */
@@ -26,14 +26,14 @@ export async function inCluster(signal: AbortSignal, account = ACCOUNT): Promise
   if (host === undefined || port === undefined) return undefined;
   try {
     const [ca, namespace] = await Promise.all(
-      ['ca.crt', 'namespace'].map((file) => readFile(`${account}/${file}`, 'utf8')),
+      ['ca.crt', 'namespace'].map((file) => readText(`${account}/${file}`, PEM)),
     );
     if (ca === undefined || namespace === undefined) return undefined;
     return {
       namespace: namespace.trim(),
       call: async (method, path, body) => {
         // Read each time: the kubelet renews the token.
-        const token = (await readFile(`${account}/token`, 'utf8')).trim();
+        const token = (await readText(`${account}/token`, SHORT)).trim();
         return await send({ host, port, ca, token, signal }, method, path, body);
       },
     };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PEM, readText } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 import { schemaLine } from '../spec/schemaFile.ts';
 import type { DemoNode } from './demoCluster.ts';
@@ -58,6 +59,6 @@ async function keepOrWrite(file: string, content: string): Promise<string> {
     return content;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    return await readFile(file, 'utf8');
+    return await readText(file, PEM);
   }
 }

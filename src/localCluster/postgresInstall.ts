@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { access, cp, readdir, readFile, symlink } from 'node:fs/promises';
+import { access, cp, readdir, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { readText, SHORT } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 import { canReach, type ServerUser } from './systemUser.ts';
 
@@ -64,7 +65,7 @@ async function installsWithCitus(configs: readonly string[]): Promise<readonly P
     const asked = await Promise.all([ask(config, '--bindir'), ask(config, '--sharedir')]);
     const [bin, share] = asked[0] === undefined ? await debianFolders(config) : asked;
     if (bin === undefined || share === undefined || found.has(bin)) continue;
-    const control = await readFile(path.join(share, 'extension', 'citus.control'), 'utf8').catch(() => undefined);
+    const control = await readText(path.join(share, 'extension', 'citus.control'), SHORT).catch(() => undefined);
     if (control === undefined) continue;
     if (!(await exists(path.join(bin, 'postgres'))) || !(await exists(path.join(bin, 'initdb')))) continue;
     const citusVersion = /^default_version *= *'([^']*)'/m.exec(control)?.[1];
@@ -164,7 +165,7 @@ function nativeFolder(): string {
  * postinstall script, which `--ignore-scripts` leaves out. Returns false when they are missing and cannot be made here.
  */
 async function completeLinks(native: string): Promise<boolean> {
-  const list = await readFile(path.join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  const list = await readText(path.join(native, 'pg-symlinks.json'), SHORT).catch(() => '[]');
   const links: readonly { readonly source: string; readonly target: string }[] = JSON.parse(list);
   const package_ = path.dirname(native);
   for (const { source, target } of links) {

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
+import { readText } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 
 /** What the chart writes for `prepare`. Only the chart writes it, so that it is no part of the spec that users write. */
@@ -59,8 +59,11 @@ export type SecretsWanted = NonNullable<Preparation['secrets']>;
 export type UserSecrets = z.output<typeof userSecrets>;
 export type CertificatesWanted = z.output<typeof certificates>;
 
+/** A Secret, where the chart puts it, has 1 MiB at most (Kubernetes documentation). */
+const MOST_BYTES = 10_000_000;
+
 export function parsePreparation(text: string): Preparation {
-  const result = document.safeParse(JSON.parse(text));
+  const result = document.safeParse(parsed(text));
   if (result.success) return result.data;
   const problems = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new Failure({
@@ -71,6 +74,27 @@ export function parsePreparation(text: string): Preparation {
   });
 }
 
+/** What is no JSON is no such document either. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 export async function readPreparation(file: string): Promise<Preparation> {
-  return parsePreparation(await readFile(file, 'utf8'));
+  return parsePreparation(
+    await readText(file, MOST_BYTES).catch((error: unknown) => {
+      throw new Failure(
+        {
+          kind: 'invalid',
+          what: `The document for prepare cannot be read (${file})`,
+          cause: error instanceof Error ? error.message : String(error),
+          next: 'Name the file that the chart mounts: --document',
+        },
+        { cause: error },
+      );
+    }),
+  );
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readBounded, SHORT } from '../files/read.ts';
 import type { Credentials } from '../postgres/credentials.ts';
 import { loadTls } from '../postgres/tls.ts';
 import { Failure } from '../report/errors.ts';
@@ -29,7 +29,7 @@ const SHORTEST_PASSWORD = 8;
  * lines are refused: a password with a newline in it is almost always the wrong file.
  */
 export async function readPasswordFile(path: string, redactor: Redactor): Promise<string> {
-  const password = (await readText(path)).replace(/\r?\n$/, '');
+  const password = (await readUtf8(path)).replace(/\r?\n$/, '');
   redactor.add(password);
   const next = 'Put the password, and nothing else, into that file';
   if (password === '') throw new Failure({ kind: 'invalid', what: `The password file ${path} is empty`, next });
@@ -46,9 +46,9 @@ export async function readPasswordFile(path: string, redactor: Redactor): Promis
   return password;
 }
 
-async function readText(path: string): Promise<string> {
+async function readUtf8(path: string): Promise<string> {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readBounded(path, { mostBytes: SHORT }));
   } catch (error) {
     throw new Failure(
       {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { createReadStream } from 'node:fs';
 import path from 'node:path';
+import { readBounded, TooLarge } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 import { withAbsolutePaths } from './filePaths.ts';
 import { parseSpec } from './parse.ts';
@@ -18,25 +18,16 @@ const STANDARD_INPUT = '-';
 export async function readSpec(file: string): Promise<Spec> {
   const source = file === STANDARD_INPUT ? 'standard input' : path.resolve(file);
   const bytes = await readBytes(file, source);
-  if (bytes.length > maxSpecBytes) throw invalidSpec(source, [{ path: [], message: 'is larger than 10 MB' }]);
   if (!isUtf8(bytes)) throw invalidSpec(source, [{ path: [], ...notUtf8(bytes) }]);
   const spec = parseSpec(bytes.toString('utf8'), source);
   return withAbsolutePaths(spec, file === STANDARD_INPUT ? process.cwd() : path.dirname(source));
 }
 
-/** One byte more than is allowed at most: pipes and devices have no size that could be asked for. */
 async function readBytes(file: string, source: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
   try {
-    // Standard input by Node's own stream, which waits for whoever writes slowly: the pipe does not block.
-    const stream = file === STANDARD_INPUT ? process.stdin : createReadStream(file, { end: maxSpecBytes });
-    for await (const chunk of stream) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > maxSpecBytes) break;
-    }
+    return file === STANDARD_INPUT ? await readStandardInput() : await readBounded(file, { mostBytes: maxSpecBytes });
   } catch (error) {
+    if (error instanceof TooLarge) throw invalidSpec(source, [{ path: [], message: 'is larger than 10 MB' }]);
     throw new Failure(
       {
         kind: 'invalid',
@@ -46,6 +37,17 @@ async function readBytes(file: string, source: string): Promise<Buffer> {
       },
       { cause: error },
     );
+  }
+}
+
+/** By Node's own stream, which waits for whoever writes slowly: a terminal has no deadline. */
+async function readStandardInput(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxSpecBytes) throw new TooLarge();
   }
   return Buffer.concat(chunks);
 }

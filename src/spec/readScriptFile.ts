@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { Memory, readBounded, TooLarge } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 
 /** As for the spec itself: the parser takes several times as much memory. */
@@ -7,50 +8,19 @@ const MOST_BYTES = 10_000_000;
 
 /** Reads files of initSQLFrom one after the other, all into the same memory. */
 export class ScriptFiles {
-  #bytes = Buffer.alloc(0);
+  readonly #memory = new Memory();
 
   /** Throws a Failure 'invalid' where it cannot be taken. */
   async read(file: string, database: string): Promise<string> {
-    const length = await this.#fill(file).catch(async (error: unknown) => {
-      throw invalid(file, database, error instanceof Error ? error.message : String(error), await nextStep(file));
-    });
-    if (length > MOST_BYTES) {
-      throw invalid(file, database, 'It is larger than 10 MB', 'Divide it into several files, in the same order');
-    }
-    const bytes = this.#bytes.subarray(0, length);
+    const bytes = await readBounded(file, { mostBytes: MOST_BYTES, memory: this.#memory }).catch(
+      async (error: unknown) => {
+        const next =
+          error instanceof TooLarge ? 'Divide it into several files, in the same order' : await nextStep(file);
+        throw invalid(file, database, error instanceof Error ? error.message : String(error), next);
+      },
+    );
     if (!isUtf8(bytes)) throw invalid(file, database, 'It is not UTF-8', 'Save it as UTF-8');
     return bytes.toString('utf8');
-  }
-
-  /** Returns how many bytes there are, or that there are too many. */
-  async #fill(file: string): Promise<number> {
-    const handle = await open(file);
-    try {
-      // What is no ordinary file has the size 0.
-      const { size } = await handle.stat();
-      this.#reserve(Math.min(size, MOST_BYTES) + 1, 0);
-      return await this.#fillFrom(handle);
-    } finally {
-      await handle.close();
-    }
-  }
-
-  async #fillFrom(handle: FileHandle): Promise<number> {
-    let length = 0;
-    while (length <= MOST_BYTES) {
-      this.#reserve(length + 1, length);
-      const { bytesRead } = await handle.read(this.#bytes, length, this.#bytes.length - length, null);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    return length;
-  }
-
-  #reserve(size: number, kept: number): void {
-    if (this.#bytes.length >= size) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#bytes.length));
-    this.#bytes.copy(larger, 0, 0, kept);
-    this.#bytes = larger;
   }
 }
 
