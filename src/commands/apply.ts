@@ -181,6 +181,7 @@ async function applyOne(
           pinned: false,
           settings: initSqlSettings(situation, login),
           signal: context.signal,
+          probeAs: context.access,
           onProbe: (activity) => tellNow(log, describeActivity(activity), 2),
         });
       const remember = once(() => rememberScript(run, joined.coordinator, given.script));

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { type PlacedOnGroup, placedOn, removeNode, setShouldHaveShards } from '../objects/nodeShards.ts';
 import { failingWith } from '../postgres/asFailure.ts';
-import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { LONG_MS, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { quoteIdentifier } from '../postgres/quote.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
@@ -167,7 +167,7 @@ async function remove(session: Session, place: PlacedOnGroup, { database, group 
   } as const;
   await failingWith(words, async () => {
     // What moves have left behind on the node would be out of reach afterwards.
-    await session.script('CALL pg_catalog.citus_cleanup_orphaned_resources()');
+    await session.script('CALL pg_catalog.citus_cleanup_orphaned_resources()', { deadlineMs: LONG_MS });
     await session.query(removeNode(place));
   });
 }

@@ -1,4 +1,4 @@
-import type { Statement } from '../postgres/connectOptions.ts';
+import type { Statement } from '../postgres/statement.ts';
 import type { StepLog } from '../report/stepLog.ts';
 
 /** A script may hold megabytes; the server's own log has the whole statement. */

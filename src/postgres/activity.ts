@@ -8,6 +8,8 @@ export interface Activity {
   readonly lock: string | null;
   /** Who holds that lock. */
   readonly blockers: readonly Blocker[];
+  /** Since when, and how, it waits for this program (to be sent something, or to get rid of it); null when it does not. */
+  readonly client: string | null;
   /** The node where it waits, if that is another one. */
   readonly elsewhere?: string;
 }
@@ -50,6 +52,7 @@ const PREPARED = `
 const ACTIVITY = `
   SELECT a.backend_start::pg_catalog.text AS started,
          pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.int4 AS seconds,
+         CASE WHEN a.wait_event_type = 'Client' THEN pg_catalog.concat_ws(' ', a.wait_event, a.state_change) END AS client,
          w.mode || ' on ' || CASE WHEN w.relation IS NULL THEN w.locktype
            ELSE pg_catalog.format('relation %s (SELECT %s::regclass)', w.relation, w.relation) END AS lock,
          (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(f)), '[]')

@@ -1,7 +1,6 @@
 import pg from 'pg';
 import { Failure } from '../report/errors.ts';
 import type { AnswerMeter } from './answerMeter.ts';
-import type { Statement } from './connectOptions.ts';
 import { NoAnswer } from './limit.ts';
 import { sendWithoutRows } from './queryWithoutRows.ts';
 import { AheadQuery, type SendAhead } from './sendAhead.ts';
@@ -13,10 +12,12 @@ import {
   type QueryResult,
   type ScriptOptions,
   type Session,
+  UNLIMITED,
 } from './session.ts';
 import { NOTHING_SENT, settledBy } from './settled.ts';
 import { attachWarnings } from './sqlstate.ts';
 import { SQLSTATE } from './sqlstates.ts';
+import type { Statement } from './statement.ts';
 import { type LimitParts, limitStatement } from './statementLimits.ts';
 import { reportAnswer, reportSteps } from './statementReport.ts';
 import { placeOf } from './stream.ts';
@@ -33,7 +34,7 @@ export interface SessionParts
   readonly onStatement: ((statement: Statement) => void) | undefined;
 }
 
-const QUERY_DEADLINE_MS = 30 * 60_000;
+const DEADLINE_MS = 30 * 60_000;
 const CLOSE_GRACE_MS = 1_000;
 
 interface ExtendedQuery extends pg.QueryConfig<unknown[]> {
@@ -99,13 +100,10 @@ class ClientSession implements Session {
 
   async query<Row>(text: string, values: readonly unknown[] = [], options: QueryOptions = {}) {
     const query: ExtendedQuery = { text, values: [...values], queryMode: 'extended' };
-    return this.#inTurn(
-      async () => {
-        await this.#sendPrelude();
-        return toResult<Row>(await this.#send(query));
-      },
-      { deadlineMs: QUERY_DEADLINE_MS, ...options },
-    );
+    return this.#inTurn(async () => {
+      await this.#sendPrelude();
+      return toResult<Row>(await this.#send(query));
+    }, options);
   }
 
   async script<Row>(text: string, { joinable = false, dropsRows = false, ...options }: ScriptOptions = {}) {
@@ -121,37 +119,43 @@ class ClientSession implements Session {
   }
 
   async pipeline(messages: readonly string[], { onDone, ...options }: PipelineOptions = {}) {
-    await this.#inTurn(async () => {
-      await this.#sendPrelude();
-      await this.#sendAll(messages, (index) => {
-        // A later error must not be explained by what an earlier statement was warned of.
-        this.#warnings = new Warnings();
-        onDone?.(index);
-      });
-    }, options);
+    await this.#inTurn(
+      async () => {
+        await this.#sendPrelude();
+        await this.#sendAll(messages, (index) => {
+          // A later error must not be explained by what an earlier statement was warned of.
+          this.#warnings = new Warnings();
+          onDone?.(index);
+        });
+      },
+      { deadlineMs: UNLIMITED, ...options },
+    );
   }
 
   async sendAhead({ groups, onAnswer }: SendAhead, options: QueryOptions = {}) {
-    await this.#inTurn(async () => {
-      await this.#sendPrelude();
-      const report = reportSteps(this, this.#parts.onStatement);
-      this.#settled.forget();
-      this.#settled = settledBy(this.#parts.client);
-      this.#parts.answers.begin('nothing');
-      const ahead = new AheadQuery({
-        groups: report === undefined ? groups : report.seen(groups),
-        onAnswer: (answered) => {
-          this.#warnings = new Warnings();
-          report?.answered();
-          onAnswer(answered);
-        },
-      });
-      this.#parts.client.query(ahead);
-      await ahead.done.catch((error: unknown) => {
-        report?.failed(error);
-        throw error;
-      });
-    }, options);
+    await this.#inTurn(
+      async () => {
+        await this.#sendPrelude();
+        const report = reportSteps(this, this.#parts.onStatement);
+        this.#settled.forget();
+        this.#settled = settledBy(this.#parts.client);
+        this.#parts.answers.begin('nothing');
+        const ahead = new AheadQuery({
+          groups: report === undefined ? groups : report.seen(groups),
+          onAnswer: (answered) => {
+            this.#warnings = new Warnings();
+            report?.answered();
+            onAnswer(answered);
+          },
+        });
+        this.#parts.client.query(ahead);
+        await ahead.done.catch((error: unknown) => {
+          report?.failed(error);
+          throw error;
+        });
+      },
+      { deadlineMs: UNLIMITED, ...options },
+    );
   }
 
   async #sendPrelude(): Promise<void> {
@@ -243,7 +247,10 @@ class ClientSession implements Session {
     if (!this.isAlive) throw this.#connectionLost(this.#lost);
     this.#queries += 1;
     this.#warnings = new Warnings();
-    const limits = limitStatement({ ...this.#parts, requestCancel: () => this.#requestCancel() }, options);
+    const limits = limitStatement(
+      { ...this.#parts, requestCancel: () => this.#requestCancel() },
+      { ...options, deadlineMs: options.deadlineMs ?? defaultDeadline(options) },
+    );
     try {
       return await send();
     } catch (error) {
@@ -274,6 +281,10 @@ class ClientSession implements Session {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
     return new ConnectionLost(`The connection to ${placeOf(this.node)} was lost${reason}`, { cause });
   }
+}
+
+function defaultDeadline({ lockDeadline }: QueryOptions): number {
+  return DEADLINE_MS + Math.max(0, (lockDeadline ?? 0) - performance.now());
 }
 
 function isCancelled(error: unknown): boolean {

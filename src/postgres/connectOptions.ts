@@ -1,4 +1,5 @@
 import type { Activity } from './activity.ts';
+import type { Credentials } from './credentials.ts';
 import type { ServerAddress } from './serverAddress.ts';
 
 export interface ConnectTarget {
@@ -19,24 +20,14 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** After this long without an answer the server is asked about the session. Default 30 seconds. */
   readonly probeAfterMs?: number | undefined;
+  /** Who looks then. Default: whoever logs in; a role may have room for one session, or may not enter other databases. */
+  readonly probeAs?: Credentials | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called at each such check with what the session is doing. */
   readonly onProbe?: ((activity: Activity) => void) | undefined;
   /** See ProbeOptions. */
   readonly elsewhere?: ((backendPid: number, database: string) => Promise<Activity | undefined>) | undefined;
   readonly onNotice?: ((notice: Notice) => void) | undefined;
-}
-
-/** One message to a server, once it has been answered. */
-export interface Statement {
-  readonly node: ServerAddress;
-  readonly database: string;
-  /** As it was sent; values of parameters are not part of it. */
-  readonly text: string;
-  /** From the moment it was sent; of a pipeline, from the moment the whole of it was. */
-  readonly milliseconds: number;
-  /** SQLSTATE, or the system's code where the connection broke; undefined: it succeeded. */
-  readonly failedWith: string | undefined;
 }
 
 /** A NOTICE or WARNING of the server. */

@@ -23,7 +23,14 @@ import {
 import { OLDER, rejectedByServer } from './tls.ts';
 
 export type { ConnectOptions, ConnectTarget, Notice } from './connectOptions.ts';
-export type { QueryOptions, QueryResult, ScriptOptions, Session } from './session.ts';
+export {
+  LONG_MS,
+  type QueryOptions,
+  type QueryResult,
+  type ScriptOptions,
+  type Session,
+  UNLIMITED,
+} from './session.ts';
 
 /** PostgreSQL's own database, where locks and bookkeeping live and where a node is asked whether it is ready. */
 export const MAINTENANCE_DATABASE = 'postgres';
@@ -164,8 +171,9 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     signal: options.signal,
     probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
     probe: probeOf({
-      open: () =>
-        connect({ node, database: MAINTENANCE_DATABASE }, access, { applicationName: 'citus-databases probe' }),
+      open: (database) =>
+        connect({ node, database }, options.probeAs ?? access, { applicationName: 'citus-databases probe' }),
+      openIn: [...new Set([MAINTENANCE_DATABASE, target.database])],
       backendPid: login.backendPid,
       database: target.database,
       elsewhere: options.elsewhere,

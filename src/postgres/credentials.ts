@@ -1,4 +1,4 @@
-import type { Statement } from './connectOptions.ts';
+import type { Statement } from './statement.ts';
 import type { TlsSettings } from './tls.ts';
 
 /** What it takes to log in on a server. */

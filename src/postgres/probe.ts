@@ -4,8 +4,9 @@ import type { Session } from './session.ts';
 import type { Probe } from './watch.ts';
 
 export interface ProbeOptions {
-  /** Another session on the same server. */
-  readonly open: () => Promise<Session>;
+  /** Another session on the same server, in one of these databases: the first that lets it in. */
+  readonly open: (database: string) => Promise<Session>;
+  readonly openIn: readonly string[];
   /** Of the session that owes an answer. */
   readonly backendPid: number;
   readonly database: string;
@@ -21,8 +22,8 @@ export function probeOf(options: ProbeOptions): () => Promise<Probe> {
   const { backendPid, database, onProbe } = options;
   let startedAt: string | undefined;
   return async () => {
-    const session = await unlessTurnedDown(options.open);
-    if (session === undefined) return 'alive';
+    const session = await firstThatLetsIn(options);
+    if (session === undefined) return 'turnedDown';
     try {
       const { rows } = await session.query<Activity>(ACTIVITY_OF, [backendPid, database], { deadlineMs: DEADLINE_MS });
       const [activity] = rows;
@@ -40,11 +41,15 @@ export function probeOf(options: ProbeOptions): () => Promise<Probe> {
 }
 
 /** undefined: the server answered, if only to turn us down (no slot free, for instance): it is alive. */
-async function unlessTurnedDown(open: () => Promise<Session>): Promise<Session | undefined> {
+async function firstThatLetsIn({
+  open,
+  openIn: [database, ...others],
+}: Pick<ProbeOptions, 'open' | 'openIn'>): Promise<Session | undefined> {
+  if (database === undefined) return undefined;
   try {
-    return await open();
+    return await open(database);
   } catch (error) {
-    if (error instanceof pg.DatabaseError) return undefined;
+    if (error instanceof pg.DatabaseError) return await firstThatLetsIn({ open, openIn: others });
     throw error;
   }
 }

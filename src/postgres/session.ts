@@ -8,10 +8,15 @@ export interface QueryResult<Row> {
   readonly command: string;
 }
 
+/** For CREATE DATABASE, CREATE EXTENSION, rows that Citus copies. */
+export const LONG_MS = 24 * 3_600_000;
+/** For SQL of the user's, whose length nobody knows. A server that is gone, or has nothing left to do for it, is found all the same. */
+export const UNLIMITED = Number.POSITIVE_INFINITY;
+
 export interface QueryOptions {
   /**
-   * After so long the statement is cancelled and the call fails. Default 30 minutes for query, none for script: CREATE
-   * DATABASE, CREATE EXTENSION and the user's own SQL may rightly take long, and a dead server is found by other means.
+   * After so long the statement is cancelled and the call fails, whatever the server says that it is doing. Default half an
+   * hour, and as long as it may wait for a lock; for pipeline and sendAhead, which send the user's SQL, {@link UNLIMITED}.
    */
   readonly deadlineMs?: number | undefined;
   /**

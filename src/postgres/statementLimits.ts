@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Activity, describeWait } from './activity.ts';
 import { asError, NoAnswer } from './limit.ts';
+import { newLostAnswer } from './lostAnswer.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import type { QueryOptions } from './session.ts';
 import { newStopper, type Stopper } from './stopper.ts';
@@ -89,13 +90,15 @@ function deadlineTimer(
 }
 
 function watchServer({ node, tcp, probeAfterMs, probe, activity }: LimitParts, onActivity: (seen: Activity) => void) {
+  const isLost = newLostAnswer(tcp);
   return watch({
     everyMs: probeAfterMs,
     probe: async () => {
       const state = await probe();
       const seen = activity();
-      if (state === 'alive' && seen !== undefined) onActivity(seen);
-      return state;
+      if (state !== 'alive' || seen === undefined) return state;
+      onActivity(seen);
+      return isLost(seen) ? 'answered' : state;
     },
     onDead: (reason) => tcp.destroy(new NoAnswer(`${placeOf(node)} does not answer any more: ${reason}`)),
   });

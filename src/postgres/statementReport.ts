@@ -1,8 +1,8 @@
-import type { Statement } from './connectOptions.ts';
 import type { Step } from './extendedMessages.ts';
 import type { Group } from './sendAhead.ts';
 import type { Session } from './session.ts';
 import { codeOf } from './sqlstate.ts';
+import type { Statement } from './statement.ts';
 
 /** Whoever wants to know of each statement, with its time and what became of it. undefined: nobody. */
 type OnStatement = ((statement: Statement) => void) | undefined;

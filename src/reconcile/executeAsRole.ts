@@ -2,7 +2,7 @@ import { CREATE_ATTEMPTS, recordAttempt } from '../initSql/attempt.ts';
 import { resolveOutcome } from '../initSql/ledger.ts';
 import { recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
 import type { RecordedUnit, SqlPart, StatementUnit, Unit } from '../initSql/types.ts';
-import type { Session } from '../postgres/connection.ts';
+import { type Session, UNLIMITED } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import { outcomeOfAttempt } from './attemptOutcome.ts';
@@ -126,7 +126,7 @@ async function executeTransaction(
 /** Where ROLLBACK TO would end a failure, what comes behind it must not be sent before the answer. */
 async function oneByOne(session: Session, messages: readonly string[], onDone: () => void): Promise<void> {
   for (const message of messages) {
-    await session.script(message, { dropsRows: true });
+    await session.script(message, { dropsRows: true, deadlineMs: UNLIMITED });
     onDone();
   }
 }
@@ -136,7 +136,7 @@ async function executeAlone({ run, session, ledger }: Executor, unit: StatementU
   const entry = entryOf(unit);
   await send(run, ledger, recordRunning(entry), unit);
   try {
-    await run.interruptible(() => session.script(unit.sql, { dropsRows: true }));
+    await run.interruptible(() => session.script(unit.sql, { dropsRows: true, deadlineMs: UNLIMITED }));
   } catch (error) {
     const notDone =
       session.isAlive && (await lookUpOutcome(session, unit.lookup).catch(() => 'unclear' as const)) === 'notDone';

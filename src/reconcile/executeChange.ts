@@ -1,7 +1,7 @@
 import type { Change } from '../objects/change.ts';
 import { PIN_SEARCH_PATH } from '../objects/observe.ts';
 import { adviceOn } from '../postgres/advice.ts';
-import type { Session } from '../postgres/connection.ts';
+import { LONG_MS, type Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -67,13 +67,16 @@ async function executeStatements(
   if (change.secret) return await executeSecretly(session, change, lockDeadline, secrecy);
   const texts = change.statements.map((statement) => statement.text);
   if (change.separately === true) {
-    for (const text of texts) await session.script(text, { lockDeadline });
+    for (const text of texts) await session.script(text, { lockDeadline, deadlineMs: LONG_MS });
     return;
   }
   // One simple-protocol message is one implicit transaction (PostgreSQL documentation, "Multiple Statements in a
   // Simple Query"): all or nothing, in one round trip. On the server's side of things (CREATE DATABASE) a statement
   // stands alone, and the session's search_path is pinned already.
-  await session.script((change.scope === 'server' ? texts : [PIN_SEARCH_PATH, ...texts]).join(';\n'), { lockDeadline });
+  await session.script((change.scope === 'server' ? texts : [PIN_SEARCH_PATH, ...texts]).join(';\n'), {
+    lockDeadline,
+    deadlineMs: LONG_MS,
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import { assertExtensions, nameDroppedCitus } from '../initSql/keptExtensions.ts
 import { type LedgerEntry, recordDone, recordOutcome, recordRunning } from '../initSql/ledgerTable.ts';
 import type { BlockUnit, RecordedUnit, SqlPart, StatementUnit } from '../initSql/types.ts';
 import { ONLY_AUTHORS_RIGHTS } from '../objects/extensionRights.ts';
-import type { Session } from '../postgres/connection.ts';
+import { type Session, UNLIMITED } from '../postgres/connection.ts';
 import { codeOf } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { LineLog } from '../report/stepLog.ts';
@@ -101,7 +101,7 @@ async function executeAlone(run: Run, session: Session, unit: StatementUnit): Pr
   const entry = entryOf(unit);
   await send(run, session, recordRunning(entry), unit);
   try {
-    await run.interruptible(() => session.script(unit.sql, { dropsRows: true }));
+    await run.interruptible(() => session.script(unit.sql, { dropsRows: true, deadlineMs: UNLIMITED }));
   } catch (error) {
     const leftovers = await leftBehind(session, unit, entry);
     throw statementFailure(run, unit, error, { located: true, next: leftovers });

@@ -11,7 +11,7 @@ import { markSession } from '../initSql/marker.ts';
 import { lineOf } from '../initSql/place.ts';
 import type { BlockUnit, Lookup, LookupOutcome, RecordedUnit, SqlPart, Unit } from '../initSql/types.ts';
 import { failingWith } from '../postgres/asFailure.ts';
-import type { Session } from '../postgres/connection.ts';
+import { LONG_MS, type Session, UNLIMITED } from '../postgres/connection.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Guard } from './guardInitSql.ts';
@@ -125,7 +125,8 @@ export function endsFailure({ sql }: SqlPart): boolean {
 
 export async function send(run: Run, session: Session, sql: string, part: SqlPart): Promise<void> {
   try {
-    await run.interruptible(() => session.script(sql, { dropsRows: true }));
+    const deadlineMs = sql === part.sql ? UNLIMITED : LONG_MS;
+    await run.interruptible(() => session.script(sql, { dropsRows: true, deadlineMs }));
   } catch (error) {
     throw statementFailure(run, part, error, { located: sql === part.sql });
   }

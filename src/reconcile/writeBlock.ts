@@ -2,7 +2,7 @@ import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import { forAll } from '../concurrency/parallel.ts';
 import { beginBlocking, LET_GO } from '../objects/restorePoint.ts';
 import { ACTIVITY_OF, type Activity, describeWait } from '../postgres/activity.ts';
-import { MAINTENANCE_DATABASE, type QueryResult, type Session } from '../postgres/connection.ts';
+import { LONG_MS, MAINTENANCE_DATABASE, type QueryResult, type Session } from '../postgres/connection.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -73,6 +73,7 @@ export class WriteBlock {
           waiting.add(held);
           return await held.session.script(statement(blocking), {
             joinable: true,
+            deadlineMs: LONG_MS,
             signal: AbortSignal.any([signal, giveUp.signal]),
           });
         } catch (error) {

@@ -72,6 +72,34 @@ test.for(sampleOf('Silent', SILENT, 1))(
   },
 );
 
+test.for(sampleOf('Swallowed', SILENT, 1))(
+  '%s executes a statement and its answer is swallowed: the run ends, the next one finishes',
+  { timeout: 600_000 },
+  async ([_, group], { laboratory, apply }) => {
+    const proxy = laboratory.proxy(group);
+    for (const each of laboratory.proxies) each.reset();
+    expect((await apply({ name: 'measured' })).code).toBe(0);
+    const at = positionOf(proxy, 'CREATE DATABASE');
+    await laboratory.clean('measured');
+
+    proxy.reset({ at, moment: 'answered', swallowed: true });
+    const broken = await apply({ name: 'swallowed' });
+    expect({ code: broken.code, log: broken.log }).toEqual({
+      code: 1,
+      log: expect.stringContaining(
+        `:${proxy.port} does not answer any more: its server process waits for this program`,
+      ),
+    });
+    // Two looks of 30 s; twice that, for a machine that has other things to do.
+    expect(broken.milliseconds).toBeLessThan(150_000);
+    expect(proxy.struck()).toBe(true);
+    proxy.reset();
+    const rerun = await apply({ name: 'swallowed' });
+    expect({ code: rerun.code, log: rerun.log }).toEqual({ code: 0, log: expect.stringContaining('is ready!') });
+    await laboratory.clean('swallowed');
+  },
+);
+
 test('a worker that is silent for 30 s: the run goes on by itself', { timeout: 300_000 }, async ({
   laboratory,
   apply,

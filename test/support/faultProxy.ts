@@ -9,6 +9,7 @@
  *     proxy.messages();                                                 // how many messages with a statement came
  *     proxy.struck();                                                   // whether the fault came to pass
  *     proxy.reset({ at: 7, moment: 'before', silent: true });           // from then on it answers nothing
+ *     proxy.reset({ at: 7, moment: 'answered', swallowed: true });      // it executes; that session hears no more of it
  *     proxy.silence();                                                  // accept and take everything, answer nothing
  *     await proxy.stop();
  *
@@ -31,6 +32,8 @@ export interface Fault {
   readonly moment: Moment;
   /** No cut: from this message on, which it does not get, the node is silent. */
   readonly silent?: boolean | undefined;
+  /** No cut: the session stays open and hears nothing any more; others are let through. */
+  readonly swallowed?: boolean | undefined;
   /** What happens at that moment, before the connection is cut. */
   readonly strike?: (() => Promise<void> | void) | undefined;
 }
@@ -85,6 +88,7 @@ export async function startFaultProxy(node: {
     const backend = messageReader(false);
     let ended = false;
     let cutOnAnswer = false;
+    let swallowed = false;
 
     async function cut(): Promise<void> {
       ended = true;
@@ -105,12 +109,13 @@ export async function startFaultProxy(node: {
         if (hit?.silent === true) silent = true;
         if (silent) return;
         if (hit?.moment !== 'before') upstream.write(message.bytes);
-        if (hit?.moment === 'answered') cutOnAnswer = true;
+        if (hit?.swallowed === true) swallowed = true;
+        else if (hit?.moment === 'answered') cutOnAnswer = true;
         else if (hit !== undefined) void cut();
       }
     });
     upstream.on('data', (data) => {
-      if (silent || ended) return;
+      if (silent || ended || swallowed) return;
       const messages = backend(data);
       if (cutOnAnswer && messages.some(({ type }) => type === READY_FOR_QUERY || type === '1')) {
         void cut();

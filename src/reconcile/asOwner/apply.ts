@@ -127,6 +127,7 @@ async function openInitSql(
     pinned: false,
     settings: { ...roleSettings(situation, mayCreateRoles), ...Object.fromEntries(own), role: login?.role ?? 'none' },
     signal: context.signal,
+    probeAs: context.access,
     onProbe: (activity) => tellNow(context.log, describeActivity(activity), 2),
   });
 }

@@ -44,11 +44,19 @@ test('one bad look is checked soon, and forgotten when the next is good', async 
 test.each<[Look, string]>([
   ['gone', 'the server does not know this session any more'],
   [new Error('no answer'), 'no answer'],
+  ['answered', 'its server process waits for this program, so what one of them sent was lost on the way'],
 ])('two bad looks in a row are the end: %s', async (look, reason) => {
   const { times, reasons } = start(['gone', look, look, look]);
   await vi.advanceTimersByTimeAsync(200_000);
   expect(times).toEqual([30, 31]);
   expect(reasons).toEqual([reason]);
+});
+
+test('who is turned down again and again is not waited for without an end', async () => {
+  const { times, reasons } = start(Array.from({ length: 100 }, () => 'turnedDown'));
+  await vi.advanceTimersByTimeAsync(4_000_000);
+  expect(times.length).toBe(60);
+  expect(reasons).toEqual(['nobody was let in who could look, 60 times in a row']);
 });
 
 test('nothing happens after stop, not even by a look that is under way', async () => {
