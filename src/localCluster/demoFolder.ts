@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PEM, readText } from '../files/read.ts';
 import { Failure } from '../report/errors.ts';
 import { schemaLine } from '../spec/schemaFile.ts';
 import type { DemoNode } from './demoCluster.ts';
 import { EXAMPLE, exampleSpec } from './example.ts';
+import { assertOwnFolder } from './ownFolder.ts';
+
+const PASSWORD_FILES = [EXAMPLE.passwordFiles.superuser, ...EXAMPLE.passwordFiles.users];
 
 /** The folder that the demo leaves to its user: a spec to edit, and the passwords that it names. */
 export interface DemoFolder {
@@ -17,13 +20,13 @@ export interface DemoFolder {
 export async function prepareDemoFolder(folder: string): Promise<DemoFolder> {
   try {
     await mkdir(path.join(folder, 'passwords'), { recursive: true, mode: 0o700 });
+    await assertOwnFolder(folder, ['passwords', 'spec.yaml', ...PASSWORD_FILES]);
     const [superuser] = await Promise.all(
-      [EXAMPLE.passwordFiles.superuser, ...EXAMPLE.passwordFiles.users].map((file) =>
-        keepOrWrite(path.join(folder, file), randomBytes(18).toString('base64url')),
-      ),
+      PASSWORD_FILES.map((file) => keepOrWrite(path.join(folder, file), randomBytes(18).toString('base64url'))),
     );
     return { specFile: path.join(folder, 'spec.yaml'), superuserPassword: superuser ?? '' };
   } catch (error) {
+    if (error instanceof Failure) throw error;
     throw new Failure(
       {
         kind: 'failed',
@@ -45,7 +48,9 @@ export async function prepareSpec({ specFile }: DemoFolder, nodes: readonly Demo
 /** For psql: PGPASSFILE (PostgreSQL documentation, "The Password File" in libpq), so that no password is ever typed. */
 export async function writePgpass(file: string, passwords: ReadonlyMap<string, string>): Promise<void> {
   const lines = [...passwords].map(([user, password]) => `*:*:*:${escapeField(user)}:${escapeField(password)}\n`);
-  await writeFile(file, lines.join(''), { mode: 0o600 });
+  // Made anew: a file that is there keeps its mode, and a link leads elsewhere.
+  await rm(file, { force: true });
+  await writeFile(file, lines.join(''), { flag: 'wx', mode: 0o600 });
 }
 
 function escapeField(text: string): string {
