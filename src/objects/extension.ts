@@ -163,7 +163,7 @@ function create(extension: PlacedExtension, context: ExtensionContext): Change {
   // Without SCHEMA, and when the control file fixes none, an extension goes into the first schema of search_path
   // (PostgreSQL documentation, CREATE EXTENSION), which our sessions keep empty.
   const schema = schemaStatements(extension);
-  const asserted = open ? assertNoMistakenNames(extension) : [];
+  const asserted = open && extension.alone !== true ? assertNoMistakenNames(extension) : [];
   const statements = [...asserted, SEARCH_PATH_PUBLIC, ...schema, text, ...ONLY_AUTHORS_RIGHTS].map((statement) => ({
     text: statement,
   }));

@@ -168,7 +168,10 @@ async function scriptProblems(run: Run, situation: Situation): Promise<readonly 
   if (!isOpen(situation)) return [];
   const nodes = databaseNodes(situation.topology).filter(({ group }) => situation.inside.has(group));
   const found = await byGroup(nodes, async (node) => {
-    const due = placedExtensions(situation, missingExtensions(situation, node));
+    // What is made in a schema of its own is refused by more than names (objects/extensionSchema.ts).
+    const due = placedExtensions(situation, missingExtensions(situation, node)).filter(
+      ({ alone, from }) => alone !== true || from !== undefined,
+    );
     return due.length === 0 ? [] : await observeMistakenNamesOf(run, node, due);
   });
   return nodes.flatMap((node) =>
