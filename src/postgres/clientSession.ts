@@ -24,7 +24,10 @@ import { placeOf } from './stream.ts';
 import { Warnings } from './warnings.ts';
 
 export interface SessionParts
-  extends Pick<Session, 'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'inRecovery'>,
+  extends Pick<
+      Session,
+      'node' | 'database' | 'backendPid' | 'serverMajor' | 'encrypted' | 'mayBeOverheard' | 'inRecovery'
+    >,
     LimitParts {
   readonly client: pg.Client;
   readonly answers: AnswerMeter;
@@ -52,6 +55,7 @@ class ClientSession implements Session {
   readonly backendPid: number;
   readonly serverMajor: number;
   readonly encrypted: boolean;
+  readonly mayBeOverheard: boolean;
   readonly inRecovery: boolean | undefined;
   readonly #parts: SessionParts;
   #queries = 0;
@@ -72,6 +76,7 @@ class ClientSession implements Session {
     this.backendPid = parts.backendPid;
     this.serverMajor = parts.serverMajor;
     this.encrypted = parts.encrypted;
+    this.mayBeOverheard = parts.mayBeOverheard;
     this.inRecovery = parts.inRecovery;
     this.#prelude = parts.prelude;
     this.#parts = parts;

@@ -7,7 +7,7 @@ import type { Credentials } from './credentials.ts';
 import { NoAnswer, withLimit } from './limit.ts';
 import { clientConfig, followLogin, type Login, newLogin, poolerFailure } from './login.ts';
 import { probeOf } from './probe.ts';
-import { proofFailure, unproven } from './proof.ts';
+import { mayBeOverheard, proofFailure, unproven } from './proof.ts';
 import type { Session } from './session.ts';
 import { codeOf } from './sqlstate.ts';
 import { SQLSTATE } from './sqlstates.ts';
@@ -165,6 +165,7 @@ async function connectOnce(attempt: Attempt, way: Way): Promise<Session> {
     backendPid: login.backendPid,
     serverMajor: login.serverMajor,
     encrypted: stream.encrypted,
+    mayBeOverheard: !isSocketDirectory(node.host) && mayBeOverheard(login.exchange, access, stream),
     inRecovery: login.inRecovery,
     // PostgreSQL 17 has a limit more; older servers refuse the name, so it cannot be in the startup message
     prelude: options.pinned !== false && login.serverMajor >= 17 ? 'SET transaction_timeout = 0' : undefined,

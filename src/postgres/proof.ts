@@ -65,6 +65,16 @@ function isVerified(access: Credentials, stream: Stream): boolean {
   return stream.encrypted && access.tls.verifiesChain;
 }
 
+/**
+ * With ssl.mode prefer: there is no TLS, or it is not bound to the login. Somebody between this program and the server may
+ * have seen to either; in the other modes it is refused, or accepted by the name of the mode.
+ */
+export function mayBeOverheard(exchange: Exchange, access: Credentials, stream: Stream): boolean {
+  if (access.tls.mode !== 'prefer') return false;
+  if (!stream.encrypted) return true;
+  return exchange.asked === 'SCRAM' && !exchange.channelBound && !isVerified(access, stream);
+}
+
 export function proofFailure({ what }: Doubt, node: ServerAddress): Failure {
   return new Failure({
     kind: 'failed',

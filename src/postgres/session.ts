@@ -47,6 +47,8 @@ export interface Session {
   readonly backendPid: number;
   readonly serverMajor: number;
   readonly encrypted: boolean;
+  /** Somebody in between may have declined TLS, or speak it in the server's place (ssl.mode: prefer). */
+  readonly mayBeOverheard: boolean;
   /** As the server said when it let us in; undefined before PostgreSQL 14, which does not say. */
   readonly inRecovery?: boolean | undefined;
   /** Round trips that the callers asked for. */

@@ -5,6 +5,7 @@ import { LONG_MS, type Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
+import { placeOf } from '../postgres/stream.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { Run } from './run.ts';
@@ -106,14 +107,36 @@ async function executeSecretly(
   lockDeadline: number,
   secrecy: readonly string[],
 ): Promise<void> {
-  await session.script(['BEGIN', PIN_SEARCH_PATH, ...secrecy].join(';\n'));
+  const begin = ['BEGIN', PIN_SEARCH_PATH, ...secrecy, ...(session.mayBeOverheard ? [OFFERS_TLS] : [])];
+  const results = await session.script<{ ssl?: string }>(begin.join(';\n'));
   try {
+    if (session.mayBeOverheard && results.at(-1)?.rows[0]?.ssl === 'on') throw overheard(session);
     for (const statement of change.statements) await session.query(statement.text, statement.values, { lockDeadline });
     await session.query('COMMIT');
   } catch (error) {
     if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
+}
+
+/** Asked in the message that has to come before a secret anyway. */
+const OFFERS_TLS = "SELECT pg_catalog.current_setting('ssl') AS ssl";
+
+/**
+ * The login was SCRAM, in which the password is not to be heard; the statement would say it aloud. A server that offers
+ * TLS did not decline it, unless its pg_hba.conf did.
+ */
+function overheard({ node, database, encrypted }: Session): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: 'The server offers TLS, and somebody in between could read this connection: no password is sent over it',
+    node: placeOf(node),
+    database,
+    cause: encrypted
+      ? "The login is not bound to the server's certificate (no SCRAM-SHA-256-PLUS)"
+      : 'TLS was declined on the way, or a line hostnossl of its pg_hba.conf let nobody in with it',
+    next: 'Find out why, and set ssl.mode: require. With ssl.mode: disable, passwords go over the network in clear text',
+  });
 }
 
 function nextStep(change: Change, error: unknown): string {

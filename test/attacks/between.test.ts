@@ -61,23 +61,37 @@ const test = tlsClusterTest({ server, authority }, { workers: 0, citus: 'none' }
     });
   })
   .extend(
-    'wait',
+    'run',
     { scope: 'file' },
     ({ cluster, folder }) =>
-      async (mode: string, ca: 'with' | 'without' = 'without') => {
+      async (command: 'wait' | 'apply', mode: string, ca: 'with' | 'without' = 'without') => {
         const address = proxy.address();
         const port = typeof address === 'object' && address !== null ? address.port : 0;
         const spec = {
           cluster: { citus: false, passwordFile: cluster.passwordFile, coordinator: { host: '127.0.0.1', port } },
           ssl: { enabled: true, mode, directory: path.join(folder, ca) },
-          databases: [{ name: 'skymap', maxAttempts: 1 }],
+          databases: [
+            {
+              ...{ name: 'skymap', maxAttempts: 1 },
+              ...(command === 'wait'
+                ? {}
+                : { users: [{ name: 'reader', passwordFile: cluster.passwordFile, access: 'readOnly' }] }),
+            },
+          ],
         };
-        const { code, stdout, stderr, milliseconds } = await runProgram(cluster, ['wait'], spec);
+        const { code, stdout, stderr, milliseconds } = await runProgram(cluster, [command], spec);
         const sent = Buffer.concat(seen).toString('latin1');
         expect(sent).not.toContain(cluster.password);
         expect(milliseconds).toBeLessThan(30_000);
         return { code, text: stdout + stderr, sent };
       },
+  )
+  .extend(
+    'wait',
+    { scope: 'file' },
+    ({ run }) =>
+      (mode: string, ca: 'with' | 'without' = 'without') =>
+        run('wait', mode, ca),
   )
   .extend('stand', { scope: 'file' }, ({ relay }) => (client: net.Socket): void => {
     client.on('error', () => undefined);
@@ -165,6 +179,24 @@ test('TLS taken away, prefer: the exchange is overheard, and the password is not
   const { code, sent } = await wait('prefer');
   expect(code).toBe(0);
   expect(sent).toContain('SCRAM-SHA-256');
+});
+
+test.for([
+  ['TLS taken away', { tls: 'none', upstream: 'plain' }],
+  ['another certificate', { tls: 'own', upstream: 'tls', change: without(PLUS) }],
+] as const)('%s, prefer: no verifier of a password is sent', async ([_, between], { run }) => {
+  man = between;
+  const { code, text, sent } = await run('apply', 'prefer');
+  expect({ code, text }).toEqual({
+    code: 3,
+    text: expect.stringContaining('The server offers TLS, and somebody in between could read this connection'),
+  });
+  expect(sent).not.toContain('SCRAM-SHA-256$');
+});
+
+test('TLS taken away, disable: that is what was asked for', async ({ run }) => {
+  man = { tls: 'none', upstream: 'plain' };
+  expect(await run('apply', 'disable')).toMatchObject({ code: 0, sent: expect.stringContaining('SCRAM-SHA-256$') });
 });
 
 test.for(['verify-ca', 'verify-full', 'require'])(
