@@ -1,4 +1,5 @@
 import type { Kubernetes } from '../kubernetes/client.ts';
+import type { Problem } from '../objects/change.ts';
 
 /** The ConfigMap that remembers which cluster a release runs, as the chart hands it in (templates/_job.tpl). */
 const VARIABLE = 'CITUS_DATABASES_IDENTITY';
@@ -64,6 +65,31 @@ function identityOf(data: unknown): ReleaseIdentity | undefined {
     scope,
     systemIdentifiers: new Map(groups.map(([key, value]) => [Number(key.slice(GROUP.length)), value])),
   };
+}
+
+/**
+ * Another cluster under the release's name: an empty one, most likely, that would be filled and called ready. Of the workers
+ * the coordinator itself remembers more (objects/identity.ts).
+ */
+export function changedRelease(
+  release: ReleaseRecord | undefined,
+  seen: ReleaseIdentity | undefined,
+  coordinator: string,
+): readonly Problem[] {
+  if (release?.identity === undefined || seen === undefined) return [];
+  const before = release.identity;
+  const [old, now] = [before, seen].map(({ systemIdentifiers }) => systemIdentifiers.get(0));
+  if (before.scope === seen.scope && (old === undefined || old === now)) return [];
+  return [
+    {
+      kind: 'refused',
+      what: `This is another cluster than the one that the release has had: scope '${seen.scope}', system identifier ${now}; before, scope '${before.scope}', system identifier ${old ?? 'unknown'} (ConfigMap ${release.name})`,
+      node: coordinator,
+      next:
+        `Put back what was changed: clusterName, patroni.scope, or the volumes with the data. To go on with this cluster ` +
+        `instead: kubectl -n ${release.namespace} delete configmap ${release.name}, and run again`,
+    },
+  ];
 }
 
 /** Groups that are gone stay in the record, for whoever reads it. */

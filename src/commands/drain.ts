@@ -8,6 +8,7 @@ import { quoteIdentifier } from '../postgres/quote.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
 import { refuseCodeOfOthers, refuseUnpinned } from '../reconcile/refuseCodeOfOthers.ts';
+import { refuseOtherServers } from '../reconcile/sameServers.ts';
 import { serverDatabases } from '../reconcile/serverDatabases.ts';
 import { Failure } from '../report/errors.ts';
 import type { StepLog } from '../report/stepLog.ts';
@@ -34,6 +35,7 @@ export async function drain(context: Context, { group, transferMode }: DrainOpti
   log.frame(`Draining worker group: ${group}`);
   const joined = await joinCluster(context);
   try {
+    await refuseOtherServers(joined);
     const options = { ...REBALANCE_DEFAULTS, transferMode };
     const places = await placesOf(joined, group);
     refuseUnplaced(places, group);

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { CITUS_VERSION } from '../objects/citusExtension.ts';
 import { inTurn, rebalance } from '../reconcile/rebalance.ts';
 import { rebalanceTools } from '../reconcile/rebalanceTools.ts';
+import { refuseOtherServers } from '../reconcile/sameServers.ts';
 import { serverDatabases } from '../reconcile/serverDatabases.ts';
 import { Failure } from '../report/errors.ts';
 import { REBALANCE_DEFAULTS } from '../spec/complete.ts';
@@ -19,6 +20,7 @@ export async function rebalanceDatabases(context: Context, { names, options }: R
   refusePlain(context);
   const joined = await joinCluster(context);
   try {
+    await refuseOtherServers(joined);
     await refuseWithoutShards(joined, names);
     for (const name of names) {
       const log = context.log.about({ database: name });

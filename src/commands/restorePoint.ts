@@ -20,6 +20,7 @@ import { describe } from '../postgres/sqlstate.ts';
 import { archivePoints, type PointOnNode } from '../reconcile/archivePoint.ts';
 import { problemsFailure } from '../reconcile/problemsFailure.ts';
 import { type BlockedDatabase, restorePointOrder, unreachableNodeProblems } from '../reconcile/restorePointOrder.ts';
+import { refuseOtherServers } from '../reconcile/sameServers.ts';
 import { serverDatabases } from '../reconcile/serverDatabases.ts';
 import { openUnlessRefused, WriteBlock } from '../reconcile/writeBlock.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
@@ -60,6 +61,7 @@ export async function restorePoint(context: Context, options: RestorePointOption
   const label = (node: NodeSpec) => joined.labels.get(node.group) ?? node.nodeName;
   const locks = joined.moreSessions();
   try {
+    await refuseOtherServers(joined);
     const archives = await checkWal(context, joined, nodes);
     const found = await databasesWithCitus(context, joined, locks);
     const block = new WriteBlock({

@@ -5,6 +5,8 @@ import type { Fragment } from './observe.ts';
 
 /** What keeps a database from being dropped on one node. */
 export interface Obstacles {
+  /** Of the server that would drop it. */
+  readonly systemIdentifier: string;
   /** null: the database is not there. */
   readonly database: {
     readonly oid: number;
@@ -35,6 +37,10 @@ const OF_CLIENTS = `backend_type IN ('client backend', 'walsender')
 export function observeObstacles(name: string): readonly Fragment[] {
   const is = (column: string) => `${column}::pg_catalog.text = ${quoteLiteral(name)}`;
   return [
+    {
+      key: 'systemIdentifier',
+      value: '(SELECT pg_catalog.to_jsonb(c.system_identifier::pg_catalog.text) FROM pg_catalog.pg_control_system() c)',
+    },
     {
       key: 'database',
       value: `(SELECT pg_catalog.jsonb_build_object('oid', oid::pg_catalog.int8, 'allowConnections', datallowconn,
@@ -87,6 +93,14 @@ export function dropProblems(name: string, { database, subscriptions }: Obstacle
     }),
   ];
 }
+
+/**
+ * Whether a worker's database belongs to a database of this program's: Citus, or the schema that is made in front of it. The
+ * coordinator alone remembers what was made, by name; on a worker that the entry leaves out, the name may be anybody's.
+ */
+export const BELONGS_TO_CLUSTER = `SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus')
+    OR EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+      WHERE n.nspname = 'citus_databases' AND r.rolsuper) AS belongs`;
 
 export function readObstacles(observed: string): Obstacles {
   return JSON.parse(observed) as Obstacles;

@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
-import { jsonRows } from './observe.ts';
+import { jsonRows, observationScript } from './observe.ts';
 import {
   AS_OURSELVES,
   assertTrusted,
@@ -11,7 +11,7 @@ import {
   type OwnTable,
   qualified,
 } from './ownTable.ts';
-import type { OwnTableQuestion } from './ownTableObserved.ts';
+import { type OwnTableQuestion, observeOwnTables } from './ownTableObserved.ts';
 import { wording } from './wording.ts';
 
 /**
@@ -58,6 +58,30 @@ const ENSURE = ensureOwnTable(`${TABLE} (
     system_identifier pg_catalog.text NOT NULL,
     recorded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (node_name, node_port))`);
+
+/** What a server says of itself, and the coordinator of the others: for commands that observe no database. */
+export interface ServerIdentity {
+  readonly systemIdentifier: string;
+  /** Patroni's scope. */
+  readonly clusterName: string;
+  /** Of the coordinator alone. */
+  readonly identities?: ObservedIdentities;
+}
+
+export function identityScript(coordinator: boolean): string {
+  return observationScript([
+    {
+      key: 'systemIdentifier',
+      value: '(SELECT pg_catalog.to_jsonb(c.system_identifier::pg_catalog.text) FROM pg_catalog.pg_control_system() c)',
+    },
+    { key: 'clusterName', value: "pg_catalog.to_jsonb(pg_catalog.current_setting('cluster_name'))" },
+    ...(coordinator ? observeOwnTables([askIdentities()]) : []),
+  ]);
+}
+
+export function readIdentity(observed: string): ServerIdentity {
+  return JSON.parse(observed) as ServerIdentity;
+}
 
 /** On the coordinator only. */
 export function askIdentities(): OwnTableQuestion {

@@ -21,6 +21,11 @@ export class Sessions {
     return await opening;
   }
 
+  /** A connection beside the one that is kept; whoever asks for it closes it. */
+  async another(node: ServerAddress, database: string): Promise<Session> {
+    return await this.#open(node, database);
+  }
+
   /** Takes over a connection that is open already. */
   adopt(session: Session): void {
     this.#sessions.set(keyOf(session.node, session.database), Promise.resolve(session));

@@ -1,4 +1,5 @@
 import {
+  BELONGS_TO_CLUSTER,
   closeDoor,
   dropDatabase,
   dropSlot,
@@ -11,7 +12,7 @@ import {
 } from '../objects/dropDatabase.ts';
 import { observationScript } from '../objects/observe.ts';
 import { retryTransient } from '../postgres/retry.ts';
-import { describe } from '../postgres/sqlstate.ts';
+import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
 import type { NodeSpec } from '../spec/types.ts';
@@ -29,13 +30,14 @@ export async function observeObstaclesOf(run: Run, node: NodeSpec): Promise<Obst
  * ended, slots removed. Any of it may come back until the door is shut, so all of it is done again while PostgreSQL says
  * that the database is in use (55006).
  */
-export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promise<void> {
+export async function dropOnNode(run: Run, node: NodeSpec, systemIdentifier: string, log: LineLog): Promise<void> {
   await run.assertLock();
   const label = run.label(node);
   try {
     await retryTransient(
       async () => {
         const obstacles = await observeObstaclesOf(run, node);
+        if (obstacles.systemIdentifier !== systemIdentifier) throw otherServer(label, obstacles.systemIdentifier);
         if (obstacles.database === null) return;
         const server = await run.session({ node, scope: 'server' });
         const dropIt = () => run.interruptible(() => server.query(dropDatabase(run.database)));
@@ -77,6 +79,29 @@ export async function dropOnNode(run: Run, node: NodeSpec, log: LineLog): Promis
       },
       { cause: error },
     );
+  }
+}
+
+function otherServer(node: string, systemIdentifier: string): Failure {
+  return new Failure({
+    kind: 'refused',
+    what: `Another server has taken the place of this one meanwhile: its system identifier is ${systemIdentifier}`,
+    node,
+    next: 'Find out what happened to the node, and run the same drop again: what is dropped stays dropped',
+  });
+}
+
+/** Where nobody can look into it, nobody knows. */
+export async function belongsToCluster(run: Run, node: NodeSpec): Promise<boolean> {
+  try {
+    const session = await run.session({ node, scope: 'database' });
+    return (await session.query<{ belongs: boolean }>(BELONGS_TO_CLUSTER)).rows[0]?.belongs === true;
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return false;
+  } finally {
+    // Else it would be one of those that are in the way.
+    await run.sessions.closeDatabase(run.database, node);
   }
 }
 

@@ -26,7 +26,7 @@ export async function executeChange(
       async (attempt) => {
         const session = await run.session(change);
         await run
-          .interruptible(() => executeStatements(session, change, deadline, run.withoutSuperuser ? [] : NO_SERVER_LOG))
+          .interruptible(() => executeStatements(run, session, change, deadline))
           .catch(async (error: unknown) => {
             if (attempt === 1 || !change.doneOnRetry.includes(codeOf(error) ?? '')) throw error;
             const { confirm } = change;
@@ -59,13 +59,9 @@ function madeMeanwhile(change: Change): readonly string[] {
   return [...change.doneOnRetry, SQLSTATE.uniqueViolation];
 }
 
-async function executeStatements(
-  session: Session,
-  change: Change,
-  lockDeadline: number,
-  secrecy: readonly string[],
-): Promise<void> {
-  if (change.secret) return await executeSecretly(session, change, lockDeadline, secrecy);
+async function executeStatements(run: Run, session: Session, change: Change, lockDeadline: number): Promise<void> {
+  const secrecy = run.withoutSuperuser ? [] : NO_SERVER_LOG;
+  if (change.secret) return await executeSecretly(run, session, change, lockDeadline, secrecy);
   const texts = change.statements.map((statement) => statement.text);
   if (change.separately === true) {
     for (const text of texts) await session.script(text, { lockDeadline, deadlineMs: LONG_MS });
@@ -102,17 +98,39 @@ export const NO_SERVER_LOG = [
 ] as const;
 
 async function executeSecretly(
+  run: Run,
   session: Session,
   change: Change,
   lockDeadline: number,
   secrecy: readonly string[],
 ): Promise<void> {
-  const begin = ['BEGIN', PIN_SEARCH_PATH, ...secrecy, ...(session.mayBeOverheard ? [OFFERS_TLS] : [])];
-  const results = await session.script<{ ssl?: string }>(begin.join(';\n'));
+  if (await executeUnheard(session, change, lockDeadline, secrecy)) return;
+  // The first CREATE EXTENSION citus of a server turns its TLS on (Citus: utils/enable_ssl.c); sessions from before have none.
+  const another = await run.sessions.another(change.node, session.database);
   try {
-    if (session.mayBeOverheard && results.at(-1)?.rows[0]?.ssl === 'on') throw overheard(session);
+    if (!(await executeUnheard(another, change, lockDeadline, secrecy))) throw overheard(another);
+  } finally {
+    await another.close();
+  }
+}
+
+/** False: nothing was sent, because the server offers TLS and the session may be overheard all the same. */
+async function executeUnheard(
+  session: Session,
+  change: Change,
+  lockDeadline: number,
+  secrecy: readonly string[],
+): Promise<boolean> {
+  const asked = session.mayBeOverheard ? [OFFERS_TLS] : [];
+  const begun = await session.script<{ ssl?: string }>(['BEGIN', PIN_SEARCH_PATH, ...secrecy, ...asked].join(';\n'));
+  try {
+    if (session.mayBeOverheard && begun.at(-1)?.rows[0]?.ssl === 'on') {
+      await session.query('ROLLBACK');
+      return false;
+    }
     for (const statement of change.statements) await session.query(statement.text, statement.values, { lockDeadline });
     await session.query('COMMIT');
+    return true;
   } catch (error) {
     if (session.isAlive) await session.query('ROLLBACK').catch(() => undefined);
     throw error;

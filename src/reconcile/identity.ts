@@ -1,4 +1,4 @@
-import type { ReleaseIdentity } from '../cluster/release.ts';
+import { changedRelease, type ReleaseIdentity } from '../cluster/release.ts';
 import type { Change, Problem } from '../objects/change.ts';
 import { registration } from '../objects/citusMetadata.ts';
 import { identityProblems, recordIdentities, type SeenServer } from '../objects/identity.ts';
@@ -44,25 +44,7 @@ export function seenCluster({ servers }: Situation): ReleaseIdentity | undefined
   };
 }
 
-/**
- * Another cluster under the release's name: an empty one, most likely, that would be filled and called ready. Of the workers
- * the coordinator itself remembers more (identityProblems).
- */
+/** Another cluster than the release has had. */
 export function changedCluster(situation: Situation): readonly Problem[] {
-  const { release } = situation;
-  const seen = seenCluster(situation);
-  if (release?.identity === undefined || seen === undefined) return [];
-  const before = release.identity;
-  const [old, now] = [before, seen].map(({ systemIdentifiers }) => systemIdentifiers.get(0));
-  if (before.scope === seen.scope && (old === undefined || old === now)) return [];
-  return [
-    {
-      kind: 'refused',
-      what: `This is another cluster than the one that the release has had: scope '${seen.scope}', system identifier ${now}; before, scope '${before.scope}', system identifier ${old ?? 'unknown'} (ConfigMap ${release.name})`,
-      node: label(situation, situation.topology.coordinator),
-      next:
-        `Put back what was changed: clusterName, patroni.scope, or the volumes with the data. To go on with this cluster ` +
-        `instead: kubectl -n ${release.namespace} delete configmap ${release.name}, and run again`,
-    },
-  ];
+  return changedRelease(situation.release, seenCluster(situation), label(situation, situation.topology.coordinator));
 }

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { firstValue, list } from '../support/catalog.ts';
-import { connect, query } from '../support/cluster.ts';
+import { connect, nodeOf, query } from '../support/cluster.ts';
 import { clusterTest } from '../support/fixtures.ts';
 import { type Document, type Outcome, runProgram, specOf } from '../support/program.ts';
 
@@ -41,6 +41,64 @@ test.for(['postgres', 'template0', 'template1', 'citus'])('%s is never dropped',
   const { code, log } = await drop(name, '--confirm', name);
   expect(code).toBe(3);
   expect(log).toMatchSnapshot();
+});
+
+test('another server in the place of a worker: neither dropped from, nor drained, nor marked', async ({
+  cluster,
+  apply,
+  drop,
+  where,
+}) => {
+  await apply({ name: 'relied' });
+  const change = (sql: string) =>
+    query(
+      cluster,
+      0,
+      'postgres',
+      `UPDATE citus_databases.node_identity SET system_identifier = ${sql} WHERE node_port = ${nodeOf(cluster, 2).port}`,
+    );
+  await change("'1' || system_identifier");
+  try {
+    const spec = specOf(cluster, [{ name: 'relied' }]);
+    const outcomes = [
+      await drop('relied', '--confirm', 'relied'),
+      await runProgram(cluster, ['drain', '2'], spec),
+      await runProgram(cluster, ['rebalance', 'relied'], spec),
+      await runProgram(cluster, ['restore-point', 'before'], spec),
+    ];
+    for (const { code, log } of outcomes) {
+      expect({ code, log }).toEqual({ code: 3, log: expect.stringContaining('This is another server than before') });
+    }
+    expect(await where('relied')).toEqual(EVERYWHERE);
+  } finally {
+    await change('substr(system_identifier, 2)');
+  }
+  expect(await drop('relied', '--confirm', 'relied')).toMatchObject({ code: 0 });
+});
+
+test("somebody else's database on a worker that the entry leaves out goes only when told", async ({
+  cluster,
+  apply,
+  drop,
+  where,
+}) => {
+  await query(cluster, 2, 'postgres', 'CREATE DATABASE solo');
+  await apply({ name: 'solo', workerGroups: [1] });
+  const refused = await drop('solo', '--confirm', 'solo');
+  expect({ code: refused.code, log: refused.log }).toEqual({
+    code: 3,
+    log: expect.stringContaining("Database 'solo' was not made by this program (node node2)"),
+  });
+  expect(await where('solo')).toEqual(EVERYWHERE);
+  expect(await drop('solo', '--confirm', 'solo', '--unmanaged')).toMatchObject({ code: 0 });
+  expect(await where('solo')).toEqual(NOWHERE);
+});
+
+test('what is left of a group that was taken out of the entry goes as well', async ({ apply, drop, where }) => {
+  await apply({ name: 'shrunk' });
+  await apply({ name: 'shrunk', workerGroups: [1] });
+  expect(await drop('shrunk', '--confirm', 'shrunk')).toMatchObject({ code: 0 });
+  expect(await where('shrunk')).toEqual(NOWHERE);
 });
 
 test('a database that this program did not make goes only when told', async ({ cluster, drop, where }) => {
