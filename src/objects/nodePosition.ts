@@ -80,7 +80,7 @@ export function askRecordedPositions(): OwnTableQuestion {
     table: POSITIONS,
     value: `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('group', p.groupid, 'system', p.system,
         'major', p.major, 'timeline', p.timeline, 'checkpoint', p.checkpoint,
-        'seconds', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.recorded_at)::pg_catalog.int4)), '[]') FROM ${TABLE} p)`,
+        'seconds', pg_catalog.abs(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.recorded_at)))), '[]') FROM ${TABLE} p)`,
   };
 }
 

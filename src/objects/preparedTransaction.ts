@@ -21,7 +21,7 @@ export function observePreparedTransactions(database: string): Fragment {
     when: 'EXISTS (SELECT FROM pg_catalog.pg_prepared_xact())',
     otherwise: NO_ROWS,
     value: jsonRows(`
-      SELECT x.gid, x.owner, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared)::pg_catalog.int4 AS seconds,
+      SELECT x.gid, x.owner, pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared)) AS seconds,
              (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.format('process %s (%s)', a.pid,
                        pg_catalog.concat_ws(', ', a.usename, NULLIF(a.application_name, ''))) ORDER BY a.pid), '[]')
               FROM pg_catalog.pg_stat_activity a WHERE a.wait_event_type = 'Lock'

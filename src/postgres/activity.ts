@@ -33,7 +33,7 @@ const PROCESSES = `
 // It may hold the same object by several locks.
 const PREPARED = `
   SELECT DISTINCT ON (x.gid) pg_catalog.format('prepared transaction %L (%s, database %s, %s s old)', x.gid, x.owner, x.database,
-           pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared)::pg_catalog.int4),
+           pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared))),
          pg_catalog.format('COMMIT PREPARED %1$L or ROLLBACK PREPARED %1$L in database %2$s', x.gid, x.database)
     FROM pg_catalog.pg_locks h
     JOIN pg_catalog.pg_locks t ON t.virtualtransaction = h.virtualtransaction AND t.pid IS NULL AND t.locktype = 'transactionid'
@@ -51,7 +51,7 @@ const PREPARED = `
  */
 const ACTIVITY = `
   SELECT a.backend_start::pg_catalog.text AS started,
-         pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.int4 AS seconds,
+         pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.query_start)) AS seconds,
          CASE WHEN a.wait_event_type = 'Client' THEN pg_catalog.concat_ws(' ', a.wait_event, a.state_change) END AS client,
          w.mode || ' on ' || CASE WHEN w.relation IS NULL THEN w.locktype
            ELSE pg_catalog.format('relation %s (SELECT %s::regclass)', w.relation, w.relation) END AS lock,

@@ -1,6 +1,7 @@
 import { afterEach, expect, vi } from 'vitest';
 import { databaseLock } from '../../src/postgres/advisoryLock.ts';
-import { connect } from '../support/cluster.ts';
+import { firstValue } from '../support/catalog.ts';
+import { connect, query } from '../support/cluster.ts';
 import { clusterTest } from '../support/fixtures.ts';
 import { type Outcome, runProgram, specOf } from '../support/program.ts';
 
@@ -47,3 +48,17 @@ test.for([
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
   expect(log).toContain('Waiting for another run on database');
 });
+
+test.for(['2200-01-01', '2036-01-01', '1900-01-01'])(
+  'a clock that was at %s once',
+  async (moment, { cluster, apply }) => {
+    const name = 'once';
+    expect(await apply(name, 60)).toMatchObject({ code: 0 });
+    await query(cluster, 0, 'postgres', `UPDATE citus_databases.node_position SET recorded_at = '${moment}'`);
+    const { code, log } = await runProgram(cluster, ['verify'], specOf(cluster, [{ name }]));
+    expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining(`Database '${name}' is ready!`) });
+    expect(await apply(name, 60)).toMatchObject({ code: 0 });
+    const recorded = `SELECT bool_and(recorded_at BETWEEN now() - interval '1 hour' AND now()) FROM citus_databases.node_position`;
+    expect(await firstValue(cluster, 0, 'postgres', recorded)).toBe(true);
+  },
+);
