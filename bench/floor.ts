@@ -54,7 +54,9 @@ export async function measureFloor(
   const registeredAt = performance.now();
   const cpuAfter = serverCpu(cluster);
   const askedAt = performance.now();
-  await Promise.all(inside.map((client) => client.query(verificationScript({ afterChange: true }))));
+  await Promise.all(
+    inside.map((client, index) => client.query(verificationScript({ afterChange: true, coordinator: index === 0 }))),
+  );
   await inside[0]?.query(`${probeScript(workers.length, 8 * workers.length, 'bench')}; ROLLBACK`);
   const milliseconds = registeredAt - startedAt;
   const proved = milliseconds + performance.now() - askedAt;

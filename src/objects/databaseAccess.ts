@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { ObservedDatabaseGrants } from './accessObserved.ts';
 import type { Change } from './change.ts';
+import { entryOf } from './entryOf.ts';
 import { accessChange, lacking, PRIVILEGES } from './privileges.ts';
 import { wording } from './wording.ts';
 
@@ -59,6 +60,6 @@ function ownersToConnect(
 ): readonly { readonly role: string; readonly missing: readonly string[] }[] {
   const known = new Set([database.owner, ...database.users.map((user) => user.name)]);
   return [...new Set(tableOwners)]
-    .filter((role) => !known.has(role) && observed?.grants[role]?.includes('CONNECT') !== true)
+    .filter((role) => !known.has(role) && entryOf(observed?.grants, role)?.includes('CONNECT') !== true)
     .map((role) => ({ role, missing: ['CONNECT'] }));
 }

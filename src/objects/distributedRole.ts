@@ -1,6 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
+import { entryOf } from './entryOf.ts';
 import { copyMembership, type ObservedMemberships } from './membership.ts';
 import { type Fragment, textArray } from './observe.ts';
 import { diffRoleCopy, type ObservedRole } from './role.ts';
@@ -61,12 +62,12 @@ export function diffManagedRoles(
     diffRoleCopy(role, observed.roles, node, label, membersOf?.(role.name)),
   );
   const grants = wanted.roles.flatMap(({ name }) =>
-    (wanted.memberships[name] ?? [])
+    (entryOf(wanted.memberships, name) ?? [])
       // A group that is not there (nobody's business so far) is left out: its name would only end the run.
       .filter(({ group }) => group.startsWith('pg_') || wanted.roles.some((role) => role.name === group))
       .flatMap((membership): readonly Change[] => {
         const { group } = membership;
-        const existing = observed.memberships[name]?.find((candidate) => candidate.group === group);
+        const existing = entryOf(observed.memberships, name)?.find((candidate) => candidate.group === group);
         const text = copyMembership(name, membership, existing);
         if (text === undefined) return [];
         return [

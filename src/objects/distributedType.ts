@@ -1,3 +1,4 @@
+import { entryOf } from './entryOf.ts';
 import { mayHold } from './held.ts';
 import { type Fragment, HAS_CITUS, HAS_SCHEMAS } from './observe.ts';
 
@@ -29,5 +30,8 @@ export function observeDistributedTypes(): Fragment {
 
 /** Types that both nodes have, and differently. */
 export function conflictingTypes(own: ObservedTypes, coordinator: ObservedTypes): readonly string[] {
-  return Object.keys(own).filter((name) => coordinator[name] !== undefined && coordinator[name] !== own[name]);
+  return Object.entries(own).flatMap(([name, digest]) => {
+    const other = entryOf(coordinator, name);
+    return other === undefined || other === digest ? [] : [name];
+  });
 }

@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { Problem } from './change.ts';
+import { entryOf } from './entryOf.ts';
 import { dollarQuote, type Fragment, textArray } from './observe.ts';
 
 /**
@@ -93,7 +94,7 @@ export function allowedMembers(
   const reached = new Set([role]);
   for (const name of reached) {
     const users = [...declared].flatMap(([user, groups]) => (groups.includes(name) ? [user] : []));
-    for (const member of [...(onCoordinator[name] ?? []), ...users]) {
+    for (const member of [...(entryOf(onCoordinator, name) ?? []), ...users]) {
       reached.add(member);
       allowed.add(member);
     }

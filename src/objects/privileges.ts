@@ -1,6 +1,7 @@
 import { quoteIdentifier } from '../postgres/quote.ts';
 import type { NodeSpec, UserAccess, UserSpec } from '../spec/types.ts';
 import type { Change } from './change.ts';
+import { entryOf } from './entryOf.ts';
 import type { Wording } from './wording.ts';
 
 /**
@@ -50,7 +51,7 @@ export function lacking(
   privileges: readonly string[],
   grants: Readonly<Record<string, readonly string[]>> | undefined,
 ): readonly string[] {
-  const present = grants?.[user.name] ?? [];
+  const present = entryOf(grants, user.name) ?? [];
   return privileges.filter((privilege) => !present.includes(privilege));
 }
 

@@ -3,6 +3,7 @@ import { isVerifierOf, scramVerifier } from '../postgres/scram.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
+import { entryOf } from './entryOf.ts';
 import {
   assertMembers,
   confirmedMembers,
@@ -126,7 +127,7 @@ export function diffMemberships(
   serverVersion: number,
 ): readonly Change[] {
   const name = quoteIdentifier(member);
-  const memberOf = memberships[member] ?? [];
+  const memberOf = entryOf(memberships, member) ?? [];
   const missing = wantedGroups.filter(
     (group) => !memberOf.some((membership) => membership.group === group && givesRights(membership)),
   );

@@ -1,6 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 import type { Change, Problem } from './change.ts';
+import { entryOf } from './entryOf.ts';
 import { type Fragment, SETTING_NAME, textArray } from './observe.ts';
 import {
   comparedValue,
@@ -43,7 +44,7 @@ export function diffUserParameters(
 ): readonly Change[] {
   return database.users.flatMap((user) =>
     Object.entries(user.parameters).flatMap(([name, value]): Change[] => {
-      const stored = lookUp(observed[user.name] ?? {}, name);
+      const stored = lookUp(entryOf(observed, user.name) ?? {}, name);
       if (isSet(name, stored, value)) return [];
       const place = `${quoteIdentifier(user.name)} IN DATABASE ${quoteIdentifier(database.name)}`;
       return [

@@ -1,3 +1,4 @@
+import { quoteLiteral } from '../postgres/quote.ts';
 import { type ObservedMetadata, observeMetadata } from './citusMetadata.ts';
 import { observeOwnDaemon } from './daemon.ts';
 import { type ObservedExtension, observeExtensions } from './extension.ts';
@@ -9,13 +10,15 @@ import { type ObservedShards, observeShards } from './shard.ts';
 export interface Link {
   readonly nodeid: number;
   readonly success: boolean;
-  /** in_hot_standby over there, `on` or `off`; without success what went wrong. */
+  /** in_hot_standby over there, `on` or `off`, and from the coordinator its start, behind a space; without success what went wrong. */
   readonly result: string;
 }
 
 /** What one node says when it is asked to prove itself. */
 export interface VerificationReport {
   readonly links: readonly Link[];
+  /** When this server was started. */
+  readonly startedAt: string;
   readonly metadata: ObservedMetadata;
   readonly extensions: readonly ObservedExtension[];
   /** Whether Citus' maintenance daemon runs. Absent: there is none. */
@@ -31,17 +34,35 @@ export interface VerificationReport {
  */
 const ROLE_OF_SERVER = 'SHOW in_hot_standby';
 
+/** Microseconds. A copy of a server has its system identifier, but not this. */
+const STARTED_AT = `(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text`;
+
+/**
+ * The nodes reach a worker by another address than this program, or by the same name and another answer of the name server:
+ * what the program has made and seen may be on another server, such as an old primary that still runs. The coordinator's word
+ * is enough, as its sessions are those that work; each of these takes 2 ms more.
+ */
+const ROLE_AND_START = `SELECT pg_catalog.concat(pg_catalog.current_setting('in_hot_standby'), ' ', ${STARTED_AT})`;
+
+export interface VerificationAsked {
+  readonly afterChange: boolean;
+  /** Of the coordinator. */
+  readonly coordinator: boolean;
+}
+
 /**
  * One statement that reaches every node from the node it runs on. citus_check_cluster_node_health() proves the same from
  * the coordinator alone, one link after the other, which takes 24 s with 32 workers; asked on all nodes at the same time
  * this takes as long as one node needs for its own links.
  */
-export function verificationScript({ afterChange }: { readonly afterChange: boolean }): string {
+export function verificationScript({ afterChange, coordinator }: VerificationAsked): string {
+  const command = quoteLiteral(coordinator ? ROLE_AND_START : ROLE_OF_SERVER);
   return observationScript([
     {
       key: 'links',
-      value: jsonRows(`SELECT nodeid, success, result FROM pg_catalog.run_command_on_all_nodes('${ROLE_OF_SERVER}')`),
+      value: jsonRows(`SELECT nodeid, success, result FROM pg_catalog.run_command_on_all_nodes(${command})`),
     },
+    { key: 'startedAt', value: `pg_catalog.to_jsonb(${STARTED_AT})` },
     ...observeMetadata(),
     observeExtensions(),
     observeOwnDaemon(),

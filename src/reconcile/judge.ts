@@ -41,6 +41,12 @@ export function judge(situation: Situation, reports: ReadonlyMap<number, Verific
   for (const node of spec.cluster.citus ? nodes : []) {
     const row = registration(node, coordinator.metadata);
     const name = `${node.nodeName}:${node.nodePort}`;
+    const started = startOf(coordinator.links.find(({ nodeid }) => nodeid === row?.nodeid));
+    if (started !== undefined && started !== reports.get(node.group)?.startedAt) {
+      wrong.push(
+        `the coordinator reaches another server at ${name} than this program at ${label(situation, node)}: they were not started at the same moment`,
+      );
+    }
     if (row === undefined) wrong.push(`the coordinator does not know ${name}`);
     else if (!row.isactive) wrong.push(`${name} is disabled in the coordinator's pg_dist_node`);
   }
@@ -77,7 +83,12 @@ function metadataFaults(
 }
 
 function isProof({ success, result }: Link): boolean {
-  return success && result !== 'on';
+  return success && result !== 'on' && !result.startsWith('on ');
+}
+
+/** As the coordinator asks for it; undefined without an answer, or from another node. */
+function startOf(link: Link | undefined): string | undefined {
+  return link?.success === true ? link.result.split(' ')[1] : undefined;
 }
 
 /** Number of links between nodes of the database that the reports proved. */

@@ -41,8 +41,12 @@ export async function verifyNodes(
   onReports: (reports: ReadonlyMap<number, VerificationReport>) => void = () => undefined,
 ): Promise<Proof> {
   const nodes = databaseNodes(situation.topology);
-  const script = situation.spec.cluster.citus ? verificationScript({ afterChange }) : plainVerificationScript();
-  const reports = await byGroup(nodes, (node) => run.proofs.take(() => observeVerificationOf(run, node, script)));
+  const { citus } = situation.spec.cluster;
+  const scriptFor = ({ group }: NodeSpec) =>
+    citus ? verificationScript({ afterChange, coordinator: group === 0 }) : plainVerificationScript();
+  const reports = await byGroup(nodes, (node) =>
+    run.proofs.take(() => observeVerificationOf(run, node, scriptFor(node))),
+  );
   onReports(reports);
   const changed = afterChange ? await withReports(run, situation, reports) : situation;
   refuseDamage(changed, 'What was done before stays done');

@@ -1,5 +1,6 @@
 import { allNodes } from '../cluster/topology.ts';
 import type { Problem } from '../objects/change.ts';
+import { entryOf } from '../objects/entryOf.ts';
 import { allowedMembers, memberProblem, type ObservedMembers, revoke } from '../objects/membership.ts';
 import { diffRole, groupsOf, rolesOf } from '../objects/user.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
@@ -33,7 +34,7 @@ export function memberWarnings(situation: Situation): readonly string[] {
   const allowed = allowedIn(situation.database, {});
   const ofUsers = situation.users.flatMap((user) => {
     const { name } = user.role;
-    const others = (members[name] ?? []).filter((member) => !allowed(name).has(member));
+    const others = (entryOf(members, name) ?? []).filter((member) => !allowed(name).has(member));
     if (others.length === 0 || diffRole(user, roles, coordinator).length === 0) return [];
     return [`Role '${name}' exists, and its members get what it is given: ${others.join(', ')}`];
   });
@@ -78,7 +79,7 @@ function problemsOf(
   return allNodes(situation.topology).flatMap((node) => {
     const found = members.get(node.group) ?? {};
     return roles.flatMap((role) => {
-      const others = (found[role] ?? []).filter((member) => !allowed(role).has(member));
+      const others = (entryOf(found, role) ?? []).filter((member) => !allowed(role).has(member));
       return others.length === 0 ? [] : [memberProblem(role, others, label(situation, node))];
     });
   });

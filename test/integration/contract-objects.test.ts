@@ -249,6 +249,7 @@ describe.each(await contractKinds())('Objects in Citus as the program knows it (
     ['SELECT 1 WHERE false', true, ''],
     ['SET work_mem = 100', true, 'SET'],
     ['SHOW in_hot_standby', true, 'off'],
+    ["SELECT concat(current_setting('in_hot_standby'), ' ', 1)", true, 'off 1'],
     ['SELECT 1 / 0', false, 'ERROR:  division by zero'],
     ['SELECT 1, 2', false, 'expected a single column in query target'],
     ['SELECT generate_series(1, 2)', false, 'expected a single row in query result'],

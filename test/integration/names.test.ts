@@ -55,3 +55,19 @@ SELECT create_distributed_table(format('%I.%I', current_database(), ${quoteLiter
   expect(await run('drop', name, '--confirm', name)).toMatchObject({ code: 0 });
   expect(await catalogsOf(cluster, name)).toEqual([undefined, undefined]);
 });
+
+test('names of users that every object of JavaScript has', async ({ cluster }) => {
+  const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty'];
+  const { passwordFile } = cluster;
+  const users = names.map((name) => ({ name, passwordFile, access: 'readWrite', parameters: { work_mem: '5MB' } }));
+  const spec = specOf(cluster, [{ name: 'inherited', users }]);
+  for (const [args, code] of [
+    [['plan'], 10],
+    [['apply'], 0],
+    [['plan'], 0],
+    [['verify'], 0],
+  ] as const) {
+    const { log, ...outcome } = await runProgram(cluster, args, spec);
+    expect({ args, code: outcome.code, log }).toEqual({ args, code, log: expect.not.stringContaining('defect') });
+  }
+});

@@ -63,3 +63,23 @@ test('nobody says "ready" while a worker cannot be written to from the other nod
   const { code, log } = await run('apply');
   expect({ code, log }).toEqual({ code: 0, log: expect.stringContaining('Nothing was changed') });
 });
+
+test('nobody says "ready" while the coordinator works with another server than this program', async ({
+  cluster,
+  run,
+}) => {
+  expect(await run('apply')).toMatchObject({ code: 0 });
+  // A server that can be written to, with a database of that name: what an old primary would be.
+  address.leadTo(nodeOf(cluster, 2).port);
+  try {
+    for (const command of ['apply', 'verify'] as const) {
+      const { code, log } = await run(command);
+      expect({ code, log }).toEqual({
+        code: 1,
+        log: expect.stringContaining('the coordinator reaches another server at ADDRESS than this program at '),
+      });
+    }
+  } finally {
+    address.leadTo(nodeOf(cluster, 1).port);
+  }
+});

@@ -2,6 +2,7 @@ import { bindToOid, recordIntent, recordOpening } from '../../objects/bookkeepin
 import { type Change, type Item, note } from '../../objects/change.ts';
 import { openDatabase, opensBeforeInitSql } from '../../objects/closedDatabase.ts';
 import { diffDatabase } from '../../objects/database.ts';
+import { entryOf } from '../../objects/entryOf.ts';
 import type { ObservedParameters } from '../../objects/parameter.ts';
 import { diffSuperuserSettings, isShared } from '../../objects/superuserSetting.ts';
 import type { NodeSpec } from '../../spec/types.ts';
@@ -114,7 +115,7 @@ function superuserSettingItems(situation: Situation, node: NodeSpec): readonly C
   const of = (role: string, settings: ObservedParameters) =>
     diffSuperuserSettings(situation.database, role, settings, database !== null, node);
   return [
-    ...of(user, userParameters[user] ?? {}),
+    ...of(user, entryOf(userParameters, user) ?? {}),
     ...(citusOwner == null ? [] : of(citusOwner.name, citusOwner.settings)),
   ];
 }

@@ -1,4 +1,5 @@
 import { type Change, type Item, warning } from '../../objects/change.ts';
+import { entryOf } from '../../objects/entryOf.ts';
 import { lockingParameters } from '../../objects/harmfulSetting.ts';
 import { diffParameters, parameterWarnings } from '../../objects/parameter.ts';
 import { diffSettings, type ObservedSetting } from '../../objects/setting.ts';
@@ -51,7 +52,7 @@ function parameterItems(situation: Situation, node: NodeSpec): readonly Change[]
   const { parameters, harmfulSettings = [] } = server(situation, node);
   const early = lockingParameters(situation.database, harmfulSettings);
   const later = Object.fromEntries(
-    Object.entries(situation.database.parameters).filter(([name]) => early[name] === undefined),
+    Object.entries(situation.database.parameters).filter(([name]) => entryOf(early, name) === undefined),
   );
   return [
     ...healedSettings(situation, node, 'last'),

@@ -37,7 +37,9 @@ describe('workers that are not joined', () => {
 
 test('links: those that were proved, from each node that reported', () => {
   const links = citusNodes(2).map(({ nodeid }) => ({ nodeid, success: nodeid !== 2, result: 'off' }));
-  const report = (group: number): VerificationReport => ({ links, metadata: metadata(group), extensions: [] });
+  const report = (group: number): VerificationReport => ({
+    ...{ links, startedAt: '1', metadata: metadata(group), extensions: [] },
+  });
   const reports = new Map([
     [0, report(0)],
     [2, report(2)],

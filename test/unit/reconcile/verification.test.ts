@@ -9,6 +9,7 @@ const HSTORE = { name: 'hstore', version: '1.8', schema: 'public' };
 function report(group: number, changed: Partial<VerificationReport> = {}): VerificationReport {
   return {
     links: citusNodes(2).map(({ nodeid }) => ({ nodeid, success: true, result: 'off' })),
+    startedAt: `10${group}`,
     metadata: metadata(group),
     extensions: [CITUS],
     ...changed,
@@ -62,6 +63,20 @@ describe('reports', () => {
         }),
       },
       ['w2 reaches a standby at w1:5432, which takes no writes'],
+    ],
+    [
+      'the coordinator reaches another server at one address',
+      {
+        0: report(0, {
+          links: citusNodes(2).map(({ nodeid, groupid }) => ({
+            ...{ nodeid, success: true },
+            result: `off 10${groupid === 2 ? 9 : groupid}`,
+          })),
+        }),
+      },
+      [
+        'the coordinator reaches another server at w2:5432 than this program at w2: they were not started at the same moment',
+      ],
     ],
     ['another group', { 1: report(1, { metadata: metadata(0) }) }, ['w1 takes itself for group 0, not 1']],
     [
