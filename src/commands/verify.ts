@@ -204,7 +204,7 @@ function outdatedCitus(situation: Situation): void {
 async function checkHealth(run: Run, situation: Situation): Promise<void> {
   const session = await run.session({ node: situation.topology.coordinator, scope: 'database' });
   const [, broken] = await run.interruptible(() =>
-    session.script<{ from: string; to: string }>(CLUSTER_HEALTH, { lockDeadline: run.deadline() }),
+    session.script<{ from: string; to: string }>(CLUSTER_HEALTH, run.lockLimits()),
   );
   if (broken === undefined || broken.rows.length === 0) return;
   throw new Failure({

@@ -1,3 +1,4 @@
+import type { LockBudget } from './lockBudget.ts';
 import type { SendAhead } from './sendAhead.ts';
 import type { ServerAddress } from './serverAddress.ts';
 
@@ -24,6 +25,8 @@ export interface QueryOptions {
    * it; one that works may go on. It is looked at every half minute.
    */
   readonly lockDeadline?: number | undefined;
+  /** The same for all statements that share it. */
+  readonly lockBudget?: LockBudget | undefined;
   /** Cancels the statement. It is waited for, so that what it did or did not do is known. */
   readonly signal?: AbortSignal | undefined;
 }

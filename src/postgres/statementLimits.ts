@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Activity, describeWait } from './activity.ts';
 import { asError, NoAnswer } from './limit.ts';
+import { LockBudgetSpent } from './lockBudget.ts';
 import { newLostAnswer } from './lostAnswer.ts';
 import type { ServerAddress } from './serverAddress.ts';
 import type { QueryOptions } from './session.ts';
@@ -35,21 +36,14 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
  */
 export function limitStatement(
   { requestCancel, ...parts }: LimitParts & { readonly requestCancel: () => void },
-  { deadlineMs, lockDeadline, signal }: QueryOptions,
+  { deadlineMs, lockDeadline, lockBudget, signal }: QueryOptions,
 ): StatementLimits {
   const stop = newStopper({ requestCancel, destroy: (reason) => parts.tcp.destroy(reason) });
   const onAbort = () => stop.now(asError(signal?.reason));
   signal?.addEventListener('abort', onAbort, { once: true });
   const forgetSignal = endAfterSignal(parts.signal, stop);
   const timer = deadlineTimer(parts.node, deadlineMs, stop.now);
-  const watching = watchServer(parts, (activity) => {
-    if (activity.lock === null || lockDeadline === undefined || performance.now() < lockDeadline) return;
-    stop.now(
-      new NoAnswer(
-        `The statement on ${placeOf(parts.node)} gave up after ${activity.seconds} s: it ${describeWait(activity)}`,
-      ),
-    );
-  });
+  const watching = watchServer(parts, lockWatcher(parts.node, { lockDeadline, lockBudget }, stop));
   return {
     reason: stop.reason,
     release: () => {
@@ -59,6 +53,26 @@ export function limitStatement(
       forgetSignal();
       signal?.removeEventListener('abort', onAbort);
     },
+  };
+}
+
+/** To be called with what each look has seen. */
+function lockWatcher(
+  node: ServerAddress,
+  { lockDeadline, lockBudget }: Pick<QueryOptions, 'lockDeadline' | 'lockBudget'>,
+  stop: Stopper,
+): (seen: Activity) => void {
+  let lookedAt = performance.now();
+  return (seen) => {
+    const now = performance.now();
+    const since = now - lookedAt;
+    lookedAt = now;
+    if (seen.lock === null) return;
+    const message = `The statement on ${placeOf(node)} gave up after ${seen.seconds} s: it ${describeWait(seen)}`;
+    if (lockBudget?.spend(since) === false) {
+      const seconds = Math.round(lockBudget.milliseconds / 1000);
+      stop.now(new LockBudgetSpent(`${message}. This run has waited ${seconds} s for locks altogether`));
+    } else if (lockDeadline !== undefined && now >= lockDeadline) stop.now(new NoAnswer(message));
   };
 }
 

@@ -8,7 +8,7 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import { placeOf } from '../postgres/stream.ts';
 import { Failure, Interrupted } from '../report/errors.ts';
 import type { LineLog } from '../report/stepLog.ts';
-import type { Run } from './run.ts';
+import type { LockLimits, Run } from './run.ts';
 
 /**
  * Carries out one change: again while the error is one that passes, with the deadline in sight. After a lost connection
@@ -26,12 +26,11 @@ export async function executeChange(
       async (attempt) => {
         const session = await run.session(change);
         await run
-          .interruptible(() => executeStatements(run, session, change, deadline))
+          .interruptible(() => executeStatements(run, session, change, run.lockLimits(deadline)))
           .catch(async (error: unknown) => {
             if (attempt === 1 || !change.doneOnRetry.includes(codeOf(error) ?? '')) throw error;
             const { confirm } = change;
-            if (confirm !== undefined)
-              await run.interruptible(() => session.script(confirm, { lockDeadline: deadline }));
+            if (confirm !== undefined) await run.interruptible(() => session.script(confirm, run.lockLimits(deadline)));
           });
       },
       {
@@ -59,19 +58,19 @@ function madeMeanwhile(change: Change): readonly string[] {
   return [...change.doneOnRetry, SQLSTATE.uniqueViolation];
 }
 
-async function executeStatements(run: Run, session: Session, change: Change, lockDeadline: number): Promise<void> {
+async function executeStatements(run: Run, session: Session, change: Change, limits: LockLimits): Promise<void> {
   const secrecy = run.withoutSuperuser ? [] : NO_SERVER_LOG;
-  if (change.secret) return await executeSecretly(run, session, change, lockDeadline, secrecy);
+  if (change.secret) return await executeSecretly(run, session, change, limits, secrecy);
   const texts = change.statements.map((statement) => statement.text);
   if (change.separately === true) {
-    for (const text of texts) await session.script(text, { lockDeadline, deadlineMs: LONG_MS });
+    for (const text of texts) await session.script(text, { ...limits, deadlineMs: LONG_MS });
     return;
   }
   // One simple-protocol message is one implicit transaction (PostgreSQL documentation, "Multiple Statements in a
   // Simple Query"): all or nothing, in one round trip. On the server's side of things (CREATE DATABASE) a statement
   // stands alone, and the session's search_path is pinned already.
   await session.script((change.scope === 'server' ? texts : [PIN_SEARCH_PATH, ...texts]).join(';\n'), {
-    lockDeadline,
+    ...limits,
     deadlineMs: LONG_MS,
   });
 }
@@ -101,14 +100,14 @@ async function executeSecretly(
   run: Run,
   session: Session,
   change: Change,
-  lockDeadline: number,
+  limits: LockLimits,
   secrecy: readonly string[],
 ): Promise<void> {
-  if (await executeUnheard(session, change, lockDeadline, secrecy)) return;
+  if (await executeUnheard(session, change, limits, secrecy)) return;
   // The first CREATE EXTENSION citus of a server turns its TLS on (Citus: utils/enable_ssl.c); sessions from before have none.
   const another = await run.sessions.another(change.node, session.database);
   try {
-    if (!(await executeUnheard(another, change, lockDeadline, secrecy))) throw overheard(another);
+    if (!(await executeUnheard(another, change, limits, secrecy))) throw overheard(another);
   } finally {
     await another.close();
   }
@@ -118,7 +117,7 @@ async function executeSecretly(
 async function executeUnheard(
   session: Session,
   change: Change,
-  lockDeadline: number,
+  limits: LockLimits,
   secrecy: readonly string[],
 ): Promise<boolean> {
   const asked = session.mayBeOverheard ? [OFFERS_TLS] : [];
@@ -128,7 +127,7 @@ async function executeUnheard(
       await session.query('ROLLBACK');
       return false;
     }
-    for (const statement of change.statements) await session.query(statement.text, statement.values, { lockDeadline });
+    for (const statement of change.statements) await session.query(statement.text, statement.values, limits);
     await session.query('COMMIT');
     return true;
   } catch (error) {

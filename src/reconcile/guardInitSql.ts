@@ -56,7 +56,7 @@ export async function guardInitSql(
   const { database, spec, topology } = situation;
   const ask = async <Row>(text: string): Promise<Row | undefined> => {
     const own = await run.session({ node: topology.coordinator, scope: 'database' });
-    const results = await run.interruptible(() => own.script<Row>(text, { lockDeadline: run.deadline() }));
+    const results = await run.interruptible(() => own.script<Row>(text, run.lockLimits()));
     return results.at(-1)?.rows[0];
   };
   const alone: Guard = {

@@ -157,7 +157,7 @@ export async function observed(
       async () => {
         const session = await run.session({ node, scope });
         return await run.interruptible(async () => {
-          const result = await session.script(script, { joinable: true, lockDeadline: deadline });
+          const result = await session.script(script, { joinable: true, ...run.lockLimits(deadline) });
           const row = result.at(-1)?.rows[0] as { readonly observed: string } | undefined;
           if (row === undefined) throw new Error('the observation returned no row');
           return row.observed;

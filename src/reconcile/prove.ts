@@ -124,7 +124,7 @@ export async function probeDistributedTable(run: Run, situation: Situation): Pro
   const session = await run.session({ node: coordinator, scope: 'database' });
   try {
     const results = await run.interruptible(() =>
-      session.script(probeScript(workers.length, rows, tag), { lockDeadline: run.deadline() }),
+      session.script(probeScript(workers.length, rows, tag), run.lockLimits()),
     );
     const read = (results.at(-1)?.rows[0] as { readonly rows: number } | undefined)?.rows;
     if (read !== rows) throw new Error(`${rows} rows were written and ${read ?? 'none'} read`);

@@ -1,7 +1,8 @@
 import type { LoginAs } from '../cluster/join.ts';
 import { throwIfInterrupted } from '../concurrency/interrupt.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
-import { MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
+import { MAINTENANCE_DATABASE, type QueryOptions, type Session } from '../postgres/connection.ts';
+import { LockBudget } from '../postgres/lockBudget.ts';
 import type { Sessions } from '../postgres/sessions.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
 
@@ -23,12 +24,16 @@ export interface Run {
   readonly shared?: SharedAnswers | undefined;
   /** The latest moment, by performance.now(), at which something that fails may be tried again. */
   readonly deadline: () => number;
+  /** How long a statement may wait for locks: until the deadline, and with all others of this run together for so long. */
+  readonly lockLimits: (deadline?: number) => LockLimits;
   /** A session of its own as a declared user, with that role's settings. */
   loginAs(place: { readonly node: NodeSpec; readonly user: string; readonly password: string }): Promise<Session>;
   session(place: { readonly node: NodeSpec; readonly scope: 'server' | 'database' }): Promise<Session>;
   /** Runs something that a signal cuts short, and then throws Interrupted; sessions end their statements themselves. */
   interruptible<Result>(action: () => Promise<Result>): Promise<Result>;
 }
+
+export type LockLimits = Pick<QueryOptions, 'lockDeadline' | 'lockBudget'>;
 
 /** By node and question. Only for commands that look once: during a long run the answers may change. */
 export type SharedAnswers = Map<string, Promise<string>>;
@@ -47,8 +52,12 @@ export interface RunOptions {
   readonly withoutSuperuser?: boolean;
 }
 
+/** So many times the patience for one change: several holders may rightly be in the way, one after the other. */
+const MOST_LOCK_WAITS = 4;
+
 export function createRun(options: RunOptions): Run {
   const { database, sessions, signal, withoutSuperuser = false } = options;
+  const lockBudget = new LockBudget(MOST_LOCK_WAITS * patienceMs(database));
   return {
     database: database.name,
     withoutSuperuser,
@@ -60,6 +69,7 @@ export function createRun(options: RunOptions): Run {
     shared: options.shared,
     label: (node) => options.labels.get(node.group) ?? node.nodeName,
     deadline: () => retryDeadline(database),
+    lockLimits: (deadline = retryDeadline(database)) => ({ lockDeadline: deadline, lockBudget }),
     loginAs: (place) => options.loginAs({ ...place, database: database.name }),
     session: ({ node, scope }) =>
       sessions.get(node, scope === 'server' && !withoutSuperuser ? MAINTENANCE_DATABASE : database.name),
@@ -68,8 +78,12 @@ export function createRun(options: RunOptions): Run {
 }
 
 /** From now on, by performance.now(): as long as the database's declaration waits for nodes, half a minute at least. */
-export function retryDeadline({ maxAttempts, retryDelaySeconds }: DatabaseSpec): number {
-  return performance.now() + Math.max(30, maxAttempts * retryDelaySeconds) * 1000;
+export function retryDeadline(database: DatabaseSpec): number {
+  return performance.now() + patienceMs(database);
+}
+
+function patienceMs({ maxAttempts, retryDelaySeconds }: DatabaseSpec): number {
+  return Math.max(30, maxAttempts * retryDelaySeconds) * 1000;
 }
 
 /**

@@ -152,6 +152,7 @@ export async function codeOfInitSql(cluster: LocalCluster, database: string, sql
     deadline: () => performance.now(),
     session: async () => session,
     loginAs: () => Promise.reject(new Error('not used')),
+    lockLimits: (lockDeadline) => ({ lockDeadline }),
     interruptible: (action) => action(),
   };
   const log = { line: () => undefined, warn: () => undefined };

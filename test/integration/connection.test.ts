@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { type Activity, describeActivity } from '../../src/postgres/activity.ts';
 import { type ConnectOptions, connect, type Session } from '../../src/postgres/connection.ts';
+import { LockBudget } from '../../src/postgres/lockBudget.ts';
 import { classify, describe as describeError } from '../../src/postgres/sqlstate.ts';
 import { applicationName } from '../../src/postgres/startup.ts';
 import { Interrupted } from '../../src/report/errors.ts';
@@ -452,6 +454,36 @@ describe('connections that break', () => {
           `^Still at it after \\d s: waits for ExclusiveLock on advisory that process ${holder.backendPid} \\(postgres, holder\\) holds; to end it: SELECT pg_terminate_backend\\(${holder.backendPid}\\)$`,
         ),
       );
+    });
+  });
+
+  test('waits for locks have one budget together: who lets go and takes another lock does not hold a run up for ever', async () => {
+    const lockBudget = new LockBudget(1_000);
+    const later = () => performance.now() + 60_000;
+    await withSession({ applicationName: 'holder' }, async (holder) => {
+      await withSession({ probeAfterMs: 100 }, async (session) => {
+        let waits = 0;
+        const waitAgain = async () => {
+          await holder.script('SELECT pg_advisory_lock(4712)');
+          const waiting = session.query('SELECT pg_advisory_lock(4712)', [], { lockDeadline: later(), lockBudget });
+          const released = sleep(600).then(() => holder.query('SELECT pg_advisory_unlock(4712)'));
+          await Promise.all([waiting, released]).finally(() => released);
+          await session.query('SELECT pg_advisory_unlock(4712)');
+          waits += 1;
+        };
+        const error = await rejection(
+          (async () => {
+            while (waits < 20) await waitAgain();
+          })(),
+        );
+        expect(error).toMatchObject({
+          message: expect.stringMatching(
+            /gave up after \d s: it waits for .* that process \d+ \(postgres, holder\) holds; .*This run has waited 1 s for locks altogether$/,
+          ),
+        });
+        expect(classify(error)).toBe('permanent');
+        expect(waits).toBeLessThan(6);
+      });
     });
   });
 

@@ -49,6 +49,7 @@ async function execute(items: readonly Item[], culprit?: string, code = '42501')
       return performance.now() + 300;
     },
     session: async () => ({ script }) as unknown as Session,
+    lockLimits: (lockDeadline) => ({ lockDeadline }),
     interruptible: (action) => action(),
     loginAs: () => Promise.reject(new Error('not used')),
     proofs: new Semaphore(1),

@@ -19,6 +19,7 @@ test('a committed statement is not executed again when its row cannot be written
     label: (node) => `w${node.group}`,
     deadline: () => performance.now() + 2_000,
     session: () => Promise.reject(new Error('not used')),
+    lockLimits: (lockDeadline) => ({ lockDeadline }),
     interruptible: (action) => action(),
     loginAs: () => Promise.reject(new Error('not used')),
     proofs: new Semaphore(1),
