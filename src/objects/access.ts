@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
 import type { ObservedAccess, ObservedRelation } from './accessObserved.ts';
 import type { Change } from './change.ts';
+import { takenDefaults, takenFromMaintainers } from './maintain.ts';
 import { accessChange, lacking, listed, NO_PROPAGATION, privilegesOf, usersWithAccess } from './privileges.ts';
 import { wording } from './wording.ts';
 
@@ -39,7 +40,8 @@ export function diffDefaultPrivileges(
       .flatMap((creator) =>
         kinds.flatMap(({ kind, code, words }) => {
           const entry = observed?.defaults.find((candidate) => candidate.role === creator && candidate.kind === code);
-          const privileges = grantable(privilegesOf(user.access, kind, serverVersion), creator === superuser);
+          const ofSuperuser = isSuperuser(creator, superuser, observed);
+          const privileges = grantable(privilegesOf(user.access, kind, serverVersion), ofSuperuser);
           const missing = lacking(user, privileges, entry?.grants).join(', ');
           if (missing === '') return [];
           const role = quoteIdentifier(creator);
@@ -48,9 +50,11 @@ export function diffDefaultPrivileges(
         }),
       ),
   );
-  if (statements.length === 0) return [];
+  const taken = takenDefaults(database, observed, node);
+  if (statements.length === 0) return taken;
   const what = coordinator ? 'new schemas, tables and sequences' : 'new schemas';
   return [
+    ...taken,
     accessChange({
       ...{ node, scope: 'database', statements: statements.map(({ text }) => text) },
       ...wording('grant', `rights on ${what} to ${usersWithAccess(statements)}`),
@@ -78,11 +82,11 @@ export function diffRelationAccess(
   const grants = database.users.flatMap((user) => {
     const kinds = new Map<string, ObservedRelation[]>();
     for (const relation of observed?.relations ?? []) {
-      const missing = lackingOn(user, relation, context);
+      const missing = lackingOn(user, relation, context, observed);
       if (missing.length === 0) continue;
       const there = known.get(relationName(relation));
       // What the coordinator lacks too comes from there.
-      if (there !== undefined && lackingOn(user, there, context).length > 0) continue;
+      if (there !== undefined && lackingOn(user, there, context, coordinator).length > 0) continue;
       const kind = `${missing.join(', ')} ON ${relation.kind === 'S' ? 'SEQUENCE' : 'TABLE'}`;
       const alike = kinds.get(kind);
       if (alike === undefined) kinds.set(kind, [relation]);
@@ -94,9 +98,11 @@ export function diffRelationAccess(
       }),
     );
   });
-  if (grants.length === 0) return [];
+  const taken = takenFromMaintainers(database, observed, node, coordinator);
+  if (grants.length === 0) return taken;
   const names = [...new Set(grants.flatMap((grant) => grant.names))];
   return [
+    ...taken,
     accessChange({
       ...{ node, scope: 'database' },
       ...wording(
@@ -113,15 +119,20 @@ function lackingOn(
   user: UserSpec,
   relation: ObservedRelation,
   { serverVersion, superuser }: RelationContext,
+  observed: ObservedAccess | undefined,
 ): readonly string[] {
   if (relation.owner === user.name) return [];
   const kind = relation.kind === 'S' ? 'sequence' : 'table';
   const privileges = privilegesOf(user.access, kind, serverVersion);
-  return lacking(user, grantable(privileges, relation.owner === superuser), relation.grants);
+  return lacking(user, grantable(privileges, isSuperuser(relation.owner, superuser, observed)), relation.grants);
 }
 
-/** With these, code of the user would run as the superuser who writes to a table of his own. */
-const NOT_ON_SUPERUSERS_TABLES = ['TRIGGER', 'REFERENCES'];
+/** With these, code of the user would run as the superuser who writes to a table of his own, or owns it (maintain.ts). */
+const NOT_ON_SUPERUSERS_TABLES = ['TRIGGER', 'REFERENCES', 'MAINTAIN'];
+
+function isSuperuser(role: string, superuser: string, observed: ObservedAccess | undefined): boolean {
+  return role === superuser || observed?.superusers?.includes(role) === true;
+}
 
 function grantable(privileges: readonly string[], ofSuperuser: boolean): readonly string[] {
   return ofSuperuser ? privileges.filter((privilege) => !NOT_ON_SUPERUSERS_TABLES.includes(privilege)) : privileges;

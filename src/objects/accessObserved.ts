@@ -21,6 +21,8 @@ export interface ObservedRelation {
   readonly kind: string;
   readonly owner: string;
   readonly grants: Grants;
+  /** Who may MAINTAIN it and should not (maintain.ts). Absent: nobody. */
+  readonly maintainers?: readonly string[];
 }
 
 export interface ObservedSchemaAccess {
@@ -35,8 +37,17 @@ export interface ObservedSchemaAccess {
 export interface ObservedAccess {
   readonly schemas: readonly ObservedSchemaAccess[];
   readonly relations: readonly ObservedRelation[];
-  /** Rows of pg_default_acl that hold in the whole database; kind is r, S or n. */
-  readonly defaults: readonly { readonly role: string; readonly kind: string; readonly grants: Grants }[];
+  readonly defaults: readonly ObservedDefaults[];
+  /** All roles whose tables get no code of users attached. Absent: not observed. */
+  readonly superusers?: readonly string[];
+}
+
+/** A row of pg_default_acl that holds in the whole database; kind is r, S or n. */
+export interface ObservedDefaults {
+  readonly role: string;
+  readonly kind: string;
+  readonly grants: Grants;
+  readonly maintainers?: readonly string[];
 }
 
 export function observeDatabaseGrants(database: string): Fragment {
@@ -55,13 +66,14 @@ export function observeDatabaseGrants(database: string): Fragment {
 export interface SentAccess extends Omit<ObservedAccess, 'relations'> {
   readonly relations: readonly {
     readonly grants: Grants;
+    readonly maintainers?: readonly string[];
     readonly relations: readonly (readonly [schema: string, name: string, kind: string, owner: string])[];
   }[];
 }
 
 export function readAccess({ relations, ...rest }: SentAccess): ObservedAccess {
-  const all = relations.flatMap(({ grants, relations: alike }) =>
-    alike.map(([schema, name, kind, owner]) => ({ schema, name, kind, owner, grants })),
+  const all = relations.flatMap(({ grants, maintainers = [], relations: alike }) =>
+    alike.map(([schema, name, kind, owner]) => ({ schema, name, kind, owner, grants, maintainers })),
   );
   const byName = (a: ObservedRelation, b: ObservedRelation) => compare(a.schema, b.schema) || compare(a.name, b.name);
   return { ...rest, relations: all.toSorted(byName) };
@@ -84,16 +96,20 @@ export function observeAccess(users: readonly string[]): Fragment {
                ${ofExtensions(granteeIn(users))} AS "ofExtensions"
         FROM pg_catalog.pg_namespace n WHERE ${schemas} ORDER BY n.nspname`)},
       'relations', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-            'grants', ${grantsOf('g.relacl', users)}, 'relations', g.relations)), '[]')
-        FROM (SELECT c.relacl, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
+            'grants', ${grantsOf('g.relacl', users)}, 'maintainers', ${maintainersOf('g.relacl', 'g.relowner', granteeIn(users))},
+            'relations', g.relations)), '[]')
+        FROM (SELECT c.relacl, c.relowner, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
                 n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner))) AS relations
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${schemas} AND ${notOfExtension('pg_class', 'c.oid')}
-          GROUP BY c.relacl) g),
+          GROUP BY c.relacl, c.relowner) g),
       'defaults', ${jsonRows(`
         SELECT pg_catalog.pg_get_userbyid(f.defaclrole) AS role, f.defaclobjtype AS kind,
-               ${grantsOf('f.defaclacl', users)} AS grants
-        FROM pg_catalog.pg_default_acl f WHERE f.defaclnamespace = 0`)})`,
+               ${grantsOf('f.defaclacl', users)} AS grants,
+               ${maintainersOf('f.defaclacl', 'f.defaclrole', granteeIn(users))} AS maintainers
+        FROM pg_catalog.pg_default_acl f WHERE f.defaclnamespace = 0`)},
+      'superusers', (SELECT coalesce(pg_catalog.jsonb_agg(s.rolname ORDER BY s.rolname), '[]')
+        FROM pg_catalog.pg_roles s WHERE s.rolsuper))`,
   };
 }
 
@@ -114,6 +130,14 @@ function grantsOf(acl: string, roles: readonly string[] | 'every role'): string 
       FROM pg_catalog.aclexplode(${acl}) a
       WHERE a.grantee <> 0 ${asked}
       GROUP BY 1) g)`;
+}
+
+/** Who of those that are `asked` for may MAINTAIN, by a grant that may be taken back, what a superuser owns (maintain.ts). */
+function maintainersOf(acl: string, owner: string, asked: string): string {
+  return `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.pg_get_userbyid(a.grantee)), '[]') FROM pg_catalog.aclexplode(${acl}) a
+      WHERE a.privilege_type = 'MAINTAIN' AND a.grantor = ${owner} AND a.grantee <> 0 ${asked}
+        AND pg_catalog.pg_has_role(${owner}, 'USAGE')
+        AND EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = ${owner} AND (s.rolsuper OR s.rolname = current_user)))`;
 }
 
 function granteeIn(roles: readonly string[]): string {

@@ -97,21 +97,21 @@ describe('memberships', () => {
   });
 });
 
-test('owner and all may maintain tables on every node; what is there and what comes later', async ({
+test('owner and all may maintain tables on every node, what is there and what comes later; not those of the superuser', async ({
   cluster,
   user,
   apply,
 }) => {
-  const initSQL = "CREATE TABLE kept (id int PRIMARY KEY); SELECT create_distributed_table('kept', 'id');";
   const users = [user('keeper', 'owner'), user('hand', 'all'), user('reader', 'readOnly')];
-  const database = { name: 'kept', owner: 'keeper', users, initSQL };
+  const database = { name: 'kept', owner: 'keeper', users };
   expect(await apply(database)).toMatchObject({ code: 0 });
-  await query(
-    cluster,
-    0,
-    'kept',
-    "CREATE TABLE public.later (id int PRIMARY KEY); SELECT create_distributed_table('public.later', 'id')",
-  );
+  const make = (table: string) =>
+    `CREATE TABLE public.${table} (id int PRIMARY KEY); SELECT create_distributed_table('public.${table}', 'id')`;
+  for (const table of ['kept', 'later']) {
+    await query(cluster, 0, 'kept', `SET ROLE keeper; ${make(table)}`);
+    if (table === 'kept') expect(await apply(database)).toMatchObject({ code: 0 });
+  }
+  await query(cluster, 0, 'kept', make('boss'));
   // The stand-in's workers have views for tables, and get no grants.
   for (const { group } of cluster.kind === 'real' ? cluster.nodes : cluster.nodes.slice(0, 1)) {
     for (const table of ['kept', 'later']) {
@@ -119,6 +119,14 @@ test('owner and all may maintain tables on every node; what is there and what co
       expect(await query(cluster, group, 'kept', text), `${table} on ${group}`).toEqual([{ may: [true, true, false] }]);
     }
   }
+  expect(
+    await query(
+      cluster,
+      0,
+      'kept',
+      "SELECT has_table_privilege('hand', 'public.boss', 'INSERT') AS writes, has_table_privilege('hand', 'public.boss', 'MAINTAIN') AS maintains",
+    ),
+  ).toEqual([{ writes: true, maintains: false }]);
   const again = await apply(database);
   expect(again).toMatchObject({ code: 0 });
   if (cluster.kind === 'real') expect(again.log).toContain('Nothing was changed');

@@ -62,10 +62,13 @@ function privilegeItems(situation: Situation, node: NodeSpec): readonly Change[]
   const { spec, database } = situation;
   const { access, distributedRoles } = inside(situation, node);
   const names = database.users.map((user) => user.name);
-  const { version } = server(situation, node).settings;
+  const { settings, roles } = server(situation, node);
+  // Of a database that is new, all is known by the roles.
+  const superusers = roles.filter(({ superuser }) => superuser).map(({ name }) => name);
+  const known = access ?? { schemas: [], relations: [], defaults: [], superusers };
   return [
     ...(spec.cluster.citus ? diffDistributedRoles(names, distributedRoles ?? [], node) : []),
-    ...diffDefaultPrivileges(database, spec.cluster.user, access, node, node.group === 0, version),
+    ...diffDefaultPrivileges(database, spec.cluster.user, known, node, node.group === 0, settings.version),
     ...schemaAccessItems(situation, node),
   ];
 }

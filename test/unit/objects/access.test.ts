@@ -125,13 +125,39 @@ describe('MAINTAIN, from PostgreSQL 17 on', () => {
   test('goes to owner and all, on tables', () => {
     expect(statements(PG15).filter((text) => text.includes('MAINTAIN'))).toEqual([]);
     expect(statements(PG17).filter((text) => text.includes('MAINTAIN'))).toEqual([
-      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT .*, MAINTAIN ON TABLES TO "o"$/),
       expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "a" GRANT .*, MAINTAIN ON TABLES TO "o"$/),
-      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" GRANT .*, MAINTAIN ON TABLES TO "a"$/),
       expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT .*, MAINTAIN ON TABLES TO "a"$/),
       expect.stringMatching(/^GRANT .*, MAINTAIN ON TABLE "s"."t" TO "o"$/),
       expect.stringMatching(/^GRANT .*, MAINTAIN ON TABLE "s"."t" TO "a"$/),
     ]);
+  });
+
+  test('not on what a superuser owns, where it is taken back', () => {
+    const observed: ObservedAccess = {
+      ...NOTHING,
+      superusers: ['admin'],
+      relations: [
+        relation('t', { owner: 'postgres' }),
+        relation('v', { owner: 'admin', kind: 'm', maintainers: ['o', 'x'] }),
+      ],
+      defaults: [{ role: 'admin', kind: 'r', grants: {}, maintainers: ['a'] }],
+    };
+    const db = database('{ name: d, owner: admin, users: [{ name: o, access: all }, { name: a, access: all }] }');
+    const relations = sqlOf(diffRelationAccess(db, observed, node, context(PG17)));
+    const defaults = sqlOf(diffDefaultPrivileges(db, 'postgres', observed, node, true, PG17));
+    const named = [...relations, ...defaults].filter((text) => text.includes('MAINTAIN'));
+    expect(named).toEqual([
+      'REVOKE MAINTAIN ON TABLE "s"."v" FROM "o" CASCADE',
+      'ALTER DEFAULT PRIVILEGES FOR ROLE "admin" REVOKE MAINTAIN ON TABLES FROM "a"',
+      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "a" GRANT/),
+      expect.stringMatching(/^ALTER DEFAULT PRIVILEGES FOR ROLE "o" GRANT/),
+    ]);
+    // On a worker only what the coordinator has not.
+    const worker = { ...node, group: 1 };
+    expect(sqlOf(diffRelationAccess(db, observed, worker, context(PG17), observed))).toEqual([]);
+    expect(sqlOf(diffRelationAccess(db, observed, worker, context(PG17), NOTHING))).toContain(
+      'REVOKE MAINTAIN ON TABLE "s"."v" FROM "o" CASCADE',
+    );
   });
 });
 
