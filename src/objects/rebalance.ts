@@ -65,6 +65,15 @@ export const UNFINISHED_REBALANCE = `SELECT j.job_id::pg_catalog.text AS job FRO
   WHERE j.job_type = 'rebalance' AND j.state IN (${UNFINISHED}) ORDER BY j.job_id DESC LIMIT 1`;
 
 /**
+ * Tasks of a rebalance that copy reference tables to where they are missing, which an owner cannot hold up for as long as the
+ * others (Citus: shard_rebalancer.c, RebalanceTableShardsBackground(); reference_table_utils.c).
+ */
+export const UNFINISHED_COPIES = `SELECT FROM pg_catalog.pg_dist_background_task t
+  JOIN pg_catalog.pg_dist_background_job j ON j.job_id = t.job_id
+  WHERE j.job_type = 'rebalance' AND j.state IN (${UNFINISHED}) AND t.status::pg_catalog.text <> 'done'
+    AND t.command ~ 'replicate_reference_tables|citus_internal_copy_single_shard_placement'`;
+
+/**
  * citus_rebalance_status() is this for the latest job, which need not be the one that is followed. There is a type of the
  * function's name, to which a literal without a type would be cast.
  */

@@ -1,4 +1,5 @@
 import { SESSIONS } from './daemon.ts';
+import { INVALID } from './database.ts';
 import { type Fragment, observationScript } from './observe.ts';
 
 /** What one server says of itself, in its maintenance database. */
@@ -35,8 +36,11 @@ export interface ServerDatabase {
   readonly connectable: boolean;
 }
 
-/** Templates too, for their owners make them templates and go on working in them. Nothing is ever made in template0. */
-const DATABASES = "pg_catalog.pg_database d WHERE d.datname <> 'template0'";
+/**
+ * Templates too, for their owners make them templates and go on working in them. Nothing is ever made in template0, and
+ * nothing is left in a database whose DROP was cut off, which nobody can enter.
+ */
+const DATABASES = `pg_catalog.pg_database d WHERE d.datname <> 'template0' AND d.datconnlimit <> ${INVALID}`;
 
 /** In the order of their names. */
 export const SERVER_DATABASES = `SELECT d.datname AS name, d.datallowconn AS connectable FROM ${DATABASES} ORDER BY d.datname`;

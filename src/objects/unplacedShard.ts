@@ -1,6 +1,6 @@
 import { integerLiteral } from '../postgres/quote.ts';
 import { jsonRows, observationScript } from './observe.ts';
-import { UNFINISHED_REBALANCE } from './rebalance.ts';
+import { UNFINISHED_COPIES } from './rebalance.ts';
 import { REFERENCE, SHARD_NAME, TABLE_NAME } from './shardRelations.ts';
 
 /** A shard of which the coordinator's own metadata does not say where its rows are. */
@@ -29,7 +29,7 @@ const COPIES = `SELECT DISTINCT l.groupid FROM pg_catalog.pg_dist_placement l
 /** A rebalance may copy them one after the other (parallel_transfer_reference_tables). */
 const LACKING = `SELECT s.shardid, g.groupid FROM ${SHARDS} CROSS JOIN (${COPIES}) g
   WHERE ${REFERENCE} AND EXISTS (${PLACED}) AND NOT EXISTS (${PLACED} AND l.groupid = g.groupid)
-    AND NOT EXISTS (${UNFINISHED_REBALANCE})`;
+    AND NOT EXISTS (${UNFINISHED_COPIES})`;
 
 /**
  * Conditions, for the coordinator: rows of pg_dist_placement are gone. Any role that may connect can delete them, on each

@@ -71,11 +71,21 @@ function groupsOf(fields: PlainMapping): readonly Plain[] {
   return isList(fields['memberOf']) ? fields['memberOf'] : [];
 }
 
-/** To PostgreSQL the catalogs of Citus are ordinary tables: a row of pg_dist_background_task is a statement and who runs it. */
+/**
+ * To PostgreSQL the catalogs of Citus are ordinary tables: a row of pg_dist_background_task is a statement and who runs it. And
+ * REFRESH MATERIALIZED VIEW, which comes with MAINTAIN on every table as of PostgreSQL 17, runs as the view's owner.
+ */
+const TOO_MUCH: ReadonlyMap<string, string> = new Map([
+  ['pg_write_all_data', 'may write the catalogs of Citus'],
+  ['pg_maintain', "may refresh the superuser's materialized views, over tables and functions of others"],
+]);
+
 function catalogProblems({ path, fields }: UserEntry): readonly SpecProblem[] {
   return groupsOf(fields).flatMap((group, index) => {
-    if (group !== 'pg_write_all_data') return [];
-    const message = `${show(group)} may write the catalogs of Citus: a member of it could become superuser`;
+    if (typeof group !== 'string') return [];
+    const reason = TOO_MUCH.get(group);
+    if (reason === undefined) return [];
+    const message = `${show(group)} ${reason}: a member of it could become superuser`;
     return [{ path: [...path, 'memberOf', index], message }];
   });
 }

@@ -246,6 +246,11 @@ test('DROP DATABASE that was cut off (datconnlimit -2): apply says so, and drop 
     );
     expect(refused.log).toContain('Next: Finish it: citus-databases drop cut --confirm cut');
   }
+  // It is in nobody else's way.
+  for (const command of ['plan', 'verify']) {
+    const { code, log } = await runProgram(cluster, [command], specOf(cluster, [{ name: 'kept' }]));
+    expect({ command, code, log }).toEqual({ command, code: 0, log: expect.any(String) });
+  }
   expect((await drop('cut', '--confirm', 'cut')).code).toBe(0);
   expect(await where('cut')).toEqual(NOWHERE);
   await apply({ name: 'cut' });

@@ -92,6 +92,12 @@ test.each([
     ],
   ],
   [
+    '{ name: u, access: all, memberOf: [pg_maintain] }',
+    [
+      "users[0].memberOf[0]: 'pg_maintain' may refresh the superuser's materialized views, over tables and functions of others: a member of it could become superuser",
+    ],
+  ],
+  [
     '{ name: u, access: all, parameters: { jit: on, JIT: off } }',
     ['users[0].parameters.JIT: names the parameter jit a second time (PostgreSQL does not tell case apart)'],
   ],
