@@ -9,6 +9,8 @@ export interface PlacedShard {
   /** `schema.table_102008`, quoted. */
   readonly name: string;
   readonly shardid: number;
+  /** pg_class.relkind of its table. Absent: whatever a table has. */
+  readonly kind?: string;
   /**
    * An empty table like this one can stand in its place: no partition, no partitions, no foreign keys, not of
    * a tenant schema.
@@ -30,7 +32,7 @@ export function placedShardsScript(groups: readonly number[]): string {
     {
       key: 'placed',
       value: jsonRows(`
-        SELECT l.groupid AS "group", ${TABLE_NAME} AS "table", ${SHARD_NAME} AS name, s.shardid,
+        SELECT l.groupid AS "group", ${TABLE_NAME} AS "table", ${SHARD_NAME} AS name, s.shardid, c.relkind AS kind,
                c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint f
                  WHERE f.conrelid = c.oid AND f.contype = 'f')
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_dist_schema t WHERE t.schemaid = c.relnamespace) AS replaceable,
@@ -47,13 +49,16 @@ export function readPlacedShards(observed: string): readonly PlacedShard[] {
 }
 
 /** Which of these shards are there as tables, whatever the node's own metadata says. */
-export function existingShardsScript(names: readonly string[]): string {
+export function existingShardsScript(shards: readonly Pick<PlacedShard, 'name' | 'kind'>[]): string {
+  const names = textArray(shards.map(({ name }) => name));
+  const kinds = textArray(shards.map(({ kind = '' }) => kind));
   return observationScript([
     {
       key: 'existing',
       showsShards: true,
-      value: `(SELECT coalesce(pg_catalog.jsonb_agg(w.name), '[]') FROM pg_catalog.unnest(${textArray(names)}) AS w (name)
-        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name) AND c.relkind IN ${TABLE_KINDS})`,
+      value: `(SELECT coalesce(pg_catalog.jsonb_agg(w.name), '[]') FROM ROWS FROM (pg_catalog.unnest(${names}), pg_catalog.unnest(${kinds})) AS w (name, kind)
+        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name) AND c.relkind IN ${TABLE_KINDS}
+          AND w.kind IN ('', c.relkind::pg_catalog.text))`,
     },
   ]);
 }

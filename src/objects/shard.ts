@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../postgres/quote.ts';
 import { NOTHING_HELD } from './held.ts';
 import { type Fragment, HAS_CITUS, observationScript } from './observe.ts';
-import { LOCAL_GROUP, NAMED_STATES, PLACED_NAME, REFERENCE, TABLE_KINDS, WITH_SHARDS } from './shardRelations.ts';
+import { LOCAL_GROUP, NAMED_STATES, OF_ITS_KIND, PLACED_NAME, REFERENCE, WITH_SHARDS } from './shardRelations.ts';
 import { HAS_UNPLACED } from './unplacedShard.ts';
 
 /** The shards that a node holds, as its own metadata lists them. */
@@ -99,7 +99,7 @@ export function observeShards(): readonly Fragment[] {
 }
 
 /**
- * Shards of this node in whose place is something else than a table. Citus moves and copies a shard by reading it as
+ * Shards of this node in whose place is something else than a table of its kind. Citus moves and copies a shard by reading it as
  * superuser (Citus: worker_copy_table_to_node_udf.c), which would run what is behind a view of its owner.
  */
 export function falseShardsScript(): string {
@@ -109,7 +109,8 @@ export function falseShardsScript(): string {
       when: HAS_SHARDS,
       showsShards: true,
       value: `(WITH ${WITH_SHARDS} SELECT coalesce(pg_catalog.jsonb_agg(o.name ORDER BY o.name), '[]')
-        FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid WHERE c.relkind NOT IN ${TABLE_KINDS})`,
+        FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid JOIN pg_catalog.pg_class t ON t.oid = o.relid
+        WHERE NOT ${OF_ITS_KIND('c', 't')})`,
     },
   ]);
 }

@@ -14,6 +14,12 @@ export const PLACEMENTS = `pg_catalog.pg_dist_placement l
 export const ACTIVE = "l.shardstate = 1 AND p.partmethod IN ('h', 'n')";
 /** Shards are tables, also partitioned or foreign ones; a view in the place of one is none. */
 export const TABLE_KINDS = "('r', 'p', 'f')";
+/**
+ * What a shard is, its table is, too. Somebody else's partitioned table in the place of a plain one would have its key
+ * evaluated by whoever reads it (PostgreSQL: partcache.c, RelationBuildPartitionKey()).
+ */
+export const OF_ITS_KIND = (shard: string, table: string) =>
+  `(${shard}.relkind IN ${TABLE_KINDS} AND ${shard}.relkind = ${table}.relkind)`;
 /** Citus: metadata_utility.h, DISTRIBUTE_BY_NONE, REPLICATION_MODEL_2PC. */
 export const REFERENCE = "p.partmethod = 'n' AND p.repmodel = 't'";
 
@@ -48,7 +54,8 @@ export const WITH_SHARDS = `placements AS MATERIALIZED (
       WHERE p.groupid = ${LOCAL_GROUP} AND p.active) o),
   relations AS MATERIALIZED (
     SELECT o.relid, o.shardid, o.name, c.oid, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity
-    FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid WHERE c.relkind IN ${TABLE_KINDS}
+    FROM own o JOIN pg_catalog.pg_class c ON c.oid = o.oid JOIN pg_catalog.pg_class t ON t.oid = o.relid
+    WHERE ${OF_ITS_KIND('c', 't')}
     UNION ALL
     SELECT c.oid, NULL, NULL, c.oid, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity
     FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid

@@ -131,9 +131,9 @@ export async function observeUnplacedShardsOf(run: Run, node: NodeSpec): Promise
 export async function observeExistingShardsOf(
   run: Run,
   node: NodeSpec,
-  names: readonly string[],
+  shards: readonly Pick<PlacedShard, 'name' | 'kind'>[],
 ): Promise<ReadonlySet<string>> {
-  return readExistingShards(await observed(run, node, 'database', existingShardsScript(names)));
+  return readExistingShards(await observed(run, node, 'database', existingShardsScript(shards)));
 }
 
 export async function observeCarriedCodeOf(run: Run, node: NodeSpec): Promise<readonly CarriedCode[]> {

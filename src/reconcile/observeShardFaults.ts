@@ -35,15 +35,15 @@ export async function observeShardFaults(
         observeExistingShardsOf(
           run,
           node,
-          unplaced.map(({ name }) => name),
+          unplaced.map(({ name }) => ({ name })),
         ),
       )
     : new Map<number, ReadonlySet<string>>();
   // Of each other's shards too: nodes may have got each other's volumes.
-  const names = [...new Set(placed.map(({ name }) => name))];
+  const shards = [...new Map(placed.map((shard) => [shard.name, shard])).values()];
   const existing = await byGroup(
     nodes.filter(({ group }) => suspect.includes(group)),
-    (node) => observeExistingShardsOf(run, node, names),
+    (node) => observeExistingShardsOf(run, node, shards),
   );
   const details = differ
     ? await byGroup(

@@ -115,7 +115,7 @@ async function falseShards(tools: RebalanceTools, nodes: readonly NodeSpec[]): P
     async (node): Promise<readonly Problem[]> =>
       readFalseShards(await observedOn(tools, node, falseShardsScript())).map((shard) => ({
         kind: 'refused',
-        what: `Shard ${shard} is no table: moving it would run what is behind it as superuser`,
+        what: `Shard ${shard} is no table like the one it belongs to: moving it would run what is behind it as superuser`,
         node: tools.label(node),
         next: `Find out who put it in the place of the shard: what is missing of it has to come from a backup`,
       })),
