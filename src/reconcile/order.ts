@@ -19,6 +19,7 @@ import { everywhere } from './works/everywhere.ts';
 import { exporter } from './works/exporter.ts';
 import { citusUpgrade, coordinatorCitus, coordinatorExtensions, workerExtensions } from './works/extensions.ts';
 import { initSql } from './works/initSql.ts';
+import { closingJoining, lookingBeforeCopies, openingJoined } from './works/joining.ts';
 import { ownersElsewhere } from './works/owners.ts';
 import { parameterNotices, parameters } from './works/parameters.ts';
 import { managedRoles, registration, shouldHaveShards } from './works/registration.ts';
@@ -96,9 +97,12 @@ export const CLUSTER_ORDER: readonly Step<Situation>[] = [
     },
     works: [
       citusUpgrade,
+      closingJoining,
       managedRoles,
       registration,
+      openingJoined,
       shouldHaveShards,
+      lookingBeforeCopies,
       referenceCopies,
       damage,
       privileges,

@@ -12,6 +12,7 @@ import { line } from '../work.ts';
 import { databaseAccessItems } from './databaseAccess.ts';
 import { type DatabaseWork, onCoordinator, onDatabaseNodes, onWorkers } from './databaseWork.ts';
 import { runsInitSql } from './initSql.ts';
+import { joins } from './joining.ts';
 import { roleItems } from './owners.ts';
 import { lockingParameterItems } from './parameters.ts';
 
@@ -49,7 +50,7 @@ export function workerServerItems(situation: Situation, worker: NodeSpec): reado
     like: coordinator.database ?? coordinator.template,
     // -2 marks a half-dropped database (PostgreSQL: dbcommands.c).
     connectionLimit: limit === -2 ? undefined : limit,
-    closedFor: closedFor(situation),
+    closedFor: closedFor(situation) ?? (joins(situation, worker) ? situation.spec.cluster.user : undefined),
   };
   const changes = diffDatabase(database, observed.database, models, worker, name).map((change) =>
     observed.database !== null

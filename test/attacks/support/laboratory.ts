@@ -45,6 +45,8 @@ export interface Scene {
   onAllNodes(sql: string): Promise<void>;
   /** As any client of hers does, with propagation. */
   asClient(sql: string): Promise<void>;
+  /** A session of hers in a transaction, after that statement. */
+  hold(group: number, sql: string): Promise<Holder>;
   provoke(group: number, sql: string): Promise<void>;
   provokeIn(database: string, group: number, sql: string): Promise<void>;
   /** Mallory as a declared user. */
@@ -54,6 +56,11 @@ export interface Scene {
   run(args: readonly string[], more?: Document, cluster?: Document): Promise<Outcome>;
   /** With another database alone in the spec. */
   runOn(database: string, args: readonly string[], entry: Document): Promise<Outcome>;
+}
+
+export interface Holder {
+  query(sql: string): Promise<unknown>;
+  end(): Promise<void>;
 }
 
 export const MALLORY = 'mallory';
@@ -96,6 +103,13 @@ export async function startLaboratory(): Promise<Laboratory> {
       asMallory,
       onAllNodes,
       asClient: (sql) => statement(0, sql),
+      hold: async (group, sql) => {
+        const client = await connect(cluster, group, database, { name: MALLORY, password });
+        // It may be ended from outside.
+        client.on('error', () => undefined);
+        await client.query(`BEGIN; ${sql}`);
+        return { query: (text) => client.query(text), end: () => client.end() };
+      },
       provoke: async (group, sql) => void (await query(cluster, group, database, sql)),
       provokeIn: async (other, group, sql) => void (await query(cluster, group, other, sql)),
       user,
