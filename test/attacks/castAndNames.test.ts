@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { authinfoInsert } from '../support/cluster.ts';
+import { authinfoInsert, query } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import { MALLORY, type Scene } from './support/laboratory.ts';
 
@@ -154,4 +154,25 @@ test('a worker that joins with the database, open: it is closed first, and looke
   await inside.end().catch(() => undefined);
   expect((await open.run(['plan'], JOINED)).stdout).toContain('Nothing to do');
   await open.asMallory(2, 'SELECT 1');
+});
+
+test('pg_input_is_valid() reads a value of whatever type it is given the name of', async ({ laboratory, skip }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in carries schemas and extensions alone');
+  const [known] = await query(
+    cluster,
+    0,
+    'postgres',
+    "SELECT to_regproc('pg_catalog.pg_input_is_valid')::text AS name",
+  );
+  skip(known?.['name'] === null, 'PostgreSQL has it as of 16');
+  const valid = await laboratory.scene('valid', { groups: [0, 1], more: { workerGroups: [1] } });
+  await valid.onAllNodes('CREATE DOMAIN public.later AS text');
+  await valid.asClient(
+    "CREATE TABLE public.words (v text CONSTRAINT readable CHECK (pg_input_is_valid(v, 'public.later') IS NOT NULL))",
+  );
+  await valid.asClient("SELECT create_reference_table('public.words')");
+  const call = "a call of function pg_input_is_valid(text,text) of 'mallory' as superuser, for constraint readable";
+  for (const command of ['plan', 'apply']) await expectRefused(valid, [command], call, JOINED);
+  expect(await valid.sprung()).toEqual([]);
 });
