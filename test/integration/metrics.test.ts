@@ -143,6 +143,24 @@ test('a worker that is not joined', async ({ cluster, metrics }) => {
   }
 });
 
+test('a Pushgateway that sends the metrics elsewhere: they do not go there', async ({ metrics }) => {
+  const requests: string[] = [];
+  const gateway = createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    response.writeHead(307, { location: '/elsewhere' }).end();
+  });
+  await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
+  try {
+    const address = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`;
+    const { stderr } = await metrics(['--push-to', address]);
+    expect(stderr).toContain('The metrics were not pushed to http://127.0.0.1');
+    expect(stderr).toContain('HTTP status 307');
+    expect(requests).toEqual([expect.stringMatching(/^POST \/metrics\/job\//)]);
+  } finally {
+    gateway.close();
+  }
+});
+
 test('a worker that is stopped, pushed to a Pushgateway', async ({ cluster, metrics }) => {
   const received: { url: string | undefined; method: string | undefined; body: string }[] = [];
   const gateway = createServer((request, response) => {
