@@ -1,12 +1,11 @@
-import { quoteIdentifier, quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { NodeSpec } from '../spec/types.ts';
-import type { Change, Problem } from './change.ts';
+import type { Change } from './change.ts';
 import { observationScript } from './observe.ts';
 import {
   AS_OURSELVES,
   assertTrusted,
   CREATED_MEANWHILE,
-  distrustProblem,
   ensureOwnTable,
   type OwnTable,
   qualified,
@@ -41,11 +40,11 @@ const MANAGED: OwnTable = {
     ['updated_at', 'timestamp with time zone'],
   ],
 };
-const TABLE = qualified(MANAGED);
+export const MANAGED_TABLE = qualified(MANAGED);
 
 export function askBookkeeping(database: string): OwnTableQuestion {
   const row = `(SELECT pg_catalog.jsonb_build_object('oid', m.oid::pg_catalog.int8, 'state', m.state)
-    FROM ${TABLE} m WHERE m.name = ${quoteLiteral(database)})`;
+    FROM ${MANAGED_TABLE} m WHERE m.name = ${quoteLiteral(database)})`;
   return {
     key: 'bookkeeping',
     table: MANAGED,
@@ -62,7 +61,7 @@ export function managedDatabasesScript(): string {
         key: 'managed',
         table: MANAGED,
         value: `(SELECT coalesce(pg_catalog.jsonb_agg(d.datname ORDER BY d.datname), '[]')
-        FROM ${TABLE} m JOIN pg_catalog.pg_database d ON d.oid = m.oid WHERE m.state = 'managed')`,
+        FROM ${MANAGED_TABLE} m JOIN pg_catalog.pg_database d ON d.oid = m.oid WHERE m.state = 'managed')`,
       },
     ]),
   );
@@ -97,24 +96,7 @@ export function originOf(
   return row.oid === database.oid ? 'ours' : 'existing';
 }
 
-export function bookkeepingProblems(
-  bookkeeping: Bookkeeping | undefined,
-  database: string,
-  coordinator: string,
-): readonly Problem[] {
-  if (bookkeeping === undefined) return [];
-  if (bookkeeping.distrust !== null) return [distrustProblem(bookkeeping.distrust, coordinator)];
-  if (bookkeeping.row?.state !== 'dropping') return [];
-  return [
-    {
-      kind: 'refused',
-      what: `Database '${database}' is half dropped: an earlier drop did not finish`,
-      next: `Finish it: citus-databases drop ${quoteShellWord(database)} --confirm ${quoteShellWord(database)}`,
-    },
-  ];
-}
-
-const ENSURE = ensureOwnTable(`${TABLE} (
+const ENSURE = ensureOwnTable(`${MANAGED_TABLE} (
     name pg_catalog.text PRIMARY KEY,
     oid pg_catalog.oid,
     state pg_catalog.text NOT NULL CHECK (state IN ('creating', 'managed', 'dropping')),
@@ -126,7 +108,7 @@ export function recordIntent(database: string, coordinator: NodeSpec): Change {
     database,
     coordinator,
     { verb: 'record', fact: 'that this program creates' },
-    `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'creating')
+    `INSERT INTO ${MANAGED_TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'creating')
      ON CONFLICT (name) DO UPDATE SET oid = NULL, state = 'creating', updated_at = pg_catalog.now()`,
     ENSURE,
   );
@@ -147,7 +129,7 @@ function bind(database: string, coordinator: NodeSpec, fact: string, state: 'cre
     database,
     coordinator,
     { verb: 'record', fact },
-    `UPDATE ${TABLE} SET state = '${state}', updated_at = pg_catalog.now(),
+    `UPDATE ${MANAGED_TABLE} SET state = '${state}', updated_at = pg_catalog.now(),
        oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname::pg_catalog.text = ${quoteLiteral(database)})
      WHERE name = ${quoteLiteral(database)}`,
   );
@@ -158,14 +140,14 @@ export function recordDrop(database: string, coordinator: NodeSpec): Change {
     database,
     coordinator,
     { verb: 'record', fact: 'the drop of' },
-    `INSERT INTO ${TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'dropping')
+    `INSERT INTO ${MANAGED_TABLE} (name, oid, state) VALUES (${quoteLiteral(database)}, NULL, 'dropping')
      ON CONFLICT (name) DO UPDATE SET state = 'dropping', updated_at = pg_catalog.now()`,
     ENSURE,
   );
 }
 
 export function forget(database: string, coordinator: NodeSpec): Change {
-  const row = `DELETE FROM ${TABLE} WHERE name = ${quoteLiteral(database)}`;
+  const row = `DELETE FROM ${MANAGED_TABLE} WHERE name = ${quoteLiteral(database)}`;
   return own(database, coordinator, { verb: 'forget' }, row, [forgetReadScript(database)]);
 }
 
@@ -218,9 +200,9 @@ function own(
     kind: 'change',
     node,
     scope: 'server',
-    ...wording(verb, `${of}database ${quoteIdentifier(database)} (${TABLE})`),
+    ...wording(verb, `${of}database ${quoteIdentifier(database)} (${MANAGED_TABLE})`),
     statements: [...AS_OURSELVES, ...prepare, assertTrusted(MANAGED), statement].map((text) => ({ text })),
-    failure: `Failed to ${action} database '${database}' in ${TABLE}`,
+    failure: `Failed to ${action} database '${database}' in ${MANAGED_TABLE}`,
     doneOnRetry: [],
     retryOn: CREATED_MEANWHILE,
     batch: 'bookkeeping',

@@ -1,6 +1,6 @@
 import { allNodes, databaseNodes } from '../cluster/topology.ts';
 import { ledgerProblems } from '../initSql/ledgerTable.ts';
-import { bookkeepingProblems } from '../objects/bookkeeping.ts';
+import { bookkeepingProblems } from '../objects/bookkeepingProblems.ts';
 import type { Problem } from '../objects/change.ts';
 import { citusProblems } from '../objects/citusExtension.ts';
 import { citusNodeProblems, undeclaredNodeProblems } from '../objects/citusNodeProblems.ts';
@@ -51,7 +51,12 @@ export function preflight(situation: Situation, available: Available, carried: C
       ...users.problems,
       ...(spec.cluster.citus ? harmfulParameterProblems(database) : []),
       ...parameterProblems(database, coordinator.knownParameters),
-      ...bookkeepingProblems(coordinator.bookkeeping, database.name, label(situation, topology.coordinator)),
+      ...bookkeepingProblems(
+        coordinator.bookkeeping,
+        database.name,
+        label(situation, topology.coordinator),
+        nodes.map((node) => server(situation, node).database),
+      ),
       ...nodes.flatMap((node) => ledgerProblems(inside(situation, node).ledger, label(situation, node))),
       ...nodes.flatMap((node) =>
         eventTriggerProblems(inside(situation, node).foreignEventTriggers ?? [], label(situation, node)),

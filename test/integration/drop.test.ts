@@ -226,6 +226,41 @@ test('a drop that did not finish is refused by apply, and finished by the next d
   await apply({ name: 'half' });
 });
 
+test.for(['made by this program', 'made by hand'])(
+  'a drop that ended before it took anything away: %s',
+  async (made, { cluster, apply, drop, where }) => {
+    const byHand = made === 'made by hand';
+    const name = byHand ? 'spared_too' : 'spared';
+    const spec = specOf(cluster, [{ name }]);
+    if (byHand) {
+      for (const { group } of cluster.nodes) await query(cluster, group, 'postgres', `CREATE DATABASE ${name}`);
+    }
+    await apply({ name });
+    await query(cluster, 0, name, 'CREATE TABLE kept AS SELECT 1 AS a');
+    const recorded = `INSERT INTO citus_databases.managed_database (name, state) VALUES ('${name}', 'dropping')
+      ON CONFLICT (name) DO UPDATE SET state = 'dropping'`;
+    await query(cluster, 0, 'postgres', recorded);
+    const finish = `drop ${name} --confirm ${name}${byHand ? ' --unmanaged' : ''}`;
+    for (const command of ['plan', 'verify', 'apply']) {
+      const { code, log, stderr } = await runProgram(cluster, [command], spec);
+      const text = log + stderr;
+      expect({ code, text }).toEqual({
+        code: 3,
+        text: expect.stringContaining(`'${name}' was to be dropped, and every node still has it`),
+      });
+      expect(text).toContain(`go on with the drop: citus-databases ${finish}`);
+      const statement = /in database 'postgres': (.*?;)/.exec(text)?.[1] ?? '';
+      expect(statement).toMatch(byHand ? /^DELETE FROM/ : /^UPDATE/);
+      if (command === 'apply') await query(cluster, 0, 'postgres', statement);
+    }
+    await apply({ name });
+    expect(await runProgram(cluster, ['plan'], spec)).toMatchObject({ code: 0 });
+    expect(await firstValue(cluster, 0, name, 'SELECT a FROM kept')).toBe(1);
+    expect(await drop(name, ...finish.split(' ').slice(2))).toMatchObject({ code: 0 });
+    expect(await where(name)).toEqual(NOWHERE);
+  },
+);
+
 test('DROP DATABASE that was cut off (datconnlimit -2): apply says so, and drop finishes it', async ({
   cluster,
   apply,

@@ -1,12 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  bindToOid,
-  bookkeepingProblems,
-  forget,
-  originOf,
-  recordDrop,
-  recordIntent,
-} from '../../../src/objects/bookkeeping.ts';
+import { bindToOid, forget, originOf, recordDrop, recordIntent } from '../../../src/objects/bookkeeping.ts';
+import { bookkeepingProblems } from '../../../src/objects/bookkeepingProblems.ts';
 import { COORDINATOR, sqlOf } from '../reconcile/situations.ts';
 
 describe('whose database it is', () => {
@@ -60,6 +54,28 @@ describe('problems', () => {
     ],
   ] as const)('%s', (_, bookkeeping, expected) => {
     expect(bookkeepingProblems(bookkeeping, "it's", 'c')).toEqual(expected);
+  });
+});
+
+describe('a drop that was begun', () => {
+  const here = { oid: 7, connectionLimit: -1, allowConnections: true };
+  const there = { ...here, oid: 8 };
+  const whole = 'was to be dropped, and every node still has it';
+  test.each([
+    ['whole', 7, [here, there], whole],
+    ['whole, and made by others', null, [here, there], whole],
+    ['gone from a node', 7, [here, null], 'half dropped'],
+    ['gone from the coordinator', 7, [null, there], 'half dropped'],
+    ['a closed door', 7, [here, { ...there, allowConnections: false }], 'half dropped'],
+    ['closed until initSQL is through', 7, [{ ...here, connectionLimit: 0 }, there], 'half dropped'],
+    ['made again by somebody since', 6, [here, there], 'half dropped'],
+    ['not observed', 7, [], 'half dropped'],
+  ] as const)('%s', (_, oid, nodes, expected) => {
+    const [problem] = bookkeepingProblems({ distrust: null, row: { oid, state: 'dropping' } }, "it's", 'c', nodes);
+    expect(problem?.what).toContain(expected);
+    if (expected !== whole) return;
+    expect(problem?.next).toContain(`citus_databases.managed_database ${oid === null ? 'WHERE' : 'SET'}`);
+    expect(problem?.next).toContain("WHERE name = 'it''s' AND state = 'dropping';");
   });
 });
 

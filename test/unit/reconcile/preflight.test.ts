@@ -340,7 +340,7 @@ test('everything at once', () => {
     "invalid c: Owner 'app' of database 'skymap' does not exist",
     "invalid -: Parameter 'port' cannot belong to a database: it is set when the server starts",
     "invalid -: Parameter 'foo' is unknown to this PostgreSQL",
-    "refused -: Database 'skymap' is half dropped: an earlier drop did not finish",
+    "refused c: Database 'skymap' was to be dropped, and every node still has it: the drop ended before it took anything away",
     expect.stringMatching(
       /^refused c: What this program remembers cannot be trusted: schema citus_databases belongs to mallory/,
     ),
