@@ -1,4 +1,3 @@
-import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import { quoteLiteral, quoteShellWord } from '../postgres/quote.ts';
 import { type Bookkeeping, MANAGED_TABLE, type ManagedRow } from './bookkeeping.ts';
 import type { Problem } from './change.ts';
@@ -38,7 +37,7 @@ export function bookkeepingProblems(
       kind: 'refused',
       what: `Database '${database}' was to be dropped, and every node still has it: the drop ended before it took anything away`,
       node: coordinator,
-      next: `To keep it, in database '${MAINTENANCE_DATABASE}': ${takeDropBack(row, database)} To go on with the drop: ${finish}`,
+      next: `To keep it, in database 'postgres': ${takeDropBack(row, database)} To go on with the drop: ${finish}`,
     },
   ];
 }
