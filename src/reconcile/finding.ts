@@ -35,6 +35,13 @@ export interface ReportedFinding {
   readonly next: string;
 }
 
+/** The list of a finding, which may concern thousands. */
+export function firstOf(names: readonly string[], count = 3): string {
+  return names.length > count
+    ? `${names.slice(0, count).join(', ')} and ${names.length - count} more`
+    : names.join(', ');
+}
+
 export const APPLY = 'Run citus-databases apply';
 
 export function labelOf(situation: Situation, group: number): string {

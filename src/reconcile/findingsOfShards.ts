@@ -2,10 +2,11 @@ import type { PlacedShard } from '../objects/placedShard.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
 import { placeAgain } from '../objects/unplacedShard.ts';
 import { integerLiteral, quoteLiteral } from '../postgres/quote.ts';
-import { APPLY, at, type Finding, labelOf } from './finding.ts';
+import { APPLY, at, type Finding, firstOf, labelOf } from './finding.ts';
 import { type ShardFaults, uncopiedGroups } from './shardFaults.ts';
 import { inside, label, type Situation } from './situation.ts';
 import { staleWorkers, typesInConflict } from './staleWorkers.ts';
+import { unknownShardProblems } from './unknownShardProblems.ts';
 
 /** Workers whose metadata is not the coordinator's. */
 export function metadataFindings(situation: Situation): readonly Finding[] {
@@ -32,7 +33,23 @@ export function metadataFindings(situation: Situation): readonly Finding[] {
       next: APPLY,
     }),
   );
-  return [...conflicts, ...stale];
+  return [...conflicts, ...stale, ...unknownFindings(situation)];
+}
+
+/** After a run: what appeared while it went on; before one they are problems (preflight.ts). */
+function unknownFindings(situation: Situation): readonly Finding[] {
+  const { database, shardFaults } = situation;
+  const naming = { database: database.name, label: (group: number) => labelOf(situation, group) };
+  return unknownShardProblems(shardFaults.unknown, naming).map(
+    ({ what, node = '', next }): Finding => ({
+      kind: 'metadata',
+      node,
+      object: firstOf([...new Set(shardFaults.unknown.map(({ table }) => table))]),
+      effect: 'refuse',
+      found: what,
+      next,
+    }),
+  );
 }
 
 /** One finding for each table on each node. */
@@ -125,11 +142,6 @@ function placementCure(situation: Situation, shards: ShardFaults['unplaced'], co
   const holders = [...new Set(shards.flatMap(({ on }) => on))].map((group) => labelOf(situation, group)).join(', ');
   const found = holders === '' ? 'No table of that name is there' : `Tables of that name are on ${holders}`;
   return `${found}: find out where the rows are, and restore pg_dist_placement on ${coordinator} from a backup`;
-}
-
-/** The list of a finding, which may concern thousands. */
-function firstOf(names: readonly string[]): string {
-  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 }
 
 /** Into an empty table in the shard's place, from a node that has the rows; nobody may write meanwhile. */

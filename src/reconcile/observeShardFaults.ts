@@ -2,6 +2,7 @@ import { databaseNodes, type Topology } from '../cluster/topology.ts';
 import { byGroup } from '../concurrency/parallel.ts';
 import type { DatabaseObservation, ShardDetails } from './observations.ts';
 import {
+  observed,
   observeExistingShardsOf,
   observePlacedShardsOf,
   observeShardDetailsOf,
@@ -16,17 +17,19 @@ import {
   suspectGroups,
   whereTheyAre,
 } from './shardFaults.ts';
+import { findUnknownShards, suspectWorkers } from './unknownShards.ts';
 
 /** Asks for the details only where the digests differ: a sound database costs nothing here. */
 export async function observeShardFaults(
   run: Run,
   topology: Topology,
-  inside: ReadonlyMap<number, Pick<DatabaseObservation, 'shards'>>,
+  inside: ReadonlyMap<number, Pick<DatabaseObservation, 'shards' | 'metadata' | 'metadataParts'>>,
 ): Promise<ShardFaults> {
   const suspect = suspectGroups(topology, inside);
   const differ = rightsDiffer(topology, inside);
   const hasUnplaced = inside.get(topology.coordinator.group)?.shards?.unplaced === true;
-  if (suspect.length === 0 && !differ && !hasUnplaced) return NO_SHARD_FAULTS;
+  const suspects = suspectWorkers(topology, inside);
+  if (suspect.length === 0 && suspects.length === 0 && !differ && !hasUnplaced) return NO_SHARD_FAULTS;
   const placed = suspect.length === 0 ? [] : await observePlacedShardsOf(run, topology.coordinator, suspect);
   const nodes = databaseNodes(topology).filter(({ group }) => inside.has(group));
   const unplaced = hasUnplaced ? await observeUnplacedShardsOf(run, topology.coordinator) : [];
@@ -54,6 +57,9 @@ export async function observeShardFaults(
   return {
     ...missingShards(placed, existing),
     unplaced: whereTheyAre(unplaced, found),
+    unknown: await findUnknownShards({ coordinator: topology.coordinator, suspects, nodes }, (node, script) =>
+      observed(run, node, 'database', script),
+    ),
     rights: new Map([...details].map(([group, { rights }]) => [group, rights])),
     gaps: new Map([...details].map(([group, { gaps }]) => [group, gaps])),
   };

@@ -17,13 +17,16 @@ import { capacityProblems, capacityWarnings, serverProblems } from '../objects/s
 import { settingProblems } from '../objects/setting.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { type Carried, carriedProblems } from './carrying.ts';
+import { labelOf } from './finding.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import { newDatabaseProblems } from './newDatabaseProblems.ts';
 import type { ServerObservation } from './observations.ts';
 import { partmanProblems } from './partmanProblems.ts';
+import { positionFindings } from './positions.ts';
 import { mixedVersions, serverWarnings } from './serverWarnings.ts';
 import { inside, isDeclared, label, type Situation, server } from './situation.ts';
+import { unknownShardProblems } from './unknownShardProblems.ts';
 import { usersPreflight } from './usersPreflight.ts';
 import { workerDatabaseWarnings, workerLocaleProblems } from './workerWarnings.ts';
 
@@ -157,7 +160,21 @@ function clusterProblems(situation: Situation): readonly Problem[] {
     ...changedCluster(situation),
     ...changedWorkers(situation),
     ...undeclared,
+    ...unknownToCoordinator(situation),
     ...citusNodeProblems(coordinator, workers, metadata, (node) => label(situation, node)),
+  ];
+}
+
+/** With what says that a server was set back, which may explain it. */
+function unknownToCoordinator(situation: Situation): readonly Problem[] {
+  const { unknown } = situation.shardFaults;
+  if (unknown.length === 0) return [];
+  const naming = { database: situation.database.name, label: (group: number) => labelOf(situation, group) };
+  return [
+    ...unknownShardProblems(unknown, naming),
+    ...positionFindings(situation).map(
+      ({ node, found, next }): Problem => ({ kind: 'refused', what: found, node, next }),
+    ),
   ];
 }
 

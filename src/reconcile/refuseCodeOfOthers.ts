@@ -12,6 +12,8 @@ import { SQLSTATE } from '../postgres/sqlstates.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { problemsFailure } from './problemsFailure.ts';
 import type { RebalanceTools } from './rebalanceTools.ts';
+import { unknownShardProblems } from './unknownShardProblems.ts';
+import { findUnknownShards } from './unknownShards.ts';
 
 /**
  * Citus reads a shard, and writes its copy, as whoever asks for it: what is behind either then runs with a superuser's rights.
@@ -28,6 +30,7 @@ export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session
     ...(await falseShards(tools, nodes)),
     ...(await unseenShards(tools, session, rows)),
     ...(await unpinned(tools, nodes)),
+    ...(await unknownToCoordinator(tools, nodes)),
   ];
   if (problems.length === 0) return;
   throw problemsFailure(problems, {
@@ -41,7 +44,7 @@ export async function refuseCodeOfOthers(tools: RebalanceTools, session: Session
 export async function refuseUnpinned(tools: RebalanceTools, command: string): Promise<void> {
   const { sessions, coordinator, database } = tools;
   const { nodes } = await nodesOf(tools, await sessions.get(coordinator, database));
-  const problems = await unpinned(tools, nodes);
+  const problems = [...(await unpinned(tools, nodes)), ...(await unknownToCoordinator(tools, nodes))];
   if (problems.length === 0) return;
   throw problemsFailure(problems, { database, what: `${command} does not begin`, after: 'Nothing was changed' });
 }
@@ -53,6 +56,22 @@ async function nodesOf({ coordinator, workers }: RebalanceTools, session: Sessio
     rows,
     nodes: [coordinator, ...workers.filter(({ group }) => rows.some(({ groupid }) => groupid === group))],
   };
+}
+
+/** Shards would be moved, and nodes removed, by metadata that is not the latest. */
+async function unknownToCoordinator(tools: RebalanceTools, nodes: readonly NodeSpec[]): Promise<readonly Problem[]> {
+  const { coordinator, database, label } = tools;
+  const suspects = nodes.filter((node) => node !== coordinator);
+  const unknown = await findUnknownShards({ coordinator, suspects, nodes }, async (node, script) => {
+    try {
+      return await observedOn(tools, node, script);
+    } catch (error) {
+      if (isWithoutDatabase(error)) return '{}';
+      throw error;
+    }
+  });
+  const labels = new Map(nodes.map((node) => [node.group, label(node)]));
+  return unknownShardProblems(unknown, { database, label: (group) => labels.get(group) ?? `group ${group}` });
 }
 
 /** `apply` pins what a superuser starts with in a declared database (superuserSetting.ts). */
@@ -79,10 +98,14 @@ async function missingSettings(sessions: Sessions, node: NodeSpec, database: str
     const results = await session.script<{ readonly statements: string | null }>(UNPINNED);
     return results.at(-1)?.rows[0]?.statements ?? undefined;
   } catch (error) {
-    // A node that lost its database: Citus cannot connect to it either.
-    if (codeOf(error) === SQLSTATE.invalidCatalogName) return undefined;
+    if (isWithoutDatabase(error)) return undefined;
     throw error;
   }
+}
+
+/** A node that lost its database: Citus cannot connect to it either. */
+function isWithoutDatabase(error: unknown): boolean {
+  return codeOf(error) === SQLSTATE.invalidCatalogName;
 }
 
 interface ActiveWorker {

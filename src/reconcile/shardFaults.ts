@@ -4,6 +4,7 @@ import { NO_SHARDS, type TableRights } from '../objects/shard.ts';
 import type { ShardGap } from '../objects/shardGap.ts';
 import type { UnplacedShard } from '../objects/unplacedShard.ts';
 import type { DatabaseObservation } from './observations.ts';
+import type { UnknownShard } from './unknownShards.ts';
 
 /** What is wrong with shards, once the digests of the nodes said that something is. */
 export interface ShardFaults {
@@ -11,6 +12,8 @@ export interface ShardFaults {
   readonly missing: readonly PlacedShard[];
   /** Shards without a row in the coordinator's pg_dist_placement; `on` are the groups that have a table of that name. */
   readonly unplaced: readonly (UnplacedShard & { readonly on: readonly number[] })[];
+  /** Shards of which workers alone know where they are. */
+  readonly unknown: readonly UnknownShard[];
   /** Groups with missing copies of reference tables that still have others of them. */
   readonly partlyCopied: readonly number[];
   /** Rights by group, the coordinator's first; empty: they agree everywhere. */
@@ -22,6 +25,7 @@ export interface ShardFaults {
 export const NO_SHARD_FAULTS: ShardFaults = {
   missing: [],
   unplaced: [],
+  unknown: [],
   partlyCopied: [],
   rights: new Map(),
   gaps: new Map(),

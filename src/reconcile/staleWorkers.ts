@@ -9,7 +9,7 @@ export function staleWorkers(situation: Situation): readonly { readonly worker: 
   const { coordinator, workers } = situation.topology;
   const { metadata = NO_METADATA, metadataParts: known = {}, shards } = inside(situation, coordinator);
   // To sync them would take from them, too, what the coordinator does not know any more.
-  if (shards?.unplaced === true) return [];
+  if (shards?.unplaced === true || situation.shardFaults.unknown.length > 0) return [];
   return workers.flatMap((worker) => {
     if (typesInConflict(situation, worker).length > 0) return [];
     const { metadata: own, metadataParts = {} } = inside(situation, worker);

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -141,7 +142,7 @@ export function onWorkerOf(table: string, statement: string): string {
 /** Keeps what a worker's server has by now. The function that it returns brings it back. */
 export async function backUp(cluster: LocalCluster, group: number): Promise<() => Promise<void>> {
   const node = nodeOf(cluster, group);
-  const copy = `${node.dataDirectory}.backup`;
+  const copy = `${node.dataDirectory}.${randomUUID()}`;
   await node.stop();
   await promisify(execFile)('cp', ['-a', node.dataDirectory, copy]);
   await node.start();

@@ -25,6 +25,20 @@ const withoutPlacements = (table: string, more = '') =>
     WHERE l.shardid = s.shardid AND s.logicalrelid = '${table}'::regclass ${more}`;
 const rowsOf = (table: string) => `SELECT count(*) > 0 FROM ${table}`;
 
+const GONE: readonly On[] = [
+  [0, 'CREATE TABLE gone (id bigint PRIMARY KEY)'],
+  [0, "SELECT create_distributed_table('gone', 'id', shard_count => 4, colocate_with => 'none')"],
+];
+/** Tables of shards dropped behind the back of every node's metadata. */
+const WITHOUT_SHARDS = `DO $do$ DECLARE shard text; BEGIN
+    SET LOCAL citus.override_table_visibility = off;
+    SET LOCAL citus.enable_manual_changes_to_shards = on;
+    SET LOCAL citus.enable_ddl_propagation = off;
+    FOR shard IN SELECT relname FROM pg_class WHERE relname ~ '^gone_[0-9]+$' AND relkind = 'r' LOOP
+      EXECUTE 'DROP TABLE public.' || shard;
+    END LOOP;
+  END $do$`;
+
 export const DAMAGES: readonly Damage[] = [
   {
     name: 'a shard dropped on a worker',
@@ -238,6 +252,34 @@ export const DAMAGES: readonly Damage[] = [
     broken: [[2, "DELETE FROM pg_dist_object WHERE classid = 'pg_ts_config'::regclass"]],
     verdict: 'healed',
     says: /other distributed objects/,
+  },
+  {
+    name: 'a distributed table dropped on the coordinator alone',
+    broken: [...GONE, [0, here('DROP TABLE gone')]],
+    verdict: 'named',
+    says: /node1, node2.*The coordinator does not know tables, or shards of them, that its workers know: public\.gone\.|The coordinator does not know tables, or shards of them, that its workers know: public\.gone\.[^\n]*\(node1, node2/,
+    mend: 'follow',
+    after: [[1, "SELECT to_regclass('public.gone') IS NULL", true]],
+  },
+  {
+    name: 'a distributed table that is known to workers alone, and has no shards left',
+    broken: [...GONE, [0, here('DROP TABLE gone')], [1, WITHOUT_SHARDS], [2, WITHOUT_SHARDS]],
+    verdict: 'healed',
+    says: /other distributed tables/,
+    after: [[2, "SELECT to_regclass('public.gone') IS NULL", true]],
+  },
+  {
+    name: 'a shard that the coordinator places elsewhere than where it is',
+    broken: [
+      [
+        0,
+        "UPDATE pg_dist_placement SET groupid = 3 - groupid WHERE shardid = (SELECT min(shardid) FROM pg_dist_shard WHERE logicalrelid = 'docs'::regclass)",
+      ],
+    ],
+    verdict: 'named',
+    says: /The coordinator places shards of public\.docs elsewhere than its workers do/,
+    mend: 'follow',
+    after: [[1, 'SELECT count(*)::int FROM docs', 0]],
   },
   {
     name: 'the rows of all nodes gone in a worker',

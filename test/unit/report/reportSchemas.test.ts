@@ -28,7 +28,14 @@ describe('schemas of reports', () => {
   test('a plan with a finding is as its schema says', () => {
     const seen = {
       ...situation(),
-      shardFaults: { missing: [shard], unplaced: [], partlyCopied: [], rights: new Map(), gaps: new Map() },
+      shardFaults: {
+        missing: [shard],
+        unplaced: [],
+        unknown: [],
+        partlyCopied: [],
+        rights: new Map(),
+        gaps: new Map(),
+      },
     };
     const plan = planDatabase(seen, []);
     expect(planReport.parse({ changes: true, databases: [plan], undeclared: [] }).databases[0]?.findings).toEqual([
