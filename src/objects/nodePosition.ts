@@ -11,6 +11,7 @@ import {
   qualified,
 } from './ownTable.ts';
 import type { OwnTableQuestion } from './ownTableObserved.ts';
+import { type Fork, forksOf, isSameFork, lsn, originOfTimeline } from './timeline.ts';
 import { wording } from './wording.ts';
 
 /**
@@ -43,6 +44,15 @@ export interface RecordedPosition extends NodePosition {
   readonly group: number;
   /** Since then. */
   readonly seconds: number;
+  /** Where its timeline came from: its number may be given again. Absent: the first one, or an older version recorded it. */
+  readonly began?: Fork | undefined;
+}
+
+/** Where the timeline of a group came from when its position was recorded. */
+export interface RecordedTimeline extends Fork {
+  readonly group: number;
+  /** Whose beginning that is. */
+  readonly began: number;
 }
 
 const POSITIONS: OwnTable = {
@@ -57,6 +67,18 @@ const POSITIONS: OwnTable = {
   ],
 };
 const TABLE = qualified(POSITIONS);
+
+/** Apart from the other table, whose columns older versions of this program expect as they are. */
+const TIMELINES: OwnTable = {
+  name: 'node_timeline',
+  columns: [
+    ['groupid', 'integer'],
+    ['timeline', 'integer'],
+    ['parent', 'integer'],
+    ['forked_at', 'pg_lsn'],
+  ],
+};
+const TIMELINE_TABLE = qualified(TIMELINES);
 
 /** On each server. PostgreSQL documentation, "System Administration Functions" and "Timelines". */
 export function observePosition(): Fragment {
@@ -84,52 +106,76 @@ export function askRecordedPositions(): OwnTableQuestion {
   };
 }
 
+/** On the coordinator. */
+export function askRecordedTimelines(): OwnTableQuestion {
+  return {
+    key: 'recordedTimelines',
+    table: TIMELINES,
+    value: `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('group', t.groupid, 'began', t.timeline,
+        'timeline', t.parent, 'at', t.forked_at)), '[]') FROM ${TIMELINE_TABLE} t)`,
+  };
+}
+
 /** Why what the server had when it was recorded is not all there any more; undefined: it is, as far as can be told. */
-export function setBack(recorded: NodePosition, observed: ObservedPosition): string | undefined {
+export function setBack(
+  recorded: NodePosition & Pick<RecordedPosition, 'began'>,
+  observed: ObservedPosition,
+): string | undefined {
   // Another server is judged by its identifier (identity.ts).
   if (observed.system !== recorded.system || observed.major !== recorded.major) return undefined;
-  const was = `was at ${recorded.checkpoint} of timeline ${recorded.timeline}`;
-  if (observed.timeline < recorded.timeline) return `it is on timeline ${observed.timeline} and ${was}`;
-  if (observed.timeline === recorded.timeline) {
-    return lsn(observed.end) < lsn(recorded.checkpoint)
-      ? `its write-ahead log ends at ${observed.end} and ${was}`
-      : undefined;
+  const { timeline, checkpoint } = recorded;
+  const was = `was at ${checkpoint} of timeline ${timeline}`;
+  if (observed.timeline < timeline) return `it is on timeline ${observed.timeline} and ${was}`;
+  const forks = forksOf(observed.history);
+  const { began } = recorded;
+  const now = originOfTimeline(timeline, observed.timeline, forks);
+  if (began !== undefined && now !== undefined && !isSameFork(began, now)) {
+    const from = (fork: Fork) => `from timeline ${fork.timeline} at ${fork.at}`;
+    return `its timeline ${timeline} came ${from(now)}, and it ${was}, which came ${from(began)}`;
   }
-  const left = forkOf(recorded.timeline, observed.history ?? '');
-  if (left === undefined || lsn(left) >= lsn(recorded.checkpoint)) return undefined;
-  return `it left timeline ${recorded.timeline} at ${left} and ${was}`;
+  if (observed.timeline === timeline) {
+    return lsn(observed.end) < lsn(checkpoint) ? `its write-ahead log ends at ${observed.end} and ${was}` : undefined;
+  }
+  const left = forks.find((fork) => fork.timeline === timeline)?.at;
+  if (left === undefined) {
+    return timeline === 1 && observed.history === null
+      ? undefined
+      : `the history of its timeline ${observed.timeline} does not lead through timeline ${timeline}, and it ${was}`;
+  }
+  return lsn(left) < lsn(checkpoint) ? `it left timeline ${timeline} at ${left} and ${was}` : undefined;
 }
 
-/** Where a timeline was left for the next one. Lines of a history file: timeline, position, reason. */
-function forkOf(timeline: number, history: string): string | undefined {
-  return history
-    .split('\n')
-    .map((line) => line.split('\t'))
-    .find(([number]) => Number(number) === timeline)?.[1];
-}
-
-function lsn(text: string): bigint {
-  const [high = '0', low = '0'] = text.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+/** Where the timeline that a server is on came from. */
+function beginningOf({ timeline, history }: ObservedPosition): Fork | undefined {
+  return originOfTimeline(timeline, timeline, forksOf(history));
 }
 
 /** Runs are rare, and positions need not be new: once an hour keeps the unchanged run free of writes. */
 const FRESH_SECONDS = 3600;
 
-export function isFresh(recorded: RecordedPosition | undefined, { system, timeline }: NodePosition): boolean {
+export function isFresh(recorded: RecordedPosition | undefined, observed: ObservedPosition): boolean {
   return (
     recorded !== undefined &&
-    recorded.system === system &&
-    recorded.timeline === timeline &&
-    recorded.seconds < FRESH_SECONDS
+    recorded.system === observed.system &&
+    recorded.timeline === observed.timeline &&
+    recorded.seconds < FRESH_SECONDS &&
+    (recorded.began !== undefined || beginningOf(observed) === undefined)
   );
 }
 
-export function recordPositions(positions: ReadonlyMap<number, NodePosition>, coordinator: NodeSpec): Change {
+export function recordPositions(positions: ReadonlyMap<number, ObservedPosition>, coordinator: NodeSpec): Change {
   const rows = [...positions].map(
     ([group, { system, major, timeline, checkpoint }]) =>
       `(${group}, ${quoteLiteral(system)}, ${integerLiteral(major)}, ${integerLiteral(timeline)}, ${quoteLiteral(checkpoint)}::pg_catalog.pg_lsn)`,
   );
+  const timelines = [...positions].flatMap(([group, position]) => {
+    const began = beginningOf(position);
+    return began === undefined
+      ? []
+      : [
+          `(${group}, ${integerLiteral(position.timeline)}, ${integerLiteral(began.timeline)}, ${quoteLiteral(began.at)}::pg_catalog.pg_lsn)`,
+        ];
+  });
   return {
     kind: 'change',
     node: coordinator,
@@ -148,12 +194,26 @@ export function recordPositions(positions: ReadonlyMap<number, NodePosition>, co
       `INSERT INTO ${TABLE} (groupid, system, major, timeline, checkpoint) VALUES ${rows.join(', ')}
        ON CONFLICT (groupid) DO UPDATE SET system = excluded.system, major = excluded.major,
          timeline = excluded.timeline, checkpoint = excluded.checkpoint, recorded_at = pg_catalog.now()`,
+      ...(timelines.length === 0 ? [] : rememberTimelines(timelines)),
     ].map((text) => ({ text })),
     failure: `Failed to remember in ${TABLE} how far each server has come`,
     doneOnRetry: [],
     retryOn: CREATED_MEANWHILE,
     secret: false,
   };
+}
+
+function rememberTimelines(rows: readonly string[]): readonly string[] {
+  return [
+    ...ensureOwnTable(`${TIMELINE_TABLE} (
+        groupid pg_catalog.int4 PRIMARY KEY,
+        timeline pg_catalog.int4 NOT NULL,
+        parent pg_catalog.int4 NOT NULL,
+        forked_at pg_catalog.pg_lsn NOT NULL)`),
+    assertTrusted(TIMELINES),
+    `INSERT INTO ${TIMELINE_TABLE} (groupid, timeline, parent, forked_at) VALUES ${rows.join(', ')}
+     ON CONFLICT (groupid) DO UPDATE SET timeline = excluded.timeline, parent = excluded.parent, forked_at = excluded.forked_at`,
+  ];
 }
 
 /** What a person says who knows what was lost, or that nothing was. */

@@ -32,7 +32,7 @@ import { observeInvalidIndexes } from '../objects/invalidIndex.ts';
 import { type AnyKind, fragmentsOf } from '../objects/kind.ts';
 import { observeMembers, observeMemberships } from '../objects/membership.ts';
 import { observeMetadataParts } from '../objects/metadataParts.ts';
-import { askRecordedPositions, observePosition } from '../objects/nodePosition.ts';
+import { askRecordedPositions, askRecordedTimelines, observePosition } from '../objects/nodePosition.ts';
 import { observationScript } from '../objects/observe.ts';
 import { observeOpenExtensions } from '../objects/openExtension.ts';
 import { observeOpen } from '../objects/openSchemas.ts';
@@ -94,6 +94,7 @@ export function serverScript(
           askOutstandingProof(database.name),
           askIdentities(),
           askRecordedPositions(),
+          askRecordedTimelines(),
         ])
       : []),
     observeMarkedSessions(database),

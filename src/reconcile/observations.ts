@@ -17,7 +17,7 @@ import type { ObservedIdentities } from '../objects/identity.ts';
 import type { InvalidIndexes } from '../objects/invalidIndex.ts';
 import type { ObservedMembers, ObservedMemberships } from '../objects/membership.ts';
 import type { MetadataDigests } from '../objects/metadataParts.ts';
-import type { ObservedPosition, RecordedPosition } from '../objects/nodePosition.ts';
+import type { ObservedPosition, RecordedPosition, RecordedTimeline } from '../objects/nodePosition.ts';
 import type { OpenExtension } from '../objects/openExtension.ts';
 import type { KnownParameter, ObservedParameters } from '../objects/parameter.ts';
 import type { MissingLibraries } from '../objects/preloadLibraries.ts';
@@ -70,6 +70,8 @@ export interface ServerObservation extends UnknownOptions, MissingLibraries {
   readonly recordedPositions?: readonly RecordedPosition[];
   /** pg_partman's background worker runs in the database, as superuser. Absent: not observed. */
   readonly partmanWorker?: boolean;
+  /** Likewise; of those that are not on their first timeline. */
+  readonly recordedTimelines?: readonly RecordedTimeline[];
   /** Whether Citus' maintenance daemon runs for the database. */
   readonly daemon?: boolean;
   /** An earlier run made changes, and their proof failed. */

@@ -1,6 +1,13 @@
 import { databaseNodes } from '../cluster/topology.ts';
 import type { Change } from '../objects/change.ts';
-import { forgetPosition, isFresh, type NodePosition, recordPositions, setBack } from '../objects/nodePosition.ts';
+import {
+  forgetPosition,
+  isFresh,
+  type ObservedPosition,
+  type RecordedPosition,
+  recordPositions,
+  setBack,
+} from '../objects/nodePosition.ts';
 import { NO_SHARDS } from '../objects/shard.ts';
 import { MAINTENANCE_DATABASE } from '../postgres/connection.ts';
 import { type Finding, labelOf } from './finding.ts';
@@ -9,7 +16,7 @@ import { inside, label, type Situation, server } from './situation.ts';
 /** Servers that are no longer where an earlier run saw them, although their tables are there. */
 export function positionFindings(situation: Situation): readonly Finding[] {
   const { coordinator } = situation.topology;
-  const recorded = server(situation, coordinator).recordedPositions ?? [];
+  const recorded = recordedOf(situation);
   const placed = inside(situation, coordinator).shards?.placed ?? {};
   return databaseNodes(situation.topology).flatMap((node): readonly Finding[] => {
     const { group } = node;
@@ -39,16 +46,25 @@ export function positionFindings(situation: Situation): readonly Finding[] {
   });
 }
 
+function recordedOf(situation: Situation): readonly RecordedPosition[] {
+  const { recordedPositions = [], recordedTimelines = [] } = server(situation, situation.topology.coordinator);
+  return recordedPositions.map((position) => ({
+    ...position,
+    // Of another timeline, it is left over from before.
+    began: recordedTimelines.find(({ group, began }) => group === position.group && began === position.timeline),
+  }));
+}
+
 /** After the proof: what the observation at the beginning of the run saw, where that is not recorded yet. */
 export function positionChanges(situation: Situation): readonly Change[] {
   const { coordinator } = situation.topology;
-  const recorded = server(situation, coordinator).recordedPositions ?? [];
-  const positions = new Map<number, NodePosition>();
+  const recorded = recordedOf(situation);
+  const positions = new Map<number, ObservedPosition>();
   for (const node of databaseNodes(situation.topology)) {
     const { position } = server(situation, node);
     if (position !== undefined) positions.set(node.group, position);
   }
-  const isKnown = ([group, position]: readonly [number, NodePosition]) =>
+  const isKnown = ([group, position]: readonly [number, ObservedPosition]) =>
     isFresh(
       recorded.find((candidate) => candidate.group === group),
       position,

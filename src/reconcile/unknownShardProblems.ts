@@ -1,6 +1,6 @@
 import type { Problem } from '../objects/change.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
-import { integerLiteral } from '../postgres/quote.ts';
+import { integerLiteral, quoteShellWord } from '../postgres/quote.ts';
 import { firstOf } from './finding.ts';
 import type { UnknownShard } from './unknownShards.ts';
 
@@ -37,7 +37,7 @@ function unknownTables(shards: readonly UnknownShard[], naming: Naming): readonl
       node: workersOf(shards, naming),
       next: [
         'If the coordinator was set back (a restored backup, a lagging standby that was promoted), restore it to its latest state.',
-        `If that is gone, save the rows, which the workers can still read: pg_dump --table='${tables[0]}' of database '${database}' on ${source}, and likewise every other one.`,
+        `If that is gone, save the rows, which the workers can still read: pg_dump --dbname=${quoteShellWord(database)} --table=${quoteShellWord(tables[0] ?? '')} on ${source}, and likewise every other one.`,
         'Only once they are saved, or if they may be lost, because the tables were dropped on the coordinator alone, remove them,',
         `${drops.join('\n')}\nThen run again`,
       ].join(' '),

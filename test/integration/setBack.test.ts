@@ -1,13 +1,16 @@
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
-import { query } from '../support/cluster.ts';
+import { nodeOf, query } from '../support/cluster.ts';
 import { clusterTest } from '../support/fixtures.ts';
 import { runProgram, specOf, stable } from '../support/program.ts';
+import { promoted } from '../support/restore.ts';
 import { backUp } from './support/damagedDatabase.ts';
 
 /**
- * A coordinator that was set back to an earlier moment: what its workers learned since is the last record of where the rows
- * are. Needs real Citus: the stand-in has no shards.
+ * Servers that were set back to an earlier moment. Of the coordinator's way back only its workers know, and what they learned
+ * since is the last record of where the rows are; of a worker's, the coordinator. Needs real Citus: the stand-in has no shards.
  */
 
 const real = await findRealCitus();
@@ -30,6 +33,16 @@ const test = clusterTest({ workers: 2, citus: 'real' })
     await query(cluster, 0, DATABASE, `CREATE TABLE public.${table} (id int PRIMARY KEY, v text)`);
     await query(cluster, 0, DATABASE, `SELECT create_distributed_table('public.${table}', 'id', shard_count => 4)`);
     await query(cluster, 0, DATABASE, `INSERT INTO public.${table} SELECT i, 'x' FROM generate_series(1, 1000) i`);
+  })
+  /** Worker 1, on the timeline that comes next. */
+  .extend('failOver', { scope: 'file' }, ({ cluster }) => async (): Promise<void> => {
+    const node = nodeOf(cluster, 1);
+    await node.stop();
+    await writeFile(path.join(node.dataDirectory, 'standby.signal'), '');
+    await node.start();
+    await query(cluster, 1, 'postgres', 'SELECT pg_promote()');
+    await promoted(cluster, node);
+    await query(cluster, 1, 'postgres', 'CHECKPOINT');
   });
 
 describe.skipIf(real === undefined)('a coordinator that was set back', () => {
@@ -103,5 +116,70 @@ describe.skipIf(real === undefined)('a coordinator that was set back', () => {
     await restore();
     await expectReady();
     for (const group of [0, 1, 2]) expect(await count(group, 'again')).toBe(1000);
+  });
+});
+
+describe.skipIf(real === undefined)('a worker that was set back', () => {
+  test('its timeline does not lead through the one that it was on, or is another one of the same number', async ({
+    cluster,
+    run,
+    expectReady,
+    count,
+    distribute,
+    failOver,
+  }) => {
+    const node = nodeOf(cluster, 1);
+    const history = path.join(node.dataDirectory, 'pg_wal', '00000002.history');
+    const insert = (from: number) =>
+      query(cluster, 0, DATABASE, `INSERT INTO public.rows SELECT i FROM generate_series(${from}, ${from + 999}) i`);
+    const grow = () => query(cluster, 1, 'postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
+    await expectReady();
+    await distribute('rows');
+    const beyond = await backUp(cluster, 1);
+    const again = await backUp(cluster, 1);
+    await insert(1001);
+    await grow();
+    await failOver();
+    await insert(2001);
+    await grow();
+    await expectReady();
+    const kept = `${node.dataDirectory}.history`;
+    await copyFile(history, kept);
+    const newest = await backUp(cluster, 1);
+
+    // Along its own timeline, where the number of the second one is taken.
+    await beyond();
+    await copyFile(kept, history);
+    const settings = path.join(node.dataDirectory, 'postgresql.conf');
+    await writeFile(settings, `${await readFile(settings, 'utf8')}\nrecovery_target_timeline = '1'\n`);
+    await failOver();
+    for (const command of ['plan', 'verify', 'apply']) {
+      expect(await run(command)).toEqual({
+        args: [command],
+        code: 3,
+        text: expect.stringMatching(/the history of its timeline 3 does not lead through timeline 2, and it was at/),
+      });
+    }
+
+    // Without an archive the number is given again; its log has grown beyond what it was.
+    await again();
+    await failOver();
+    for (let i = 0; i < 5; i += 1) {
+      await query(cluster, 1, 'postgres', 'CREATE TABLE IF NOT EXISTS junk (i int); INSERT INTO junk VALUES (1)');
+      await grow();
+    }
+    for (const command of ['plan', 'verify', 'apply']) {
+      expect(await run(command)).toEqual({
+        args: [command],
+        code: 3,
+        text: expect.stringMatching(
+          /its timeline 2 came from timeline 1 at \S+, and it was at \S+ of timeline 2, which came/,
+        ),
+      });
+    }
+
+    await newest();
+    await expectReady();
+    expect(await count(0, 'rows')).toBe(3000);
   });
 });

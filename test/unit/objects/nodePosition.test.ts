@@ -35,7 +35,16 @@ describe('a server that was set back', () => {
       { timeline: 3, history: '1\t0/5\tx\n2\t0/FF000000\tbefore 2026-11-25\n' },
       /^it left timeline 2 at 0\/FF000000/,
     ],
-    ['does not know where the timeline ended', { timeline: 3, history: null }, undefined],
+    [
+      'came to a later timeline by another way, as an older backup does that is recovered along its own timeline',
+      { timeline: 3, history: '1\t0/30000A0\tno recovery target specified\n' },
+      /^the history of its timeline 3 does not lead through timeline 2, and it was at 1\/A0000000 of timeline 2$/,
+    ],
+    [
+      'has no history of its timeline any more',
+      { timeline: 3, history: null },
+      /^the history of its timeline 3 does not lead through timeline 2/,
+    ],
     ['is another server, which its identifier tells', { system: '8', end: '0/1' }, undefined],
     ['was upgraded by pg_upgrade', { system: '8', major: 16, timeline: 1, end: '0/1', history: null }, undefined],
   ])('%s', (_, observed, reason) => {
@@ -45,8 +54,44 @@ describe('a server that was set back', () => {
   });
 });
 
+describe('a timeline whose number was given a second time', () => {
+  const recorded = { ...RECORDED, began: { timeline: 1, at: '0/5000000' } };
+  test.each<[name: string, observed: Partial<ObservedPosition>, reason: RegExp | undefined]>([
+    ['is the same one', {}, undefined],
+    ['is written with more digits', { history: '1\t0/05000000\tx\n' }, undefined],
+    [
+      'came from an earlier place, and has grown since',
+      { end: '9/0', history: '1\t0/4000000\tx\n' },
+      /^its timeline 2 came from timeline 1 at 0\/4000000, and it was at 1\/A0000000 of timeline 2, which came from timeline 1 at 0\/5000000$/,
+    ],
+    [
+      'came from another timeline',
+      { timeline: 3, end: '9/0', history: '4\t0/5000000\tx\n2\t8/0\tx\n' },
+      /^its timeline 2 came from timeline 4/,
+    ],
+    ['led to the next one', { timeline: 3, end: '9/0', history: '1\t0/5000000\tx\n2\t8/0\tx\n' }, undefined],
+  ])('%s', (_, observed, reason) => {
+    const found = setBack(recorded, { ...NOW, ...observed });
+    if (reason === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(reason);
+    // as an older version recorded it
+    const untold = setBack(RECORDED, { ...NOW, ...observed });
+    expect(untold).toBeUndefined();
+  });
+
+  test('the first timeline without a history file: where it was left is not known', () => {
+    expect(setBack({ ...RECORDED, timeline: 1 }, { ...NOW, history: null })).toBeUndefined();
+  });
+
+  test('what an older version recorded is completed', () => {
+    const known = { ...RECORDED, group: 1, seconds: 60 };
+    expect(isFresh(known, NOW)).toBe(false);
+    expect(isFresh({ ...known, timeline: 1 }, { ...NOW, timeline: 1, history: null })).toBe(true);
+  });
+});
+
 test('a position is recorded again after an hour, a failover, or when the server is another one', () => {
-  const known = { ...RECORDED, group: 1, seconds: 60 };
+  const known = { ...RECORDED, group: 1, seconds: 60, began: { timeline: 1, at: '0/5000000' } };
   expect(isFresh(known, NOW)).toBe(true);
   expect(isFresh({ ...known, seconds: 3600 }, NOW)).toBe(false);
   expect(isFresh(known, { ...NOW, timeline: 3 })).toBe(false);

@@ -82,7 +82,8 @@ test.each(Object.keys(SITUATIONS))('%s, and one answer is hostile: no statement 
 
 test.each(HOSTILE)('what is written from an answer elsewhere than in the order of work: %s', (evil) => {
   const number = evil as unknown as number;
-  const position = { system: evil, major: 15, timeline: 1, checkpoint: evil };
+  const history = `7\t0/1\t${evil}\n${evil}\t${evil}\n`;
+  const position = { system: evil, major: 15, timeline: 1, checkpoint: evil, end: evil, history };
   const texts = [
     ...textsOf([recordPositions(new Map([[1, position]]), COORDINATOR)]),
     asOurselvesUnchanged({
