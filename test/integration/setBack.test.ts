@@ -1,5 +1,7 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
 import { findRealCitus } from '../../src/localCluster/postgresInstall.ts';
 import { nodeOf, query } from '../support/cluster.ts';
@@ -15,6 +17,9 @@ import { backUp } from './support/damagedDatabase.ts';
 
 const real = await findRealCitus();
 const DATABASE = 'younger';
+/** With its owner, who is the server's. */
+const copy = async (from: string, to: string) => await promisify(execFile)('cp', ['-a', from, to]);
+
 const test = clusterTest({ workers: 2, citus: 'real' })
   .extend('run', { scope: 'file' }, ({ cluster }) => async (...args: readonly string[]) => {
     const { code, stdout, stderr } = await runProgram(cluster, args, specOf(cluster, [{ name: DATABASE }]));
@@ -144,12 +149,12 @@ describe.skipIf(real === undefined)('a worker that was set back', () => {
     await grow();
     await expectReady();
     const kept = `${node.dataDirectory}.history`;
-    await copyFile(history, kept);
+    await copy(history, kept);
     const newest = await backUp(cluster, 1);
 
     // Along its own timeline, where the number of the second one is taken.
     await beyond();
-    await copyFile(kept, history);
+    await copy(kept, history);
     const settings = path.join(node.dataDirectory, 'postgresql.conf');
     await writeFile(settings, `${await readFile(settings, 'utf8')}\nrecovery_target_timeline = '1'\n`);
     await failOver();
