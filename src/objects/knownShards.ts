@@ -60,7 +60,7 @@ export function shardsBeyond(own: KnownShards, coordinator: KnownShards): readon
 }
 
 /** Tables that end in these numbers, as every shard does (Citus: relay_event_utility.c, AppendShardIdToName()). */
-export function shardTablesScript(shardids: readonly number[]): string {
+export function shardTablesScript(shards: readonly number[]): string {
   return observationScript([
     {
       key: 'tables',
@@ -71,7 +71,7 @@ export function shardTablesScript(shardids: readonly number[]): string {
                      pg_catalog.quote_ident(n.nspname) AS schema, ${TABLE_NAME} AS name
               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
               WHERE c.relkind IN ${TABLE_KINDS} AND c.relpersistence <> 't') t
-        WHERE t.shardid = ANY ('{${shardids.join(',')}}'::pg_catalog.int8[]))`,
+        WHERE t.shardid = ANY ('{${shards.join(',')}}'::pg_catalog.int8[]))`,
     },
   ]);
 }

@@ -61,8 +61,8 @@ export async function findUnknownShards(
   const more = suspects.filter(({ group }) => shardsBeyond(before.get(group) ?? {}, known).length > 0);
   if (more.length === 0) return [];
   const beyond = gathered(await byGroup(more, look), known);
-  const shardids = [...new Set(beyond.map(({ shardid }) => shardid))];
-  const tables = await byGroup(nodes, async (node) => readShardTables(await ask(node, shardTablesScript(shardids))));
+  const numbers = [...new Set(beyond.map(({ shardid }) => shardid))];
+  const tables = await byGroup(nodes, async (node) => readShardTables(await ask(node, shardTablesScript(numbers))));
   return withTables(beyond, tables);
 }
 
