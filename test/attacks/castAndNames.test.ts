@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { authinfoInsert, query } from '../support/cluster.ts';
+import { authinfoInsert, connect, query } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
-import { MALLORY, type Scene } from './support/laboratory.ts';
+import { MALLORY, PASSWORD, type Scene } from './support/laboratory.ts';
 
 /**
  * Citus sends the text of constraints and the like, which the target reads anew: a cast, or a function that fits better, may
@@ -175,4 +175,23 @@ test('pg_input_is_valid() reads a value of whatever type it is given the name of
   const call = "a call of function pg_input_is_valid(text,text) of 'mallory' as superuser, for constraint readable";
   for (const command of ['plan', 'apply']) await expectRefused(valid, [command], call, JOINED);
   expect(await valid.sprung()).toEqual([]);
+});
+
+test('a new database: nobody is on a worker before it is registered', async ({ laboratory, skip }) => {
+  const { cluster } = laboratory;
+  skip(cluster.kind !== 'real', 'the stand-in is registered with nothing');
+  const making = laboratory.scene('fresh');
+  const until = Date.now() + 60_000;
+  let registered: unknown;
+  while (registered === undefined && Date.now() < until) {
+    const client = await connect(cluster, 2, 'fresh', { name: MALLORY, password: PASSWORD }).catch(() => undefined);
+    if (client === undefined) continue;
+    await client.end();
+    const known = 'SELECT count(*)::int AS workers FROM pg_dist_node WHERE groupid = 2';
+    const rows = await query(cluster, 0, 'fresh', known).catch(() => []);
+    registered = rows[0]?.['workers'] ?? 0;
+  }
+  const fresh = await making;
+  expect(registered).toBe(1);
+  expect((await fresh.run(['plan'])).stdout).toContain('Nothing to do');
 });

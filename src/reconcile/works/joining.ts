@@ -7,11 +7,10 @@ import { staleWorkers } from '../staleWorkers.ts';
 import { type DatabaseWork, onWorkers } from './databaseWork.ts';
 import { referenceCopyItems } from './shards.ts';
 
-/** A worker that joins a database which others use already; of a new one all nodes are made at once. */
+/** A worker that joins a database which others may connect to on the coordinator, new or not. */
 export function joins(situation: Situation, worker: NodeSpec): boolean {
   const { coordinator, workers } = situation.topology;
-  const isNew = server(situation, coordinator).database === null;
-  if (isNew || isPlain(situation) || closedFor(situation) !== undefined || !isOpen(situation)) return false;
+  if (isPlain(situation) || closedFor(situation) !== undefined || !isOpen(situation)) return false;
   return missingWorkers(workers, inside(situation, coordinator).metadata ?? NO_METADATA).includes(worker);
 }
 
