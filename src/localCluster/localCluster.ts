@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -54,10 +54,10 @@ export interface LocalCluster extends ClusterFlavour {
 /** Starts one PostgreSQL server per node, all empty: no database beyond initdb's, no extension, nothing registered. */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const user = await serverUser();
-  const folder = await scratchFolder(user);
-  const cleaner = await startCleaner(folder);
+  const folders = await scratchFolders(user);
+  const cleaner = await startCleaner(folders.own, { folder: folders.servers, user });
   try {
-    return await start(options, user, folder, cleaner);
+    return await start(options, user, folders, cleaner);
   } catch (error) {
     await cleaner.finish();
     throw error;
@@ -67,7 +67,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
 async function start(
   options: LocalClusterOptions,
   user: ServerUser,
-  folder: string,
+  { own: folder, servers }: Folders,
   cleaner: Cleaner,
 ): Promise<LocalCluster> {
   const superuser = 'postgres';
@@ -86,19 +86,27 @@ async function start(
     logStatements: options.logStatements ?? false,
     own: options.serverSettings ?? {},
   });
-  const template = path.join(folder, 'template');
+  const template = path.join(servers, 'template');
   await initialise({ bin: flavour.bin, superuser, passwordFile, template, user });
   options.signal?.throwIfAborted();
-  await writeOwned(path.join(template, 'citus-databases.conf'), settingsFile(settings), user);
-  await writeOwned(path.join(template, 'postgresql.conf'), "include 'citus-databases.conf'\n", user);
-  await writeOwned(path.join(template, 'pg_hba.conf'), lines(options.hba ?? ['host all all all scram-sha-256']), user);
-  await writeOwned(path.join(template, 'pg_ident.conf'), lines(options.ident ?? []), user);
+  const configuration = path.join(folder, 'configuration');
+  await mkdir(configuration);
+  await chmod(configuration, OTHERS_GO_THROUGH);
+  const files = {
+    'citus-databases.conf': settingsFile(settings),
+    'postgresql.conf': "include 'citus-databases.conf'\n",
+    'pg_hba.conf': lines(options.hba ?? ['host all all all scram-sha-256']),
+    'pg_ident.conf': lines(options.ident ?? []),
+  };
+  for (const [name, content] of Object.entries(files)) await writeOwned(path.join(configuration, name), content, user);
+  const written = Object.keys(files).map((name) => path.join(configuration, name));
+  await run('cp', ['-p', ...written, template], { ...user, cwd: servers });
 
   const groups = Array.from({ length: options.workers + 1 }, (_, group) => group);
   const nodes = await Promise.all(
     groups.map(async (group) => {
-      const dataDirectory = path.join(folder, `node${group}`);
-      await run('cp', ['-Rp', template, dataDirectory], { ...user, cwd: folder });
+      const dataDirectory = path.join(servers, `node${group}`);
+      await run('cp', ['-Rp', template, dataDirectory], { ...user, cwd: servers });
       return startNode({
         group,
         host: options.host ?? '127.0.0.1',
@@ -108,7 +116,7 @@ async function start(
       });
     }),
   );
-  await rm(template, { recursive: true });
+  await run('rm', ['-r', template], { ...user, cwd: servers });
   options.signal?.throwIfAborted();
 
   const stop = async (): Promise<void> => {
@@ -120,12 +128,26 @@ async function start(
   return { kind, description, bin, nodes, superuser, password, passwordFile, sslDirectory, stop };
 }
 
+interface Folders {
+  /** What this process writes. Nobody else may put a link there. */
+  readonly own: string;
+  /** In it; belongs to the servers' user, and only processes of that user work in it. */
+  readonly servers: string;
+}
+
+const OTHERS_GO_THROUGH = 0o711;
+
 /** In the folder for temporary files, or in /tmp when the servers' user cannot reach that one. */
-async function scratchFolder(user: ServerUser): Promise<string> {
+async function scratchFolders(user: ServerUser): Promise<Folders> {
   const parent = (await canReach(user, tmpdir())) ? tmpdir() : '/tmp';
-  const folder = await mkdtemp(path.join(parent, 'citus-databases-'));
-  if (user !== undefined) await chown(folder, user.uid, user.gid);
-  return folder;
+  const own = await mkdtemp(path.join(parent, 'citus-databases-'));
+  const servers = path.join(own, 'servers');
+  await mkdir(servers, { mode: 0o700 });
+  if (user !== undefined) {
+    await chown(servers, user.uid, user.gid);
+    await chmod(own, OTHERS_GO_THROUGH);
+  }
+  return { own, servers };
 }
 
 interface Initialisation {
@@ -158,6 +180,7 @@ async function copyCertificates(
   user: ServerUser,
 ): Promise<void> {
   await mkdir(directory);
+  await chmod(directory, OTHERS_GO_THROUGH);
   const copies = [
     { from: ssl.certificate, to: 'server.crt' },
     { from: ssl.key, to: 'server.key' },
