@@ -38,7 +38,7 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
       },
       patroni: {
         credentials: { username: REST_USER, passwordFile: path.join(folder, 'restapi') },
-        timeoutSeconds: 4,
+        timeoutSeconds: 10,
         groups: [{ group: 0, members: group?.members.map(({ host, port, restPort }) => ({ host, port, restPort })) }],
         ...patroni,
       },
