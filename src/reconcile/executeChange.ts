@@ -1,7 +1,8 @@
+import { poll } from '../concurrency/poll.ts';
 import type { Change } from '../objects/change.ts';
 import { PIN_SEARCH_PATH } from '../objects/observe.ts';
 import { adviceOn } from '../postgres/advice.ts';
-import { LONG_MS, type Session } from '../postgres/connection.ts';
+import { LONG_MS, MAINTENANCE_DATABASE, type Session } from '../postgres/connection.ts';
 import { retryTransient } from '../postgres/retry.ts';
 import { codeOf, describe } from '../postgres/sqlstate.ts';
 import { SQLSTATE } from '../postgres/sqlstates.ts';
@@ -96,6 +97,10 @@ export const NO_SERVER_LOG = [
   'SET LOCAL auto_explain.log_min_duration = -1',
 ] as const;
 
+/** After ALTER SYSTEM and pg_reload_conf() the postmaster accepts TLS when it comes to it; sessions see the setting before. */
+const TLS_COMES_MS = 5_000;
+const TLS_POLL_MS = 200;
+
 async function executeSecretly(
   run: Run,
   session: Session,
@@ -105,12 +110,34 @@ async function executeSecretly(
 ): Promise<void> {
   if (await executeUnheard(session, change, limits, secrecy)) return;
   // The first CREATE EXTENSION citus of a server turns its TLS on (Citus: utils/enable_ssl.c); sessions from before have none.
-  const another = await run.sessions.another(change.node, session.database);
-  try {
-    if (!(await executeUnheard(another, change, limits, secrecy))) throw overheard(another);
-  } finally {
-    await another.close();
+  let last = session;
+  const done = await poll(
+    async () => {
+      const { fresh, release } = await sessionInPlaceOf(run, session, change);
+      last = fresh;
+      try {
+        return (await executeUnheard(fresh, change, limits, secrecy)) ? true : undefined;
+      } finally {
+        await release();
+      }
+    },
+    { everyMs: TLS_POLL_MS, deadline: performance.now() + TLS_COMES_MS, signal: run.signal },
+  );
+  if (done === undefined) throw overheard(last);
+}
+
+/** The session in the maintenance database stays, because the lock may be in it; another one is for this change alone. */
+async function sessionInPlaceOf(
+  run: Run,
+  session: Session,
+  change: Change,
+): Promise<{ readonly fresh: Session; readonly release: () => Promise<void> }> {
+  if (session.database === MAINTENANCE_DATABASE) {
+    const fresh = await run.sessions.another(change.node, session.database);
+    return { fresh, release: () => fresh.close() };
   }
+  await run.sessions.closeDatabase(session.database, change.node);
+  return { fresh: await run.session(change), release: async () => undefined };
 }
 
 /** False: nothing was sent, because the server offers TLS and the session may be overheard all the same. */
