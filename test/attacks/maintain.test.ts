@@ -14,7 +14,6 @@ test.beforeAll(async ({ laboratory }) => {
   const { cluster } = laboratory;
   const version = await firstValue(cluster, 0, 'postgres', "SELECT current_setting('server_version_num')");
   exists = Number(version) >= 170_000;
-  if (!exists) return;
   scene = await laboratory.scene('shop', {
     access: 'all',
     more: {
@@ -28,8 +27,7 @@ test.beforeAll(async ({ laboratory }) => {
 
 const REFRESH = 'REFRESH MATERIALIZED VIEW core.stats';
 
-test("a materialized view of the superuser's that reads her table: not hers to refresh", async ({ skip }) => {
-  skip(!exists, 'there is no MAINTAIN');
+test("a materialized view of the superuser's that reads her table: not hers to refresh", async () => {
   await scene.asMallory(0, `CREATE INDEX ev ON public.items ((id > 0 AND ${scene.trap('refresh')}))`);
   await scene.asMallory(0, "INSERT INTO public.items VALUES (1, 'a')");
   const outcome = await scene.asMallory(0, REFRESH).then(
@@ -37,11 +35,15 @@ test("a materialized view of the superuser's that reads her table: not hers to r
     (error: unknown) => String(error),
   );
   expect(await scene.sprung()).toEqual([]);
-  expect(outcome).toContain('permission denied');
+  // Before PostgreSQL 17 only the owner refreshes.
+  expect(outcome).toContain(exists ? 'permission denied' : 'must be owner of materialized view');
 });
 
-test('what an earlier version granted is taken back, also for what comes later', async ({ skip }) => {
-  skip(!exists, 'there is no MAINTAIN');
+test('what an earlier version granted is taken back, also for what comes later', async () => {
+  if (!exists) {
+    expect((await scene.run(['plan'])).stdout).not.toContain('MAINTAIN');
+    return;
+  }
   await scene.provoke(0, `GRANT MAINTAIN ON core.stats TO ${MALLORY}`);
   await scene.provoke(0, `ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT MAINTAIN ON TABLES TO ${MALLORY}`);
   // Another superuser's, too.
