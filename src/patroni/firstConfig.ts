@@ -24,7 +24,7 @@ export async function firstConfig(context: Context, group: PatroniGroupSpec, too
       return await readConfig(group, tools.rest);
     } catch (error) {
       throwIfInterrupted(tools.signal);
-      if (!(error instanceof Failure) || performance.now() > deadline) throw error;
+      if (!(error instanceof Failure) || error.details.kind === 'refused' || performance.now() > deadline) throw error;
       if (classify(error) === 'hopeless' && performance.now() - startedAt > HOPELESS_MS) throw error;
       if (performance.now() - told >= NEWS_MS) {
         context.log.line(`Waiting for Patroni: ${label} (${error.details.node}: ${reasonOf(error)})`);

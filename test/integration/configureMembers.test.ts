@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type Ended, runCommandLine } from '../support/commandLine.ts';
 import { type FakeLab, startFakePatroni } from '../support/fakePatroni.ts';
@@ -178,7 +178,6 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
     readonly member: { readonly host: string; readonly port: number; readonly restPort: number };
     /** Other requests than those that read. */
     readonly sent: readonly string[];
-    readonly stop: () => void;
   }
 
   /** Answers as a member would. It is the operator's own server that SQL would be asked of, so here is none. */
@@ -195,56 +194,46 @@ describe("configure, with a stand-in for Patroni's REST API and members that com
       if (method !== 'GET') sent.push(`${method} ${url}`);
       outgoing.end(JSON.stringify(replies[url ?? '']));
     }).listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
     await once(server, 'listening');
     const address = server.address();
     const restPort = typeof address === 'object' && address !== null ? address.port : 0;
-    return { member: { host: '127.0.0.1', port: 1, restPort }, sent, stop: () => server.close() };
+    return { member: { host: '127.0.0.1', port: 1, restPort }, sent };
   }
 
   const known = () => (lab.groups[0]?.members ?? []).map(withoutName);
 
   test('neither believes nor changes a member of another Patroni cluster', async () => {
     const stranger = await imposter({ name: 'other-0-0', role: 'primary', scope: 'other' });
-    try {
-      const groups = [{ group: 0, members: [...known(), stranger.member] }];
-      const { code, out } = await configure({ parameters: { work_mem: '11MB' }, groups });
-      expect({ code, out }).toEqual({
-        code: 3,
-        out: expect.stringContaining('A member belongs to another Patroni cluster'),
-      });
-      expect(out).toContain("Its scope is 'other', and patroni.scope of the spec is 'citusdemo'");
-      expect(stranger.sent).toEqual([]);
-    } finally {
-      stranger.stop();
-    }
+    const groups = [{ group: 0, members: [...known(), stranger.member] }];
+    // At once: waiting would not make it a member.
+    const { code, out } = await configure({ parameters: { work_mem: '11MB' }, timeoutSeconds: 300, groups });
+    expect({ code, out }).toEqual({
+      code: 3,
+      out: expect.stringContaining('A member belongs to another Patroni cluster'),
+    });
+    expect(out).toContain("Its scope is 'other', and patroni.scope of the spec is 'citusdemo'");
+    expect(stranger.sent).toEqual([]);
   });
 
   test('asks the primary of a group, not the member that happens to be listed first', async () => {
     const replica = await imposter({ name: 'citusdemo-0-7', role: 'replica' }, '12MB');
-    try {
-      const groups = [{ group: 0, members: [replica.member, ...known()] }];
-      const { code, out } = await configure({ parameters: { work_mem: '12MB' }, groups });
-      expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('✓ work_mem = 12MB') });
-      expect(out).toContain(`127.0.0.1:${replica.member.restPort} is in the spec, but Patroni knows no such member`);
-      expect(replica.sent).toEqual([]);
-    } finally {
-      replica.stop();
-    }
+    const groups = [{ group: 0, members: [replica.member, ...known()] }];
+    const { code, out } = await configure({ parameters: { work_mem: '12MB' }, groups });
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('✓ work_mem = 12MB') });
+    expect(out).toContain(`127.0.0.1:${replica.member.restPort} is in the spec, but Patroni knows no such member`);
+    expect(replica.sent).toEqual([]);
   });
 
   test('fails where two members say that they are the primary', async () => {
     const second = await imposter({ name: 'citusdemo-0-7', role: 'primary' }, '13MB');
-    try {
-      const groups = [{ group: 0, members: [second.member, ...known()] }];
-      const { code, out } = await configure({ parameters: { work_mem: '13MB' }, groups });
-      expect({ code, out }).toEqual({
-        code: 1,
-        out: expect.stringContaining('Several members of a group say that they are its primary'),
-      });
-      expect(second.sent).toEqual([]);
-    } finally {
-      second.stop();
-    }
+    const groups = [{ group: 0, members: [second.member, ...known()] }];
+    const { code, out } = await configure({ parameters: { work_mem: '13MB' }, groups });
+    expect({ code, out }).toEqual({
+      code: 1,
+      out: expect.stringContaining('Several members of a group say that they are its primary'),
+    });
+    expect(second.sent).toEqual([]);
   });
 
   test('does not restart a leader that the spec does not list', async () => {
