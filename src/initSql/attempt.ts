@@ -6,6 +6,7 @@ import {
   REVOKE_FROM_OTHERS,
   trusted,
 } from '../objects/ownTable.ts';
+import { SYSTEM_IDENTIFIER } from '../objects/server.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { LEDGER_TABLE } from './ledgerTable.ts';
 import type { UnitKey } from './types.ts';
@@ -31,7 +32,7 @@ const ATTEMPT: OwnTable = {
 const TABLE = qualified(ATTEMPT);
 
 /** A copy of the database on another server knows nothing of the transactions of this one. */
-const SERVER = '(SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system())';
+const SERVER = SYSTEM_IDENTIFIER;
 
 export const CREATE_ATTEMPTS = [
   `CREATE TABLE IF NOT EXISTS ${TABLE} (

@@ -1,6 +1,6 @@
 import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec, UserSpec } from '../spec/types.ts';
-import type { ObservedAccess, ObservedRelation } from './accessObserved.ts';
+import { type ObservedAccess, type ObservedRelation, relationName } from './accessObserved.ts';
 import type { Change } from './change.ts';
 import { takenDefaults, takenFromMaintainers } from './maintain.ts';
 import { accessChange, lacking, listed, NO_PROPAGATION, privilegesOf, usersWithAccess } from './privileges.ts';
@@ -141,10 +141,6 @@ function grantable(privileges: readonly string[], ofSuperuser: boolean): readonl
 interface RelationContext {
   readonly serverVersion: number;
   readonly superuser: string;
-}
-
-function relationName({ schema, name }: ObservedRelation): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {

@@ -1,4 +1,4 @@
-import { quoteLiteral } from '../postgres/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import { type OfExtensions, ofExtensions } from './extensionSchema.ts';
 import { mayHold } from './held.ts';
 import { type Fragment, jsonRows, textArray } from './observe.ts';
@@ -31,6 +31,11 @@ export interface ObservedSchemaAccess {
   readonly grants: Grants;
   /** null: it has no extension of a superuser, or is somebody else's. Absent: not observed. */
   readonly ofExtensions?: OfExtensions | null;
+}
+
+/** `"schema"."name"`, for a statement. */
+export function relationName({ schema, name }: ObservedRelation): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 /** Who may do what in one database of one node; grants only of roles that were asked for. */

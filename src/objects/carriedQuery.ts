@@ -1,6 +1,7 @@
 import { textArray } from './observe.ts';
 import { hasOpenBody } from './openBody.ts';
 import { CLOSED, OF_SUPERUSER } from './openSchemas.ts';
+import { SHARD_NUMBER } from './shardRelations.ts';
 
 /** The query of carriedCode.ts: what is evaluated, which functions that calls, and which of them count. */
 
@@ -49,7 +50,7 @@ const HARMLESS = `(f.provolatile = 'i' AND NOT ${hasOpenBody('f.oid')} OR f.pron
         SELECT FROM pg_catalog.unnest(f.proargtypes::pg_catalog.oid[] || f.prorettype) a (type)
         WHERE a.type <> ALL (ARRAY[${PLAIN_TYPES.map((type) => `'pg_catalog.${type}'::pg_catalog.regtype`).join(', ')}]::pg_catalog.oid[]))))`;
 
-/** NAMEDATALEN: Citus shortens a longer name of a shard (Citus: relay_utility.c, AppendShardIdToName()). */
+/** NAMEDATALEN: Citus shortens a longer name of a shard (Citus: relay_event_utility.c, AppendShardIdToName()). */
 const NAME_BYTES = 64;
 
 /** Citus' tables, their shards on this node (named after the table, with the shard's number), and what inherits from them. */
@@ -57,7 +58,7 @@ const TABLES = `tables (oid, own) AS (
     SELECT p.logicalrelid::pg_catalog.oid, true FROM pg_catalog.pg_dist_partition p
     UNION
     SELECT c.oid, false FROM pg_catalog.pg_class c JOIN pg_catalog.pg_dist_shard h
-        ON h.shardid = pg_catalog."substring"(c.relname::pg_catalog.text, '_([0-9]{1,18})$')::pg_catalog.int8
+        ON h.shardid = ${SHARD_NUMBER('c')}
       WHERE c.relkind IN ('r', 'p')
     UNION
     SELECT i.inhrelid, false FROM pg_catalog.pg_inherits i JOIN tables t ON t.oid = i.inhparent)`;
@@ -74,7 +75,7 @@ const FITS_AS_WELL = (other: string, prefix: string, meant: string, owner: strin
 
 /** Relations `c` of others by the name of a shard, of another kind than its table: a view, or a partitioned table. */
 const NO_SHARDS_OF_THEIRS = `pg_catalog.pg_class c
-      JOIN pg_catalog.pg_dist_shard h ON h.shardid = pg_catalog."substring"(c.relname::pg_catalog.text, '_([0-9]{1,18})$')::pg_catalog.int8
+      JOIN pg_catalog.pg_dist_shard h ON h.shardid = ${SHARD_NUMBER('c')}
       JOIN pg_catalog.pg_class t ON t.oid = h.logicalrelid AND t.relnamespace = c.relnamespace
       WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relkind <> t.relkind AND NOT ${OF_SUPERUSER('c.relowner')}
         AND (c.relname = t.relname || '_' || h.shardid OR pg_catalog.octet_length(t.relname || '_' || h.shardid) >= ${NAME_BYTES})`;

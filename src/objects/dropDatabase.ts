@@ -2,6 +2,7 @@ import { quoteIdentifier, quoteLiteral } from '../postgres/quote.ts';
 import type { Problem } from './change.ts';
 import { INVALID } from './database.ts';
 import type { Fragment } from './observe.ts';
+import { SYSTEM_IDENTIFIER } from './server.ts';
 
 /** What keeps a database from being dropped on one node. */
 export interface Obstacles {
@@ -37,10 +38,7 @@ const OF_CLIENTS = `backend_type IN ('client backend', 'walsender')
 export function observeObstacles(name: string): readonly Fragment[] {
   const is = (column: string) => `${column}::pg_catalog.text = ${quoteLiteral(name)}`;
   return [
-    {
-      key: 'systemIdentifier',
-      value: '(SELECT pg_catalog.to_jsonb(c.system_identifier::pg_catalog.text) FROM pg_catalog.pg_control_system() c)',
-    },
+    { key: 'systemIdentifier', value: `pg_catalog.to_jsonb(${SYSTEM_IDENTIFIER})` },
     {
       key: 'database',
       value: `(SELECT pg_catalog.jsonb_build_object('oid', oid::pg_catalog.int8, 'allowConnections', datallowconn,

@@ -12,6 +12,7 @@ import {
   qualified,
 } from './ownTable.ts';
 import { type OwnTableQuestion, observeOwnTables } from './ownTableObserved.ts';
+import { SYSTEM_IDENTIFIER } from './server.ts';
 import { wording } from './wording.ts';
 
 /**
@@ -70,10 +71,7 @@ export interface ServerIdentity {
 
 export function identityScript(coordinator: boolean): string {
   return observationScript([
-    {
-      key: 'systemIdentifier',
-      value: '(SELECT pg_catalog.to_jsonb(c.system_identifier::pg_catalog.text) FROM pg_catalog.pg_control_system() c)',
-    },
+    { key: 'systemIdentifier', value: `pg_catalog.to_jsonb(${SYSTEM_IDENTIFIER})` },
     { key: 'clusterName', value: "pg_catalog.to_jsonb(pg_catalog.current_setting('cluster_name'))" },
     ...(coordinator ? observeOwnTables([askIdentities()]) : []),
   ]);

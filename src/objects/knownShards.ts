@@ -1,5 +1,5 @@
 import { HAS_CITUS, observationScript } from './observe.ts';
-import { TABLE_KINDS, TABLE_NAME } from './shardRelations.ts';
+import { SHARD_NUMBER, TABLE_KINDS, TABLE_NAME } from './shardRelations.ts';
 
 /** Which shards one node knows, by table (`schema.table`, quoted), and the groups on which it places each. */
 export type KnownShards = Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
@@ -59,7 +59,7 @@ export function shardsBeyond(own: KnownShards, coordinator: KnownShards): readon
   );
 }
 
-/** Tables that end in these numbers, as every shard does (Citus: relay_event_utility.c, AppendShardIdToName()). */
+/** Tables that end in these numbers, as every shard does. */
 export function shardTablesScript(shards: readonly number[]): string {
   return observationScript([
     {
@@ -67,7 +67,7 @@ export function shardTablesScript(shards: readonly number[]): string {
       showsShards: true,
       value: `(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('shardid', t.shardid, 'schema', t.schema, 'name', t.name)
           ORDER BY t.shardid, t.name), '[]')
-        FROM (SELECT pg_catalog.substring(c.relname::pg_catalog.text, '_([0-9]{1,18})$')::pg_catalog.int8 AS shardid,
+        FROM (SELECT ${SHARD_NUMBER('c')} AS shardid,
                      pg_catalog.quote_ident(n.nspname) AS schema, ${TABLE_NAME} AS name
               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
               WHERE c.relkind IN ${TABLE_KINDS} AND c.relpersistence <> 't') t

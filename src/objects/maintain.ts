@@ -1,6 +1,6 @@
 import { quoteIdentifier } from '../postgres/quote.ts';
 import type { DatabaseSpec, NodeSpec } from '../spec/types.ts';
-import type { ObservedAccess } from './accessObserved.ts';
+import { type ObservedAccess, relationName } from './accessObserved.ts';
 import type { Change } from './change.ts';
 import { accessChange, NO_PROPAGATION, usersWithAccess } from './privileges.ts';
 import { wording } from './wording.ts';
@@ -43,14 +43,16 @@ export function takenFromMaintainers(
   /** undefined: the node is the coordinator, or there is no Citus. */
   coordinator?: ObservedAccess,
 ): readonly Change[] {
-  const there = new Map((coordinator?.relations ?? []).map((relation) => [nameOf(relation), relation.maintainers]));
+  const there = new Map(
+    (coordinator?.relations ?? []).map((relation) => [relationName(relation), relation.maintainers]),
+  );
   const taken = (observed?.relations ?? []).flatMap((relation) =>
     database.users
       .filter(({ name }) => relation.maintainers?.includes(name) === true)
-      .filter(({ name }) => there.get(nameOf(relation))?.includes(name) !== true)
+      .filter(({ name }) => there.get(relationName(relation))?.includes(name) !== true)
       .map((user) => {
-        const relationName = nameOf(relation);
-        return { user, text: `REVOKE MAINTAIN ON TABLE ${relationName} FROM ${quoteIdentifier(user.name)} CASCADE` };
+        const from = quoteIdentifier(user.name);
+        return { user, text: `REVOKE MAINTAIN ON TABLE ${relationName(relation)} FROM ${from} CASCADE` };
       }),
   );
   if (taken.length === 0) return [];
@@ -62,8 +64,4 @@ export function takenFromMaintainers(
       failure: 'Failed to take back MAINTAIN on tables and views of superusers',
     }),
   ];
-}
-
-function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }

@@ -42,6 +42,9 @@ export interface ServerDatabase {
  */
 const DATABASES = `pg_catalog.pg_database d WHERE d.datname <> 'template0' AND d.datconnlimit <> ${INVALID}`;
 
+/** SQL expression of type text: what initdb gave this server, the same on its standbys. */
+export const SYSTEM_IDENTIFIER = '(SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() c)';
+
 /** In the order of their names. */
 export const SERVER_DATABASES = `SELECT d.datname AS name, d.datallowconn AS connectable FROM ${DATABASES} ORDER BY d.datname`;
 
@@ -71,7 +74,7 @@ export function observeServer(): Fragment {
     key: 'settings',
     value: `pg_catalog.jsonb_build_object(
       'version', ${number('server_version_num')},
-      'systemIdentifier', (SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() c),
+      'systemIdentifier', ${SYSTEM_IDENTIFIER},
       'clusterName', pg_catalog.current_setting('cluster_name'),
       'superuser', (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
       'preloadLibraries', pg_catalog.current_setting('shared_preload_libraries'),

@@ -20,6 +20,9 @@ export const TABLE_KINDS = "('r', 'p', 'f')";
  */
 export const OF_ITS_KIND = (shard: string, table: string) =>
   `(${shard}.relkind IN ${TABLE_KINDS} AND ${shard}.relkind = ${table}.relkind)`;
+/** The number at the end of a shard's name, NULL where there is none (Citus: relay_event_utility.c, AppendShardIdToName()). */
+export const SHARD_NUMBER = (relation: string) =>
+  `pg_catalog."substring"(${relation}.relname::pg_catalog.text, '_([0-9]{1,18})$')::pg_catalog.int8`;
 /** Citus: metadata_utility.h, DISTRIBUTE_BY_NONE, REPLICATION_MODEL_2PC. */
 export const REFERENCE = "p.partmethod = 'n' AND p.repmodel = 't'";
 

@@ -1,3 +1,4 @@
+import type { Problem } from '../objects/change.ts';
 import type { PlacedShard } from '../objects/placedShard.ts';
 import { MANUAL } from '../objects/shardRepair.ts';
 import { placeAgain } from '../objects/unplacedShard.ts';
@@ -36,15 +37,21 @@ export function metadataFindings(situation: Situation): readonly Finding[] {
   return [...conflicts, ...stale, ...unknownFindings(situation)];
 }
 
+/** Shards of which workers alone know where they are. */
+export function unknownProblems(situation: Situation): readonly Problem[] {
+  return unknownShardProblems(situation.shardFaults.unknown, {
+    database: situation.database.name,
+    label: (group) => labelOf(situation, group),
+  });
+}
+
 /** After a run: what appeared while it went on; before one they are problems (preflight.ts). */
 function unknownFindings(situation: Situation): readonly Finding[] {
-  const { database, shardFaults } = situation;
-  const naming = { database: database.name, label: (group: number) => labelOf(situation, group) };
-  return unknownShardProblems(shardFaults.unknown, naming).map(
+  return unknownProblems(situation).map(
     ({ what, node = '', next }): Finding => ({
       kind: 'metadata',
       node,
-      object: firstOf([...new Set(shardFaults.unknown.map(({ table }) => table))]),
+      object: firstOf([...new Set(situation.shardFaults.unknown.map(({ table }) => table))]),
       effect: 'refuse',
       found: what,
       next,

@@ -83,7 +83,7 @@ function metadataFaults(
 }
 
 function isProof({ success, result }: Link): boolean {
-  return success && result !== 'on' && !result.startsWith('on ');
+  return success && result.split(' ')[0] !== 'on';
 }
 
 /** As the coordinator asks for it; undefined without an answer, or from another node. */

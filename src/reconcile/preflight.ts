@@ -17,7 +17,7 @@ import { capacityProblems, capacityWarnings, serverProblems } from '../objects/s
 import { settingProblems } from '../objects/setting.ts';
 import type { NodeSpec } from '../spec/types.ts';
 import { type Carried, carriedProblems } from './carrying.ts';
-import { labelOf } from './finding.ts';
+import { unknownProblems } from './findingsOfShards.ts';
 import { changedCluster, changedWorkers } from './identity.ts';
 import { missingExtensions } from './missingExtensions.ts';
 import { newDatabaseProblems } from './newDatabaseProblems.ts';
@@ -26,7 +26,6 @@ import { partmanProblems } from './partmanProblems.ts';
 import { positionFindings } from './positions.ts';
 import { mixedVersions, serverWarnings } from './serverWarnings.ts';
 import { inside, isDeclared, label, type Situation, server } from './situation.ts';
-import { unknownShardProblems } from './unknownShardProblems.ts';
 import { usersPreflight } from './usersPreflight.ts';
 import { workerDatabaseWarnings, workerLocaleProblems } from './workerWarnings.ts';
 
@@ -167,11 +166,10 @@ function clusterProblems(situation: Situation): readonly Problem[] {
 
 /** With what says that a server was set back, which may explain it. */
 function unknownToCoordinator(situation: Situation): readonly Problem[] {
-  const { unknown } = situation.shardFaults;
+  const unknown = unknownProblems(situation);
   if (unknown.length === 0) return [];
-  const naming = { database: situation.database.name, label: (group: number) => labelOf(situation, group) };
   return [
-    ...unknownShardProblems(unknown, naming),
+    ...unknown,
     ...positionFindings(situation).map(
       ({ node, found, next }): Problem => ({ kind: 'refused', what: found, node, next }),
     ),

@@ -3,6 +3,7 @@ import { quoteLiteral } from '../../src/postgres/quote.ts';
 import { authinfoInsert } from '../support/cluster.ts';
 import { placeViewsInShards } from './support/falseShards.ts';
 import { type Laboratory, type Scene, startLaboratory } from './support/laboratory.ts';
+import { moveShard } from './support/moveShard.ts';
 
 /**
  * What Citus carries to another node when that node is registered or synced: it makes an owner's objects there again, and
@@ -353,12 +354,6 @@ test('a view in the place of a shard: it is not read to be moved', async ({ skip
   });
   expect(await moved.sprung()).toEqual([]);
   // Citus itself reads it.
-  const [, first, second] = laboratory.cluster.nodes;
-  await moved.provoke(
-    0,
-    `SELECT citus_move_shard_placement((SELECT min(s.shardid) FROM pg_dist_shard s JOIN pg_dist_placement p USING (shardid)
-        WHERE s.logicalrelid = 'public.orders'::regclass AND p.groupid = 1),
-      '${first?.host}', ${first?.port}, '${second?.host}', ${second?.port}, shard_transfer_mode => 'block_writes')`,
-  );
+  await moveShard(moved, laboratory.cluster, 'public.orders');
   expect(await moved.sprung()).toEqual(['moved']);
 });

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { authinfoInsert, connect, query } from '../support/cluster.ts';
 import { laboratoryTest } from './support/fixtures.ts';
 import { MALLORY, PASSWORD, type Scene } from './support/laboratory.ts';
+import { moveShard } from './support/moveShard.ts';
 
 /**
  * Citus sends the text of constraints and the like, which the target reads anew: a cast, or a function that fits better, may
@@ -44,13 +45,7 @@ test('a cast on the workers: no shard goes there', async ({ laboratory, skip }) 
     await expectRefused(moved, [...args, '--transfer-mode', 'block_writes'], `Moving shards would run ${CAST_OF_HERS}`);
   }
   expect(await moved.sprung()).toEqual([]);
-  const [, first, second] = cluster.nodes;
-  await moved.provoke(
-    0,
-    `SELECT citus_move_shard_placement((SELECT min(s.shardid) FROM pg_dist_shard s JOIN pg_dist_placement p USING (shardid)
-        WHERE s.logicalrelid = 'public.feelings'::regclass AND p.groupid = 1),
-      '${first?.host}', ${first?.port}, '${second?.host}', ${second?.port}, shard_transfer_mode => 'block_writes')`,
-  );
+  await moveShard(moved, cluster, 'public.feelings');
   expect(await moved.sprung()).toEqual(['moved']);
 });
 

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { laboratoryTest } from './support/fixtures.ts';
 import type { Scene } from './support/laboratory.ts';
+import { moveShard } from './support/moveShard.ts';
 
 /** A partitioned table in the place of a shard: whoever plans a query on it evaluates what is constant in its key. */
 
@@ -50,13 +51,7 @@ test('of a distributed table: it is not moved', async ({ laboratory, skip }) => 
   });
   expect(await moved.sprung()).toEqual([]);
   // Citus itself reads it.
-  const [, first, second] = cluster.nodes;
-  await moved.provoke(
-    0,
-    `SELECT citus_move_shard_placement((SELECT min(s.shardid) FROM pg_dist_shard s JOIN pg_dist_placement p USING (shardid)
-        WHERE s.logicalrelid = 'public.orders'::regclass AND p.groupid = 1),
-      '${first?.host}', ${first?.port}, '${second?.host}', ${second?.port}, shard_transfer_mode => 'block_writes')`,
-  );
+  await moveShard(moved, cluster, 'public.orders');
   expect(await moved.sprung()).toEqual(['moved']);
 });
 

@@ -7,18 +7,22 @@ import { sampleOf } from './support/sample.ts';
 
 /** A node that takes everything and says nothing: its machine froze, or a firewall forgot the connection. */
 
-const test = laboratoryTest().extend(
-  'apply',
-  { scope: 'file' },
-  ({ laboratory }) =>
-    async (database: Document): Promise<Outcome> => {
-      return await runProgram(laboratory.cluster, ['apply'], laboratory.spec({ ...PATIENCE, ...database }));
-    },
-);
+const test = laboratoryTest()
+  .extend('apply', { scope: 'file' }, ({ laboratory }) => async (database: Document): Promise<Outcome> => {
+    return await runProgram(laboratory.cluster, ['apply'], laboratory.spec({ ...PATIENCE, ...database }));
+  })
+  /** Which message to a node is CREATE DATABASE, from a run that was not disturbed. */
+  .extend('creation', { scope: 'file' }, ({ laboratory, apply }) => async (group: number) => {
+    const proxy = laboratory.proxy(group);
+    for (const each of laboratory.proxies) each.reset();
+    expect((await apply({ name: 'measured' })).code).toBe(0);
+    const at = positionOf(proxy, 'CREATE DATABASE');
+    await laboratory.clean('measured');
+    return { proxy, at };
+  });
 
 const PATIENCE = { maxAttempts: 2, retryDelaySeconds: 1 };
 
-/** Which message it is, from a run that was not disturbed. */
 function positionOf(proxy: FaultProxy, beginning: string): number {
   const at = proxy.messages().findIndex((text) => text.startsWith(beginning)) + 1;
   if (at === 0) throw new Error(`No message begins with ${beginning}`);
@@ -50,12 +54,8 @@ const SILENT: readonly (readonly [string, number])[] = [
 test.for(sampleOf('Silent', SILENT, 1))(
   '%s falls silent and stays so: the run ends, the next one finishes',
   { timeout: 600_000 },
-  async ([_, group], { laboratory, apply }) => {
-    const proxy = laboratory.proxy(group);
-    for (const each of laboratory.proxies) each.reset();
-    expect((await apply({ name: 'measured' })).code).toBe(0);
-    const at = positionOf(proxy, 'CREATE DATABASE');
-    await laboratory.clean('measured');
+  async ([_, group], { laboratory, apply, creation }) => {
+    const { proxy, at } = await creation(group);
 
     disturb(proxy, at);
     const broken = await apply({ name: 'frozen' });
@@ -75,12 +75,8 @@ test.for(sampleOf('Silent', SILENT, 1))(
 test.for(sampleOf('Swallowed', SILENT, 1))(
   '%s executes a statement and its answer is swallowed: the run ends, the next one finishes',
   { timeout: 600_000 },
-  async ([_, group], { laboratory, apply }) => {
-    const proxy = laboratory.proxy(group);
-    for (const each of laboratory.proxies) each.reset();
-    expect((await apply({ name: 'measured' })).code).toBe(0);
-    const at = positionOf(proxy, 'CREATE DATABASE');
-    await laboratory.clean('measured');
+  async ([_, group], { laboratory, apply, creation }) => {
+    const { proxy, at } = await creation(group);
 
     proxy.reset({ at, moment: 'answered', swallowed: true });
     const broken = await apply({ name: 'swallowed' });
